@@ -1,0 +1,320 @@
+//! `tidings conversation`
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::output::{Record, time};
+use super::{Context, Failure, Outcome, choice, counted, limit};
+use crate::model::{ConversationSelector, ConversationView, Level, UserSelector};
+use crate::service;
+use crate::service::conversations::{ConversationChange, NewConversation};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Create(Create),
+    List(List),
+    Show(Show),
+    Update(Update),
+    Add(Add),
+    Remove(Remove),
+    Level(SetLevel),
+    Delete(Delete),
+}
+
+impl Command {
+    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+        match self {
+            Self::Create(command) => command.run(context),
+            Self::List(command) => command.run(context),
+            Self::Show(command) => command.run(context),
+            Self::Update(command) => command.run(context),
+            Self::Add(command) => command.run(context),
+            Self::Remove(command) => command.run(context),
+            Self::Level(command) => command.run(context),
+            Self::Delete(command) => command.run(context),
+        }
+    }
+}
+
+/// Begin a conversation; whoever creates it takes part
+///
+/// Two people without name or title have one direct conversation: creating it again returns it. The operator takes part
+/// in nothing and so names at least two.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  tidings conversation create bob carol --name support --as alice\n  \
+    tidings conversation create bob --as alice")]
+pub(super) struct Create {
+    /// Who takes part besides the creator: ids, usernames or emails
+    #[arg(required = true, value_name = "USER")]
+    users: Vec<UserSelector>,
+    /// A handle: 1 to 64 of A–Z a–z 0–9 . _ -, unique ignoring case
+    #[arg(long)]
+    name: Option<String>,
+    /// Free text of up to 200 characters
+    #[arg(long)]
+    title: Option<String>,
+    /// Which messages notify the creator
+    #[arg(long, value_parser = choice::<Level>())]
+    level: Option<Level>,
+    /// Return the group with that name where there is one
+    #[arg(long, requires = "name")]
+    if_not_exists: bool,
+}
+
+impl Create {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        let Self { users: participants, name, title, level, if_not_exists } = self;
+        if level.is_some() {
+            context.needs_user()?;
+        }
+        let new = NewConversation { participants, name, title, level, if_not_exists };
+        let (conversation, created) = context.app.write(|tx| {
+            let actor = context.actor(tx)?;
+            service::conversations::create(tx, &actor, &new)
+        })?;
+        let did = if created { "Created the conversation" } else { "There already is the conversation" };
+        context.status(&format!("{did} {}.", title_of(&conversation)));
+        Ok(context.out.created(&conversation)?)
+    }
+}
+
+/// List conversations: your own, newest activity first; as the operator all, newest first
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings conversation list --user alice")]
+pub(super) struct List {
+    /// For the operator: the conversations of this user
+    #[arg(long)]
+    user: Option<UserSelector>,
+    /// How many at most
+    #[arg(long, default_value = "100", value_parser = limit)]
+    limit: i64,
+    /// Only what comes after this conversation in the list
+    #[arg(long, value_name = "CONV")]
+    after: Option<ConversationSelector>,
+    /// Only conversations whose name or title holds this
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+}
+
+impl List {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        if self.user.is_some() && context.acting.is_some() {
+            return Err(Failure::Usage("--user is for the operator; --as lists the user's own".to_owned()));
+        }
+        let conversations = context.app.read(|tx| {
+            let actor = context.actor(tx)?;
+            let viewer = match &self.user {
+                Some(user) => Some(service::user(tx, user)?.person.key),
+                None => actor.key(),
+            };
+            service::conversations::list(tx, &actor, viewer, self.after.as_ref(), self.search.as_deref(), self.limit)
+        })?;
+        Ok(context.out.list(&conversations, "There are no such conversations.")?)
+    }
+}
+
+/// Show a conversation with all its participants
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings conversation show support -o json")]
+pub(super) struct Show {
+    /// Name, id, or @USER for the direct one
+    #[arg(value_name = "CONV")]
+    conversation: ConversationSelector,
+}
+
+impl Show {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        let conversation = context.app.read(|tx| {
+            let actor = context.actor(tx)?;
+            service::conversations::show(tx, &actor, &self.conversation)
+        })?;
+        Ok(context.out.show(&conversation)?)
+    }
+}
+
+/// Change a group's name or title; an empty one removes it
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings conversation update support --title 'Ask us anything'")]
+pub(super) struct Update {
+    /// Name or id
+    #[arg(value_name = "CONV")]
+    conversation: ConversationSelector,
+    #[arg(long)]
+    name: Option<String>,
+    #[arg(long)]
+    title: Option<String>,
+}
+
+impl Update {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        let change = ConversationChange { name: self.name, title: self.title };
+        let conversation = context.app.write(|tx| {
+            let actor = context.actor(tx)?;
+            service::conversations::update(tx, &actor, &self.conversation, &change)
+        })?;
+        context.status(&format!("Updated the conversation {}.", title_of(&conversation)));
+        Ok(context.out.show(&conversation)?)
+    }
+}
+
+/// Add people to a group; they see what was said before
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings conversation add support dave erin")]
+pub(super) struct Add {
+    /// Name or id
+    #[arg(value_name = "CONV")]
+    conversation: ConversationSelector,
+    /// Ids, usernames or emails
+    #[arg(required = true, value_name = "USER")]
+    users: Vec<UserSelector>,
+}
+
+impl Add {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        let conversation = context.app.write(|tx| {
+            let actor = context.actor(tx)?;
+            service::conversations::add(tx, &actor, &self.conversation, &self.users)
+        })?;
+        let people = counted(conversation.participant_count, "participant");
+        context.status(&format!("The conversation {} has {people}.", title_of(&conversation)));
+        Ok(context.out.show(&conversation)?)
+    }
+}
+
+/// Remove people from a group, or leave it oneself
+///
+/// Their notifications of it go, and they see it no more. A group ends, messages and all, with its last participant.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings conversation remove support dave")]
+pub(super) struct Remove {
+    /// Name or id
+    #[arg(value_name = "CONV")]
+    conversation: ConversationSelector,
+    /// Ids, usernames or emails
+    #[arg(required = true, value_name = "USER")]
+    users: Vec<UserSelector>,
+}
+
+impl Remove {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        let departure = context.app.write(|tx| {
+            let actor = context.actor(tx)?;
+            let ended = service::conversations::remove(tx, &actor, &self.conversation, &self.users)?;
+            let removed = self.users.iter().map(|user| Ok(service::user(tx, user)?.person.username));
+            Ok(Departure { removed: removed.collect::<crate::error::Result<_>>()?, ended })
+        })?;
+        let end = if departure.ended { " Nobody is left: it ended, messages and all." } else { "" };
+        context.status(&format!(
+            "Removed {} from the conversation {}.{end}",
+            departure.removed.join(", "),
+            self.conversation
+        ));
+        Ok(context.out.show(&departure)?)
+    }
+}
+
+/// Set which messages of a conversation notify you
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings conversation level support mentions --as alice")]
+pub(super) struct SetLevel {
+    /// Name, id, or @USER for the direct one
+    #[arg(value_name = "CONV")]
+    conversation: ConversationSelector,
+    /// All messages, mentions and replies to you only, or none
+    #[arg(value_parser = choice::<Level>())]
+    level: Level,
+}
+
+impl SetLevel {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        context.needs_user()?;
+        let conversation = context.app.write(|tx| {
+            let actor = context.actor(tx)?;
+            service::conversations::set_level(tx, &actor, &self.conversation, self.level)
+        })?;
+        context.status(&format!("The level of the conversation {} is {}.", title_of(&conversation), self.level));
+        Ok(context.out.show(&conversation)?)
+    }
+}
+
+/// Delete a conversation for good, messages and all
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings conversation delete support --yes")]
+pub(super) struct Delete {
+    /// Name, id, or @USER for the direct one
+    #[arg(value_name = "CONV")]
+    conversation: ConversationSelector,
+}
+
+impl Delete {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        context.confirm(&format!("Delete the conversation {} with all its messages, for good?", self.conversation))?;
+        let conversation = context.app.write(|tx| {
+            let actor = context.actor(tx)?;
+            service::conversations::delete(tx, &actor, &self.conversation)
+        })?;
+        let messages = counted(conversation.message_count, "message");
+        context.status(&format!("Deleted the conversation {} and {messages}.", title_of(&conversation)));
+        Ok(context.out.show(&conversation)?)
+    }
+}
+
+/// What people call a conversation: its name, else its title, else who talks
+fn title_of(conversation: &ConversationView) -> String {
+    let people = || {
+        let mut names: Vec<&str> =
+            conversation.participants.iter().take(3).map(|person| person.username.as_str()).collect();
+        if conversation.participant_count > 3 {
+            names.push("…");
+        }
+        names.join(", ")
+    };
+    conversation.name.clone().or_else(|| conversation.title.clone()).unwrap_or_else(people)
+}
+
+/// Who was removed from a conversation, and whether it ended with them.
+#[derive(Debug, Serialize)]
+struct Departure {
+    removed: Vec<String>,
+    ended: bool,
+}
+
+impl Record for Departure {
+    const COLUMNS: &'static [&'static str] = &["removed", "ended"];
+
+    fn id(&self) -> String {
+        self.removed.join("\n")
+    }
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.removed.join(", "), if self.ended { "yes" } else { "no" }.to_owned()]
+    }
+}
+
+impl Record for ConversationView {
+    const COLUMNS: &'static [&'static str] =
+        &["name", "title", "kind", "participants", "messages", "unread", "last message", "id"];
+
+    fn id(&self) -> String {
+        self.conversation_id.to_string()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let mut people: Vec<&str> = self.participants.iter().map(|person| person.username.as_str()).collect();
+        let more = self.participant_count.saturating_sub(i64::try_from(people.len()).unwrap_or(i64::MAX));
+        let more = format!("and {more} more");
+        if self.participant_count > i64::try_from(people.len()).unwrap_or(i64::MAX) {
+            people.push(&more);
+        }
+        vec![
+            self.name.clone().unwrap_or_default(),
+            self.title.clone().unwrap_or_default(),
+            self.kind.to_string(),
+            people.join(", "),
+            self.message_count.to_string(),
+            self.unread_count.map(|count| count.to_string()).unwrap_or_default(),
+            self.last_message.as_ref().map(|message| time(message.timestamp)).unwrap_or_default(),
+            self.id(),
+        ]
+    }
+}

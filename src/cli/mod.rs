@@ -1,0 +1,316 @@
+//! The command line: what stands on it, who acts, which command runs.
+
+mod conversation;
+mod db;
+mod demo;
+mod message;
+mod notifications;
+mod output;
+mod settings;
+mod text;
+mod user;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::TypedValueParser as _;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use self::output::{Format, Output};
+use self::settings::Settings;
+use crate::app::{App, Options};
+use crate::error::{Error, Result};
+use crate::model::{Actor, Choice, Timestamp, UserSelector};
+use crate::service;
+use crate::store::{Db, Location, Opened, Tx};
+
+/// A messaging system with notifications in one binary
+#[derive(Debug, Parser)]
+#[command(name = "tidings", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Without --as you are the operator: access to the database is the authority.\n\
+    Start with: tidings demo")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that may stand anywhere on the line
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options for every command")]
+struct Global {
+    /// The database: a file, or postgres://… [env: TIDINGS_DB] [default: a file in your data folder]
+    #[arg(long, global = true, value_name = "PATH|URL")]
+    db: Option<String>,
+
+    /// Act as this user, with exactly their rights [env: TIDINGS_AS]
+    #[arg(long = "as", global = true, value_name = "USER")]
+    acting: Option<UserSelector>,
+
+    /// Act as the operator, whatever TIDINGS_AS says
+    #[arg(long, global = true, conflicts_with = "acting")]
+    operator: bool,
+
+    /// How to write the result [env: TIDINGS_OUTPUT] [default: table]
+    #[arg(short, long, global = true, value_name = "FORMAT")]
+    output: Option<Format>,
+
+    /// Say nothing but the result; of what is created, print the id alone
+    #[arg(short, long, global = true)]
+    quiet: bool,
+
+    /// Say more on stderr: the causes of errors
+    #[arg(short, long, global = true)]
+    verbose: bool,
+
+    /// Freeze the clock at this time, for example 2026-01-01T09:00:00Z [env: TIDINGS_NOW]
+    #[arg(long, global = true, value_name = "TIME", value_parser = time)]
+    now: Option<Timestamp>,
+
+    /// Draw ids from this number, so that a script repeats [env: TIDINGS_SEED]
+    #[arg(long, global = true, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Read variables from this file instead of ./.env
+    #[arg(long, global = true, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+
+    /// Say what would happen and change nothing
+    #[arg(long, global = true)]
+    dry_run: bool,
+
+    /// Do not ask before something is deleted
+    #[arg(short, long, global = true)]
+    yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Manage users
+    #[command(subcommand)]
+    User(user::Command),
+    /// Manage conversations and who takes part in them
+    #[command(subcommand)]
+    Conversation(conversation::Command),
+    /// Send, list, change and delete messages
+    #[command(subcommand)]
+    Message(message::Command),
+    /// List notifications and make them read or unread
+    #[command(subcommand)]
+    Notifications(notifications::Command),
+    /// Manage the database
+    #[command(subcommand)]
+    Db(db::Command),
+    /// Play a conversation on a small database, showing each step with the command that does it
+    Demo(demo::Demo),
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+enum Failure {
+    /// The line does not make sense; exit code 2
+    Usage(String),
+    /// A rule or the database refused
+    Refused(Error),
+    /// The result could not be written
+    Unwritten(io::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Unwritten(error)
+    }
+}
+
+/// The result of a command
+type Outcome = std::result::Result<(), Failure>;
+
+/// Runs the program: `arguments` begins with its name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    run(cli)
+}
+
+/// Runs a command to its exit code.
+fn run(cli: Cli) -> ExitCode {
+    let settings = match Settings::load(cli.global.env_file.as_deref()) {
+        Ok(settings) => settings,
+        Err(failure) => return report(&Output::new(Format::Table, false, false), failure),
+    };
+    let format = match cli.global.output {
+        Some(format) => Ok(Some(format)),
+        None => settings.parsed("TIDINGS_OUTPUT", |value| Format::from_str(value, false)),
+    };
+    let Global { quiet, verbose, .. } = cli.global;
+    let mut out = match format {
+        Ok(format) => Output::new(format.unwrap_or_default(), quiet, verbose),
+        Err(failure) => return report(&Output::new(Format::Table, quiet, verbose), failure),
+    };
+    let done = dispatch(cli, &settings, &mut out).and_then(|()| Ok(out.flush()?));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // What came before the failure is a result too; that it cannot be written is the lesser trouble.
+            let _ = out.flush();
+            report(&out, failure)
+        }
+    }
+}
+
+fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
+    if let Command::Demo(demo) = cli.command {
+        return demo.run(cli.global.db.as_deref(), out);
+    }
+    let mut context = Context::open(cli.global, settings, out)?;
+    match cli.command {
+        Command::User(command) => command.run(&mut context),
+        Command::Conversation(command) => command.run(&mut context),
+        Command::Message(command) => command.run(&mut context),
+        Command::Notifications(command) => command.run(&mut context),
+        Command::Db(command) => command.run(&mut context),
+        Command::Demo(_) => Ok(()),
+    }
+}
+
+/// Says why a command failed and returns its exit code; a reader that went away is no failure.
+fn report(out: &Output, failure: Failure) -> ExitCode {
+    match failure {
+        Failure::Usage(sentence) => {
+            let _ = Cli::command().error(ErrorKind::ValueValidation, output::escape(&sentence)).print();
+            ExitCode::from(2)
+        }
+        Failure::Refused(error) => {
+            out.error(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+        Failure::Unwritten(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Failure::Unwritten(error) => {
+            let error = Error::unavailable(format!("It was done, but the result could not be written: {error}."));
+            out.error(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+/// What a command needs: the application, who acts, where the result goes.
+struct Context<'c> {
+    app: App,
+    location: Location,
+    opened: Opened,
+    /// None: the operator
+    acting: Option<UserSelector>,
+    operator: String,
+    dry_run: bool,
+    yes: bool,
+    out: &'c mut Output,
+}
+
+impl<'c> Context<'c> {
+    fn open(global: Global, settings: &Settings, out: &'c mut Output) -> std::result::Result<Self, Failure> {
+        let location = match &global.db {
+            Some(location) => Location::parse(location),
+            None => settings.location()?,
+        };
+        let now = match global.now {
+            Some(now) => Some(now),
+            None => settings.parsed("TIDINGS_NOW", time)?,
+        };
+        let seed = match global.seed {
+            Some(seed) => Some(seed),
+            None => {
+                settings.parsed("TIDINGS_SEED", |value| value.parse().map_err(|_| "not a whole number".to_owned()))?
+            }
+        };
+        let acting = global.acting.or_else(|| settings.get("TIDINGS_AS").map(UserSelector));
+        let (db, opened) = Db::open(&location)?;
+        match opened {
+            Opened::Ready => {}
+            Opened::Created => out.status(&format!("Created the database {location}.")),
+            Opened::Migrated { from } => {
+                out.status(&format!("Brought the database {location} up to date from version {from}."))
+            }
+        }
+        Ok(Self {
+            app: App::new(db, Options { now, seed, dry_run: global.dry_run }),
+            location,
+            opened,
+            acting: acting.filter(|_| !global.operator),
+            operator: settings.operator(),
+            dry_run: global.dry_run,
+            yes: global.yes,
+            out,
+        })
+    }
+
+    /// Who acts: the user of `--as`, or the operator
+    fn actor(&self, tx: &mut Tx<'_>) -> Result<Actor> {
+        match &self.acting {
+            Some(selector) => service::acting(tx, selector),
+            None => Ok(Actor::Operator(self.operator.clone())),
+        }
+    }
+
+    /// Refuses a command that only a user can give.
+    fn needs_user(&self) -> Outcome {
+        if self.acting.is_some() {
+            return Ok(());
+        }
+        Err(Failure::Usage("this command acts as a user: say which with --as USER".to_owned()))
+    }
+
+    /// Asks before something is deleted for good; without a terminal to ask on, `--yes` is needed.
+    fn confirm(&self, question: &str) -> Outcome {
+        if self.yes || self.dry_run {
+            return Ok(());
+        }
+        text::confirm(question)
+    }
+
+    /// Says what was done, or would have been.
+    fn status(&self, done: &str) {
+        if self.dry_run {
+            self.out.status(&format!("Dry run, nothing was changed. Otherwise: {done}"));
+        } else {
+            self.out.status(done);
+        }
+    }
+}
+
+/// Reads a time given on the command line.
+fn time(text: &str) -> std::result::Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| "not a time like 2026-01-01T09:00:00Z (RFC 3339)".to_owned())
+}
+
+/// Reads how many things to list.
+fn limit(text: &str) -> std::result::Result<i64, String> {
+    text.parse().ok().filter(|limit| *limit >= 0).ok_or_else(|| "not a whole number from 0 on".to_owned())
+}
+
+/// Reads one of an enumeration's words.
+fn choice<T: Choice + Send + Sync>() -> impl clap::builder::TypedValueParser<Value = T> {
+    let words = T::ALL.iter().map(|choice| choice.word());
+    clap::builder::PossibleValuesParser::new(words)
+        .try_map(|word| T::ALL.iter().copied().find(|choice| choice.word() == word).ok_or("not one of the words"))
+}
+
+/// `1 message`, `2 messages`
+fn counted(count: i64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}

@@ -1,0 +1,201 @@
+//! `tidings notifications`
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::output::{Changed, Record};
+use super::{Context, Failure, Outcome, counted, limit};
+use crate::error::Result;
+use crate::model::{Actor, MessageSelector, Notification, NotificationKind, UserRef, UserSelector};
+use crate::service;
+use crate::store::Tx;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    List(List),
+    Count(Count),
+    Read(Read),
+    Unread(Unread),
+}
+
+impl Command {
+    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+        match self {
+            Self::List(command) => command.run(context),
+            Self::Count(command) => command.run(context),
+            Self::Read(command) => command.run(context),
+            Self::Unread(command) => command.run(context),
+        }
+    }
+}
+
+/// Whose notifications
+#[derive(Debug, Args)]
+struct Owner {
+    /// For the operator: the notifications of this user
+    #[arg(long, value_name = "USER")]
+    user: Option<UserSelector>,
+}
+
+impl Owner {
+    fn check(&self, context: &Context<'_>) -> Outcome {
+        match (&self.user, &context.acting) {
+            (None, None) => Err(Failure::Usage("say whose notifications: --as USER, or --user USER".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    fn find(&self, context: &Context<'_>, tx: &mut Tx<'_>) -> Result<(Actor, UserRef)> {
+        let actor = context.actor(tx)?;
+        let owner = service::notifications::owner(tx, &actor, self.user.as_ref())?;
+        Ok((actor, owner))
+    }
+}
+
+/// List notifications by their messages, newest first
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings notifications list --unread --as bob")]
+pub(super) struct List {
+    #[command(flatten)]
+    owner: Owner,
+    /// Only unread ones
+    #[arg(long)]
+    unread: bool,
+    /// How many at most
+    #[arg(long, default_value = "50", value_parser = limit)]
+    limit: i64,
+    /// Only what comes after the notification of this message in the list
+    #[arg(long, value_name = "MSG")]
+    after: Option<MessageSelector>,
+}
+
+impl List {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        self.owner.check(context)?;
+        let notifications = context.app.read(|tx| {
+            let (actor, owner) = self.owner.find(context, tx)?;
+            service::notifications::list(tx, &actor, &owner, self.after.as_ref(), self.unread, self.limit)
+        })?;
+        Ok(context.out.list(&notifications, "There are no notifications.")?)
+    }
+}
+
+/// Count notifications
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings notifications count --as bob")]
+pub(super) struct Count {
+    #[command(flatten)]
+    owner: Owner,
+}
+
+impl Count {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        self.owner.check(context)?;
+        let counts = context.app.read(|tx| {
+            let (_, owner) = self.owner.find(context, tx)?;
+            let (unread, count) = service::notifications::count(tx, &owner)?;
+            Ok(Counts { unread, count })
+        })?;
+        Ok(context.out.show(&counts)?)
+    }
+}
+
+/// Make notifications read; one that is read stays read
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings notifications read support#12 --as bob")]
+pub(super) struct Read {
+    #[command(flatten)]
+    owner: Owner,
+    /// The messages: ids, or CONVERSATION#NUMBER
+    #[arg(value_name = "MSG", required_unless_present = "all")]
+    messages: Vec<MessageSelector>,
+    /// All of them
+    #[arg(long, conflicts_with = "messages")]
+    all: bool,
+}
+
+impl Read {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        self.owner.check(context)?;
+        let count = context.app.write(|tx| {
+            let (actor, owner) = self.owner.find(context, tx)?;
+            if self.all {
+                service::notifications::read_all(tx, &actor, &owner)
+            } else {
+                service::notifications::set_read(tx, &actor, &owner, &self.messages, true)
+            }
+        })?;
+        marked(context, count, true)
+    }
+}
+
+/// Make notifications unread again
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings notifications unread support#12 --as bob")]
+pub(super) struct Unread {
+    #[command(flatten)]
+    owner: Owner,
+    /// The messages: ids, or CONVERSATION#NUMBER
+    #[arg(value_name = "MSG", required = true)]
+    messages: Vec<MessageSelector>,
+}
+
+impl Unread {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        self.owner.check(context)?;
+        let count = context.app.write(|tx| {
+            let (actor, owner) = self.owner.find(context, tx)?;
+            service::notifications::set_read(tx, &actor, &owner, &self.messages, false)
+        })?;
+        marked(context, count, false)
+    }
+}
+
+/// Shows how many notifications were made read or unread.
+pub(super) fn marked(context: &mut Context<'_>, count: i64, is_read: bool) -> Outcome {
+    let is = if is_read { "read" } else { "unread" };
+    context.status(&format!("Made {} {is}.", counted(count, "notification")));
+    Ok(context.out.show(&Changed { count })?)
+}
+
+/// How many notifications there are.
+#[derive(Debug, Serialize)]
+struct Counts {
+    unread: i64,
+    count: i64,
+}
+
+impl Record for Counts {
+    const COLUMNS: &'static [&'static str] = &["unread", "all"];
+
+    fn id(&self) -> String {
+        self.unread.to_string()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.unread.to_string(), self.count.to_string()]
+    }
+}
+
+impl Record for Notification {
+    const COLUMNS: &'static [&'static str] = &[];
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn paragraph(&self) -> Option<(String, &str)> {
+        let (heading, content) = self.message.paragraph()?;
+        let kind = match self.kind {
+            NotificationKind::Message => "",
+            NotificationKind::Reply => "reply to you · ",
+            NotificationKind::Mention => "mentions you · ",
+        };
+        let is_read = if self.is_read { "" } else { "unread · " };
+        Some((format!("{is_read}{kind}{heading}"), content))
+    }
+}

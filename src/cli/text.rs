@@ -1,0 +1,148 @@
+//! What is typed rather than named: texts, passwords, and answers to questions.
+
+use std::fs::File;
+use std::io::{self, BufRead, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::output::{escape, talk};
+use super::{Failure, Outcome};
+use crate::error::Error;
+
+/// More is never read: no text that is allowed is nearly as long.
+const LONGEST: u64 = 1 << 20;
+
+/// Where a text comes from, besides the argument
+#[derive(Debug, Args)]
+pub(super) struct TextSource {
+    /// Read the text from this file; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Keep the final line break of a file or of standard input
+    #[arg(long)]
+    raw: bool,
+}
+
+impl TextSource {
+    /// The text: of the file, else the argument; `-` is standard input.
+    pub(super) fn read(&self, argument: Option<String>) -> Result<String, Failure> {
+        let mut text = match (&self.file, argument) {
+            (Some(_), Some(_)) => {
+                return Err(Failure::Usage("the text stands in the file or on the line, not both".to_owned()));
+            }
+            (None, None) => {
+                return Err(Failure::Usage("the text is missing; `-` reads it from standard input".to_owned()));
+            }
+            (None, Some(argument)) if argument != "-" => return Ok(argument),
+            (Some(path), None) => read_file(path, "content")?,
+            (None, Some(_)) => read_file(Path::new("-"), "content")?,
+        };
+        if !self.raw {
+            drop_line_break(&mut text);
+        }
+        Ok(text)
+    }
+}
+
+/// Reads a file of text, or standard input for `-`.
+fn read_file(path: &Path, field: &'static str) -> Result<String, Failure> {
+    let unreadable = |cause: io::Error| Failure::Usage(format!("{} cannot be read: {cause}", path.display()));
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(LONGEST).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(LONGEST).read_to_end(&mut bytes))
+    };
+    read.map_err(unreadable)?;
+    let text = String::from_utf8(bytes);
+    Ok(text.map_err(|error| {
+        let place = error.utf8_error().valid_up_to() + 1;
+        Error::invalid(field, format!("The text is not UTF-8: byte {place} belongs to no character."))
+    })?)
+}
+
+fn drop_line_break(text: &mut String) {
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+}
+
+/// How a password is given: never as an argument, which every user of the machine could see
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct PasswordSource {
+    /// Read the password from standard input
+    #[arg(long)]
+    password_stdin: bool,
+
+    /// Read the password from this file
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+
+    /// Keep this argon2 hash, as another system exported it
+    #[arg(long, value_name = "PHC")]
+    password_hash: Option<String>,
+
+    /// Without a password: the user cannot log in
+    #[arg(long)]
+    no_password: bool,
+}
+
+/// A password, as it was given
+pub(super) enum Password {
+    /// To be checked and hashed
+    Plain(String),
+    /// A hash in PHC form
+    Hash(String),
+    /// None, as was asked for
+    None,
+    /// None, because there was nobody to ask
+    Unasked,
+}
+
+impl PasswordSource {
+    /// The password: from where the line says, else asked for twice on a terminal.
+    pub(super) fn read(self) -> Result<Password, Failure> {
+        let from = |path: &Path| -> Result<Password, Failure> {
+            let mut password = read_file(path, "password")?;
+            drop_line_break(&mut password);
+            Ok(Password::Plain(password))
+        };
+        match self {
+            Self { password_hash: Some(hash), .. } => Ok(Password::Hash(hash)),
+            Self { no_password: true, .. } => Ok(Password::None),
+            Self { password_stdin: true, .. } => from(Path::new("-")),
+            Self { password_file: Some(path), .. } => from(&path),
+            _ if !io::stdin().is_terminal() => Ok(Password::Unasked),
+            _ => {
+                let password = rpassword::prompt_password("Password: ")?;
+                if rpassword::prompt_password("Once more: ")? != password {
+                    return Err(Error::invalid("password", "The two passwords differ.").into());
+                }
+                Ok(Password::Plain(password))
+            }
+        }
+    }
+}
+
+/// Asks a question whose answer is yes or no.
+pub(super) fn confirm(question: &str) -> Outcome {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::Usage(
+            "there is no terminal to ask on: say --yes to do it, or --dry-run to look".to_owned(),
+        ));
+    }
+    talk(&format!("{} [y/N]", escape(question)));
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::Usage("not confirmed; nothing was changed".to_owned()))
+    }
+}

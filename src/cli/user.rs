@@ -1,0 +1,324 @@
+//! `tidings user`
+
+use clap::{Args, Subcommand};
+
+use super::output::{Record, time};
+use super::text::{Password, PasswordSource};
+use super::{Context, Failure, Outcome, choice, counted, limit};
+use crate::model::{Profile, Receipt, Role, UserDetails, UserSelector};
+use crate::service;
+use crate::service::users::{NewUser, UserChange};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Create(Create),
+    List(List),
+    Show(Show),
+    Update(Update),
+    Passwd(Passwd),
+    Deactivate(Deactivate),
+    Activate(Activate),
+    Delete(Delete),
+}
+
+impl Command {
+    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+        match self {
+            Self::Create(command) => command.run(context),
+            Self::List(command) => command.run(context),
+            Self::Show(command) => command.run(context),
+            Self::Update(command) => command.run(context),
+            Self::Passwd(command) => command.run(context),
+            Self::Deactivate(Deactivate { user }) => set_active(context, &user, false),
+            Self::Activate(Activate { user }) => set_active(context, &user, true),
+            Self::Delete(command) => command.run(context),
+        }
+    }
+}
+
+/// Create a user
+///
+/// On a terminal the password is asked for twice; elsewhere, without one of the password options, the user has none and
+/// cannot log in.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings user create alice --email alice@example.org --no-password")]
+pub(super) struct Create {
+    /// The username: 1 to 150 characters, unique ignoring case
+    name: String,
+    #[arg(long)]
+    email: Option<String>,
+    #[arg(long, default_value = "")]
+    first_name: String,
+    #[arg(long, default_value = "")]
+    last_name: String,
+    #[arg(long, default_value = "user", value_parser = choice::<Role>())]
+    role: Role,
+    /// Return the user with that name where there is one
+    #[arg(long)]
+    if_not_exists: bool,
+    #[command(flatten)]
+    password: PasswordSource,
+}
+
+impl Create {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        let password = self.password.read()?;
+        if matches!(password, Password::Unasked) {
+            context
+                .out
+                .status("No password was given, so the user cannot log in until `tidings user passwd` sets one.");
+        }
+        let new = NewUser {
+            password_hash: hashed(context, password, &self.name)?,
+            if_not_exists: self.if_not_exists,
+            details: UserDetails {
+                username: self.name,
+                email: self.email.filter(|email| !email.is_empty()),
+                first_name: self.first_name,
+                last_name: self.last_name,
+                role: self.role,
+            },
+        };
+        let (user, created) = context.app.write(|tx| {
+            let actor = context.actor(tx)?;
+            service::users::create(tx, &actor, &new)
+        })?;
+        let username = &user.person.username;
+        context.status(&if created {
+            format!("Created the user {username}.")
+        } else {
+            format!("The user {username} is there already.")
+        });
+        Ok(context.out.created(&Profile::Full(user))?)
+    }
+}
+
+/// The hash to store for a password; hashing is slow on purpose and happens before any transaction.
+fn hashed(context: &Context<'_>, password: Password, username: &str) -> Result<Option<String>, Failure> {
+    Ok(match password {
+        Password::Plain(password) => Some(context.app.hash_password(&password, username)?),
+        Password::Hash(hash) => Some(hash),
+        Password::None | Password::Unasked => None,
+    })
+}
+
+/// List users, by username
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings user list --search smith --limit 20")]
+pub(super) struct List {
+    /// How many at most
+    #[arg(long, default_value = "100", value_parser = limit)]
+    limit: i64,
+    /// Only users after this username
+    #[arg(long, value_name = "USERNAME", default_value = "", hide_default_value = true)]
+    after: String,
+    /// Only users whose username, first or last name (for admins and the operator: or email) holds this
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+}
+
+impl List {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        let users = context.app.read(|tx| {
+            let actor = context.actor(tx)?;
+            service::users::list(tx, &actor, &self.after, self.search.as_deref(), self.limit)
+        })?;
+        Ok(context.out.list(&users, "There are no such users.")?)
+    }
+}
+
+/// Show a user
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings user show alice@example.org -o json")]
+pub(super) struct Show {
+    /// Id, username or email
+    user: UserSelector,
+}
+
+impl Show {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        let user = context.app.read(|tx| {
+            let actor = context.actor(tx)?;
+            service::users::show(tx, &actor, &self.user)
+        })?;
+        Ok(context.out.show(&user)?)
+    }
+}
+
+/// Change a user's details; what is not named stays as it is
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings user update alice --first-name Alice --role admin")]
+pub(super) struct Update {
+    /// Id, username or email
+    user: UserSelector,
+    #[arg(long)]
+    username: Option<String>,
+    /// An empty one removes it
+    #[arg(long)]
+    email: Option<String>,
+    #[arg(long)]
+    first_name: Option<String>,
+    #[arg(long)]
+    last_name: Option<String>,
+    #[arg(long, value_parser = choice::<Role>())]
+    role: Option<Role>,
+}
+
+impl Update {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        let Self { user, username, email, first_name, last_name, role } = self;
+        let change = UserChange { username, email, first_name, last_name, role };
+        let user = context.app.write(|tx| {
+            let actor = context.actor(tx)?;
+            service::users::update(tx, &actor, &user, &change)
+        })?;
+        context.status(&format!("Updated the user {}.", user.person.username));
+        Ok(context.out.show(&Profile::Full(user))?)
+    }
+}
+
+/// Set a user's password; whoever is logged in as them is logged out
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings user passwd alice --password-file alice.password")]
+pub(super) struct Passwd {
+    /// Id, username or email
+    user: UserSelector,
+    #[command(flatten)]
+    password: PasswordSource,
+}
+
+impl Passwd {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        let found = context.app.read(|tx| {
+            let actor = context.actor(tx)?;
+            service::users::show(tx, &actor, &self.user)
+        })?;
+        let password = self.password.read()?;
+        if matches!(password, Password::Unasked) {
+            let options = "--password-stdin, --password-file, --password-hash or --no-password";
+            return Err(Failure::Usage(format!("there is no terminal to ask on: say one of {options}")));
+        }
+        let hash = hashed(context, password, &found.person().username)?;
+        let user = context.app.write(|tx| {
+            let actor = context.actor(tx)?;
+            service::users::set_password(tx, &actor, &self.user, hash.as_deref())
+        })?;
+        let did = if hash.is_some() { "Set" } else { "Removed" };
+        context.status(&format!("{did} the password of {}.", user.person.username));
+        Ok(context.out.show(&Profile::Full(user))?)
+    }
+}
+
+/// Keep a user from logging in and acting; they keep everything and still receive
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings user deactivate alice")]
+pub(super) struct Deactivate {
+    /// Id, username or email
+    user: UserSelector,
+}
+
+/// Let a deactivated user log in and act again
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings user activate alice")]
+pub(super) struct Activate {
+    /// Id, username or email
+    user: UserSelector,
+}
+
+fn set_active(context: &mut Context<'_>, selector: &UserSelector, is_active: bool) -> Outcome {
+    let user = context.app.write(|tx| {
+        let actor = context.actor(tx)?;
+        service::users::set_active(tx, &actor, selector, is_active)
+    })?;
+    let is = if is_active { "active" } else { "deactivated" };
+    context.status(&format!("The user {} is {is}.", user.person.username));
+    Ok(context.out.show(&Profile::Full(user))?)
+}
+
+/// Delete a user for good, with everything that is theirs, and show a receipt
+///
+/// Goes: every message they sent or received with its history, every notification of theirs or about those, their direct
+/// conversations, and groups left with nobody. Stays: what others said in groups.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings user delete alice --dry-run")]
+pub(super) struct Delete {
+    /// Id, username or email
+    user: UserSelector,
+}
+
+impl Delete {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        context.confirm(&format!("Delete the user {} with all their messages, for good?", self.user))?;
+        let receipt = context.app.write(|tx| {
+            let actor = context.actor(tx)?;
+            service::accounts::delete(tx, &actor, &self.user)
+        })?;
+        let messages =
+            counted(receipt.messages_sent + receipt.messages_received + receipt.messages_of_groups, "message");
+        context.status(&format!("Deleted the user {} and {messages}.", receipt.username));
+        Ok(context.out.show(&receipt)?)
+    }
+}
+
+impl Record for Profile {
+    const COLUMNS: &'static [&'static str] = &["username", "name", "email", "role", "active", "created", "id"];
+
+    fn id(&self) -> String {
+        self.person().user_id.to_string()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let person = self.person();
+        let name = [person.first_name.as_str(), &person.last_name].join(" ").trim().to_owned();
+        let (email, role, active, created) = match self {
+            Self::Full(user) => (
+                user.email.clone().unwrap_or_default(),
+                user.role.to_string(),
+                if user.is_active { "yes" } else { "no" },
+                time(user.created_at),
+            ),
+            Self::Short(_) => (String::new(), String::new(), "", String::new()),
+        };
+        vec![person.username.clone(), name, email, role, active.to_owned(), created, self.id()]
+    }
+}
+
+impl Record for Receipt {
+    const COLUMNS: &'static [&'static str] = &[
+        "username",
+        "id",
+        "deleted",
+        "messages sent",
+        "messages received",
+        "messages of groups that ended",
+        "of these kept as tombstones",
+        "revisions",
+        "notifications",
+        "participations",
+        "direct conversations",
+        "groups that ended",
+        "tokens",
+    ];
+
+    fn id(&self) -> String {
+        self.user_id.to_string()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let counts = [
+            self.messages_sent,
+            self.messages_received,
+            self.messages_of_groups,
+            self.tombstones,
+            self.revisions,
+            self.notifications,
+            self.participations,
+            self.direct_conversations,
+            self.groups,
+            self.tokens,
+        ];
+        let mut cells = vec![self.username.clone(), self.id(), time(self.deleted_at)];
+        cells.extend(counts.iter().map(ToString::to_string));
+        cells
+    }
+}

@@ -1,0 +1,175 @@
+//! What can go wrong, in one enumeration and one table: kind → HTTP status → exit code.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+/// The result of whatever can fail with an [`Error`]
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The kinds of errors; the contract's table is [`Kind::row`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A value breaks a rule
+    Invalid,
+    /// Visible, but not the actor's to do
+    Forbidden,
+    /// Absent, or not for the actor's eyes
+    NotFound,
+    /// Already there
+    Conflict,
+    /// Not the revision that was meant
+    Stale,
+    /// Our fault; the cause is in the log
+    Internal,
+    /// The database is busy, out of reach, read-only, not ours, damaged, or newer than this program
+    Unavailable,
+    /// The disk is full; nothing was changed
+    NoSpace,
+}
+
+impl Kind {
+    /// The one table: code, HTTP status, title of the status (RFC 9110), exit code.
+    const fn row(self) -> (&'static str, u16, &'static str, u8) {
+        match self {
+            Self::Invalid => ("invalid", 400, "Bad Request", 6),
+            Self::Forbidden => ("forbidden", 403, "Forbidden", 4),
+            Self::NotFound => ("not_found", 404, "Not Found", 3),
+            Self::Conflict => ("conflict", 409, "Conflict", 5),
+            Self::Stale => ("stale", 412, "Precondition Failed", 5),
+            Self::Internal => ("internal", 500, "Internal Server Error", 1),
+            Self::Unavailable => ("unavailable", 503, "Service Unavailable", 7),
+            Self::NoSpace => ("no_space", 507, "Insufficient Storage", 7),
+        }
+    }
+
+    /// The word programs know it by
+    pub const fn code(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status
+    pub const fn status(self) -> u16 {
+        self.row().1
+    }
+
+    /// The exit code of the command line
+    pub const fn exit_code(self) -> u8 {
+        self.row().3
+    }
+}
+
+/// Something that did not happen, and why, in words for whoever asked for it.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    detail: String,
+    hint: Option<String>,
+    fields: BTreeMap<&'static str, Vec<String>>,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), hint: None, fields: BTreeMap::new(), cause: None }
+    }
+
+    /// A field's value breaks a rule; `detail` is a whole sentence.
+    pub fn invalid(field: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let mut error = Self::new(Kind::Invalid, detail.clone());
+        error.fields.insert(field, vec![detail]);
+        error
+    }
+
+    /// Visible, but not the actor's to do.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(Kind::Forbidden, detail)
+    }
+
+    /// Absent, or not for the actor's eyes.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(Kind::NotFound, detail)
+    }
+
+    /// Already there.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(Kind::Conflict, detail)
+    }
+
+    /// Not the revision that was meant.
+    pub fn stale(detail: impl Into<String>) -> Self {
+        Self::new(Kind::Stale, detail)
+    }
+
+    /// The database cannot be used.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(Kind::Unavailable, detail)
+    }
+
+    /// The disk is full.
+    pub fn no_space() -> Self {
+        Self::new(Kind::NoSpace, "The disk is full; nothing was changed.")
+    }
+
+    /// Our fault; `cause` is for the log, never for whoever asked.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::new(Kind::Internal, "Something went wrong inside tidings; nothing was changed.").because(cause)
+    }
+
+    /// Adds the cause, for the log.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Adds what to do about it: a whole sentence for a person.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The kind
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What to do about it, where there is something
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The error as programs read it: a problem document (RFC 9457).
+    pub fn problem(&self) -> Problem<'_> {
+        let (code, status, title, _) = self.kind.row();
+        Problem { kind: "about:blank", title, status, code, detail: &self.detail, errors: &self.fields }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_ref().map(|cause| &**cause as &(dyn std::error::Error + 'static))
+    }
+}
+
+/// A problem document (RFC 9457)
+#[derive(Debug, Serialize)]
+pub struct Problem<'e> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: &'e str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    errors: &'e BTreeMap<&'static str, Vec<String>>,
+}

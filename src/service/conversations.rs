@@ -1,0 +1,365 @@
+//! Conversations: who talks with whom, and who decides about it.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Result};
+use crate::model::{
+    Actor, Conversation, ConversationId, ConversationKey, ConversationSelector, ConversationView, Event, EventKind,
+    Kind, Level, Timestamp, User, UserKey, UserRef, UserSelector, uuid,
+};
+use crate::store::{self, Tx};
+
+/// How many participants of each conversation a list shows
+const PARTICIPANTS_LISTED: i64 = 10;
+
+/// What a new conversation consists of.
+#[derive(Clone, Debug, Default)]
+pub struct NewConversation {
+    /// Besides the creator
+    pub participants: Vec<UserSelector>,
+    pub name: Option<String>,
+    pub title: Option<String>,
+    /// The creator's own
+    pub level: Option<Level>,
+    /// Return the group with that name instead of refusing, where there is one
+    pub if_not_exists: bool,
+}
+
+/// What changes of a group; what is absent stays, what is empty is removed.
+#[derive(Clone, Debug, Default)]
+pub struct ConversationChange {
+    pub name: Option<String>,
+    pub title: Option<String>,
+}
+
+/// Begins a conversation; says whether it was not there already. Two people without name or title have one direct
+/// conversation, and get it again.
+///
+/// # Errors
+/// `NotFound` where a participant is not there, `Invalid` where nobody but the creator is named or a name breaks the
+/// rules, `Conflict` where the name is taken.
+pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<(ConversationView, bool)> {
+    let mut people: Vec<UserRef> = Vec::new();
+    if let Actor::User(user) = actor {
+        people.push(user.person.clone());
+    }
+    for selector in &new.participants {
+        let user = super::user(tx, selector)?.person;
+        if people.iter().all(|person| person.key != user.key) {
+            people.push(user);
+        }
+    }
+    if people.len() < 2 {
+        return Err(Error::invalid("participants", "A conversation needs at least two people."));
+    }
+    let (name, title) = checked(new.name.as_deref(), new.title.as_deref())?;
+    let (conversation, created) = if people.len() == 2 && name.is_none() && title.is_none() {
+        direct(tx, actor, people[0].key, people[1].key)?
+    } else {
+        group(tx, actor, &people, name, title, new.if_not_exists)?
+    };
+    if let (Some(level), Some(user), true) = (new.level, actor.key(), created) {
+        store::conversations::set_level(tx, conversation.key, user, level)?;
+    }
+    Ok((view(tx, actor.key(), conversation)?, created))
+}
+
+fn group(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    people: &[UserRef],
+    name: Option<&str>,
+    title: Option<&str>,
+    if_not_exists: bool,
+) -> Result<(Conversation, bool)> {
+    let id = ConversationId(tx.new_id()?);
+    if let Some(conversation) = store::conversations::insert_group(tx, id, actor.key(), name, title)? {
+        begin(tx, actor, &conversation, people.iter().map(|person| person.key))?;
+        return Ok((conversation, true));
+    }
+    let name = name.unwrap_or_default();
+    if if_not_exists
+        && let Ok((conversation, _)) = super::conversation(tx, actor, &ConversationSelector::Name(name.to_owned()))
+    {
+        return Ok((conversation, false));
+    }
+    Err(Error::conflict(format!("The name “{name}” is taken.")))
+}
+
+/// The direct conversation of two people, begun where they have none; says whether it was.
+pub(super) fn direct(tx: &mut Tx<'_>, actor: &Actor, one: UserKey, other: UserKey) -> Result<(Conversation, bool)> {
+    if one == other {
+        return Err(Error::invalid("participants", "A conversation needs somebody besides oneself."));
+    }
+    if let Some(conversation) = store::conversations::by_pair(tx, (one, other))? {
+        return Ok((conversation, false));
+    }
+    let id = ConversationId(tx.new_id()?);
+    if let Some(conversation) = store::conversations::insert_direct(tx, id, actor.key(), (one, other))? {
+        begin(tx, actor, &conversation, [one, other])?;
+        return Ok((conversation, true));
+    }
+    // On PostgreSQL somebody else began it since we looked.
+    let conversation = store::conversations::by_pair(tx, (one, other))?;
+    Ok((conversation.ok_or_else(|| Error::internal("a direct conversation is there and is not"))?, false))
+}
+
+fn begin(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    conversation: &Conversation,
+    people: impl IntoIterator<Item = UserKey>,
+) -> Result<()> {
+    store::conversations::add(tx, conversation.key, people)?;
+    store::events::record(tx, actor, Event::conversation(EventKind::ConversationCreated, conversation))?;
+    Ok(())
+}
+
+/// Conversations below one in the list, newest activity first: the viewer's own; the operator without a viewer sees
+/// all, newest first.
+///
+/// # Errors
+/// `NotFound` where `after` is not there.
+pub fn list(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    viewer: Option<UserKey>,
+    after: Option<&ConversationSelector>,
+    search: Option<&str>,
+    limit: i64,
+) -> Result<Vec<ConversationView>> {
+    let after = after.map(|after| super::conversation(tx, actor, after)).transpose()?;
+    let (active_at, key) =
+        after.map_or((Timestamp::MAX, ConversationKey(i64::MAX)), |(last, _)| (last.active_at, last.key));
+    let conversations = match viewer {
+        Some(viewer) => store::conversations::page_of(tx, viewer, (active_at, key), search, limit)?,
+        None => store::conversations::page(tx, key, search, limit)?,
+    };
+    views(tx, viewer, conversations, PARTICIPANTS_LISTED)
+}
+
+/// One conversation, with all its participants.
+///
+/// # Errors
+/// `NotFound` where the actor may not see it.
+pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<ConversationView> {
+    let (conversation, _) = super::conversation(tx, actor, selector)?;
+    view(tx, actor.key(), conversation)
+}
+
+/// Changes a group's name or title.
+///
+/// # Errors
+/// `NotFound`, `Forbidden` for whoever is neither creator, admin nor operator, `Invalid` for a direct conversation,
+/// `Conflict` where the name is taken.
+pub fn update(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &ConversationSelector,
+    change: &ConversationChange,
+) -> Result<ConversationView> {
+    let conversation = managed(tx, actor, selector, "rename it")?;
+    let name = change.name.as_deref().or(conversation.name.as_deref());
+    let title = change.title.as_deref().or(conversation.title.as_deref());
+    let (name, title) = checked(name, title)?;
+    if let Some(name) = name
+        && store::conversations::by_name(tx, name)?.is_some_and(|other| other.key != conversation.key)
+    {
+        return Err(Error::conflict(format!("The name “{name}” is taken.")));
+    }
+    if (name, title) == (conversation.name.as_deref(), conversation.title.as_deref()) {
+        return view(tx, actor.key(), conversation);
+    }
+    let renamed = store::conversations::rename(tx, conversation.key, name, title)?;
+    store::events::record(tx, actor, Event::conversation(EventKind::ConversationUpdated, &renamed))?;
+    view(tx, actor.key(), renamed)
+}
+
+/// Adds people to a group; those who are in it already stay as they are.
+///
+/// # Errors
+/// `NotFound`, `Invalid` for a direct conversation.
+pub fn add(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &ConversationSelector,
+    users: &[UserSelector],
+) -> Result<ConversationView> {
+    let (conversation, _) = super::conversation(tx, actor, selector)?;
+    must_be_group(&conversation, "joined")?;
+    let people = users.iter().map(|selector| super::user(tx, selector)).collect::<Result<Vec<User>>>()?;
+    let added = store::conversations::add(tx, conversation.key, people.iter().map(|user| user.person.key))?;
+    for user in people.iter().filter(|user| added.contains(&user.person.key)) {
+        let event = Event::participant(EventKind::ParticipantAdded, conversation.key, &user.person);
+        store::events::record(tx, actor, event)?;
+    }
+    view(tx, actor.key(), conversation)
+}
+
+/// Takes people out of a group, with their notifications of it. Taking oneself out is leaving; with the last
+/// participant the group ends. Says whether it did.
+///
+/// # Errors
+/// `NotFound` where somebody is not in the group, `Forbidden` for removing others without being creator, admin or
+/// operator, `Invalid` for a direct conversation.
+pub fn remove(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector, users: &[UserSelector]) -> Result<bool> {
+    let (conversation, takes_part) = super::conversation(tx, actor, selector)?;
+    must_be_group(&conversation, "left")?;
+    let people = users.iter().map(|selector| super::user(tx, selector)).collect::<Result<Vec<User>>>()?;
+    if people.iter().any(|user| !actor.is(user.person.key)) {
+        must_manage(actor, &conversation, takes_part, "remove others from it")?;
+    }
+    for User { person, .. } in &people {
+        if !store::conversations::remove(tx, conversation.key, person.key)? {
+            let detail = format!("{} does not take part in “{selector}”.", person.username);
+            return Err(Error::not_found(detail));
+        }
+        let event = Event::participant(EventKind::ParticipantRemoved, conversation.key, person);
+        store::events::record(tx, actor, event)?;
+    }
+    let ended = !store::conversations::has_participants(tx, conversation.key)?;
+    if ended {
+        end(tx, actor, &conversation)?;
+    }
+    Ok(ended)
+}
+
+/// Sets which messages of a conversation notify the actor.
+///
+/// # Errors
+/// `NotFound` where the actor does not take part, `Forbidden` for the operator.
+pub fn set_level(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &ConversationSelector,
+    level: Level,
+) -> Result<ConversationView> {
+    let Actor::User(user) = actor else {
+        return Err(Error::forbidden("A level is a participant's own; the operator has none."));
+    };
+    let (conversation, takes_part) = super::conversation(tx, actor, selector)?;
+    if !takes_part {
+        return Err(Error::not_found(format!("{} does not take part in “{selector}”.", user.person.username)));
+    }
+    if store::conversations::level(tx, conversation.key, user.person.key)? != Some(level) {
+        store::conversations::set_level(tx, conversation.key, user.person.key, level)?;
+        // The level is nobody else's business: only the user hears of it.
+        let event = Event {
+            user: actor.key(),
+            conversation: None,
+            ..Event::conversation(EventKind::ParticipantUpdated, &conversation)
+        };
+        store::events::record(tx, actor, event)?;
+    }
+    view(tx, actor.key(), conversation)
+}
+
+/// Deletes a conversation, messages and all; returns it as it was.
+///
+/// # Errors
+/// `NotFound`, `Forbidden` for whoever is neither creator, admin nor operator; a direct conversation is both people's,
+/// so only admins and the operator delete it.
+pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<ConversationView> {
+    let (conversation, takes_part) = super::conversation(tx, actor, selector)?;
+    if conversation.kind == Kind::Direct && !actor.administers() {
+        return Err(Error::forbidden("A direct conversation belongs to both; only admins delete it."));
+    }
+    must_manage(actor, &conversation, takes_part, "delete it")?;
+    let view = view(tx, actor.key(), conversation.clone())?;
+    end(tx, actor, &conversation)?;
+    Ok(view)
+}
+
+fn end(tx: &mut Tx<'_>, actor: &Actor, conversation: &Conversation) -> Result<()> {
+    let event = Event::conversation(EventKind::ConversationDeleted, conversation);
+    let event = store::events::record(tx, actor, event)?;
+    store::events::tell_participants(tx, event, conversation.key)?;
+    store::messages::delete_all_of(tx, &[conversation.key])?;
+    store::conversations::delete(tx, &[conversation.key])
+}
+
+fn managed(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector, what: &str) -> Result<Conversation> {
+    let (conversation, takes_part) = super::conversation(tx, actor, selector)?;
+    must_be_group(&conversation, "named")?;
+    must_manage(actor, &conversation, takes_part, what)?;
+    Ok(conversation)
+}
+
+/// The creator decides about a group while they take part in it; admins and the operator always do.
+fn must_manage(actor: &Actor, conversation: &Conversation, takes_part: bool, what: &str) -> Result<()> {
+    let created = takes_part && conversation.creator_key.is_some() && conversation.creator_key == actor.key();
+    if created || actor.administers() {
+        return Ok(());
+    }
+    Err(Error::forbidden(format!("Only the creator of the conversation and admins {what}.")))
+}
+
+fn must_be_group(conversation: &Conversation, what: &str) -> Result<()> {
+    if conversation.kind == Kind::Group {
+        return Ok(());
+    }
+    let detail = format!("A direct conversation is between exactly two people; it is never {what}.");
+    Err(Error::invalid("conversation", detail))
+}
+
+/// Checks a group's name and title; empty ones are none.
+fn checked<'t>(name: Option<&'t str>, title: Option<&'t str>) -> Result<(Option<&'t str>, Option<&'t str>)> {
+    let name = name.filter(|name| !name.is_empty());
+    let title = title.filter(|title| !title.is_empty());
+    if let Some(name) = name {
+        let is_allowed = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
+        if name.len() > 64 || !name.chars().all(is_allowed) {
+            let detail = "The name of a conversation is 1 to 64 of the characters A–Z a–z 0–9 . _ -";
+            return Err(Error::invalid("name", detail));
+        }
+        if uuid(name).is_some() {
+            return Err(Error::invalid("name", "The name of a conversation does not have the form of an id."));
+        }
+    }
+    if let Some(title) = title {
+        super::check_text("title", title, 200)?;
+    }
+    Ok((name, title))
+}
+
+fn view(tx: &mut Tx<'_>, viewer: Option<UserKey>, conversation: Conversation) -> Result<ConversationView> {
+    let view = views(tx, viewer, vec![conversation], i64::MAX)?.pop();
+    view.ok_or_else(|| Error::internal("a conversation is there and is not"))
+}
+
+/// Conversations as one viewer sees them: four statements, however many.
+fn views(
+    tx: &mut Tx<'_>,
+    viewer: Option<UserKey>,
+    conversations: Vec<Conversation>,
+    participants_listed: i64,
+) -> Result<Vec<ConversationView>> {
+    let keys: Vec<ConversationKey> = conversations.iter().map(|conversation| conversation.key).collect();
+    let creators = store::users::people(tx, conversations.iter().filter_map(|conversation| conversation.creator_key))?;
+    let mut participants: HashMap<ConversationKey, Vec<UserRef>> = HashMap::new();
+    for (key, person) in store::conversations::participants(tx, &keys, participants_listed)? {
+        participants.entry(key).or_default().push(person);
+    }
+    let newest = store::messages::newest_of(tx, &keys)?;
+    let mut newest: HashMap<_, _> = newest.into_iter().map(|message| (message.conversation_key, message)).collect();
+    let standings = store::conversations::standings(tx, viewer, &keys)?;
+    let standings: HashMap<_, _> = standings.into_iter().map(|standing| (standing.conversation, standing)).collect();
+    let view = |conversation: Conversation| {
+        let standing = standings.get(&conversation.key)?;
+        Some(ConversationView {
+            conversation_id: conversation.id,
+            kind: conversation.kind,
+            name: conversation.name,
+            title: conversation.title,
+            creator: conversation.creator_key.and_then(|creator| creators.get(&creator).cloned()),
+            participants: participants.remove(&conversation.key).unwrap_or_default(),
+            participant_count: standing.participant_count,
+            created_at: conversation.created_at,
+            last_message: newest.remove(&conversation.key),
+            message_count: conversation.message_count,
+            unread_count: standing.level.map(|_| standing.unread_count),
+            level: standing.level,
+        })
+    };
+    Ok(conversations.into_iter().filter_map(view).collect())
+}

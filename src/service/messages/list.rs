@@ -1,0 +1,100 @@
+//! Listing messages: one conversation's or all one may see, always the newest that match.
+
+use crate::error::{Error, Result};
+use crate::model::{Actor, ConversationKey, ConversationSelector, Message, Number, Timestamp, UserKey, UserSelector};
+use crate::service;
+use crate::store::messages::Filter;
+use crate::store::{self, Tx};
+
+/// Which messages to list.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// One conversation; none: all one may see
+    pub conversation: Option<ConversationSelector>,
+    /// In one conversation: the page just before this number
+    pub before: Option<Number>,
+    /// In one conversation: the page just after this number
+    pub after: Option<Number>,
+    /// Sent at this time or later
+    pub since: Option<Timestamp>,
+    /// Sent before this time
+    pub until: Option<Timestamp>,
+    pub sender: Option<UserSelector>,
+    pub receiver: Option<UserSelector>,
+    /// Only what the viewer has not read
+    pub unread: bool,
+    /// How many at most
+    pub limit: i64,
+}
+
+/// The newest messages that match, or the oldest after a number; oldest first.
+///
+/// # Errors
+/// `NotFound` where the conversation is not for the actor's eyes or a user is not there, `Invalid` where the parts of
+/// the request contradict each other.
+pub fn list(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<Message>> {
+    let conversation = match &request.conversation {
+        Some(selector) => Some(service::conversation(tx, actor, selector)?.0.key),
+        None => None,
+    };
+    let mut user = |selector: &Option<UserSelector>| -> Result<Option<UserKey>> {
+        selector.as_ref().map(|selector| Ok(service::user(tx, selector)?.person.key)).transpose()
+    };
+    let filter = Filter {
+        since: request.since.unwrap_or(Timestamp::MIN),
+        until: request.until.unwrap_or(Timestamp::MAX),
+        sender: user(&request.sender)?,
+        receiver: user(&request.receiver)?,
+        limit: request.limit,
+    };
+    if request.unread {
+        return unread(tx, actor, conversation, request, &filter);
+    }
+    if let (Some(conversation), Some(after)) = (conversation, request.after) {
+        let mut page = store::messages::page_after(tx, conversation, after, &filter)?;
+        page.retain(|message| request.before.is_none_or(|before| message.number < before));
+        return Ok(page);
+    }
+    if request.after.is_some() || request.before.is_some() && conversation.is_none() {
+        return Err(Error::invalid("before", "Before and after are numbers of one conversation; name it."));
+    }
+    let mut page = match (conversation, filter.sender, filter.receiver) {
+        (Some(conversation), _, _) => {
+            store::messages::page(tx, conversation, request.before.unwrap_or(Number::MAX), &filter)?
+        }
+        (None, Some(sender), _) => store::messages::newest_from(tx, sender, viewer(actor), &filter)?,
+        (None, None, Some(receiver)) => store::messages::newest_to(tx, receiver, viewer(actor), &filter)?,
+        (None, None, None) => match viewer(actor) {
+            Some(viewer) => store::messages::newest_visible(tx, viewer, &filter)?,
+            None => store::messages::newest(tx, &filter)?,
+        },
+    };
+    page.reverse();
+    Ok(page)
+}
+
+/// Whose conversations bound what is visible; none for those who see all
+fn viewer(actor: &Actor) -> Option<UserKey> {
+    actor.key().filter(|_| !actor.administers())
+}
+
+fn unread(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    conversation: Option<ConversationKey>,
+    request: &List,
+    filter: &Filter,
+) -> Result<Vec<Message>> {
+    let Some(user) = actor.key() else {
+        return Err(Error::invalid("unread", "What is unread depends on who reads; the operator reads nothing."));
+    };
+    if request.before.is_some() || request.after.is_some() {
+        return Err(Error::invalid("unread", "The unread messages are listed from the newest on, not from a number."));
+    }
+    let mut page = match conversation {
+        Some(conversation) => store::messages::newest_unread_of(tx, user, conversation, filter)?,
+        None => store::messages::newest_unread(tx, user, filter)?,
+    };
+    page.reverse();
+    Ok(page)
+}

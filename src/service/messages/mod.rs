@@ -1,0 +1,162 @@
+//! Messages: sending, changing, deleting and reading them, and whom that concerns.
+
+mod list;
+mod mentions;
+mod send;
+
+pub use list::{List, list};
+pub use send::{Destination, Draft, send};
+
+use crate::error::{Error, Result};
+use crate::model::{
+    Actor, ConversationSelector, Event, EventKind, Message, MessageKey, MessageSelector, Revision, UserRef,
+};
+use crate::store::{self, Tx};
+
+/// A new content for a message.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    pub content: String,
+    /// Why, for the history
+    pub reason: Option<String>,
+    /// Refuse unless the message is at this revision
+    pub if_revision: Option<i64>,
+}
+
+/// Checks a message's content: 1 to 65,536 bytes, not blank, no NUL.
+fn check_content(content: &str) -> Result<()> {
+    let refuse = |detail: String| Err(Error::invalid("content", detail));
+    if content.trim().is_empty() {
+        refuse("A message is not blank.".to_owned())
+    } else if content.len() > 65_536 {
+        refuse(format!("The message has {} bytes; at most 65,536 are allowed.", content.len()))
+    } else if content.contains('\0') {
+        refuse("The message holds a NUL character.".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+/// One message.
+///
+/// # Errors
+/// `NotFound` where the actor may not see it.
+pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Message> {
+    super::message(tx, actor, selector)
+}
+
+/// The earlier contents of a message, newest first, for everybody who may see it.
+///
+/// # Errors
+/// `NotFound` where the actor may not see it.
+pub fn history(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Vec<Revision>> {
+    let message = super::message(tx, actor, selector)?;
+    store::messages::history(tx, &message)
+}
+
+/// Replaces the content of the editor's own message, or of anybody's as the operator, and keeps the old one as a
+/// revision. Nobody is notified again, but whom the new content newly mentions.
+///
+/// # Errors
+/// `NotFound` where the editor may not see the message or it was deleted, `Forbidden` where it is somebody else's,
+/// `Stale` where `change.if_revision` is not the current one, `Invalid` where the content breaks a rule.
+pub fn edit(tx: &mut Tx<'_>, editor: &Actor, selector: &MessageSelector, change: &Change) -> Result<Message> {
+    let message = super::living_message(tx, editor, selector)?;
+    must_be_editable(editor, &message)?;
+    if let Some(meant) = change.if_revision.filter(|meant| *meant != message.revision) {
+        let detail = format!("The message is at revision {}, not {meant}.", message.revision);
+        return Err(Error::stale(detail).hint("Somebody changed it; look at it again."));
+    }
+    check_content(&change.content)?;
+    if let Some(reason) = &change.reason {
+        super::check_text("reason", reason, 500)?;
+    }
+    replace(tx, editor, message, &change.content, change.reason.as_deref())
+}
+
+/// Makes an earlier content of a message its content again: an edit.
+///
+/// # Errors
+/// As [`edit`]; `NotFound` also where the message has no such earlier revision.
+pub fn restore(tx: &mut Tx<'_>, editor: &Actor, selector: &MessageSelector, revision: i64) -> Result<Message> {
+    let message = super::living_message(tx, editor, selector)?;
+    must_be_editable(editor, &message)?;
+    if revision == message.revision {
+        return Ok(message);
+    }
+    let Some(content) = store::messages::revision_content(tx, message.key, revision)? else {
+        let detail = format!("The message “{selector}” has no revision {revision}; it is at {}.", message.revision);
+        return Err(Error::not_found(detail));
+    };
+    replace(tx, editor, message, &content, Some(&format!("restored revision {revision}")))
+}
+
+fn must_be_editable(editor: &Actor, message: &Message) -> Result<()> {
+    match editor.key() {
+        Some(user) if !message.is_from(user) => Err(Error::forbidden("Only its sender edits a message.")),
+        _ => Ok(()),
+    }
+}
+
+fn replace(tx: &mut Tx<'_>, editor: &Actor, message: Message, content: &str, reason: Option<&str>) -> Result<Message> {
+    if message.content == content {
+        return Ok(message);
+    }
+    let before = mentions::find(tx, message.conversation_key, &message.content)?;
+    let mut mentioned = mentions::find(tx, message.conversation_key, content)?;
+    mentioned.retain(|user| !before.contains(user) && !message.is_from(*user));
+    store::messages::keep_revision(tx, &message, editor, reason)?;
+    let mut message = store::messages::replace_content(tx, message, content)?;
+    if store::notifications::notify_mentioned(tx, &message, &mentioned)? > 0 {
+        message.read = false;
+    }
+    let event = Event::message(EventKind::MessageEdited, message.conversation_key, message.message_id);
+    store::events::record(tx, editor, event)?;
+    Ok(message)
+}
+
+/// Deletes messages: the actor's own, or anybody's as admin or operator. Content, revisions and notifications are gone;
+/// a tombstone keeps the place while others' replies hang on it. Returns how many there were.
+///
+/// # Errors
+/// `NotFound` where the actor may not see one or it was deleted, `Forbidden` where one is somebody else's.
+pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[MessageSelector]) -> Result<i64> {
+    let mut keys: Vec<MessageKey> = Vec::new();
+    for selector in selectors {
+        let message = super::living_message(tx, actor, selector)?;
+        let own = actor.key().is_some_and(|user| message.is_from(user));
+        if !own && !actor.administers() {
+            return Err(Error::forbidden("Only its sender and admins delete a message."));
+        }
+        keys.push(message.key);
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    store::events::record_deletions(tx, actor, &keys)?;
+    store::messages::delete(tx, &keys)?;
+    i64::try_from(keys.len()).map_err(Error::internal)
+}
+
+/// Makes the notifications a reader has of these messages read; returns how many were unread.
+///
+/// # Errors
+/// `NotFound` where the actor may not see one.
+pub fn read(tx: &mut Tx<'_>, actor: &Actor, reader: &UserRef, selectors: &[MessageSelector]) -> Result<i64> {
+    let found = selectors.iter().map(|selector| super::message(tx, actor, selector)).collect::<Result<Vec<_>>>()?;
+    super::notifications::mark(tx, actor, reader, &found, true)
+}
+
+/// Makes the notifications a reader has of a conversation read; returns how many were unread.
+///
+/// # Errors
+/// `NotFound` where the actor may not see it.
+pub fn read_conversation(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    reader: &UserRef,
+    selector: &ConversationSelector,
+) -> Result<i64> {
+    let (conversation, _) = super::conversation(tx, actor, selector)?;
+    let count = store::notifications::read_conversation(tx, reader.key, conversation.key)?;
+    super::notifications::tell(tx, actor, reader, count, None)
+}

@@ -1,0 +1,188 @@
+//! Sending a message: the row, its number, its notifications and its event, in one transaction.
+
+use sha2::{Digest, Sha256};
+
+use super::{check_content, mentions};
+use crate::error::{Error, Result};
+use crate::model::{
+    Actor, Conversation, ConversationSelector, Event, EventKind, Kind, Message, MessageId, MessageSelector, User,
+    UserRef, UserSelector,
+};
+use crate::service;
+use crate::store::messages::NewMessage;
+use crate::store::{self, Tx};
+
+/// How long an idempotency key is remembered, in seconds
+const REMEMBERED: i64 = 24 * 60 * 60;
+
+/// Where a message goes.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// To a conversation
+    Conversation(ConversationSelector),
+    /// To the direct conversation with a user, begun where there is none
+    User(UserSelector),
+}
+
+/// A message to send.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    pub destination: Destination,
+    pub content: String,
+    /// The message it replies to
+    pub parent: Option<MessageSelector>,
+    /// In a group: the one participant it is for
+    pub receiver: Option<UserSelector>,
+    /// Sending the same again with this key within 24 hours returns the first message
+    pub idempotency_key: Option<String>,
+}
+
+/// Sends a message and notifies every other participant whose level lets it through.
+///
+/// # Errors
+/// `NotFound` where the sender does not take part in the conversation, `Forbidden` for the operator and for an admin who
+/// does not take part, `Invalid` where the content, the parent or the receiver breaks a rule, `Conflict` where the
+/// idempotency key was used for another request.
+pub fn send(tx: &mut Tx<'_>, actor: &Actor, draft: &Draft) -> Result<Message> {
+    let Actor::User(sender) = actor else {
+        return Err(Error::forbidden("The operator sends no messages; a user does.").hint("Say who with --as USER."));
+    };
+    check_content(&draft.content)?;
+    let Some(key) = &draft.idempotency_key else {
+        return deliver(tx, actor, sender, draft);
+    };
+    if let Some(first) = remembered(tx, actor, sender, key, draft)? {
+        return Ok(first);
+    }
+    let message = deliver(tx, actor, sender, draft)?;
+    store::idempotency::keep(tx, sender.person.key, key, message.message_id.0)?;
+    Ok(message)
+}
+
+/// The message that the same request resulted in before; none where the key is new, and now taken.
+fn remembered(tx: &mut Tx<'_>, actor: &Actor, sender: &User, key: &str, draft: &Draft) -> Result<Option<Message>> {
+    if key.is_empty() || key.len() > 255 || key.contains('\0') {
+        return Err(Error::invalid("idempotency_key", "An idempotency key has 1 to 255 bytes and no NUL."));
+    }
+    let expired = tx.now().plus_seconds(-REMEMBERED);
+    store::idempotency::forget(tx, expired)?;
+    store::idempotency::forget_one(tx, sender.person.key, key, expired)?;
+    let hash = request_hash(draft);
+    let Some(first) = store::idempotency::take(tx, sender.person.key, key, &hash)? else {
+        return Ok(None);
+    };
+    if first.request_hash != hash {
+        return Err(Error::conflict(format!("The idempotency key “{key}” was used for another request.")));
+    }
+    let gone = || Error::conflict(format!("What was sent with the idempotency key “{key}” has been deleted."));
+    let id = MessageId(first.result.ok_or_else(gone)?);
+    match service::message(tx, actor, &MessageSelector::Id(id)) {
+        Ok(message) if !message.deleted => Ok(Some(message)),
+        _ => Err(gone()),
+    }
+}
+
+fn request_hash(draft: &Draft) -> Vec<u8> {
+    let destination = match &draft.destination {
+        Destination::Conversation(conversation) => format!("conversation {conversation}"),
+        Destination::User(user) => format!("user {user}"),
+    };
+    let parent = draft.parent.as_ref().map(ToString::to_string).unwrap_or_default();
+    let receiver = draft.receiver.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut hash = Sha256::new_with_prefix("message send");
+    for part in [&destination, &parent, &receiver, &draft.content] {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().to_vec()
+}
+
+fn deliver(tx: &mut Tx<'_>, actor: &Actor, sender: &User, draft: &Draft) -> Result<Message> {
+    let conversation = destination(tx, actor, sender, &draft.destination)?;
+    // The number first: on PostgreSQL it puts the writers of a conversation in line, and what follows is read behind it.
+    let number = store::conversations::take_number(tx, conversation.key)?;
+    let takes_part = store::conversations::level(tx, conversation.key, sender.person.key)?.is_some();
+    let (Some(number), true) = (number, takes_part) else {
+        return Err(match &draft.destination {
+            Destination::Conversation(selector) if !actor.administers() => service::no_conversation(selector),
+            _ => Error::forbidden(format!("{} does not take part in the conversation.", sender.person.username)),
+        });
+    };
+    let parent = draft.parent.as_ref().map(|parent| parent_in(tx, actor, &conversation, parent)).transpose()?;
+    let receiver = receiver(tx, sender, &conversation, draft.receiver.as_ref())?;
+    let new = NewMessage {
+        id: MessageId(tx.new_id()?),
+        conversation: (conversation.key, conversation.id),
+        number,
+        sender: &sender.person,
+        receiver: receiver.as_ref(),
+        parent: parent.as_ref(),
+        content: &draft.content,
+    };
+    let message = store::messages::insert(tx, &new)?;
+    let mentioned = mentions::find(tx, conversation.key, &draft.content)?;
+    let parent_sender = parent.and_then(|parent| parent.sender).map(|person| person.key);
+    store::notifications::notify(tx, &message, sender.person.key, parent_sender, &mentioned)?;
+    let event = Event::message(EventKind::MessageCreated, conversation.key, message.message_id);
+    store::events::record(tx, actor, event)?;
+    Ok(message)
+}
+
+fn destination(tx: &mut Tx<'_>, actor: &Actor, sender: &User, destination: &Destination) -> Result<Conversation> {
+    match destination {
+        Destination::Conversation(selector) => {
+            service::find_conversation(tx, actor, selector)?.ok_or_else(|| service::no_conversation(selector))
+        }
+        Destination::User(selector) => {
+            let other = service::user(tx, selector)?;
+            Ok(service::conversations::direct(tx, actor, sender.person.key, other.person.key)?.0)
+        }
+    }
+}
+
+fn parent_in(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    conversation: &Conversation,
+    selector: &MessageSelector,
+) -> Result<Message> {
+    let parent = service::message(tx, actor, selector)?;
+    if parent.conversation_key != conversation.key {
+        let detail = format!("The message “{selector}” belongs to another conversation; a reply stays in its own.");
+        return Err(Error::invalid("parent_message", detail));
+    }
+    if parent.deleted {
+        return Err(Error::invalid("parent_message", format!("The message “{selector}” was deleted.")));
+    }
+    Ok(parent)
+}
+
+/// In a direct conversation the other person; in a group nobody, unless one participant is named.
+fn receiver(
+    tx: &mut Tx<'_>,
+    sender: &User,
+    conversation: &Conversation,
+    named: Option<&UserSelector>,
+) -> Result<Option<UserRef>> {
+    let named = named.map(|selector| service::user(tx, selector)).transpose()?.map(|user| user.person);
+    let refuse = |detail: String| Err(Error::invalid("receiver", detail));
+    if named.as_ref().is_some_and(|receiver| receiver.key == sender.person.key) {
+        return refuse("A message is for somebody else than its sender.".to_owned());
+    }
+    if conversation.kind == Kind::Direct {
+        let other = conversation.other(sender.person.key);
+        return match named {
+            Some(receiver) if Some(receiver.key) != other => {
+                refuse(format!("{} does not take part in the conversation.", receiver.username))
+            }
+            Some(receiver) => Ok(Some(receiver)),
+            None => Ok(store::users::people(tx, other)?.into_values().next()),
+        };
+    }
+    match named {
+        Some(receiver) if store::conversations::level(tx, conversation.key, receiver.key)?.is_none() => {
+            refuse(format!("{} does not take part in the conversation.", receiver.username))
+        }
+        named => Ok(named),
+    }
+}

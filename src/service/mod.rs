@@ -1,0 +1,120 @@
+//! The rules: who may do what, what a change brings with it. Every front end goes through these functions and no other.
+//!
+//! What somebody may not see is *not found* for them, in the same words as what is not there.
+
+pub mod accounts;
+pub mod conversations;
+pub mod messages;
+pub mod notifications;
+pub mod passwords;
+pub mod users;
+
+use crate::error::{Error, Result};
+use crate::model::{
+    Actor, Conversation, ConversationSelector, Message, MessageSelector, User, UserSelector, normalize, uuid,
+};
+use crate::store::{self, Tx};
+
+/// Finds the user who acts.
+///
+/// # Errors
+/// `NotFound` where there is no such user, `Forbidden` where they are deactivated.
+pub fn acting(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<Actor> {
+    let user = user(tx, selector)?;
+    if !user.is_active {
+        return Err(Error::forbidden(format!(
+            "The account of {} is deactivated; it cannot act.",
+            user.person.username
+        )));
+    }
+    Ok(Actor::User(user))
+}
+
+/// Finds a user by id, username or email, in that order.
+///
+/// # Errors
+/// `NotFound` where there is none.
+pub fn user(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<User> {
+    let text = normalize(&selector.0);
+    let found = match uuid(&text) {
+        Some(id) => store::users::by_id(tx, crate::model::UserId(id))?,
+        None => match store::users::by_username(tx, &text)? {
+            None if text.contains('@') => store::users::by_email(tx, &text)?,
+            found => found,
+        },
+    };
+    found.ok_or_else(|| Error::not_found(format!("There is no user “{text}”.")))
+}
+
+/// Finds a conversation whoever looks for it.
+fn find_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<Option<Conversation>> {
+    match selector {
+        ConversationSelector::Id(id) => store::conversations::by_id(tx, *id),
+        ConversationSelector::Name(name) => store::conversations::by_name(tx, name),
+        ConversationSelector::Direct(other) => {
+            let Some(own) = actor.key() else {
+                let error = Error::not_found(format!("“{selector}” names a direct conversation of somebody."));
+                return Err(error.hint("Say whose with --as, or name it by its id."));
+            };
+            let other = user(tx, other)?;
+            store::conversations::by_pair(tx, (own, other.person.key))
+        }
+    }
+}
+
+fn no_conversation(selector: &ConversationSelector) -> Error {
+    Error::not_found(format!("There is no conversation “{selector}”."))
+}
+
+/// Finds a conversation the actor may see, and whether they take part in it.
+fn conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<(Conversation, bool)> {
+    let found = find_conversation(tx, actor, selector)?.ok_or_else(|| no_conversation(selector))?;
+    let takes_part = match actor.key() {
+        Some(user) => store::conversations::level(tx, found.key, user)?.is_some(),
+        None => false,
+    };
+    if takes_part || actor.administers() { Ok((found, takes_part)) } else { Err(no_conversation(selector)) }
+}
+
+/// Finds a message the actor may see.
+fn message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Message> {
+    let absent = || Error::not_found(format!("There is no message “{selector}”."));
+    let found = match selector {
+        MessageSelector::Id(id) => store::messages::by_id(tx, *id)?,
+        MessageSelector::Number(place, number) => {
+            let (place, _) = conversation(tx, actor, place)?;
+            return store::messages::by_number(tx, place.key, *number)?.ok_or_else(absent);
+        }
+    };
+    let found = found.ok_or_else(absent)?;
+    let visible = match actor.key() {
+        _ if actor.administers() => true,
+        Some(user) => store::conversations::level(tx, found.conversation_key, user)?.is_some(),
+        None => false,
+    };
+    if visible { Ok(found) } else { Err(absent()) }
+}
+
+/// Finds a message the actor may see that has not been deleted.
+fn living_message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Message> {
+    let found = message(tx, actor, selector)?;
+    if found.deleted { Err(Error::not_found(format!("The message “{selector}” was deleted."))) } else { Ok(found) }
+}
+
+/// Checks a text of at most `characters` characters. NUL is refused because PostgreSQL cannot keep it.
+fn check_text(field: &'static str, text: &str, characters: usize) -> Result<()> {
+    if text.contains('\0') {
+        return Err(Error::invalid(field, format!("The {} holds a NUL character.", words(field))));
+    }
+    let length = text.chars().count();
+    if length > characters {
+        let detail = format!("The {} has {length} characters; at most {characters} are allowed.", words(field));
+        return Err(Error::invalid(field, detail));
+    }
+    Ok(())
+}
+
+/// A field's name as people say it
+fn words(field: &str) -> String {
+    field.replace('_', " ")
+}

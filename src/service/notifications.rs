@@ -1,0 +1,107 @@
+//! Notifications: one's own only, listed by their messages.
+
+use crate::error::{Error, Result};
+use crate::model::{
+    Actor, Event, Message, MessageId, MessageKey, MessageSelector, Notification, UserRef, UserSelector,
+};
+use crate::store::{self, Tx};
+
+/// Whose notifications are meant: the actor's own, or a named user's for the operator.
+///
+/// # Errors
+/// `Invalid` where the operator names nobody, `Forbidden` where a user names another, `NotFound`.
+pub fn owner(tx: &mut Tx<'_>, actor: &Actor, named: Option<&UserSelector>) -> Result<UserRef> {
+    match (actor, named) {
+        (Actor::User(user), None) => Ok(user.person.clone()),
+        (Actor::Operator(_), Some(selector)) => Ok(super::user(tx, selector)?.person),
+        (Actor::Operator(_), None) => Err(Error::invalid("user", "Say whose: the operator has no notifications.")),
+        (Actor::User(user), Some(selector)) => {
+            let named = super::user(tx, selector)?.person;
+            if named.key == user.person.key {
+                Ok(named)
+            } else {
+                Err(Error::forbidden("Notifications are shown to their owner and the operator only."))
+            }
+        }
+    }
+}
+
+/// A user's notifications below one, newest first.
+///
+/// # Errors
+/// `NotFound` where the message `before` is not there.
+pub fn list(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    owner: &UserRef,
+    before: Option<&MessageSelector>,
+    unread_only: bool,
+    limit: i64,
+) -> Result<Vec<Notification>> {
+    let before = match before {
+        Some(before) => super::message(tx, actor, before)?.key,
+        None => MessageKey(i64::MAX),
+    };
+    store::notifications::page(tx, owner, before, unread_only, limit)
+}
+
+/// How many unread and how many notifications in all a user has.
+pub fn count(tx: &mut Tx<'_>, owner: &UserRef) -> Result<(i64, i64)> {
+    store::notifications::count(tx, owner.key)
+}
+
+/// Makes a user's notifications of these messages read or unread; returns how many changed.
+///
+/// # Errors
+/// `NotFound` where the actor may not see one of the messages, or the user has no notification of it.
+pub fn set_read(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    owner: &UserRef,
+    selectors: &[MessageSelector],
+    is_read: bool,
+) -> Result<i64> {
+    let mut messages = Vec::new();
+    for selector in selectors {
+        let message = super::message(tx, actor, selector)?;
+        if store::notifications::of_messages(tx, owner, &[message.key])?.is_empty() {
+            let detail = format!("{} has no notification of the message “{selector}”.", owner.username);
+            return Err(Error::not_found(detail));
+        }
+        messages.push(message);
+    }
+    mark(tx, actor, owner, &messages, is_read)
+}
+
+/// Makes all of a user's notifications read; returns how many were unread.
+pub fn read_all(tx: &mut Tx<'_>, actor: &Actor, owner: &UserRef) -> Result<i64> {
+    let count = store::notifications::read_all(tx, owner.key)?;
+    tell(tx, actor, owner, count, None)
+}
+
+pub(super) fn mark(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    owner: &UserRef,
+    messages: &[Message],
+    is_read: bool,
+) -> Result<i64> {
+    let keys: Vec<MessageKey> = messages.iter().map(|message| message.key).collect();
+    let count = store::notifications::mark(tx, owner.key, &keys, is_read)?;
+    let only = if let [message] = messages { Some(message.message_id) } else { None };
+    tell(tx, actor, owner, count, only)
+}
+
+/// Records that notifications changed, where any did: one event, however many. Returns how many.
+pub(super) fn tell(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    owner: &UserRef,
+    count: i64,
+    only: Option<MessageId>,
+) -> Result<i64> {
+    if count > 0 {
+        store::events::record(tx, actor, Event::notifications(owner.key, only))?;
+    }
+    Ok(count)
+}

@@ -1,0 +1,257 @@
+//! Users: who there is, and what they may change of themselves and of each other.
+
+use crate::error::{Error, Result};
+use crate::model::{
+    Actor, Event, EventKind, Profile, Role, User, UserDetails, UserId, UserSelector, fold_case, normalize, uuid,
+};
+use crate::store::{self, Tx};
+
+/// What a new account consists of.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    pub details: UserDetails,
+    /// A PHC string; none: the user cannot log in
+    pub password_hash: Option<String>,
+    /// Return the user with that name instead of refusing, where there is one
+    pub if_not_exists: bool,
+}
+
+/// What changes of an account; what is absent stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    pub username: Option<String>,
+    /// An empty one is removed
+    pub email: Option<String>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub role: Option<Role>,
+}
+
+/// Creates an account; says whether it was not there already.
+///
+/// # Errors
+/// `Forbidden` for whoever is neither operator nor admin, `Invalid`, `Conflict` where the username or email is taken.
+pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bool)> {
+    if !actor.administers() {
+        return Err(Error::forbidden("Only admins create users."));
+    }
+    let details = checked(&new.details)?;
+    if new.if_not_exists
+        && let Some(user) = store::users::by_username(tx, &details.username)?
+    {
+        return Ok((user, false));
+    }
+    if let Some(hash) = &new.password_hash {
+        super::passwords::check_hash(hash)?;
+    }
+    let id = UserId(tx.new_id()?);
+    let Some(user) = store::users::insert(tx, id, &details, new.password_hash.as_deref())? else {
+        return Err(taken(tx, &details)?);
+    };
+    store::events::record(tx, actor, Event::user(EventKind::UserCreated, &user.person))?;
+    Ok((user, true))
+}
+
+/// Users after a username, in the order of usernames, in as much detail as the actor may see.
+pub fn list(tx: &mut Tx<'_>, actor: &Actor, after: &str, search: Option<&str>, limit: i64) -> Result<Vec<Profile>> {
+    let users = store::users::page(tx, after, search, actor.administers(), limit)?;
+    Ok(users.into_iter().map(|user| profile(actor, user)).collect())
+}
+
+/// One user, in as much detail as the actor may see.
+///
+/// # Errors
+/// `NotFound` where there is none.
+pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<Profile> {
+    let user = super::user(tx, selector)?;
+    Ok(profile(actor, user))
+}
+
+fn profile(actor: &Actor, user: User) -> Profile {
+    if actor.administers() || actor.is(user.person.key) { Profile::Full(user) } else { Profile::Short(user.person) }
+}
+
+/// Changes an account: one's own, or another's as operator or admin. Nobody sets their own role.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `Invalid`, `Conflict` where the username or email is taken.
+pub fn update(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, change: &UserChange) -> Result<User> {
+    let user = super::user(tx, selector)?;
+    must_be_own_or_administered(actor, &user)?;
+    if change.role.is_some_and(|role| role != user.role) {
+        if actor.is(user.person.key) || !actor.administers() {
+            return Err(Error::forbidden("Nobody sets their own role; another admin does."));
+        }
+        must_not_be_last_admin(tx, actor, &user, "demoted")?;
+    }
+    let email = match &change.email {
+        Some(email) => Some(email.clone()).filter(|email| !email.is_empty()),
+        None => user.email.clone(),
+    };
+    let details = checked(&UserDetails {
+        username: change.username.clone().unwrap_or_else(|| user.person.username.clone()),
+        email,
+        first_name: change.first_name.clone().unwrap_or_else(|| user.person.first_name.clone()),
+        last_name: change.last_name.clone().unwrap_or_else(|| user.person.last_name.clone()),
+        role: change.role.unwrap_or(user.role),
+    })?;
+    let same_name = store::users::by_username(tx, &details.username)?;
+    let same_email = details.email.as_ref().map(|email| store::users::by_email(tx, email)).transpose()?.flatten();
+    if [same_name, same_email].into_iter().flatten().any(|other| other.person.key != user.person.key) {
+        let others = UserDetails { email: details.email.clone().filter(|_| change.email.is_some()), ..details };
+        return Err(taken(tx, &others)?);
+    }
+    let updated = store::users::update(tx, user.person.key, &details)?;
+    if updated != user {
+        store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &updated.person))?;
+    }
+    Ok(updated)
+}
+
+/// Replaces a password, one's own or another's as operator or admin; tokens given out before stop at once.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `Invalid` where the hash is none.
+pub fn set_password(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, hash: Option<&str>) -> Result<User> {
+    let user = super::user(tx, selector)?;
+    must_be_own_or_administered(actor, &user)?;
+    if let Some(hash) = hash {
+        super::passwords::check_hash(hash)?;
+    }
+    let user = store::users::set_password(tx, user.person.key, hash)?;
+    store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &user.person))?;
+    Ok(user)
+}
+
+/// Lets another's account log in and act, or not; it keeps everything and still receives.
+///
+/// # Errors
+/// `NotFound`, `Forbidden` for one's own account, for whoever is neither operator nor admin, and for the last admin.
+pub fn set_active(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, is_active: bool) -> Result<User> {
+    let user = super::user(tx, selector)?;
+    if !actor.administers() || actor.is(user.person.key) {
+        return Err(Error::forbidden("Only another admin activates or deactivates an account."));
+    }
+    if user.is_active == is_active {
+        return Ok(user);
+    }
+    if !is_active {
+        must_not_be_last_admin(tx, actor, &user, "deactivated")?;
+    }
+    let user = store::users::set_active(tx, user.person.key, is_active)?;
+    store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &user.person))?;
+    Ok(user)
+}
+
+pub(super) fn must_be_own_or_administered(actor: &Actor, user: &User) -> Result<()> {
+    if actor.administers() || actor.is(user.person.key) {
+        return Ok(());
+    }
+    Err(Error::forbidden(format!("Only {} and admins may do that.", user.person.username)))
+}
+
+/// Only the operator may leave a system without an admin.
+pub(super) fn must_not_be_last_admin(tx: &mut Tx<'_>, actor: &Actor, user: &User, what: &str) -> Result<()> {
+    if user.role == Role::Admin && actor.operator().is_none() && !store::users::has_other_admin(tx, user.person.key)? {
+        return Err(Error::forbidden(format!("{} is the last admin and is not {what}.", user.person.username))
+            .hint("Make somebody else an admin first, or do it as the operator."));
+    }
+    Ok(())
+}
+
+/// Says which of an account's details is somebody's already.
+fn taken(tx: &mut Tx<'_>, details: &UserDetails) -> Result<Error> {
+    let email = match &details.email {
+        Some(email) => store::users::by_email(tx, email)?.map(|_| email),
+        None => None,
+    };
+    Ok(match email {
+        Some(email) => Error::conflict(format!("The email {email} is taken.")),
+        None => Error::conflict(format!("The username “{}” is taken.", details.username)),
+    })
+}
+
+/// Checks and normalizes what an account says of a user.
+fn checked(details: &UserDetails) -> Result<UserDetails> {
+    let username = normalize(&details.username);
+    let email = details.email.as_deref().map(normalize);
+    if let Some(email) = &email {
+        check_email(email)?;
+    }
+    check_username(&username, email.as_deref())?;
+    super::check_text("first_name", &details.first_name, 150)?;
+    super::check_text("last_name", &details.last_name, 150)?;
+    Ok(UserDetails { username, email, ..details.clone() })
+}
+
+fn check_username(username: &str, email: Option<&str>) -> Result<()> {
+    let refuse = |detail: &str| Err(Error::invalid("username", format!("The username {detail}.")));
+    let forbidden =
+        |character: char| character.is_whitespace() || character.is_control() || controls_direction(character);
+    if username.is_empty() {
+        refuse("is empty")
+    } else if username.chars().count() > 150 {
+        refuse("is longer than 150 characters")
+    } else if username.contains(forbidden) {
+        refuse("holds white space or a control character")
+    } else if username.contains(['/', '#', ':']) {
+        refuse("holds one of / # :")
+    } else if username.starts_with('@') {
+        refuse("starts with @")
+    } else if uuid(username).is_some() {
+        refuse("has the form of an id")
+    } else if username.contains('@') && email.map(fold_case) != Some(fold_case(username)) {
+        refuse("holds @, which only the user's own email may")
+    } else {
+        Ok(())
+    }
+}
+
+/// The characters that turn the direction of writing, so that a name looks like another (Unicode's `Bidi_Control`)
+fn controls_direction(character: char) -> bool {
+    matches!(character, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Checks an email by the rule browsers use (HTML Living Standard, "valid email address"), with letters of all scripts.
+fn check_email(email: &str) -> Result<()> {
+    let is_local = |character: char| character.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(character);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|character| character.is_alphanumeric() || character == '-')
+    };
+    let good = email.len() <= 254
+        && email.split_once('@').is_some_and(|(local, domain)| {
+            !local.is_empty() && local.chars().all(is_local) && domain.split('.').all(is_label)
+        });
+    if good { Ok(()) } else { Err(Error::invalid("email", format!("“{email}” is not an email address."))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usernames_are_as_odd_as_real_ones() {
+        for name in ["|trey|", "[[mandrix]]", "encKe`", "Debolaz[Pidgin]", "é", "小明", "--help", "a@b.c"] {
+            assert!(check_username(name, Some("a@b.c")).is_ok(), "{name}");
+        }
+        for name in ["", "a b", "a\u{7}", "a/b", "a#1", "a:b", "@a", "a\u{202e}b", "a@x.y"] {
+            assert!(check_username(name, Some("a@b.c")).is_err(), "{name}");
+        }
+        assert!(check_username(&"é".repeat(150), None).is_ok());
+        assert!(check_username(&"é".repeat(151), None).is_err());
+        assert!(check_username("0199f3c2-0000-7000-8000-000000000000", None).is_err());
+    }
+
+    #[test]
+    fn emails_are_checked_for_their_form_only() {
+        for email in ["a@b", "ann.o'neil+x@mail.example.org", "jürgen@exämple.de"] {
+            assert!(check_email(email).is_ok(), "{email}");
+        }
+        for email in ["", "a", "@b", "a@", "a@b..c", "a b@c", "a@-b", "a@b@c", "a@b\n"] {
+            assert!(check_email(email).is_err(), "{email}");
+        }
+    }
+}

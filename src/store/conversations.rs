@@ -1,0 +1,332 @@
+//! Conversations and who takes part in them.
+
+use std::collections::BTreeSet;
+
+use super::users::{person, read_person};
+use super::{Row, Tx};
+use crate::error::{Error, Result};
+use crate::model::{
+    Conversation, ConversationId, ConversationKey, Kind, Level, Number, Timestamp, UserKey, UserRef, fold_case,
+};
+
+macro_rules! columns {
+    () => {
+        "conversation.key, conversation.id, conversation.kind, conversation.name, conversation.title,
+         conversation.creator_key, conversation.lower_user_key, conversation.higher_user_key,
+         conversation.created_at, conversation.active_at, conversation.message_count"
+    };
+}
+
+fn read(row: &Row<'_>) -> Result<Conversation> {
+    Ok(Conversation {
+        key: row.get(0)?,
+        id: row.get(1)?,
+        kind: row.get(2)?,
+        name: row.get(3)?,
+        title: row.get(4)?,
+        creator_key: row.get(5)?,
+        pair: row.get::<Option<_>>(6)?.zip(row.get(7)?),
+        created_at: row.get(8)?,
+        active_at: row.get(9)?,
+        message_count: row.get(10)?,
+    })
+}
+
+fn names_folded(name: Option<&str>, title: Option<&str>) -> String {
+    fold_case(&[name.unwrap_or_default(), title.unwrap_or_default()].join("\n"))
+}
+
+/// Adds a group; none where its name is taken.
+pub fn insert_group(
+    tx: &mut Tx<'_>,
+    id: ConversationId,
+    creator: Option<UserKey>,
+    name: Option<&str>,
+    title: Option<&str>,
+) -> Result<Option<Conversation>> {
+    tx.one(
+        concat!(
+            "INSERT INTO conversation (id, kind, name, name_folded, title, names_folded, creator_key, created_at, active_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT DO NOTHING RETURNING ",
+            columns!()
+        ),
+        &[&id, &Kind::Group, &name, &name.map(fold_case), &title, &names_folded(name, title), &creator, &tx.now()],
+        read,
+    )
+}
+
+/// Adds the direct conversation of two people; none where they have one.
+pub fn insert_direct(
+    tx: &mut Tx<'_>,
+    id: ConversationId,
+    creator: Option<UserKey>,
+    pair: (UserKey, UserKey),
+) -> Result<Option<Conversation>> {
+    tx.one(
+        concat!(
+            "INSERT INTO conversation
+                 (id, kind, names_folded, creator_key, lower_user_key, higher_user_key, created_at, active_at)
+             VALUES ($1, $2, '', $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING RETURNING ",
+            columns!()
+        ),
+        &[&id, &Kind::Direct, &creator, &pair.0.min(pair.1), &pair.0.max(pair.1), &tx.now()],
+        read,
+    )
+}
+
+/// The conversation with that key
+pub fn by_key(tx: &mut Tx<'_>, key: ConversationKey) -> Result<Option<Conversation>> {
+    tx.one(concat!("SELECT ", columns!(), " FROM conversation WHERE key = $1"), &[&key], read)
+}
+
+/// The conversation with that id
+pub fn by_id(tx: &mut Tx<'_>, id: ConversationId) -> Result<Option<Conversation>> {
+    tx.one(concat!("SELECT ", columns!(), " FROM conversation WHERE id = $1"), &[&id], read)
+}
+
+/// The group with that name, whatever its case
+pub fn by_name(tx: &mut Tx<'_>, name: &str) -> Result<Option<Conversation>> {
+    tx.one(concat!("SELECT ", columns!(), " FROM conversation WHERE name_folded = $1"), &[&fold_case(name)], read)
+}
+
+/// The direct conversation of two people
+pub fn by_pair(tx: &mut Tx<'_>, pair: (UserKey, UserKey)) -> Result<Option<Conversation>> {
+    tx.one(
+        concat!("SELECT ", columns!(), " FROM conversation WHERE lower_user_key = $1 AND higher_user_key = $2"),
+        &[&pair.0.min(pair.1), &pair.0.max(pair.1)],
+        read,
+    )
+}
+
+/// A user's conversations below a place in the order of activity, newest first
+pub fn page_of(
+    tx: &mut Tx<'_>,
+    user: UserKey,
+    before: (Timestamp, ConversationKey),
+    search: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Conversation>> {
+    tx.all(
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM participant JOIN conversation ON conversation.key = participant.conversation_key
+             WHERE participant.user_key = $1 AND (conversation.active_at, conversation.key) < ($2, $3)
+               AND (CAST($4 AS TEXT) IS NULL OR conversation.names_folded LIKE $4 ESCAPE '\\')
+             ORDER BY conversation.active_at DESC, conversation.key DESC LIMIT $5"
+        ),
+        &[&user, &before.0, &before.1, &search.map(super::pattern), &limit],
+        read,
+    )
+}
+
+/// Everybody's conversations made before one, newest first
+pub fn page(tx: &mut Tx<'_>, before: ConversationKey, search: Option<&str>, limit: i64) -> Result<Vec<Conversation>> {
+    tx.all(
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM conversation
+             WHERE key < $1 AND (CAST($2 AS TEXT) IS NULL OR names_folded LIKE $2 ESCAPE '\\')
+             ORDER BY key DESC LIMIT $3"
+        ),
+        &[&before, &search.map(super::pattern), &limit],
+        read,
+    )
+}
+
+/// Replaces a group's name and title.
+pub fn rename(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    name: Option<&str>,
+    title: Option<&str>,
+) -> Result<Conversation> {
+    tx.only(
+        concat!(
+            "UPDATE conversation SET name = $1, name_folded = $2, title = $3, names_folded = $4 WHERE key = $5 RETURNING ",
+            columns!()
+        ),
+        &[&name, &name.map(fold_case), &title, &names_folded(name, title), &conversation],
+        read,
+    )
+}
+
+/// Takes the next number for a message sent now. From here to the end of the transaction nobody else sends to the
+/// conversation: on PostgreSQL this row is the lock.
+pub fn take_number(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<Option<Number>> {
+    tx.one(
+        "UPDATE conversation SET last_number = last_number + 1, message_count = message_count + 1, active_at = $1
+         WHERE key = $2 RETURNING last_number",
+        &[&tx.now(), &conversation],
+        |row| row.get(0),
+    )
+}
+
+/// Adds people to a conversation; returns those who were not in it.
+pub fn add(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    users: impl IntoIterator<Item = UserKey>,
+) -> Result<Vec<UserKey>> {
+    tx.all(
+        concat!(
+            "INSERT INTO participant (conversation_key, user_key) SELECT CAST($1 AS BIGINT), key FROM account WHERE key IN ",
+            list!("$2"),
+            " ON CONFLICT DO NOTHING RETURNING user_key"
+        ),
+        &[&conversation, &super::list(users.into_iter().map(|key| key.0))],
+        |row| row.get(0),
+    )
+}
+
+/// Takes one person out of a conversation, with their notifications of it; says whether they were in it.
+pub fn remove(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey) -> Result<bool> {
+    tx.run("DELETE FROM notification WHERE user_key = $1 AND conversation_key = $2", &[&user, &conversation])?;
+    let removed =
+        tx.run("DELETE FROM participant WHERE conversation_key = $1 AND user_key = $2", &[&conversation, &user])?;
+    Ok(removed > 0)
+}
+
+/// Which messages notify a participant; none for whoever is not one.
+pub fn level(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey) -> Result<Option<Level>> {
+    tx.one(
+        "SELECT level FROM participant WHERE conversation_key = $1 AND user_key = $2",
+        &[&conversation, &user],
+        |row| row.get(0),
+    )
+}
+
+/// Changes which messages notify a participant.
+pub fn set_level(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey, level: Level) -> Result<()> {
+    tx.run(
+        "UPDATE participant SET level = $1 WHERE conversation_key = $2 AND user_key = $3",
+        &[&level, &conversation, &user],
+    )?;
+    Ok(())
+}
+
+/// Those of these folded usernames that are participants
+pub fn participants_named(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    names: &BTreeSet<&str>,
+) -> Result<Vec<(String, UserKey)>> {
+    let names = serde_json::to_string(names).map_err(Error::internal)?;
+    tx.all(
+        "SELECT username_folded, key FROM account
+         WHERE username_folded IN (SELECT value FROM json_each(CAST($1 AS TEXT)))
+           AND EXISTS (SELECT 1 FROM participant WHERE conversation_key = $2 AND user_key = account.key)",
+        &[&names, &conversation],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// Whether anybody takes part in the conversation
+pub fn has_participants(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<bool> {
+    tx.only("SELECT EXISTS (SELECT 1 FROM participant WHERE conversation_key = $1)", &[&conversation], |row| row.get(0))
+}
+
+/// The first `limit` participants of each of these conversations, oldest account first
+pub fn participants(
+    tx: &mut Tx<'_>,
+    conversations: &[ConversationKey],
+    limit: i64,
+) -> Result<Vec<(ConversationKey, UserRef)>> {
+    tx.all(
+        concat!(
+            "SELECT participant.conversation_key, ",
+            person!(),
+            " FROM participant JOIN account ON account.key = participant.user_key
+             WHERE participant.conversation_key IN ",
+            list!("$1"),
+            " AND participant.user_key <= coalesce(
+                 (SELECT last.user_key FROM participant AS last
+                  WHERE last.conversation_key = participant.conversation_key
+                  ORDER BY last.user_key LIMIT 1 OFFSET $2), 9223372036854775807)
+             ORDER BY participant.conversation_key, participant.user_key"
+        ),
+        &[&super::list(conversations.iter().map(|key| key.0)), &(limit - 1)],
+        |row| Ok((row.get(0)?, read_person(row, 1)?)),
+    )
+}
+
+/// What a conversation is to one viewer.
+pub struct Standing {
+    pub conversation: ConversationKey,
+    pub participant_count: i64,
+    /// None for whoever is not a participant
+    pub level: Option<Level>,
+    /// Up to 1,000
+    pub unread_count: i64,
+}
+
+/// What these conversations are to one viewer
+pub fn standings(tx: &mut Tx<'_>, viewer: Option<UserKey>, conversations: &[ConversationKey]) -> Result<Vec<Standing>> {
+    tx.all(
+        concat!(
+            "SELECT conversation.key,
+                 (SELECT count(*) FROM participant WHERE participant.conversation_key = conversation.key),
+                 (SELECT level FROM participant
+                  WHERE participant.conversation_key = conversation.key AND participant.user_key = $1),
+                 (SELECT count(*) FROM (
+                     SELECT 1 FROM notification
+                     WHERE notification.user_key = $1 AND notification.conversation_key = conversation.key
+                       AND notification.is_read = FALSE
+                     LIMIT 1000) AS unread)
+             FROM conversation WHERE conversation.key IN ",
+            list!("$2")
+        ),
+        &[&viewer, &super::list(conversations.iter().map(|key| key.0))],
+        |row| {
+            Ok(Standing {
+                conversation: row.get(0)?,
+                participant_count: row.get(1)?,
+                level: row.get(2)?,
+                unread_count: row.get(3)?,
+            })
+        },
+    )
+}
+
+/// The conversations that end with a user's account: the direct ones, then the groups with nobody else.
+pub fn ending_with(tx: &mut Tx<'_>, user: UserKey) -> Result<(Vec<ConversationKey>, Vec<ConversationKey>)> {
+    let direct = tx.all(
+        "SELECT key FROM conversation WHERE lower_user_key = $1
+         UNION ALL SELECT key FROM conversation WHERE higher_user_key = $1",
+        &[&user],
+        |row| row.get(0),
+    )?;
+    let groups = tx.all(
+        "SELECT conversation.key FROM participant JOIN conversation ON conversation.key = participant.conversation_key
+         WHERE participant.user_key = $1 AND conversation.kind = 1 AND NOT EXISTS (
+             SELECT 1 FROM participant AS companion
+             WHERE companion.conversation_key = conversation.key AND companion.user_key <> $1)",
+        &[&user],
+        |row| row.get(0),
+    )?;
+    Ok((direct, groups))
+}
+
+/// Takes a user out of every conversation; returns how many there were.
+pub fn remove_everywhere(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
+    tx.run("DELETE FROM participant WHERE user_key = $1", &[&user])
+}
+
+/// How many conversations, and messages in them, there are
+pub fn count(tx: &mut Tx<'_>) -> Result<(i64, i64)> {
+    tx.only(
+        "SELECT count(*), CAST(coalesce(sum(message_count), 0) AS BIGINT) FROM conversation
+         /* scans: counts every conversation, for the operator's status */",
+        &[],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// Removes conversations that have no messages left.
+pub fn delete(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<()> {
+    let keys = super::list(conversations.iter().map(|key| key.0));
+    tx.run(concat!("DELETE FROM participant WHERE conversation_key IN ", list!("$1")), &[&keys])?;
+    tx.run(concat!("DELETE FROM conversation WHERE key IN ", list!("$1")), &[&keys])?;
+    Ok(())
+}

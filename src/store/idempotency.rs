@@ -1,0 +1,57 @@
+//! Requests that were carried out under a key, so that sending one again does nothing twice.
+
+use uuid::Uuid;
+
+use super::Tx;
+use crate::error::Result;
+use crate::model::{Timestamp, UserKey};
+
+/// What is known of a key.
+pub struct Remembered {
+    /// SHA-256 of the request
+    pub request_hash: Vec<u8>,
+    /// The id of the row that resulted
+    pub result: Option<Uuid>,
+}
+
+/// Takes the key for this transaction. Whoever asks with the same key meanwhile waits for its end.
+///
+/// Returns what is remembered where the key was taken before.
+pub fn take(tx: &mut Tx<'_>, actor: UserKey, key: &str, request_hash: &[u8]) -> Result<Option<Remembered>> {
+    let taken = tx.one(
+        "INSERT INTO idempotency (actor_key, key, request_hash, created_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT DO NOTHING RETURNING created_at",
+        &[&actor, &key, &request_hash, &tx.now()],
+        |row| row.get::<Timestamp>(0),
+    )?;
+    if taken.is_some() {
+        return Ok(None);
+    }
+    tx.one(
+        "SELECT request_hash, result_id FROM idempotency WHERE actor_key = $1 AND key = $2",
+        &[&actor, &key],
+        |row| Ok(Remembered { request_hash: row.get(0)?, result: row.get(1)? }),
+    )
+}
+
+/// Keeps what resulted from the request whose key this transaction took.
+pub fn keep(tx: &mut Tx<'_>, actor: UserKey, key: &str, result: Uuid) -> Result<()> {
+    tx.run("UPDATE idempotency SET result_id = $1 WHERE actor_key = $2 AND key = $3", &[&result, &actor, &key])?;
+    Ok(())
+}
+
+/// Forgets what is older, at most a hundred keys at a time.
+pub fn forget(tx: &mut Tx<'_>, before: Timestamp) -> Result<()> {
+    tx.run(
+        "DELETE FROM idempotency WHERE (actor_key, key) IN
+             (SELECT actor_key, key FROM idempotency WHERE created_at < $1 ORDER BY created_at LIMIT 100)",
+        &[&before],
+    )?;
+    Ok(())
+}
+
+/// Forgets one key where it is older.
+pub fn forget_one(tx: &mut Tx<'_>, actor: UserKey, key: &str, before: Timestamp) -> Result<()> {
+    tx.run("DELETE FROM idempotency WHERE actor_key = $1 AND key = $2 AND created_at < $3", &[&actor, &key, &before])?;
+    Ok(())
+}

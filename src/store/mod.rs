@@ -1,0 +1,166 @@
+//! Everything that speaks SQL. Nothing above this module names a driver.
+
+#[macro_use]
+mod tx;
+
+pub mod conversations;
+pub mod events;
+pub mod idempotency;
+pub mod messages;
+pub mod notifications;
+mod postgres;
+mod sqlite;
+pub mod users;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::error::Result;
+use crate::model::fold_case;
+pub use tx::{Ids, Stamp, Tx};
+use tx::{Row, list};
+
+/// The number of the newest migration, the same on both engines: what an up-to-date database says of itself.
+pub const VERSION: i64 = 1;
+
+/// Where a database is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A file of the embedded engine
+    Sqlite(PathBuf),
+    /// A PostgreSQL database: its URL, or its connection string of `key='value'` pairs
+    Postgres(String),
+}
+
+impl Location {
+    /// Reads what a person types: a URL that begins with `postgres://` or `postgresql://`, else a path.
+    pub fn parse(text: &str) -> Self {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            Self::Postgres(text.to_owned())
+        } else {
+            Self::Sqlite(PathBuf::from(text))
+        }
+    }
+}
+
+/// Never shows a password.
+impl fmt::Display for Location {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(formatter),
+            Self::Postgres(config) => {
+                let config = config.parse::<::postgres::Config>().unwrap_or_default();
+                let host = match config.get_hosts().first() {
+                    Some(::postgres::config::Host::Tcp(name)) => name.clone(),
+                    Some(::postgres::config::Host::Unix(path)) => path.display().to_string(),
+                    None => String::new(),
+                };
+                write!(formatter, "PostgreSQL database {} at {host}", config.get_dbname().unwrap_or("postgres"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// What opening a database did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// It was up to date
+    Ready,
+    /// There was none, or an empty one
+    Created,
+    /// It was older
+    Migrated {
+        /// Its version before
+        from: i64,
+    },
+}
+
+/// One open database. SQLite and PostgreSQL differ here, in [`Tx`], and nowhere above.
+pub struct Db {
+    engine: Engine,
+}
+
+enum Engine {
+    Sqlite(sqlite::Database),
+    Postgres(Box<postgres::Database>),
+}
+
+impl Db {
+    /// Opens the database, making it or bringing it up to date where needed.
+    ///
+    /// # Errors
+    /// `Unavailable` where it is out of reach, not ours, damaged, or newer than this program.
+    pub fn open(location: &Location) -> Result<(Self, Opened)> {
+        match location {
+            Location::Sqlite(path) => {
+                let (database, opened) = sqlite::Database::open(path)?;
+                Ok((Self { engine: Engine::Sqlite(database) }, opened))
+            }
+            Location::Postgres(config) => {
+                let (database, opened) = postgres::Database::open(config)?;
+                Ok((Self { engine: Engine::Postgres(Box::new(database)) }, opened))
+            }
+        }
+    }
+
+    /// Runs `work` in one transaction; nothing of it survives an error.
+    ///
+    /// PostgreSQL may break a transaction off, so `work` may run more than once and has no effect outside its `Tx`.
+    pub fn write<T>(&self, stamp: Stamp, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.write(stamp, &mut work),
+            Engine::Postgres(database) => database.write(stamp, &mut work),
+        }
+    }
+
+    /// Runs `work`, which only reads, on one moment of the database.
+    pub fn read<T>(&self, stamp: Stamp, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.read(stamp, &mut work),
+            Engine::Postgres(database) => database.read(stamp, &mut work),
+        }
+    }
+
+    /// The engine, for people
+    pub fn engine(&self) -> &'static str {
+        match &self.engine {
+            Engine::Sqlite(_) => "SQLite",
+            Engine::Postgres(_) => "PostgreSQL",
+        }
+    }
+
+    /// The number of the last migration the database has had
+    pub fn version(&self) -> Result<i64> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.version(),
+            Engine::Postgres(database) => database.version(),
+        }
+    }
+
+    /// The size of the database in bytes
+    pub fn bytes(&self) -> Result<i64> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.bytes(),
+            Engine::Postgres(database) => database.bytes(),
+        }
+    }
+}
+
+/// The pattern for `LIKE … ESCAPE '\'` that finds folded text holding `search`, whatever characters it has.
+fn pattern(search: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in fold_case(search).chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}

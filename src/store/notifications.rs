@@ -1,0 +1,161 @@
+//! Notifications: one row a message and recipient.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{Row, Tx};
+use crate::error::Result;
+use crate::model::{ConversationKey, Message, MessageKey, Notification, NotificationKind, UserKey, UserRef};
+
+/// Notifies every participant whose level lets a new message through, except its sender: one statement, however many.
+pub fn notify(
+    tx: &mut Tx<'_>,
+    message: &Message,
+    sender: UserKey,
+    parent_sender: Option<UserKey>,
+    mentioned: &BTreeSet<UserKey>,
+) -> Result<i64> {
+    tx.run(
+        concat!(
+            "INSERT INTO notification (message_key, user_key, conversation_key, kind)
+             SELECT CAST($1 AS BIGINT), user_key, conversation_key,
+                    CASE WHEN user_key IN ",
+            list!("$2"),
+            " THEN 2 WHEN user_key = $3 THEN 1 ELSE 0 END
+             FROM participant
+             WHERE conversation_key = $4 AND user_key <> $5
+               AND (level = 0 OR (level = 1 AND (user_key IN ",
+            list!("$2"),
+            " OR user_key = $3)))"
+        ),
+        &[
+            &message.key,
+            &super::list(mentioned.iter().map(|key| key.0)),
+            &parent_sender,
+            &message.conversation_key,
+            &sender,
+        ],
+    )
+}
+
+/// Notifies those whom an edit newly mentions, unless their level is `none`; turns a notification they have into an
+/// unread mention.
+pub fn notify_mentioned(tx: &mut Tx<'_>, message: &Message, mentioned: &BTreeSet<UserKey>) -> Result<i64> {
+    tx.run(
+        concat!(
+            "INSERT INTO notification (message_key, user_key, conversation_key, kind)
+             SELECT CAST($1 AS BIGINT), user_key, conversation_key, 2 FROM participant
+             WHERE conversation_key = $2 AND level < 2 AND user_key IN ",
+            list!("$3"),
+            " ON CONFLICT (message_key, user_key) DO UPDATE SET kind = excluded.kind, is_read = FALSE"
+        ),
+        &[&message.key, &message.conversation_key, &super::list(mentioned.iter().map(|key| key.0))],
+    )
+}
+
+fn read(row: &Row<'_>) -> Result<(MessageKey, (NotificationKind, bool))> {
+    Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
+}
+
+/// A user's notifications of messages below one, newest first
+pub fn page(
+    tx: &mut Tx<'_>,
+    user: &UserRef,
+    before: MessageKey,
+    unread_only: bool,
+    limit: i64,
+) -> Result<Vec<Notification>> {
+    let found = if unread_only {
+        tx.all(
+            "SELECT message_key, kind, is_read FROM notification
+             WHERE user_key = $1 AND is_read = FALSE AND message_key < $2 ORDER BY message_key DESC LIMIT $3",
+            &[&user.key, &before, &limit],
+            read,
+        )?
+    } else {
+        // Both halves are in the order of one index, which also counts the unread: merged, not sorted.
+        tx.all(
+            "SELECT message_key, kind, is_read FROM notification
+             WHERE user_key = $1 AND is_read = FALSE AND message_key < $2
+             UNION ALL
+             SELECT message_key, kind, is_read FROM notification
+             WHERE user_key = $1 AND is_read = TRUE AND message_key < $2
+             ORDER BY 1 DESC LIMIT $3",
+            &[&user.key, &before, &limit],
+            read,
+        )?
+    };
+    with_messages(tx, user, found)
+}
+
+/// A user's notifications of these messages, newest first; messages without one are passed over
+pub fn of_messages(tx: &mut Tx<'_>, user: &UserRef, messages: &[MessageKey]) -> Result<Vec<Notification>> {
+    let found = tx.all(
+        concat!(
+            "SELECT message_key, kind, is_read FROM notification WHERE user_key = $1 AND message_key IN ",
+            list!("$2")
+        ),
+        &[&user.key, &super::list(messages.iter().map(|key| key.0))],
+        read,
+    )?;
+    with_messages(tx, user, found)
+}
+
+fn with_messages(
+    tx: &mut Tx<'_>,
+    user: &UserRef,
+    found: Vec<(MessageKey, (NotificationKind, bool))>,
+) -> Result<Vec<Notification>> {
+    let found: HashMap<MessageKey, (NotificationKind, bool)> = found.into_iter().collect();
+    let messages = super::messages::by_keys(tx, found.keys().copied())?;
+    let notification = |message: Message| {
+        let &(kind, is_read) = found.get(&message.key)?;
+        Some(Notification {
+            id: message.message_id,
+            user: user.user_id,
+            kind,
+            is_read,
+            created_at: message.timestamp,
+            message,
+        })
+    };
+    Ok(messages.into_iter().rev().filter_map(notification).collect())
+}
+
+/// How many unread and how many notifications in all a user has
+pub fn count(tx: &mut Tx<'_>, user: UserKey) -> Result<(i64, i64)> {
+    let unread =
+        tx.only("SELECT count(*) FROM notification WHERE user_key = $1 AND is_read = FALSE", &[&user], |row| {
+            row.get(0)
+        })?;
+    let all = tx.only("SELECT count(*) FROM notification WHERE user_key = $1", &[&user], |row| row.get(0))?;
+    Ok((unread, all))
+}
+
+/// Makes a user's notifications of these messages read or unread; returns how many changed.
+pub fn mark(tx: &mut Tx<'_>, user: UserKey, messages: &[MessageKey], is_read: bool) -> Result<i64> {
+    tx.run(
+        concat!(
+            "UPDATE notification SET is_read = $1 WHERE user_key = $2 AND is_read <> $1 AND message_key IN ",
+            list!("$3")
+        ),
+        &[&is_read, &user, &super::list(messages.iter().map(|key| key.0))],
+    )
+}
+
+/// Makes a user's notifications of a conversation read; returns how many changed.
+pub fn read_conversation(tx: &mut Tx<'_>, user: UserKey, conversation: ConversationKey) -> Result<i64> {
+    tx.run(
+        "UPDATE notification SET is_read = TRUE WHERE user_key = $1 AND conversation_key = $2 AND is_read = FALSE",
+        &[&user, &conversation],
+    )
+}
+
+/// Makes all of a user's notifications read; returns how many changed.
+pub fn read_all(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
+    tx.run("UPDATE notification SET is_read = TRUE WHERE user_key = $1 AND is_read = FALSE", &[&user])
+}
+
+/// Deletes all of a user's notifications; returns how many.
+pub fn delete_all(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
+    tx.run("DELETE FROM notification WHERE user_key = $1", &[&user])
+}

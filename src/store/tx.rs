@@ -1,0 +1,271 @@
+//! The boundary to both drivers: one SQL text, run on either.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::model::{
+    Choice, ConversationId, ConversationKey, EventKey, EventKind, Kind, Level, MessageId, MessageKey, NotificationKind,
+    Number, Role, Timestamp, UserId, UserKey,
+};
+
+/// A value both drivers can bind.
+pub(super) trait Param: rusqlite::ToSql + postgres::types::ToSql + Sync {}
+impl<T: rusqlite::ToSql + postgres::types::ToSql + Sync> Param for T {}
+
+/// A value both drivers can read.
+pub(super) trait Column: rusqlite::types::FromSql + for<'r> postgres::types::FromSql<'r> {}
+impl<T: rusqlite::types::FromSql + for<'r> postgres::types::FromSql<'r>> Column for T {}
+
+/// Lets a type of ours travel through both drivers as another that they know.
+macro_rules! travels_as {
+    ($inner:ty: $($name:ty, $to:expr, $from:expr);+ $(;)?) => {$(
+        impl rusqlite::ToSql for $name {
+            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+                let inner: $inner = $to(self);
+                Ok(rusqlite::types::ToSqlOutput::Owned(inner.into()))
+            }
+        }
+        impl rusqlite::types::FromSql for $name {
+            fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+                $from(<$inner as rusqlite::types::FromSql>::column_result(value)?)
+                    .ok_or(rusqlite::types::FromSqlError::InvalidType)
+            }
+        }
+        impl postgres::types::ToSql for $name {
+            fn to_sql(
+                &self,
+                kind: &postgres::types::Type,
+                out: &mut postgres::types::private::BytesMut,
+            ) -> std::result::Result<postgres::types::IsNull, Box<dyn std::error::Error + Sync + Send>> {
+                let inner: $inner = $to(self);
+                postgres::types::ToSql::to_sql(&inner, kind, out)
+            }
+            postgres::types::to_sql_checked!();
+            fn accepts(kind: &postgres::types::Type) -> bool {
+                <$inner as postgres::types::ToSql>::accepts(kind)
+            }
+        }
+        impl<'r> postgres::types::FromSql<'r> for $name {
+            fn from_sql(
+                kind: &postgres::types::Type,
+                raw: &'r [u8],
+            ) -> std::result::Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+                $from(<$inner as postgres::types::FromSql>::from_sql(kind, raw)?)
+                    .ok_or_else(|| concat!("not a ", stringify!($name)).into())
+            }
+            fn accepts(kind: &postgres::types::Type) -> bool {
+                <$inner as postgres::types::FromSql>::accepts(kind)
+            }
+        }
+    )+};
+}
+
+travels_as! { i64:
+    UserKey, |key: &UserKey| key.0, |key| Some(UserKey(key));
+    ConversationKey, |key: &ConversationKey| key.0, |key| Some(ConversationKey(key));
+    MessageKey, |key: &MessageKey| key.0, |key| Some(MessageKey(key));
+    EventKey, |key: &EventKey| key.0, |key| Some(EventKey(key));
+    Number, |number: &Number| number.0, |number| Some(Number(number));
+    Timestamp, |instant: &Timestamp| instant.0, |instant| Some(Timestamp(instant));
+    Role, |role: &Role| role.code(), from_code;
+    Kind, |kind: &Kind| kind.code(), from_code;
+    Level, |level: &Level| level.code(), from_code;
+    NotificationKind, |kind: &NotificationKind| kind.code(), from_code;
+    EventKind, |kind: &EventKind| kind.code(), from_code;
+}
+
+travels_as! { Uuid:
+    UserId, |id: &UserId| id.0, |id| Some(UserId(id));
+    ConversationId, |id: &ConversationId| id.0, |id| Some(ConversationId(id));
+    MessageId, |id: &MessageId| id.0, |id| Some(MessageId(id));
+}
+
+fn from_code<T: Choice>(code: i64) -> Option<T> {
+    T::ALL.iter().copied().find(|choice| choice.code() == code)
+}
+
+/// Many keys as one parameter, read by `list!` in the statement.
+pub(super) fn list(keys: impl IntoIterator<Item = i64>) -> String {
+    let keys: Vec<String> = keys.into_iter().map(|key| key.to_string()).collect();
+    format!("[{}]", keys.join(","))
+}
+
+/// A subquery of the keys in parameter `$n`, which [`list`] made.
+macro_rules! list {
+    ($parameter:literal) => {
+        concat!("(SELECT CAST(value AS BIGINT) FROM json_each(CAST(", $parameter, " AS TEXT)))")
+    };
+}
+
+/// A result row from either driver, read by position.
+pub(super) enum Row<'r> {
+    Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r postgres::Row),
+}
+
+impl Row<'_> {
+    pub(super) fn get<T: Column>(&self, index: usize) -> Result<T> {
+        match self {
+            Self::Sqlite(row) => Ok(row.get(index)?),
+            Self::Postgres(row) => Ok(row.try_get(index)?),
+        }
+    }
+}
+
+/// Where the random part of new ids comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Ids {
+    /// The machine's random source
+    Random(fn() -> Result<[u8; 10]>),
+    /// A number and the place in the log of events: two commands differ, and a script repeats
+    Seeded(u64),
+}
+
+/// What a transaction gets from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// The time of everything that happens in it
+    pub now: Timestamp,
+    /// Where its new ids come from
+    pub ids: Ids,
+    /// Undo it at its end, whatever its outcome
+    pub dry_run: bool,
+}
+
+pub(super) enum Inner<'c> {
+    Sqlite(&'c rusqlite::Connection),
+    Postgres(postgres::Transaction<'c>, &'c mut HashMap<&'static str, postgres::Statement>),
+}
+
+/// A unit of work: one transaction, one reading of the clock.
+pub struct Tx<'c> {
+    inner: Inner<'c>,
+    stamp: Stamp,
+    ids_made: u64,
+}
+
+impl<'c> Tx<'c> {
+    pub(super) fn new(inner: Inner<'c>, stamp: Stamp) -> Self {
+        Self { inner, stamp, ids_made: 0 }
+    }
+
+    /// The driver's transaction, to end it
+    pub(super) fn into_inner(self) -> Inner<'c> {
+        self.inner
+    }
+
+    /// The time of this transaction, the same however often it is asked
+    pub fn now(&self) -> Timestamp {
+        self.stamp.now
+    }
+
+    /// A new id: a UUID of version 7 made from the transaction's time.
+    pub fn new_id(&mut self) -> Result<Uuid> {
+        let random = match self.stamp.ids {
+            Ids::Random(source) => source()?,
+            Ids::Seeded(seed) => {
+                self.ids_made += 1;
+                let EventKey(position) = super::events::newest(self)?;
+                seeded(seed, position, self.ids_made)
+            }
+        };
+        let milliseconds = u64::try_from(self.now().0 / 1000).unwrap_or(0);
+        Ok(uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid())
+    }
+
+    /// Runs a statement and reads every row.
+    pub(super) fn all<T>(
+        &mut self,
+        sql: &'static str,
+        params: &[&dyn Param],
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        match &mut self.inner {
+            Inner::Sqlite(connection) => {
+                let mut statement = super::sqlite::prepare(connection, sql)?;
+                let mut rows = statement.query(sqlite_params(params).as_slice())?;
+                let mut found = Vec::new();
+                while let Some(row) = rows.next()? {
+                    found.push(read(&Row::Sqlite(row))?);
+                }
+                drop(rows);
+                super::sqlite::check_stable(&statement, sql);
+                Ok(found)
+            }
+            Inner::Postgres(transaction, statements) => {
+                let statement = super::postgres::prepare(transaction, statements, sql)?;
+                let rows = transaction.query(&statement, &postgres_params(params))?;
+                rows.iter().map(|row| read(&Row::Postgres(row))).collect()
+            }
+        }
+    }
+
+    /// Runs a statement and reads its first row, if it has one.
+    pub(super) fn one<T>(
+        &mut self,
+        sql: &'static str,
+        params: &[&dyn Param],
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        match &mut self.inner {
+            Inner::Sqlite(connection) => {
+                let mut statement = super::sqlite::prepare(connection, sql)?;
+                let mut rows = statement.query(sqlite_params(params).as_slice())?;
+                rows.next()?.map(|row| read(&Row::Sqlite(row))).transpose()
+            }
+            Inner::Postgres(transaction, statements) => {
+                let statement = super::postgres::prepare(transaction, statements, sql)?;
+                let row = transaction.query_opt(&statement, &postgres_params(params))?;
+                row.map(|row| read(&Row::Postgres(&row))).transpose()
+            }
+        }
+    }
+
+    /// Runs a statement that always has a row: an aggregate, or an insert that cannot meet a conflict.
+    pub(super) fn only<T>(
+        &mut self,
+        sql: &'static str,
+        params: &[&dyn Param],
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.one(sql, params, read)?.ok_or_else(|| Error::internal(format!("no row: {sql}")))
+    }
+
+    /// Runs a statement for its effect; returns how many rows it changed.
+    pub(super) fn run(&mut self, sql: &'static str, params: &[&dyn Param]) -> Result<i64> {
+        let changed = match &mut self.inner {
+            Inner::Sqlite(connection) => {
+                let mut statement = super::sqlite::prepare(connection, sql)?;
+                let changed = statement.execute(sqlite_params(params).as_slice())?;
+                super::sqlite::check_stable(&statement, sql);
+                i64::try_from(changed)
+            }
+            Inner::Postgres(transaction, statements) => {
+                let statement = super::postgres::prepare(transaction, statements, sql)?;
+                i64::try_from(transaction.execute(&statement, &postgres_params(params))?)
+            }
+        };
+        changed.map_err(Error::internal)
+    }
+}
+
+fn sqlite_params<'p>(params: &[&'p dyn Param]) -> Vec<&'p dyn rusqlite::ToSql> {
+    params.iter().map(|&param| param as &dyn rusqlite::ToSql).collect()
+}
+
+fn postgres_params<'p>(params: &[&'p dyn Param]) -> Vec<&'p (dyn postgres::types::ToSql + Sync)> {
+    params.iter().map(|&param| param as &(dyn postgres::types::ToSql + Sync)).collect()
+}
+
+/// Ten bytes that depend on nothing but the three numbers.
+fn seeded(seed: u64, position: i64, count: u64) -> [u8; 10] {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::new()
+        .chain_update(seed.to_be_bytes())
+        .chain_update(position.to_be_bytes())
+        .chain_update(count.to_be_bytes())
+        .finalize();
+    std::array::from_fn(|index| digest[index])
+}

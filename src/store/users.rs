@@ -1,0 +1,192 @@
+//! Accounts: the table `account`, because `user` is a reserved word in PostgreSQL.
+
+use std::collections::HashMap;
+
+use super::{Row, Tx};
+use crate::error::Result;
+use crate::model::{User, UserDetails, UserId, UserKey, UserRef, fold_case};
+
+macro_rules! person {
+    () => {
+        "account.key, account.id, account.username, account.first_name, account.last_name"
+    };
+}
+pub(super) use person;
+
+macro_rules! columns {
+    () => {
+        concat!(person!(), ", account.email, account.role, account.is_active, account.created_at")
+    };
+}
+
+/// Reads the columns of `person!`, the first of which stands at `start`.
+pub(super) fn read_person(row: &Row<'_>, start: usize) -> Result<UserRef> {
+    Ok(UserRef {
+        key: row.get(start)?,
+        user_id: row.get(start + 1)?,
+        username: row.get(start + 2)?,
+        first_name: row.get(start + 3)?,
+        last_name: row.get(start + 4)?,
+    })
+}
+
+fn read(row: &Row<'_>) -> Result<User> {
+    Ok(User {
+        person: read_person(row, 0)?,
+        email: row.get(5)?,
+        role: row.get(6)?,
+        is_active: row.get(7)?,
+        created_at: row.get(8)?,
+    })
+}
+
+fn names_folded(details: &UserDetails) -> String {
+    fold_case(&[details.username.as_str(), &details.first_name, &details.last_name].join("\n"))
+}
+
+/// Adds an account; none where its username or email is taken.
+pub fn insert(tx: &mut Tx<'_>, id: UserId, details: &UserDetails, password_hash: Option<&str>) -> Result<Option<User>> {
+    tx.one(
+        concat!(
+            "INSERT INTO account (id, username, username_folded, email, email_folded, first_name, last_name, names_folded,
+                                  role, password_hash, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING RETURNING ",
+            columns!()
+        ),
+        &[
+            &id,
+            &details.username,
+            &fold_case(&details.username),
+            &details.email,
+            &details.email.as_deref().map(fold_case),
+            &details.first_name,
+            &details.last_name,
+            &names_folded(details),
+            &details.role,
+            &password_hash,
+            &tx.now(),
+        ],
+        read,
+    )
+}
+
+/// Replaces what an account says of itself.
+pub fn update(tx: &mut Tx<'_>, user: UserKey, details: &UserDetails) -> Result<User> {
+    tx.only(
+        concat!(
+            "UPDATE account SET username = $1, username_folded = $2, email = $3, email_folded = $4, first_name = $5,
+                                last_name = $6, names_folded = $7, role = $8
+             WHERE key = $9 RETURNING ",
+            columns!()
+        ),
+        &[
+            &details.username,
+            &fold_case(&details.username),
+            &details.email,
+            &details.email.as_deref().map(fold_case),
+            &details.first_name,
+            &details.last_name,
+            &names_folded(details),
+            &details.role,
+            &user,
+        ],
+        read,
+    )
+}
+
+/// Lets an account act, or not; tokens given out before count no more.
+pub fn set_active(tx: &mut Tx<'_>, user: UserKey, is_active: bool) -> Result<User> {
+    tx.only(
+        concat!(
+            "UPDATE account SET is_active = $1, token_generation = token_generation + 1 WHERE key = $2 RETURNING ",
+            columns!()
+        ),
+        &[&is_active, &user],
+        read,
+    )
+}
+
+/// Replaces an account's password; tokens given out before count no more.
+pub fn set_password(tx: &mut Tx<'_>, user: UserKey, password_hash: Option<&str>) -> Result<User> {
+    tx.only(
+        concat!(
+            "UPDATE account SET password_hash = $1, token_generation = token_generation + 1 WHERE key = $2 RETURNING ",
+            columns!()
+        ),
+        &[&password_hash, &user],
+        read,
+    )
+}
+
+/// The user with that id
+pub fn by_id(tx: &mut Tx<'_>, id: UserId) -> Result<Option<User>> {
+    tx.one(concat!("SELECT ", columns!(), " FROM account WHERE id = $1"), &[&id], read)
+}
+
+/// The user with that username, whatever its case
+pub fn by_username(tx: &mut Tx<'_>, username: &str) -> Result<Option<User>> {
+    tx.one(concat!("SELECT ", columns!(), " FROM account WHERE username_folded = $1"), &[&fold_case(username)], read)
+}
+
+/// The user with that email, whatever its case
+pub fn by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<User>> {
+    tx.one(concat!("SELECT ", columns!(), " FROM account WHERE email_folded = $1"), &[&fold_case(email)], read)
+}
+
+/// Users after a username, by username; of those, the ones whose names, or email where `by_email`, hold `search`.
+pub fn page(tx: &mut Tx<'_>, after: &str, search: Option<&str>, by_email: bool, limit: i64) -> Result<Vec<User>> {
+    tx.all(
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM account
+             WHERE username_folded > $1
+               AND (CAST($2 AS TEXT) IS NULL OR names_folded LIKE $2 ESCAPE '\\' OR ($3 AND email_folded LIKE $2 ESCAPE '\\'))
+             ORDER BY username_folded LIMIT $4"
+        ),
+        &[&fold_case(after), &search.map(super::pattern), &by_email, &limit],
+        read,
+    )
+}
+
+/// The people with these keys
+pub fn people(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = UserKey>) -> Result<HashMap<UserKey, UserRef>> {
+    let mut keys: Vec<i64> = keys.into_iter().map(|key| key.0).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let people = tx.all(
+        concat!("SELECT ", person!(), " FROM account WHERE key IN ", list!("$1")),
+        &[&super::list(keys)],
+        |row| read_person(row, 0),
+    )?;
+    Ok(people.into_iter().map(|person| (person.key, person)).collect())
+}
+
+/// Whether there is an active admin besides that user
+pub fn has_other_admin(tx: &mut Tx<'_>, user: UserKey) -> Result<bool> {
+    tx.only("SELECT EXISTS (SELECT 1 FROM account WHERE role = 1 AND key <> $1 AND is_active)", &[&user], |row| {
+        row.get(0)
+    })
+}
+
+/// How many users there are
+pub fn count(tx: &mut Tx<'_>) -> Result<i64> {
+    tx.only("SELECT count(*) FROM account /* scans: counts every user, for the operator's status */", &[], |row| {
+        row.get(0)
+    })
+}
+
+/// Removes an account and what only it owns: keys of requests, tokens, its place in audiences. Returns the tokens removed.
+///
+/// Its messages, notifications and participations must be gone before.
+pub fn delete(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
+    tx.run("UPDATE conversation SET creator_key = NULL WHERE creator_key = $1", &[&user])?;
+    tx.run("DELETE FROM idempotency WHERE actor_key = $1", &[&user])?;
+    tx.run("DELETE FROM event_audience WHERE user_key = $1", &[&user])?;
+    let tokens = tx.run("DELETE FROM refresh_token WHERE user_key = $1", &[&user])?;
+    tx.run("DELETE FROM account WHERE key = $1", &[&user])?;
+    Ok(tokens)
+}
