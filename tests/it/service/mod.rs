@@ -1,0 +1,8 @@
+//! The rules, each on both engines.
+
+mod accounts;
+mod conversations;
+mod messages;
+mod notifications;
+mod rights;
+mod users;

@@ -1,0 +1,201 @@
+//! The harness: a fresh database on every engine, and short words for what most tests begin with.
+
+use std::io::Write;
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tidings::app::{App, Options};
+use tidings::model::{
+    Actor, ConversationSelector, Level, Message, MessageSelector, Role, Timestamp, UserDetails, UserSelector,
+};
+use tidings::service;
+use tidings::service::conversations::NewConversation;
+use tidings::service::messages::{Destination, Draft};
+use tidings::service::users::NewUser;
+use tidings::store::{Db, Location};
+
+/// 2026-01-01T09:00:00Z
+pub(crate) const NOON: Timestamp = Timestamp(1_767_258_000_000_000);
+
+/// A fresh database on one engine
+pub(crate) struct World {
+    pub(crate) app: App,
+    pub(crate) location: Location,
+}
+
+impl World {
+    fn open(location: Location) -> Self {
+        Self { app: app(&location, NOON), location }
+    }
+
+    /// The same database some seconds later
+    pub(crate) fn later(&self, seconds: i64) -> App {
+        app(&self.location, NOON.plus_seconds(seconds))
+    }
+
+    /// A user who acts
+    pub(crate) fn user(&self, name: &str) -> Actor {
+        self.person(name, Role::User)
+    }
+
+    /// An admin who acts
+    pub(crate) fn admin(&self, name: &str) -> Actor {
+        self.person(name, Role::Admin)
+    }
+
+    fn person(&self, name: &str, role: Role) -> Actor {
+        let new = new_user(name, role);
+        Actor::User(self.app.write(|tx| service::users::create(tx, &operator(), &new)).unwrap().0)
+    }
+
+    /// A group with that name
+    pub(crate) fn group(&self, name: &str, creator: &Actor, others: &[&Actor]) {
+        let new = NewConversation {
+            participants: others.iter().map(|other| selector(other)).collect(),
+            name: Some(name.to_owned()),
+            ..NewConversation::default()
+        };
+        self.app.write(|tx| service::conversations::create(tx, creator, &new)).unwrap();
+    }
+
+    /// A message to a conversation, sent
+    pub(crate) fn send(&self, sender: &Actor, conversation: &str, content: &str) -> Message {
+        let draft = draft(conversation, content);
+        self.app.write(|tx| service::messages::send(tx, sender, &draft)).unwrap()
+    }
+
+    /// A reply, sent
+    pub(crate) fn reply(&self, sender: &Actor, conversation: &str, parent: &Message, content: &str) -> Message {
+        let draft = Draft { parent: Some(MessageSelector::Id(parent.message_id)), ..draft(conversation, content) };
+        self.app.write(|tx| service::messages::send(tx, sender, &draft)).unwrap()
+    }
+
+    pub(crate) fn level(&self, user: &Actor, conversation: &str, level: Level) {
+        let conversation = place(conversation);
+        self.app.write(|tx| service::conversations::set_level(tx, user, &conversation, level)).unwrap();
+    }
+
+    /// The notifications of a user, newest first: kind, number of the message, whether it is read
+    pub(crate) fn notifications(&self, user: &Actor) -> Vec<(String, i64, bool)> {
+        let found = self.app.read(|tx| {
+            let owner = service::notifications::owner(tx, user, None)?;
+            service::notifications::list(tx, user, &owner, None, false, 1000)
+        });
+        let notifications = found.unwrap().into_iter();
+        notifications.map(|found| (found.kind.to_string(), found.message.number.0, found.is_read)).collect()
+    }
+}
+
+fn app(location: &Location, now: Timestamp) -> App {
+    let (db, _) = Db::open(location).unwrap();
+    App::new(db, Options { now: Some(now), seed: Some(1), dry_run: false })
+}
+
+/// The operator
+pub(crate) fn operator() -> Actor {
+    Actor::Operator("root".to_owned())
+}
+
+pub(crate) fn new_user(name: &str, role: Role) -> NewUser {
+    NewUser {
+        details: UserDetails {
+            username: name.to_owned(),
+            email: None,
+            first_name: String::new(),
+            last_name: String::new(),
+            role,
+        },
+        password_hash: None,
+        if_not_exists: false,
+    }
+}
+
+/// A user as the command line would name them
+pub(crate) fn selector(actor: &Actor) -> UserSelector {
+    match actor {
+        Actor::User(user) => UserSelector(user.person.username.clone()),
+        Actor::Operator(_) => panic!("the operator is nobody"),
+    }
+}
+
+/// A conversation as the command line would name it
+pub(crate) fn place(name: &str) -> ConversationSelector {
+    let Ok(selector) = name.parse();
+    selector
+}
+
+pub(crate) fn draft(conversation: &str, content: &str) -> Draft {
+    Draft {
+        destination: Destination::Conversation(place(conversation)),
+        content: content.to_owned(),
+        parent: None,
+        receiver: None,
+        idempotency_key: None,
+    }
+}
+
+/// Runs a test on a fresh SQLite file and, where `TIDINGS_TEST_POSTGRES` names a server, on a fresh PostgreSQL schema.
+pub(crate) fn on_every_engine(test: impl Fn(&World)) {
+    let folder = tempfile::tempdir().unwrap();
+    println!("on SQLite");
+    test(&World::open(Location::Sqlite(folder.path().join("test.db"))));
+    let Some(server) = postgres_server() else { return };
+    println!("on PostgreSQL");
+    let schema = Schema::create(server);
+    test(&World::open(schema.location()));
+}
+
+/// The PostgreSQL server for tests; says once where there is none.
+fn postgres_server() -> Option<String> {
+    static SKIPPED: Once = Once::new();
+    let server = std::env::var("TIDINGS_TEST_POSTGRES").ok().filter(|server| !server.is_empty());
+    if server.is_none() {
+        // Not by a macro, whose output a test that passes would keep to itself.
+        SKIPPED.call_once(|| {
+            let _ = writeln!(std::io::stderr(), "skipped: every test on PostgreSQL (tests/run starts one)");
+        });
+    }
+    server
+}
+
+/// A schema of its own on the server, gone at the end
+struct Schema {
+    server: String,
+    name: String,
+}
+
+impl Schema {
+    fn create(server: String) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let schema = Self { server, name };
+        schema.execute(&format!("CREATE SCHEMA {}", schema.name));
+        schema
+    }
+
+    fn location(&self) -> Location {
+        Location::parse(&format!("{}?options=-c%20search_path%3D{}", self.server, self.name))
+    }
+
+    fn execute(&self, statement: &str) {
+        let mut client = postgres::Client::connect(&self.server, postgres::NoTls).unwrap();
+        client.batch_execute(statement).unwrap();
+    }
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        self.execute(&format!("SET client_min_messages = warning; DROP SCHEMA {} CASCADE", self.name));
+    }
+}
+
+/// Fails unless the outcome is an error of that kind.
+#[macro_export]
+macro_rules! assert_refused {
+    ($outcome:expr, $kind:ident) => {
+        match $outcome {
+            Err(error) => assert_eq!(error.kind(), tidings::error::Kind::$kind, "{error}"),
+            Ok(_) => panic!("not refused"),
+        }
+    };
+}
