@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod cli;
 mod layers;
+mod replay;
 mod service;
 mod store;
 mod support;

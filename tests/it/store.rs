@@ -1,1 +1,124 @@
-//!
+//! Opening databases: what is made, what is refused, and that either leaves no harm.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use crate::support::Shell;
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_new_database_is_readable_by_its_owner_only() {
+    let shell = Shell::new();
+    let run = shell.run("--db deep/er/new.db user create ann --no-password");
+    assert_eq!(run.code, 0, "{run}");
+    assert!(run.stderr.contains("Created the database deep/er/new.db."), "{run}");
+    assert_eq!(mode(&shell.path("deep/er/new.db")), 0o600);
+    assert_eq!(mode(&shell.path("deep/er")), 0o700);
+}
+
+#[test]
+fn what_stands_beside_an_open_database_is_readable_by_its_owner_only() {
+    let shell = Shell::new();
+    let connection = rusqlite::Connection::open(shell.path("test.db")).unwrap();
+    connection.query_row("SELECT count(*) FROM account", [], |_| Ok(())).unwrap();
+    shell.done("user create ann --no-password");
+    assert_eq!(mode(&shell.path("test.db-wal")), 0o600);
+    assert_eq!(mode(&shell.path("test.db-shm")), 0o600);
+}
+
+#[test]
+fn what_is_not_a_database_of_tidings_is_refused_and_left_as_it_was() {
+    let shell = Shell::new();
+    fs::create_dir(shell.path("folder")).unwrap();
+    fs::write(
+        shell.path("text"),
+        "just a text, long enough to be looked at as a database header, or so it seems\n".repeat(20),
+    )
+    .unwrap();
+    let foreign = rusqlite::Connection::open(shell.path("foreign")).unwrap();
+    foreign.execute_batch("CREATE TABLE account (key INTEGER)").unwrap();
+    drop(foreign);
+    for (file, words) in
+        [("folder", "is a folder"), ("text", "not a database of tidings"), ("foreign", "not a database of tidings")]
+    {
+        let before = fs::read(shell.path(file)).unwrap_or_default();
+        for command in ["user list", "db migrate", "user create ann --no-password"] {
+            let run = shell.run(&format!("--db {file} {command}"));
+            assert_eq!(run.code, 7, "{file}: {run}");
+            assert!(run.stderr.contains(words), "{file}: {run}");
+        }
+        assert_eq!(fs::read(shell.path(file)).unwrap_or_default(), before);
+    }
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused() {
+    let shell = Shell::new();
+    let connection = rusqlite::Connection::open(shell.path("test.db")).unwrap();
+    connection.pragma_update(None, "user_version", 999).unwrap();
+    let run = shell.run("user list");
+    assert_eq!(run.code, 7, "{run}");
+    assert!(run.stderr.contains("newer") && run.stderr.contains("hint:"), "{run}");
+}
+
+#[test]
+fn a_damaged_database_is_refused_with_a_clear_sentence() {
+    let shell = Shell::new();
+    shell.done("user create ann --no-password");
+    let mut bytes = fs::read(shell.path("test.db")).unwrap();
+    let length = bytes.len();
+    bytes[4096..length].fill(0x5a);
+    fs::write(shell.path("test.db"), bytes).unwrap();
+    let run = shell.run("user list");
+    assert_eq!(run.code, 7, "{run}");
+    assert!(run.stderr.contains("damaged"), "{run}");
+}
+
+#[test]
+fn an_empty_file_becomes_a_database() {
+    let shell = Shell::new();
+    fs::write(shell.path("empty"), "").unwrap();
+    let run = shell.run("--db empty user list");
+    assert_eq!(run.code, 0, "{run}");
+}
+
+#[test]
+fn durability_and_erasure_are_on() {
+    let shell = Shell::new();
+    let path = shell.path("test.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let journal: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(journal, "wal");
+    shell.done("user create ann --no-password");
+    shell.done("user create bob --no-password");
+    shell.done("message send --to bob 'xyzzy is a word to look for' --as ann");
+    shell.done("message delete @bob#1 --yes --as ann");
+    let bytes = fs::read(&path).unwrap();
+    assert!(!bytes.windows(5).any(|window| window == b"xyzzy"), "a deleted message is still in the file");
+}
+
+#[test]
+fn first_starts_at_once_all_succeed() {
+    let shell = Shell::new();
+    for round in 0..5 {
+        let start = |_| {
+            Command::new(env!("CARGO_BIN_EXE_tidings"))
+                .args(["--db", &format!("fresh{round}/tidings.db"), "db", "status", "-o", "ids"])
+                .current_dir(shell.path(""))
+                .env_clear()
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        };
+        let started: Vec<_> = (0..8).map(start).collect();
+        for process in started {
+            let output = process.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}

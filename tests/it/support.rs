@@ -1,6 +1,7 @@
 //! The harness: a fresh database on every engine, and short words for what most tests begin with.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -198,4 +199,132 @@ macro_rules! assert_refused {
             Ok(_) => panic!("not refused"),
         }
     };
+}
+
+/// A folder with a database, and the program to use it as a shell would
+pub(crate) struct Shell {
+    folder: tempfile::TempDir,
+}
+
+/// What a command left
+pub(crate) struct Run {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: i32,
+}
+
+impl std::fmt::Display for Run {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", self.stdout)?;
+        if !self.stderr.is_empty() {
+            write!(formatter, "--- stderr\n{}", self.stderr)?;
+        }
+        if self.code != 0 { write!(formatter, "--- exit code {}", self.code) } else { Ok(()) }
+    }
+}
+
+impl Shell {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let shell = Self { folder };
+        shell.done("db migrate");
+        shell
+    }
+
+    /// A file in the folder
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The program with a bare environment, a frozen clock and a seed
+    fn command(&self) -> assert_cmd::Command {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_tidings"));
+        command.env_clear().env("HOME", self.folder.path()).env("USER", "root").current_dir(self.folder.path());
+        command.args(["--now", "2026-01-01T09:00:00Z", "--seed", "1"]);
+        command
+    }
+
+    fn output(mut command: assert_cmd::Command, input: impl Into<Vec<u8>>) -> Run {
+        let output = command.write_stdin(input).output().unwrap();
+        Run {
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            code: output.status.code().unwrap(),
+        }
+    }
+
+    /// Runs a line as a shell would read it; words may stand in single quotes.
+    pub(crate) fn run(&self, line: &str) -> Run {
+        self.run_with(line, "")
+    }
+
+    pub(crate) fn run_with(&self, line: &str, input: impl Into<Vec<u8>>) -> Run {
+        let words = words(line);
+        self.run_words(&words.iter().map(String::as_str).collect::<Vec<_>>(), input)
+    }
+
+    pub(crate) fn run_words(&self, words: &[&str], input: impl Into<Vec<u8>>) -> Run {
+        let mut command = self.command();
+        command.args(["--db", "test.db"]).args(words);
+        Self::output(command, input)
+    }
+
+    pub(crate) fn run_env(&self, line: &str, environment: &[(&str, &str)]) -> Run {
+        let mut command = self.command();
+        command.args(["--db", "test.db"]).args(words(line)).envs(environment.iter().copied());
+        Self::output(command, "")
+    }
+
+    pub(crate) fn run_without_db(&self, line: &str, environment: &[(&str, &str)]) -> Run {
+        let mut command = self.command();
+        command.args(words(line)).envs(environment.iter().copied());
+        Self::output(command, "")
+    }
+
+    /// Runs a line that must succeed.
+    pub(crate) fn done(&self, line: &str) -> Run {
+        let run = self.run(line);
+        assert_eq!(run.code, 0, "{line}: {run}");
+        run
+    }
+
+    /// Runs words that must succeed.
+    pub(crate) fn done_with(&self, words: &[&str]) -> Run {
+        let run = self.run_words(words, "");
+        assert_eq!(run.code, 0, "{words:?}: {run}");
+        run
+    }
+
+    /// Every row of every table
+    pub(crate) fn dump(&self) -> String {
+        let connection = rusqlite::Connection::open(self.path("test.db")).unwrap();
+        let mut tables =
+            connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+        let names: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let mut dump = String::new();
+        // When a migration ran is the one thing the frozen clock does not reach.
+        for name in names.iter().filter(|name| *name != "refinery_schema_history") {
+            let mut rows = connection.prepare(&format!("SELECT * FROM {name}")).unwrap();
+            let columns = rows.column_count();
+            let mut rows = rows.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let values: Vec<rusqlite::types::Value> = (0..columns).map(|index| row.get(index).unwrap()).collect();
+                dump.push_str(&format!("{name} {values:?}\n"));
+            }
+        }
+        dump
+    }
+}
+
+/// Splits a line at spaces, except within single quotes.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, part) in line.split('\'').enumerate() {
+        if index % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(ToOwned::to_owned));
+        }
+    }
+    words
 }
