@@ -99,7 +99,7 @@ pub(super) struct List {
 impl List {
     fn run(self, context: &mut Context<'_>) -> Outcome {
         if self.user.is_some() && context.acting.is_some() {
-            return Err(Failure::Usage("--user is for the operator; --as lists the user's own".to_owned()));
+            return Err(Failure::Usage("--user is for the operator; with --as the list is the user's own.".to_owned()));
         }
         let conversations = context.app.read(|tx| {
             let actor = context.actor(tx)?;

@@ -48,7 +48,7 @@ const STEPS: &[Step] = &[
 pub(super) struct Demo {}
 
 impl Demo {
-    pub(super) fn run(self, db: Option<&str>, out: &mut Output) -> Outcome {
+    pub(super) fn run(db: Option<&str>, out: &mut Output) -> Outcome {
         let settings = Settings::load(None)?;
         let location = match db {
             Some(db) => db.to_owned(),

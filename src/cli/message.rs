@@ -76,12 +76,14 @@ impl Send {
             Some(user) => Destination::User(user),
             None => match words.next() {
                 Some(word) => Destination::Conversation(selector(&word)),
-                None => return Err(Failure::Usage("say where to: a conversation, or --to a user".to_owned())),
+                None => return Err(Failure::Usage("Say where to: a conversation, or a user with --to.".to_owned())),
             },
         };
         let text = words.next();
         if words.next().is_some() {
-            return Err(Failure::Usage("with --to there is only the text; quote it".to_owned()));
+            return Err(Failure::Usage(
+                "There are more words than a conversation and a text; quote the text.".to_owned(),
+            ));
         }
         let draft = Draft {
             destination,
@@ -205,8 +207,8 @@ pub(super) struct Edit {
 
 impl Edit {
     fn run(self, context: &mut Context<'_>) -> Outcome {
-        let content = self.source.read(self.text)?;
-        let change = Change { content, reason: self.reason, if_revision: self.if_revision };
+        let change =
+            Change { content: self.source.read(self.text)?, reason: self.reason, if_revision: self.if_revision };
         let message = context.app.write(|tx| {
             let editor = context.actor(tx)?;
             messages::edit(tx, &editor, &self.message, &change)
@@ -299,7 +301,9 @@ impl Read {
             _ => None,
         };
         let parse = |target: &String| {
-            target.parse::<MessageSelector>().map_err(|error| Failure::Usage(format!("{target}: {error}")))
+            target
+                .parse::<MessageSelector>()
+                .map_err(|error| Failure::Usage(format!("“{target}” names no message: {error}.")))
         };
         // An id alone may be a message's or a conversation's; a name is a conversation's.
         let messages = match &conversation {
@@ -355,7 +359,7 @@ impl Record for Message {
             ]);
         }
         if self.edited {
-            heading.push_str(&format!(" · revision {}", self.revision));
+            heading.extend([" · revision ", &self.revision.to_string()]);
         }
         if self.read {
             heading.push_str(" · read");

@@ -16,8 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::TypedValueParser as _;
-use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::output::{Format, Output};
 use self::settings::Settings;
@@ -113,7 +112,7 @@ enum Command {
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 enum Failure {
-    /// The line does not make sense; exit code 2
+    /// The line does not make sense, in a whole sentence; exit code 2
     Usage(String),
     /// A rule or the database refused
     Refused(Error),
@@ -175,8 +174,8 @@ fn run(cli: Cli) -> ExitCode {
 }
 
 fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
-    if let Command::Demo(demo) = cli.command {
-        return demo.run(cli.global.db.as_deref(), out);
+    if let Command::Demo(_) = cli.command {
+        return demo::Demo::run(cli.global.db.as_deref(), out);
     }
     let mut context = Context::open(cli.global, settings, out)?;
     match cli.command {
@@ -193,7 +192,7 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
 fn report(out: &Output, failure: Failure) -> ExitCode {
     match failure {
         Failure::Usage(sentence) => {
-            let _ = Cli::command().error(ErrorKind::ValueValidation, output::escape(&sentence)).print();
+            output::talk(&format!("tidings: {}", output::escape(&sentence)));
             ExitCode::from(2)
         }
         Failure::Refused(error) => {
@@ -244,7 +243,7 @@ impl<'c> Context<'c> {
             Opened::Ready => {}
             Opened::Created => out.status(&format!("Created the database {location}.")),
             Opened::Migrated { from } => {
-                out.status(&format!("Brought the database {location} up to date from version {from}."))
+                out.status(&format!("Brought the database {location} up to date from version {from}."));
             }
         }
         Ok(Self {
@@ -272,7 +271,7 @@ impl<'c> Context<'c> {
         if self.acting.is_some() {
             return Ok(());
         }
-        Err(Failure::Usage("this command acts as a user: say which with --as USER".to_owned()))
+        Err(Failure::Usage("This command acts as a user; say which with --as USER.".to_owned()))
     }
 
     /// Asks before something is deleted for good; without a terminal to ask on, `--yes` is needed.
@@ -286,7 +285,7 @@ impl<'c> Context<'c> {
     /// Says what was done, or would have been.
     fn status(&self, done: &str) {
         if self.dry_run {
-            self.out.status(&format!("Dry run, nothing was changed. Otherwise: {done}"));
+            self.out.status(&format!("Dry run, nothing was changed. Without --dry-run: {done}"));
         } else {
             self.out.status(done);
         }

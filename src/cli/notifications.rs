@@ -40,7 +40,9 @@ struct Owner {
 impl Owner {
     fn check(&self, context: &Context<'_>) -> Outcome {
         match (&self.user, &context.acting) {
-            (None, None) => Err(Failure::Usage("say whose notifications: --as USER, or --user USER".to_owned())),
+            (None, None) => {
+                Err(Failure::Usage("Say whose notifications: --as USER, or --user USER as the operator.".to_owned()))
+            }
             _ => Ok(()),
         }
     }

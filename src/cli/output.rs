@@ -87,16 +87,17 @@ impl Output {
             Format::Json => self.json(thing, true),
             Format::Jsonl => self.json(thing, false),
             Format::Ids => self.line(&thing.id()),
-            Format::Table => match thing.paragraph() {
-                Some(paragraph) => self.paragraph(&paragraph),
-                None => {
+            Format::Table => {
+                if let Some(paragraph) = thing.paragraph() {
+                    self.paragraph(&paragraph)
+                } else {
                     let mut table = table();
                     for (column, cell) in T::COLUMNS.iter().zip(thing.cells()) {
                         table.add_row([heading(column), Cell::new(escape(&cell))]);
                     }
                     self.table(&table)
                 }
-            },
+            }
         }
     }
 

@@ -16,7 +16,8 @@ impl Settings {
     /// Reads the env file: the one named, or `./.env` where there is one.
     pub(super) fn load(env_file: Option<&Path>) -> Result<Self, Failure> {
         let path = env_file.unwrap_or(Path::new(".env"));
-        let unreadable = |error: dotenvy::Error| Failure::Usage(format!("the env file {}: {error}", path.display()));
+        let unreadable =
+            |error: dotenvy::Error| Failure::Usage(format!("The env file {} cannot be used: {error}.", path.display()));
         let from_file = match dotenvy::from_path_iter(path) {
             Ok(variables) => variables.collect::<Result<_, _>>().map_err(unreadable)?,
             Err(error) if error.not_found() && env_file.is_none() => HashMap::new(),
@@ -38,7 +39,9 @@ impl Settings {
         name: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, Failure> {
-        let read = |value: String| parse(&value).map_err(|error| Failure::Usage(format!("{name}={value}: {error}")));
+        let read = |value: String| {
+            parse(&value).map_err(|error| Failure::Usage(format!("{name}={value} cannot be used: {error}.")))
+        };
         self.get(name).map(read).transpose()
     }
 

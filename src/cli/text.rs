@@ -30,10 +30,10 @@ impl TextSource {
     pub(super) fn read(&self, argument: Option<String>) -> Result<String, Failure> {
         let mut text = match (&self.file, argument) {
             (Some(_), Some(_)) => {
-                return Err(Failure::Usage("the text stands in the file or on the line, not both".to_owned()));
+                return Err(Failure::Usage("The text stands in the file or on the line, not both.".to_owned()));
             }
             (None, None) => {
-                return Err(Failure::Usage("the text is missing; `-` reads it from standard input".to_owned()));
+                return Err(Failure::Usage("The text is missing; `-` reads it from standard input.".to_owned()));
             }
             (None, Some(argument)) if argument != "-" => return Ok(argument),
             (Some(path), None) => read_file(path, "content")?,
@@ -48,7 +48,7 @@ impl TextSource {
 
 /// Reads a file of text, or standard input for `-`.
 fn read_file(path: &Path, field: &'static str) -> Result<String, Failure> {
-    let unreadable = |cause: io::Error| Failure::Usage(format!("{} cannot be read: {cause}", path.display()));
+    let unreadable = |cause: io::Error| Failure::Usage(format!("{} cannot be read: {cause}.", path.display()));
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
         io::stdin().lock().take(LONGEST).read_to_end(&mut bytes)
@@ -134,7 +134,7 @@ impl PasswordSource {
 pub(super) fn confirm(question: &str) -> Outcome {
     if !io::stdin().is_terminal() {
         return Err(Failure::Usage(
-            "there is no terminal to ask on: say --yes to do it, or --dry-run to look".to_owned(),
+            "There is no terminal to ask on; say --yes to do it, or --dry-run to look.".to_owned(),
         ));
     }
     talk(&format!("{} [y/N]", escape(question)));
@@ -143,6 +143,6 @@ pub(super) fn confirm(question: &str) -> Outcome {
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {
-        Err(Failure::Usage("not confirmed; nothing was changed".to_owned()))
+        Err(Failure::Usage("Not confirmed; nothing was changed.".to_owned()))
     }
 }

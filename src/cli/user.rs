@@ -196,7 +196,7 @@ impl Passwd {
         let password = self.password.read()?;
         if matches!(password, Password::Unasked) {
             let options = "--password-stdin, --password-file, --password-hash or --no-password";
-            return Err(Failure::Usage(format!("there is no terminal to ask on: say one of {options}")));
+            return Err(Failure::Usage(format!("There is no terminal to ask on; say one of {options}.")));
         }
         let hash = hashed(context, password, &found.person().username)?;
         let user = context.app.write(|tx| {

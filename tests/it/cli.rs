@@ -78,17 +78,13 @@ fn users_are_created_listed_shown_changed_and_deleted() {
     ");
     assert_snapshot!(shell.run("user delete bob"), @"
     --- stderr
-    error: there is no terminal to ask on: say --yes to do it, or --dry-run to look
-
-    Usage: tidings [OPTIONS] <COMMAND>
-
-    For more information, try '--help'.
+    tidings: There is no terminal to ask on; say --yes to do it, or --dry-run to look.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("user delete bob --dry-run -o ids"), @"
     019b78c9-0a80-73dd-ac58-f4b546018d9a
     --- stderr
-    Dry run, nothing was changed. Otherwise: Deleted the user bob and 0 messages.
+    Dry run, nothing was changed. Without --dry-run: Deleted the user bob and 0 messages.
     ");
     assert_snapshot!(shell.run("user delete bob --yes"), @"
      username                       bob
@@ -140,11 +136,7 @@ fn a_password_comes_from_standard_input_or_a_file_and_never_shows() {
     ");
     assert_snapshot!(shell.run("user passwd dan"), @"
     --- stderr
-    error: there is no terminal to ask on: say one of --password-stdin, --password-file, --password-hash or --no-password
-
-    Usage: tidings [OPTIONS] <COMMAND>
-
-    For more information, try '--help'.
+    tidings: There is no terminal to ask on; say one of --password-stdin, --password-file, --password-hash or --no-password.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("user passwd dan --password-hash secret"), @"
@@ -260,11 +252,7 @@ fn conversations_are_created_listed_changed_and_deleted() {
     ");
     assert_snapshot!(shell.run("conversation level team mentions"), @"
     --- stderr
-    error: this command acts as a user: say which with --as USER
-
-    Usage: tidings [OPTIONS] <COMMAND>
-
-    For more information, try '--help'.
+    tidings: This command acts as a user; say which with --as USER.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("conversation remove team bob --as eve"), @"
@@ -326,11 +314,7 @@ fn messages_are_sent_listed_changed_and_deleted() {
     assert_snapshot!(shell.run("message send --to bob 'Just you' -q --as ann"), @"019b78c9-0a80-7d1d-a7e2-8898b842928e");
     assert_snapshot!(shell.run("message send team hello"), @"
     --- stderr
-    error: this command acts as a user: say which with --as USER
-
-    Usage: tidings [OPTIONS] <COMMAND>
-
-    For more information, try '--help'.
+    tidings: This command acts as a user; say which with --as USER.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("message edit team#1 'Lunch at one, @bob?' --reason ferry --if-revision 1 --as ann"), @"
@@ -451,20 +435,12 @@ fn a_text_comes_from_the_line_standard_input_or_a_file() {
     assert_eq!(content("--file letter", ""), "one\ntwo\n");
     assert_snapshot!(shell.run("message send team text --file letter --as ann"), @"
     --- stderr
-    error: the text stands in the file or on the line, not both
-
-    Usage: tidings [OPTIONS] <COMMAND>
-
-    For more information, try '--help'.
+    tidings: The text stands in the file or on the line, not both.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("message send team --file absent --as ann"), @"
     --- stderr
-    error: absent cannot be read: No such file or directory (os error 2)
-
-    Usage: tidings [OPTIONS] <COMMAND>
-
-    For more information, try '--help'.
+    tidings: absent cannot be read: No such file or directory (os error 2).
     --- exit code 2
     ");
     assert_snapshot!(shell.run_with("message send team - --as ann", &b"caf\xe9"[..]), @"
@@ -537,11 +513,7 @@ fn notifications_are_listed_counted_read_and_made_unread() {
     ");
     assert_snapshot!(shell.run("notifications list"), @"
     --- stderr
-    error: say whose notifications: --as USER, or --user USER
-
-    Usage: tidings [OPTIONS] <COMMAND>
-
-    For more information, try '--help'.
+    tidings: Say whose notifications: --as USER, or --user USER as the operator.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("notifications list --unread -o json --as bob"), @"[]");
@@ -635,20 +607,12 @@ fn settings_come_from_flags_then_the_environment_then_the_env_file() {
     assert_eq!(shell.run("message send team hi --operator").code, 2);
     assert_snapshot!(shell.run_env("user list", &[("TIDINGS_OUTPUT", "xml")]), @"
     --- stderr
-    error: TIDINGS_OUTPUT=xml: invalid variant: xml
-
-    Usage: tidings [OPTIONS] <COMMAND>
-
-    For more information, try '--help'.
+    tidings: TIDINGS_OUTPUT=xml cannot be used: invalid variant: xml.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("user list --env-file absent"), @"
     --- stderr
-    error: the env file absent: No such file or directory (os error 2)
-
-    Usage: tidings [OPTIONS] <COMMAND>
-
-    For more information, try '--help'.
+    tidings: The env file absent cannot be used: No such file or directory (os error 2).
     --- exit code 2
     ");
 }

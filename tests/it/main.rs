@@ -2,9 +2,13 @@
 //! wiring, its words and its codes.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::disallowed_methods, reason = "the harness reads its environment")]
+#![expect(clippy::print_stdout, reason = "a test that fails shows which engine it was on")]
+#![expect(clippy::too_many_lines, reason = "snapshots are long")]
 
 mod cli;
 mod layers;
+mod readme;
 mod replay;
 mod service;
 mod store;

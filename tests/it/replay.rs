@@ -67,7 +67,9 @@ fn check(shell: &Shell, expected: &HashMap<usize, Expected>, tombstones: usize) 
     let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
     let numbers: HashMap<&str, usize> = listed
         .iter()
-        .map(|message| (message["message_id"].as_str().unwrap(), usize::try_from(message["number"].as_u64().unwrap()).unwrap()))
+        .map(|message| {
+            (message["message_id"].as_str().unwrap(), usize::try_from(message["number"].as_u64().unwrap()).unwrap())
+        })
         .collect();
     let mut living = 0;
     for message in listed.iter().filter(|message| message["deleted"] == false) {
@@ -94,7 +96,9 @@ fn a_real_conversation_is_replayed_edited_deleted_read_and_left() {
     check(&shell, &expected, 0);
     assert_eq!(expected.len(), 300);
     assert_eq!(count(&shell, "SELECT count(*) FROM notification"), 300 * 48);
-    let replies = expected.values().filter(|message| message.parent.is_some_and(|parent| expected[&parent].sender != message.sender));
+    let replies = expected
+        .values()
+        .filter(|message| message.parent.is_some_and(|parent| expected[&parent].sender != message.sender));
     let replies = i64::try_from(replies.count()).unwrap();
     let told = count(&shell, "SELECT count(*) FROM notification WHERE kind <> 0");
     assert_eq!(told, replies, "a reply to somebody else notifies them as one; nobody is mentioned with @ here");
@@ -120,7 +124,8 @@ fn a_real_conversation_is_replayed_edited_deleted_read_and_left() {
     let parents = |expected: &HashMap<usize, Expected>| -> Vec<usize> {
         expected.values().filter_map(|message| message.parent).collect()
     };
-    let mut gone: HashMap<usize, Expected> = doomed.iter().map(|number| (*number, expected.remove(number).unwrap())).collect();
+    let mut gone: HashMap<usize, Expected> =
+        doomed.iter().map(|number| (*number, expected.remove(number).unwrap())).collect();
     check(&shell, &expected, tombstones(&gone, parents(&expected)));
     assert_eq!(count(&shell, "SELECT count(*) FROM revision"), 30 - 4, "70, 140, 210 and 280 had one");
     let left = i64::try_from(expected.len()).unwrap();
@@ -143,7 +148,8 @@ fn a_real_conversation_is_replayed_edited_deleted_read_and_left() {
     let receipt = shell.done_with(&["user", "delete", "--yes", "-o", "json", "--", &talker]).stdout;
     assert_eq!(planned, receipt);
     let receipt: Value = serde_json::from_str(&receipt).unwrap();
-    let numbers: Vec<usize> = expected.iter().filter(|(_, message)| message.sender == talker).map(|(number, _)| *number).collect();
+    let numbers: Vec<usize> =
+        expected.iter().filter(|(_, message)| message.sender == talker).map(|(number, _)| *number).collect();
     for number in numbers {
         gone.insert(number, expected.remove(&number).unwrap());
     }

@@ -309,7 +309,7 @@ impl Shell {
             let mut rows = rows.query([]).unwrap();
             while let Some(row) = rows.next().unwrap() {
                 let values: Vec<rusqlite::types::Value> = (0..columns).map(|index| row.get(index).unwrap()).collect();
-                dump.push_str(&format!("{name} {values:?}\n"));
+                dump.extend([format!("{name} {values:?}\n")]);
             }
         }
         dump

@@ -1,0 +1,128 @@
+//! The README's promises: every example gives what stands below it, and the demonstration plays to its end.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::support::Shell;
+
+/// A command of the README and the output that stands below it
+struct Example {
+    command: String,
+    output: String,
+}
+
+/// The examples in the blocks marked `console`, in order
+fn examples(readme: &str) -> Vec<Example> {
+    let mut examples: Vec<Example> = Vec::new();
+    let blocks = readme.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    for line in blocks.flat_map(str::lines) {
+        if let Some(command) = line.strip_prefix("$ ") {
+            examples.push(Example { command: command.to_owned(), output: String::new() });
+            continue;
+        }
+        let example = examples.last_mut().unwrap();
+        match line.strip_prefix("> ") {
+            Some(more) => example.command.extend(["\n", more]),
+            None => example.output.extend([line, "\n"]),
+        }
+    }
+    examples
+}
+
+/// Runs the examples in one shell, in a folder of its own; returns what each printed, stdout and stderr together.
+fn run(examples: &[Example]) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    symlink(root.join("tests"), folder.path().join("tests")).unwrap();
+    let programs = Path::new(env!("CARGO_BIN_EXE_tidings")).parent().unwrap();
+    let mut script = String::from("exec 2>&1\n");
+    for example in examples {
+        script.extend([example.command.as_str(), "\necho '-- next --'\n"]);
+    }
+    fs::write(folder.path().join("script"), script).unwrap();
+    let output = Command::new("bash")
+        .arg("script")
+        .current_dir(folder.path())
+        .env_clear()
+        .env("HOME", folder.path())
+        .env("PATH", format!("{}:{}", programs.display(), std::env::var("PATH").unwrap()))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    printed.split("-- next --\n").map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn every_example_prints_what_stands_below_it() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let examples = examples(&readme);
+    assert!(examples.len() > 30);
+    if Command::new("jq").arg("--version").output().is_err() {
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), "skipped: the examples of the README (jq is not installed)");
+        return;
+    }
+    let printed = run(&examples);
+    if std::env::var("TIDINGS_UPDATE_README").is_ok() {
+        fs::write(&path, updated(&readme, &printed)).unwrap();
+        return;
+    }
+    for (example, printed) in examples.iter().zip(&printed) {
+        assert_eq!(*printed, example.output, "$ {}\n(TIDINGS_UPDATE_README=1 writes what is printed)", example.command);
+    }
+}
+
+/// The README with what its examples print
+fn updated(readme: &str, printed: &[String]) -> String {
+    let mut printed = printed.iter();
+    let mut updated = String::new();
+    let mut pending = "";
+    let mut in_example = false;
+    for line in readme.lines() {
+        let is_command = in_example && (line.starts_with("$ ") || line.starts_with("> "));
+        if in_example && !line.starts_with("> ") && (is_command || line == "```") {
+            updated.push_str(pending);
+            pending = "";
+        }
+        if in_example && line.starts_with("$ ") {
+            pending = printed.next().unwrap();
+        }
+        if !in_example || is_command || line == "```" {
+            updated.extend([line, "\n"]);
+        }
+        in_example = line == "```console" || in_example && line != "```";
+    }
+    updated
+}
+
+#[test]
+fn the_demonstration_plays_to_its_end_and_leaves_a_database_to_go_on_with() {
+    let shell = Shell::new();
+    let run = shell.run("demo --db demo.db");
+    assert_eq!(run.code, 0, "{run}");
+    assert_eq!(run.stderr, "");
+    for command in ["message send", "message edit", "message history", "notifications list", "user delete alice --yes"]
+    {
+        assert!(run.stdout.contains(&format!("$ tidings {command}")), "{command}: {run}");
+    }
+    let left = shell.run("user list -o ids --db demo.db");
+    assert_eq!(left.stdout.lines().count(), 2, "{left}");
+    let again = shell.run("demo --db demo.db");
+    assert_ne!(again.code, 0, "the demonstration mixed itself into a database that is in use");
+}
+
+#[test]
+fn the_demonstration_makes_a_fresh_folder_each_time() {
+    let shell = Shell::new();
+    let folder = shell.path("");
+    let folder = folder.to_str().unwrap();
+    for name in ["tidings-demo", "tidings-demo-2"] {
+        let run = shell.run_without_db("demo", &[("TMPDIR", folder)]);
+        assert_eq!(run.code, 0, "{run}");
+        assert!(run.stdout.contains(&format!("{folder}{name}/tidings.db")), "{run}");
+    }
+}
