@@ -47,36 +47,34 @@ const STEPS: &[Step] = &[
 #[command(after_help = "Example:\n  tidings demo")]
 pub(super) struct Demo {}
 
-impl Demo {
-    pub(super) fn run(db: Option<&str>, out: &mut Output) -> Outcome {
-        let settings = Settings::load(None)?;
-        let location = match db {
-            Some(db) => db.to_owned(),
-            None => fresh_folder()?.join("tidings.db").display().to_string(),
-        };
-        out.quiet = true;
-        for (index, (before, arguments)) in STEPS.iter().enumerate() {
-            if !before.is_empty() {
-                if index > 0 {
-                    out.line("")?;
-                }
-                out.line(&format!("# {before}"))?;
+pub(super) fn run(db: Option<&str>, settings: &Settings, out: &mut Output) -> Outcome {
+    let location = match db {
+        Some(db) => db.to_owned(),
+        None => fresh_folder()?.join("tidings.db").display().to_string(),
+    };
+    out.quiet = true;
+    out.terse = false;
+    for (index, (before, arguments)) in STEPS.iter().enumerate() {
+        if !before.is_empty() {
+            if index > 0 {
+                out.line("")?;
             }
-            let words: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
-            out.line(&format!("$ tidings {}", words.join(" ")))?;
-            let line = ["tidings", "--db", location.as_str()].into_iter().chain(arguments.iter().copied());
-            let mut cli = Cli::try_parse_from(line).map_err(|error| Error::internal(error.to_string()))?;
-            cli.global.operator = cli.global.acting.is_none();
-            super::dispatch(cli, &settings, out)?;
+            out.line(&format!("# {before}"))?;
         }
-        out.line("")?;
-        out.line("# Now you: the database stays. For example")?;
-        out.line(&format!("export TIDINGS_DB={}", quoted(&location)))?;
-        out.line("tidings message send --to carol 'Hello!' --as bob")?;
-        out.line("tidings notifications list --as carol")?;
-        out.line("tidings --help")?;
-        Ok(())
+        let words: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
+        out.line(&format!("$ tidings {}", words.join(" ")))?;
+        let line = ["tidings", "--db", location.as_str()].into_iter().chain(arguments.iter().copied());
+        let mut cli = Cli::try_parse_from(line).map_err(|error| Error::internal(error.to_string()))?;
+        cli.global.operator = cli.global.acting.is_none();
+        super::dispatch(cli, settings, out)?;
     }
+    out.line("")?;
+    out.line("# Now you: the database stays. For example (`cargo install --path .` puts tidings on your path)")?;
+    out.line(&format!("export TIDINGS_DB={}", quoted(&location)))?;
+    out.line("tidings message send --to carol 'Hello!' --as bob")?;
+    out.line("tidings notifications list --as carol")?;
+    out.line("tidings --help")?;
+    Ok(())
 }
 
 /// A new folder for the demonstration, for its owner only: `tidings-demo` in the folder for temporary files, or with a

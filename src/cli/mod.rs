@@ -139,9 +139,14 @@ type Outcome = std::result::Result<(), Failure>;
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        // What was typed stands in the message, so it is foreign text.
+        Err(error) if error.use_stderr() => {
+            error.render().to_string().lines().for_each(|line| output::talk(&output::escape(line)));
+            return ExitCode::from(2);
+        }
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
         }
     };
     run(cli)
@@ -174,17 +179,16 @@ fn run(cli: Cli) -> ExitCode {
 }
 
 fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
-    if let Command::Demo(_) = cli.command {
-        return demo::Demo::run(cli.global.db.as_deref(), out);
-    }
-    let mut context = Context::open(cli.global, settings, out)?;
-    match cli.command {
-        Command::User(command) => command.run(&mut context),
-        Command::Conversation(command) => command.run(&mut context),
-        Command::Message(command) => command.run(&mut context),
-        Command::Notifications(command) => command.run(&mut context),
-        Command::Db(command) => command.run(&mut context),
-        Command::Demo(_) => Ok(()),
+    let Cli { global, command } = cli;
+    let db = global.db.clone();
+    let open = || Context::open(global, settings, out);
+    match command {
+        Command::User(command) => command.run(&mut open()?),
+        Command::Conversation(command) => command.run(&mut open()?),
+        Command::Message(command) => command.run(&mut open()?),
+        Command::Notifications(command) => command.run(&mut open()?),
+        Command::Db(command) => command.run(&mut open()?),
+        Command::Demo(demo::Demo {}) => demo::run(db.as_deref(), settings, out),
     }
 }
 

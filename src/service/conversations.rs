@@ -119,7 +119,7 @@ fn begin(
 /// all, newest first.
 ///
 /// # Errors
-/// `NotFound` where `after` is not there.
+/// `NotFound` where `after` is not there, `Invalid` where `search` is too long.
 pub fn list(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -128,6 +128,7 @@ pub fn list(
     search: Option<&str>,
     limit: i64,
 ) -> Result<Vec<ConversationView>> {
+    super::check_search(search)?;
     let after = after.map(|after| super::conversation(tx, actor, after)).transpose()?;
     let (active_at, key) =
         after.map_or((Timestamp::MAX, ConversationKey(i64::MAX)), |(last, _)| (last.active_at, last.key));

@@ -114,6 +114,11 @@ fn check_text(field: &'static str, text: &str, characters: usize) -> Result<()> 
     Ok(())
 }
 
+/// Checks what is searched for: up to 200 characters, so that no engine's limit on patterns is met.
+fn check_search(search: Option<&str>) -> Result<()> {
+    search.map_or(Ok(()), |search| check_text("search", search, 200))
+}
+
 /// A field's name as people say it
 fn words(field: &str) -> String {
     field.replace('_', " ")

@@ -53,7 +53,11 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bo
 }
 
 /// Users after a username, in the order of usernames, in as much detail as the actor may see.
+///
+/// # Errors
+/// `Invalid` where `search` is too long.
 pub fn list(tx: &mut Tx<'_>, actor: &Actor, after: &str, search: Option<&str>, limit: i64) -> Result<Vec<Profile>> {
+    super::check_search(search)?;
     let users = store::users::page(tx, after, search, actor.administers(), limit)?;
     Ok(users.into_iter().map(|user| profile(actor, user)).collect())
 }

@@ -74,11 +74,6 @@ pub fn insert_direct(
     )
 }
 
-/// The conversation with that key
-pub fn by_key(tx: &mut Tx<'_>, key: ConversationKey) -> Result<Option<Conversation>> {
-    tx.one(concat!("SELECT ", columns!(), " FROM conversation WHERE key = $1"), &[&key], read)
-}
-
 /// The conversation with that id
 pub fn by_id(tx: &mut Tx<'_>, id: ConversationId) -> Result<Option<Conversation>> {
     tx.one(concat!("SELECT ", columns!(), " FROM conversation WHERE id = $1"), &[&id], read)

@@ -17,6 +17,8 @@ use std::path::PathBuf;
 
 use crate::error::Result;
 use crate::model::fold_case;
+#[cfg(debug_assertions)]
+pub use sqlite::checked_statements;
 pub use tx::{Ids, Stamp, Tx};
 use tx::{Row, list};
 

@@ -1,8 +1,12 @@
 //! The embedded engine: opening, creating and refusing files, and the checks every statement passes in debug builds.
 
+#[cfg(debug_assertions)]
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+#[cfg(debug_assertions)]
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -214,13 +218,19 @@ fn check_order(statement: &Statement<'_>, sql: &str) {
     assert!(in_order, "parameters must first appear as $1, $2, …: {sql}");
 }
 
+/// The statements whose plans were checked, in debug builds: all that this process prepared.
+#[cfg(debug_assertions)]
+pub fn checked_statements() -> BTreeSet<&'static str> {
+    CHECKED.lock().map(|checked| checked.clone()).unwrap_or_default()
+}
+
+#[cfg(debug_assertions)]
+static CHECKED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
 /// No statement reads a whole table. One that must says so in a comment, `/* scans: why */`.
 #[cfg(debug_assertions)]
 fn check_plan(connection: &Connection, sql: &'static str) {
-    use std::cell::RefCell;
-    use std::collections::HashSet;
-    thread_local!(static CHECKED: RefCell<HashSet<&'static str>> = RefCell::default());
-    if sql.contains("/* scans:") || !CHECKED.with_borrow_mut(|checked| checked.insert(sql)) {
+    if !CHECKED.lock().is_ok_and(|mut checked| checked.insert(sql)) || sql.contains("/* scans:") {
         return;
     }
     for step in plan(connection, sql) {

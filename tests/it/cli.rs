@@ -574,8 +574,10 @@ fn foreign_text_cannot_move_the_cursor() {
         };
         assert!(output.chars().all(harmless), "{line}: {output:?}");
     }
-    let refused = shell.run_words(&["message", "list", hostile], "");
-    assert!(!refused.stderr.contains('\u{1b}') && !refused.stderr.contains('\u{202e}'), "{refused}");
+    for command in ["list", "show", hostile] {
+        let refused = shell.run_words(&["message", command, hostile], "");
+        assert!(!refused.stderr.contains('\u{1b}') && !refused.stderr.contains('\u{202e}'), "{refused}");
+    }
     let json = shell.run("conversation show team -o json").stdout;
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["title"], hostile);
 }

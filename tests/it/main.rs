@@ -8,6 +8,7 @@
 
 mod cli;
 mod layers;
+mod plans;
 mod readme;
 mod replay;
 mod service;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use crate::support::Shell;
+use crate::support::{Schema, Shell, postgres_server};
 
 fn mode(path: &std::path::Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -87,18 +87,65 @@ fn an_empty_file_becomes_a_database() {
 }
 
 #[test]
-fn durability_and_erasure_are_on() {
+fn a_deleted_message_leaves_no_byte_in_the_file() {
     let shell = Shell::new();
-    let path = shell.path("test.db");
-    let connection = rusqlite::Connection::open(&path).unwrap();
-    let journal: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
-    assert_eq!(journal, "wal");
     shell.done("user create ann --no-password");
     shell.done("user create bob --no-password");
     shell.done("message send --to bob 'xyzzy is a word to look for' --as ann");
+    let holds = || fs::read(shell.path("test.db")).unwrap().windows(5).any(|window| window == b"xyzzy");
+    assert!(holds());
     shell.done("message delete @bob#1 --yes --as ann");
-    let bytes = fs::read(&path).unwrap();
-    assert!(!bytes.windows(5).any(|window| window == b"xyzzy"), "a deleted message is still in the file");
+    assert!(!holds());
+}
+
+#[test]
+fn writers_at_once_wait_for_each_other_and_numbers_have_no_gap() {
+    let shell = Shell::new();
+    shell.done("user create ann --no-password");
+    shell.done("user create bob --no-password");
+    shell.done("conversation create ann bob --name team");
+    let send = |_| {
+        let script =
+            "for i in 1 2 3 4 5 6 7 8 9 10; do \"$0\" --db test.db message send team hi --as ann -q || exit; done";
+        Command::new("sh")
+            .args(["-c", script, env!("CARGO_BIN_EXE_tidings")])
+            .current_dir(shell.path(""))
+            .env_clear()
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let writers: Vec<_> = (0..6).map(send).collect();
+    for writer in writers {
+        let output = writer.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let last = shell.done("message list team --limit 1 -o jsonl").stdout;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&last).unwrap()["number"], 60);
+    assert_eq!(shell.done("message list team --limit 100 -o ids").stdout.lines().count(), 60);
+}
+
+#[test]
+fn the_same_commands_work_on_postgresql() {
+    let Some(server) = postgres_server() else { return };
+    let schema = Schema::create(server);
+    let url = schema.url();
+    let shell = Shell::new();
+    for line in [
+        "user create ann --no-password",
+        "user create bob --no-password",
+        "message send --to bob 'hello, @bob' --as ann",
+        "message edit @ann#1 'hi, @bob' --operator",
+    ] {
+        let run = shell.run(&format!("{line} --db {url}"));
+        assert_eq!(run.code == 0, !line.contains("--operator"), "{line}: {run}");
+    }
+    let listed = shell.run(&format!("notifications list --as bob -o jsonl --db {url}"));
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&listed.stdout).unwrap()["kind"], "mention", "{listed}");
+    let status = shell.run(&format!("db status -o jsonl --db {url}"));
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!((&status["engine"], &status["messages"]), (&"PostgreSQL".into(), &1.into()));
 }
 
 #[test]

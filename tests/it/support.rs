@@ -143,11 +143,11 @@ pub(crate) fn on_every_engine(test: impl Fn(&World)) {
     let Some(server) = postgres_server() else { return };
     println!("on PostgreSQL");
     let schema = Schema::create(server);
-    test(&World::open(schema.location()));
+    test(&World::open(Location::parse(&schema.url())));
 }
 
 /// The PostgreSQL server for tests; says once where there is none.
-fn postgres_server() -> Option<String> {
+pub(crate) fn postgres_server() -> Option<String> {
     static SKIPPED: Once = Once::new();
     let server = std::env::var("TIDINGS_TEST_POSTGRES").ok().filter(|server| !server.is_empty());
     if server.is_none() {
@@ -160,13 +160,13 @@ fn postgres_server() -> Option<String> {
 }
 
 /// A schema of its own on the server, gone at the end
-struct Schema {
+pub(crate) struct Schema {
     server: String,
     name: String,
 }
 
 impl Schema {
-    fn create(server: String) -> Self {
+    pub(crate) fn create(server: String) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let schema = Self { server, name };
@@ -174,8 +174,8 @@ impl Schema {
         schema
     }
 
-    fn location(&self) -> Location {
-        Location::parse(&format!("{}?options=-c%20search_path%3D{}", self.server, self.name))
+    pub(crate) fn url(&self) -> String {
+        format!("{}?options=-c%20search_path%3D{}", self.server, self.name)
     }
 
     fn execute(&self, statement: &str) {
