@@ -4,8 +4,7 @@
 -- Enumerations are small integers, listed with their words in src/model.rs. What must be compared ignoring case stands in a
 -- column of its own, folded by the program. Every foreign key has an index, or deleting an account would scan.
 
-PRAGMA application_id = 1953064041; -- 'tidi': how a file of ours is told from another program's
-PRAGMA user_version = 1;            -- the number of this migration: what opening an up-to-date file reads
+PRAGMA user_version = 1; -- the number of this migration: what opening an up-to-date file reads
 
 CREATE TABLE account (
     key INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::output::{Record, time};
-use super::{Context, Failure, Outcome, choice, counted, limit};
+use super::{Context, Outcome, choice, counted, limit};
 use crate::model::{ConversationSelector, ConversationView, Level, UserSelector};
 use crate::service;
 use crate::service::conversations::{ConversationChange, NewConversation};
@@ -98,16 +98,10 @@ pub(super) struct List {
 
 impl List {
     fn run(self, context: &mut Context<'_>) -> Outcome {
-        if self.user.is_some() && context.acting.is_some() {
-            return Err(Failure::Usage("--user is for the operator; with --as the list is the user's own.".to_owned()));
-        }
         let conversations = context.app.read(|tx| {
             let actor = context.actor(tx)?;
-            let viewer = match &self.user {
-                Some(user) => Some(service::user(tx, user)?.person.key),
-                None => actor.key(),
-            };
-            service::conversations::list(tx, &actor, viewer, self.after.as_ref(), self.search.as_deref(), self.limit)
+            let of = self.user.as_ref();
+            service::conversations::list(tx, &actor, of, self.after.as_ref(), self.search.as_deref(), self.limit)
         })?;
         Ok(context.out.list(&conversations, "There are no such conversations.")?)
     }

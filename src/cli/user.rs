@@ -73,7 +73,7 @@ impl Create {
             if_not_exists: self.if_not_exists,
             details: UserDetails {
                 username: self.name,
-                email: self.email.filter(|email| !email.is_empty()),
+                email: self.email,
                 first_name: self.first_name,
                 last_name: self.last_name,
                 role: self.role,

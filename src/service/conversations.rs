@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{
     Actor, Conversation, ConversationId, ConversationKey, ConversationSelector, ConversationView, Event, EventKind,
-    Kind, Level, Timestamp, User, UserKey, UserRef, UserSelector, uuid,
+    Kind, Level, Timestamp, UserKey, UserRef, UserSelector, uuid,
 };
 use crate::store::{self, Tx};
 
@@ -43,10 +43,9 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<(
     if let Actor::User(user) = actor {
         people.push(user.person.clone());
     }
-    for selector in &new.participants {
-        let user = super::user(tx, selector)?.person;
-        if people.iter().all(|person| person.key != user.key) {
-            people.push(user);
+    for person in found(tx, &new.participants)? {
+        if people.iter().all(|other| other.key != person.key) {
+            people.push(person);
         }
     }
     if people.len() < 2 {
@@ -64,6 +63,18 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<(
     Ok((view(tx, actor.key(), conversation)?, created))
 }
 
+/// The people named, each once.
+fn found(tx: &mut Tx<'_>, selectors: &[UserSelector]) -> Result<Vec<UserRef>> {
+    let mut people: Vec<UserRef> = Vec::new();
+    for selector in selectors {
+        let person = super::user(tx, selector)?.person;
+        if people.iter().all(|other| other.key != person.key) {
+            people.push(person);
+        }
+    }
+    Ok(people)
+}
+
 fn group(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -78,10 +89,11 @@ fn group(
         return Ok((conversation, true));
     }
     let name = name.unwrap_or_default();
-    if if_not_exists
-        && let Ok((conversation, _)) = super::conversation(tx, actor, &ConversationSelector::Name(name.to_owned()))
-    {
-        return Ok((conversation, false));
+    if if_not_exists {
+        match super::conversation(tx, actor, &ConversationSelector::Name(name.to_owned())) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            found => return found.map(|(conversation, _)| (conversation, false)),
+        }
     }
     Err(Error::conflict(format!("The name “{name}” is taken.")))
 }
@@ -115,20 +127,26 @@ fn begin(
     Ok(())
 }
 
-/// Conversations below one in the list, newest activity first: the viewer's own; the operator without a viewer sees
-/// all, newest first.
+/// Conversations below one in the list, newest activity first: the actor's own, also for an admin; for the operator those
+/// of the user named, or all, newest first.
 ///
 /// # Errors
-/// `NotFound` where `after` is not there, `Invalid` where `search` is too long.
+/// `NotFound` where `after` or the user is not there, `Forbidden` where anybody else names a user, `Invalid` where
+/// `search` is too long.
 pub fn list(
     tx: &mut Tx<'_>,
     actor: &Actor,
-    viewer: Option<UserKey>,
+    of: Option<&UserSelector>,
     after: Option<&ConversationSelector>,
     search: Option<&str>,
     limit: i64,
 ) -> Result<Vec<ConversationView>> {
     super::check_search(search)?;
+    let viewer = match (actor, of) {
+        (Actor::User(_), Some(_)) => return Err(Error::forbidden("Only the operator lists another's conversations.")),
+        (Actor::Operator(_), Some(user)) => Some(super::user(tx, user)?.person.key),
+        (_, None) => actor.key(),
+    };
     let after = after.map(|after| super::conversation(tx, actor, after)).transpose()?;
     let (active_at, key) =
         after.map_or((Timestamp::MAX, ConversationKey(i64::MAX)), |(last, _)| (last.active_at, last.key));
@@ -159,7 +177,9 @@ pub fn update(
     selector: &ConversationSelector,
     change: &ConversationChange,
 ) -> Result<ConversationView> {
-    let conversation = managed(tx, actor, selector, "rename it")?;
+    let (conversation, takes_part) = locked(tx, actor, selector)?;
+    must_be_group(&conversation, "named")?;
+    must_manage(actor, &conversation, takes_part, "rename it")?;
     let name = change.name.as_deref().or(conversation.name.as_deref());
     let title = change.title.as_deref().or(conversation.title.as_deref());
     let (name, title) = checked(name, title)?;
@@ -186,12 +206,12 @@ pub fn add(
     selector: &ConversationSelector,
     users: &[UserSelector],
 ) -> Result<ConversationView> {
-    let (conversation, _) = super::conversation(tx, actor, selector)?;
+    let (conversation, _) = locked(tx, actor, selector)?;
     must_be_group(&conversation, "joined")?;
-    let people = users.iter().map(|selector| super::user(tx, selector)).collect::<Result<Vec<User>>>()?;
-    let added = store::conversations::add(tx, conversation.key, people.iter().map(|user| user.person.key))?;
-    for user in people.iter().filter(|user| added.contains(&user.person.key)) {
-        let event = Event::participant(EventKind::ParticipantAdded, conversation.key, &user.person);
+    let people = found(tx, users)?;
+    let added = store::conversations::add(tx, conversation.key, people.iter().map(|person| person.key))?;
+    for person in people.iter().filter(|person| added.contains(&person.key)) {
+        let event = Event::participant(EventKind::ParticipantAdded, conversation.key, person);
         store::events::record(tx, actor, event)?;
     }
     view(tx, actor.key(), conversation)
@@ -204,13 +224,13 @@ pub fn add(
 /// `NotFound` where somebody is not in the group, `Forbidden` for removing others without being creator, admin or
 /// operator, `Invalid` for a direct conversation.
 pub fn remove(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector, users: &[UserSelector]) -> Result<bool> {
-    let (conversation, takes_part) = super::conversation(tx, actor, selector)?;
+    let (conversation, takes_part) = locked(tx, actor, selector)?;
     must_be_group(&conversation, "left")?;
-    let people = users.iter().map(|selector| super::user(tx, selector)).collect::<Result<Vec<User>>>()?;
-    if people.iter().any(|user| !actor.is(user.person.key)) {
+    let people = found(tx, users)?;
+    if people.iter().any(|person| !actor.is(person.key)) {
         must_manage(actor, &conversation, takes_part, "remove others from it")?;
     }
-    for User { person, .. } in &people {
+    for person in &people {
         if !store::conversations::remove(tx, conversation.key, person.key)? {
             let detail = format!("{} does not take part in “{selector}”.", person.username);
             return Err(Error::not_found(detail));
@@ -261,7 +281,7 @@ pub fn set_level(
 /// `NotFound`, `Forbidden` for whoever is neither creator, admin nor operator; a direct conversation is both people's,
 /// so only admins and the operator delete it.
 pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<ConversationView> {
-    let (conversation, takes_part) = super::conversation(tx, actor, selector)?;
+    let (conversation, takes_part) = locked(tx, actor, selector)?;
     if conversation.kind == Kind::Direct && !actor.administers() {
         return Err(Error::forbidden("A direct conversation belongs to both; only admins delete it."));
     }
@@ -279,11 +299,12 @@ fn end(tx: &mut Tx<'_>, actor: &Actor, conversation: &Conversation) -> Result<()
     store::conversations::delete(tx, &[conversation.key])
 }
 
-fn managed(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector, what: &str) -> Result<Conversation> {
-    let (conversation, takes_part) = super::conversation(tx, actor, selector)?;
-    must_be_group(&conversation, "named")?;
-    must_manage(actor, &conversation, takes_part, what)?;
-    Ok(conversation)
+/// Finds a conversation the actor may see, which nobody else changes from here to the end of the transaction, and whether
+/// they take part in it.
+fn locked(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<(Conversation, bool)> {
+    let found = super::find_conversation(tx, actor, selector)?;
+    let locked = found.map(|found| store::conversations::lock(tx, found.key)).transpose()?.flatten();
+    super::if_visible(tx, actor, locked, selector)
 }
 
 /// The creator decides about a group while they take part in it; admins and the operator always do.
@@ -306,7 +327,7 @@ fn must_be_group(conversation: &Conversation, what: &str) -> Result<()> {
 /// Checks a group's name and title; empty ones are none.
 fn checked<'t>(name: Option<&'t str>, title: Option<&'t str>) -> Result<(Option<&'t str>, Option<&'t str>)> {
     let name = name.filter(|name| !name.is_empty());
-    let title = title.filter(|title| !title.is_empty());
+    let title = title.filter(|title| !title.trim().is_empty());
     if let Some(name) = name {
         let is_allowed = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
         if name.len() > 64 || !name.chars().all(is_allowed) {

@@ -37,6 +37,8 @@ pub fn acting(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<Actor> {
 pub fn user(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<User> {
     let text = normalize(&selector.0);
     let found = match uuid(&text) {
+        // PostgreSQL cannot even be asked.
+        _ if text.contains('\0') => None,
         Some(id) => store::users::by_id(tx, crate::model::UserId(id))?,
         None => match store::users::by_username(tx, &text)? {
             None if text.contains('@') => store::users::by_email(tx, &text)?,
@@ -50,6 +52,7 @@ pub fn user(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<User> {
 fn find_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<Option<Conversation>> {
     match selector {
         ConversationSelector::Id(id) => store::conversations::by_id(tx, *id),
+        ConversationSelector::Name(name) if name.contains('\0') => Ok(None),
         ConversationSelector::Name(name) => store::conversations::by_name(tx, name),
         ConversationSelector::Direct(other) => {
             let Some(own) = actor.key() else {
@@ -68,7 +71,17 @@ fn no_conversation(selector: &ConversationSelector) -> Error {
 
 /// Finds a conversation the actor may see, and whether they take part in it.
 fn conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<(Conversation, bool)> {
-    let found = find_conversation(tx, actor, selector)?.ok_or_else(|| no_conversation(selector))?;
+    let found = find_conversation(tx, actor, selector)?;
+    if_visible(tx, actor, found, selector)
+}
+
+fn if_visible(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    found: Option<Conversation>,
+    selector: &ConversationSelector,
+) -> Result<(Conversation, bool)> {
+    let found = found.ok_or_else(|| no_conversation(selector))?;
     let takes_part = match actor.key() {
         Some(user) => store::conversations::level(tx, found.key, user)?.is_some(),
         None => false,

@@ -43,13 +43,20 @@ pub fn hash(password: &str, salt: [u8; 16]) -> Result<String> {
     Ok(hash.to_string())
 }
 
-/// Checks that a text is an argon2 hash in PHC form, as another system's export holds it.
+/// Checks that a text is an argon2 hash in PHC form, as another system's export holds it, which to verify takes no more
+/// than 256 MiB and 16 passes: one that takes more would let whoever logs in bring the server down.
 ///
 /// # Errors
 /// `Invalid`, naming the field `password_hash`.
 pub fn check_hash(hash: &str) -> Result<()> {
-    match PasswordHash::new(hash) {
-        Ok(parsed) if parsed.algorithm.as_str().starts_with("argon2") && parsed.hash.is_some() => Ok(()),
-        _ => Err(Error::invalid("password_hash", "That is not an argon2 hash in PHC form ($argon2id$v=19$…).")),
+    let is_good = PasswordHash::new(hash).is_ok_and(|parsed| {
+        Algorithm::try_from(parsed.algorithm.as_str()).is_ok()
+            && parsed.salt.is_some()
+            && parsed.hash.is_some()
+            && Params::try_from(&parsed).is_ok_and(|params| params.m_cost() <= 256 * 1024 && params.t_cost() <= 16)
+    });
+    if is_good {
+        return Ok(());
     }
+    Err(Error::invalid("password_hash", "That is not an argon2 hash in PHC form ($argon2id$v=19$…) of usual cost."))
 }

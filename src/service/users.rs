@@ -46,7 +46,12 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bo
     }
     let id = UserId(tx.new_id()?);
     let Some(user) = store::users::insert(tx, id, &details, new.password_hash.as_deref())? else {
-        return Err(taken(tx, &details)?);
+        // On PostgreSQL somebody else may have created it since we looked.
+        return match store::users::by_username(tx, &details.username)? {
+            Some(user) if new.if_not_exists => Ok((user, false)),
+            Some(_) => Err(username_taken(&details)),
+            None => Err(email_taken(&details)),
+        };
     };
     store::events::record(tx, actor, Event::user(EventKind::UserCreated, &user.person))?;
     Ok((user, true))
@@ -55,9 +60,10 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bo
 /// Users after a username, in the order of usernames, in as much detail as the actor may see.
 ///
 /// # Errors
-/// `Invalid` where `search` is too long.
+/// `Invalid` where `after` or `search` is too long.
 pub fn list(tx: &mut Tx<'_>, actor: &Actor, after: &str, search: Option<&str>, limit: i64) -> Result<Vec<Profile>> {
     super::check_search(search)?;
+    super::check_text("after", after, 150)?;
     let users = store::users::page(tx, after, search, actor.administers(), limit)?;
     Ok(users.into_iter().map(|user| profile(actor, user)).collect())
 }
@@ -88,22 +94,19 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, change: &
         }
         must_not_be_last_admin(tx, actor, &user, "demoted")?;
     }
-    let email = match &change.email {
-        Some(email) => Some(email.clone()).filter(|email| !email.is_empty()),
-        None => user.email.clone(),
-    };
     let details = checked(&UserDetails {
         username: change.username.clone().unwrap_or_else(|| user.person.username.clone()),
-        email,
+        email: change.email.clone().or_else(|| user.email.clone()),
         first_name: change.first_name.clone().unwrap_or_else(|| user.person.first_name.clone()),
         last_name: change.last_name.clone().unwrap_or_else(|| user.person.last_name.clone()),
         role: change.role.unwrap_or(user.role),
     })?;
-    let same_name = store::users::by_username(tx, &details.username)?;
-    let same_email = details.email.as_ref().map(|email| store::users::by_email(tx, email)).transpose()?.flatten();
-    if [same_name, same_email].into_iter().flatten().any(|other| other.person.key != user.person.key) {
-        let others = UserDetails { email: details.email.clone().filter(|_| change.email.is_some()), ..details };
-        return Err(taken(tx, &others)?);
+    let is_anothers = |found: Option<User>| found.is_some_and(|found| found.person.key != user.person.key);
+    if is_anothers(store::users::by_username(tx, &details.username)?) {
+        return Err(username_taken(&details));
+    }
+    if is_anothers(details.email.as_ref().map(|email| store::users::by_email(tx, email)).transpose()?.flatten()) {
+        return Err(email_taken(&details));
     }
     let updated = store::users::update(tx, user.person.key, &details)?;
     if updated != user {
@@ -163,22 +166,18 @@ pub(super) fn must_not_be_last_admin(tx: &mut Tx<'_>, actor: &Actor, user: &User
     Ok(())
 }
 
-/// Says which of an account's details is somebody's already.
-fn taken(tx: &mut Tx<'_>, details: &UserDetails) -> Result<Error> {
-    let email = match &details.email {
-        Some(email) => store::users::by_email(tx, email)?.map(|_| email),
-        None => None,
-    };
-    Ok(match email {
-        Some(email) => Error::conflict(format!("The email {email} is taken.")),
-        None => Error::conflict(format!("The username “{}” is taken.", details.username)),
-    })
+fn username_taken(details: &UserDetails) -> Error {
+    Error::conflict(format!("The username “{}” is taken.", details.username))
+}
+
+fn email_taken(details: &UserDetails) -> Error {
+    Error::conflict(format!("The email {} is taken.", details.email.as_deref().unwrap_or_default()))
 }
 
 /// Checks and normalizes what an account says of a user.
 fn checked(details: &UserDetails) -> Result<UserDetails> {
     let username = normalize(&details.username);
-    let email = details.email.as_deref().map(normalize);
+    let email = details.email.as_deref().filter(|email| !email.is_empty()).map(normalize);
     if let Some(email) = &email {
         check_email(email)?;
     }

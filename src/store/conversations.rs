@@ -93,7 +93,8 @@ pub fn by_pair(tx: &mut Tx<'_>, pair: (UserKey, UserKey)) -> Result<Option<Conve
     )
 }
 
-/// A user's conversations below a place in the order of activity, newest first
+/// A user's conversations below a place in the order of activity, newest first; of those, the ones whose name or title
+/// holds `search`, and the direct ones with somebody whose names do
 pub fn page_of(
     tx: &mut Tx<'_>,
     user: UserKey,
@@ -107,7 +108,11 @@ pub fn page_of(
             columns!(),
             " FROM participant JOIN conversation ON conversation.key = participant.conversation_key
              WHERE participant.user_key = $1 AND (conversation.active_at, conversation.key) < ($2, $3)
-               AND (CAST($4 AS TEXT) IS NULL OR conversation.names_folded LIKE $4 ESCAPE '\\')
+               AND (CAST($4 AS TEXT) IS NULL OR conversation.names_folded LIKE $4 ESCAPE '\\'
+                    OR (conversation.kind = 0 AND EXISTS (
+                        SELECT 1 FROM participant AS companion JOIN account ON account.key = companion.user_key
+                        WHERE companion.conversation_key = conversation.key AND companion.user_key <> $1
+                          AND account.names_folded LIKE $4 ESCAPE '\\')))
              ORDER BY conversation.active_at DESC, conversation.key DESC LIMIT $5"
         ),
         &[&user, &before.0, &before.1, &search.map(super::pattern), &limit],
@@ -115,14 +120,19 @@ pub fn page_of(
     )
 }
 
-/// Everybody's conversations made before one, newest first
+/// Everybody's conversations made before one, newest first, searched as [`page_of`]
 pub fn page(tx: &mut Tx<'_>, before: ConversationKey, search: Option<&str>, limit: i64) -> Result<Vec<Conversation>> {
     tx.all(
         concat!(
             "SELECT ",
             columns!(),
             " FROM conversation
-             WHERE key < $1 AND (CAST($2 AS TEXT) IS NULL OR names_folded LIKE $2 ESCAPE '\\')
+             WHERE key < $1
+               AND (CAST($2 AS TEXT) IS NULL OR names_folded LIKE $2 ESCAPE '\\'
+                    OR (kind = 0 AND EXISTS (
+                        SELECT 1 FROM participant JOIN account ON account.key = participant.user_key
+                        WHERE participant.conversation_key = conversation.key
+                          AND account.names_folded LIKE $2 ESCAPE '\\')))
              ORDER BY key DESC LIMIT $3"
         ),
         &[&before, &search.map(super::pattern), &limit],
@@ -143,6 +153,16 @@ pub fn rename(
             columns!()
         ),
         &[&name, &name.map(fold_case), &title, &names_folded(name, title), &conversation],
+        read,
+    )
+}
+
+/// Keeps everybody else from changing a conversation or who takes part in it to the end of the transaction; none where
+/// it ended meanwhile. What a rule reads after this is true at the commit.
+pub fn lock(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<Option<Conversation>> {
+    tx.one(
+        concat!("UPDATE conversation SET active_at = active_at WHERE key = $1 RETURNING ", columns!()),
+        &[&conversation],
         read,
     )
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 #[cfg(debug_assertions)]
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Statement, Transaction, TransactionBehavior, ffi};
@@ -140,7 +140,9 @@ fn prepare_file(path: &Path) -> Result<Opened> {
     let mut connection = connect(path)?;
     let version = version(&connection, path)?;
     if version < VERSION {
-        connection.pragma_update(None, "journal_mode", "wal")?;
+        // First of all, so that a file is ours from its first table on.
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        switch_to_wal(&connection)?;
         connection.execute_batch("PRAGMA synchronous = FULL")?;
         embedded::migrations::runner().run(&mut connection).map_err(migration_failed)?;
     }
@@ -149,6 +151,19 @@ fn prepare_file(path: &Path) -> Result<Opened> {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     }
     Ok(if created { Opened::Created } else { Opened::Migrated { from: version } })
+}
+
+/// Waits for others who look at the file: this is the one statement that ignores the busy timeout.
+fn switch_to_wal(connection: &Connection) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && start.elapsed() < PATIENCE => {}
+            done => return Ok(done?),
+        }
+        #[expect(clippy::disallowed_methods, reason = "others only look at the header, and are gone at once")]
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Holds everybody else up while the file is prepared. A file of its own beside the database: closing a second handle to
@@ -304,6 +319,7 @@ mod tests {
     #[test]
     fn the_file_says_which_migration_was_the_last() {
         let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         embedded::migrations::runner().run(&mut connection).unwrap();
         assert_eq!(version(&connection, Path::new("")).unwrap(), VERSION);
     }

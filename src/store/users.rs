@@ -41,7 +41,7 @@ fn read(row: &Row<'_>) -> Result<User> {
 }
 
 fn names_folded(details: &UserDetails) -> String {
-    fold_case(&[details.username.as_str(), &details.first_name, &details.last_name].join("\n"))
+    fold_case(&format!("{}\n{} {}", details.username, details.first_name, details.last_name))
 }
 
 /// Adds an account; none where its username or email is taken.
@@ -165,11 +165,11 @@ pub fn people(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = UserKey>) -> Resul
     Ok(people.into_iter().map(|person| (person.key, person)).collect())
 }
 
-/// Whether there is an active admin besides that user
+/// Whether there is an active admin besides that user; to the end of the transaction nobody else can change that.
 pub fn has_other_admin(tx: &mut Tx<'_>, user: UserKey) -> Result<bool> {
-    tx.only("SELECT EXISTS (SELECT 1 FROM account WHERE role = 1 AND key <> $1 AND is_active)", &[&user], |row| {
-        row.get(0)
-    })
+    let read = |row: &Row<'_>| Ok((row.get::<UserKey>(0)?, row.get::<bool>(1)?));
+    let admins = tx.all("UPDATE account SET role = role WHERE role = 1 RETURNING key, is_active", &[], read)?;
+    Ok(admins.iter().any(|(admin, is_active)| *admin != user && *is_active))
 }
 
 /// How many users there are

@@ -83,7 +83,7 @@ fn no_statement_of_the_store_reads_a_whole_table() {
         .unwrap();
 
         app.read(|tx| {
-            conversations::list(tx, &bob, bob.key(), None, Some("t"), 10)?;
+            conversations::list(tx, &bob, None, None, Some("t"), 10)?;
             conversations::list(tx, &operator(), None, None, None, 10)?;
             conversations::show(tx, &bob, &ConversationSelector::Id(root.conversation))?;
             users::list(tx, &bob, "", Some("a"), 10)?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use crate::support::{Schema, Shell, postgres_server};
+use crate::support::{Schema, Shell, is_long, postgres_server};
 
 fn mode(path: &std::path::Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -151,21 +151,25 @@ fn the_same_commands_work_on_postgresql() {
 #[test]
 fn first_starts_at_once_all_succeed() {
     let shell = Shell::new();
-    for round in 0..5 {
-        let start = |_| {
-            Command::new(env!("CARGO_BIN_EXE_tidings"))
-                .args(["--db", &format!("fresh{round}/tidings.db"), "db", "status", "-o", "ids"])
-                .current_dir(shell.path(""))
-                .env_clear()
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap()
-        };
-        let started: Vec<_> = (0..8).map(start).collect();
-        for process in started {
-            let output = process.wait_with_output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for round in 0..if is_long() { 50 } else { 4 } {
+        let schema = postgres_server().map(Schema::create);
+        let databases = [Some(format!("fresh{round}/tidings.db")), schema.as_ref().map(Schema::url)];
+        for database in databases.into_iter().flatten() {
+            let start = |_| {
+                Command::new(env!("CARGO_BIN_EXE_tidings"))
+                    .args(["--db", &database, "db", "status", "-o", "ids"])
+                    .current_dir(shell.path(""))
+                    .env_clear()
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::piped())
+                    .spawn()
+                    .unwrap()
+            };
+            let started: Vec<_> = (0..10).map(start).collect();
+            for process in started {
+                let output = process.wait_with_output().unwrap();
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            }
         }
     }
 }

@@ -146,6 +146,11 @@ pub(crate) fn on_every_engine(test: impl Fn(&World)) {
     test(&World::open(Location::parse(&schema.url())));
 }
 
+/// Whether the tests that take minutes run too
+pub(crate) fn is_long() -> bool {
+    std::env::var("TIDINGS_TEST_LONG").is_ok_and(|value| !value.is_empty())
+}
+
 /// The PostgreSQL server for tests; says once where there is none.
 pub(crate) fn postgres_server() -> Option<String> {
     static SKIPPED: Once = Once::new();

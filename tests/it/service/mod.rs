@@ -4,5 +4,6 @@ mod accounts;
 mod conversations;
 mod messages;
 mod notifications;
+mod races;
 mod rights;
 mod users;

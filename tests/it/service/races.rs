@@ -1,0 +1,134 @@
+//! Two changes at once: what comes of them could have come of one after the other.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use tidings::app::{App, Options};
+use tidings::error::Result;
+use tidings::model::Role;
+use tidings::service::conversations::{self, NewConversation};
+use tidings::service::users::{self, NewUser};
+use tidings::service::{accounts, messages};
+use tidings::store::{self, Db, Tx};
+
+use crate::assert_refused;
+use crate::support::{NOON, World, draft, new_user, on_every_engine, operator, place, selector};
+
+/// How long the first change waits for the second, which may have to wait for the first
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Makes the second change while the first is made but not committed.
+fn meanwhile<A, B: Send>(
+    world: &World,
+    first: impl Fn(&mut Tx<'_>) -> Result<A>,
+    second: impl Fn(&mut Tx<'_>) -> Result<B> + Send,
+) -> (Result<A>, Result<B>) {
+    let (start, started) = mpsc::channel();
+    let (finish, finished) = mpsc::channel();
+    let location = world.location.clone();
+    thread::scope(|scope| {
+        let other = scope.spawn(move || {
+            let (db, _) = Db::open(&location).unwrap();
+            started.recv().ok();
+            let outcome = App::new(db, Options { now: Some(NOON), ..Options::default() }).write(second);
+            finish.send(()).unwrap();
+            outcome
+        });
+        let outcome = world.app.write(|tx| {
+            let value = first(tx)?;
+            start.send(()).ok();
+            finished.recv_timeout(PATIENCE).ok();
+            Ok(value)
+        });
+        drop(start);
+        (outcome, other.join().unwrap())
+    })
+}
+
+#[test]
+fn of_two_last_admins_who_go_at_once_one_stays() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.admin("ann"), world.admin("bob")];
+        let (one, other) = meanwhile(
+            world,
+            |tx| accounts::delete(tx, &ann, &selector(&ann)),
+            |tx| accounts::delete(tx, &bob, &selector(&bob)),
+        );
+        one.unwrap();
+        assert_refused!(other, Forbidden);
+    });
+}
+
+#[test]
+fn a_group_ends_when_its_last_two_leave_at_once() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        let (one, other) = meanwhile(
+            world,
+            |tx| conversations::remove(tx, &ann, &place("team"), &[selector(&ann)]),
+            |tx| conversations::remove(tx, &bob, &place("team"), &[selector(&bob)]),
+        );
+        assert_eq!([one.unwrap(), other.unwrap()], [false, true]);
+        assert_eq!(world.app.read(store::conversations::count).unwrap(), (0, 0));
+    });
+}
+
+#[test]
+fn who_joins_while_the_last_leaves_keeps_the_group() {
+    on_every_engine(|world| {
+        let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
+        world.group("team", &ann, &[&bob]);
+        world.app.write(|tx| conversations::remove(tx, &bob, &place("team"), &[selector(&bob)])).unwrap();
+        let (joined, left) = meanwhile(
+            world,
+            |tx| conversations::add(tx, &operator(), &place("team"), &[selector(&eve)]),
+            |tx| conversations::remove(tx, &ann, &place("team"), &[selector(&ann)]),
+        );
+        joined.unwrap();
+        assert!(!left.unwrap());
+        world.send(&eve, "team", "still here");
+    });
+}
+
+#[test]
+fn a_group_that_is_ending_is_not_found() {
+    on_every_engine(|world| {
+        let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
+        let end = |tx: &mut Tx<'_>| conversations::delete(tx, &ann, &place("team"));
+        world.group("team", &ann, &[&bob]);
+        let (_, sent) = meanwhile(world, end, |tx| messages::send(tx, &bob, &draft("team", "hi")));
+        assert_refused!(sent, NotFound);
+        world.group("team", &ann, &[&bob]);
+        let (_, joined) = meanwhile(world, end, |tx| conversations::add(tx, &bob, &place("team"), &[selector(&eve)]));
+        assert_refused!(joined, NotFound);
+        assert_eq!(world.app.read(store::conversations::count).unwrap(), (0, 0));
+    });
+}
+
+#[test]
+fn two_who_begin_their_direct_conversation_at_once_get_the_same() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        let with = |other| NewConversation { participants: vec![selector(other)], ..NewConversation::default() };
+        let (one, other) = meanwhile(
+            world,
+            |tx| conversations::create(tx, &ann, &with(&bob)),
+            |tx| conversations::create(tx, &bob, &with(&ann)),
+        );
+        let [(one, first), (other, second)] = [one.unwrap(), other.unwrap()];
+        assert_eq!((one.conversation_id, first, second), (other.conversation_id, true, false));
+    });
+}
+
+#[test]
+fn if_not_exists_returns_who_is_being_created_at_once() {
+    on_every_engine(|world| {
+        let ann = NewUser { if_not_exists: true, ..new_user("ann", Role::User) };
+        let create = |tx: &mut Tx<'_>| users::create(tx, &operator(), &ann);
+        let (one, other) = meanwhile(world, create, create);
+        let [(one, first), (other, second)] = [one.unwrap(), other.unwrap()];
+        assert_eq!((one, first, second), (other, true, false));
+    });
+}
