@@ -17,13 +17,14 @@ pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result
     must_not_be_last_admin(tx, actor, &user, "deleted")?;
     let person = user.person;
 
+    let concerned = store::conversations::lock_all_of(tx, person.key)?;
     let (messages_sent, messages_received) = store::messages::count_of(tx, person.key)?;
     let (direct, groups) = store::conversations::ending_with(tx, person.key)?;
     let ending: Vec<_> = direct.iter().chain(&groups).copied().collect();
     let messages_of_groups = store::messages::count_of_others(tx, &groups, person.key)?;
 
     let event = store::events::record(tx, actor, Event::user(EventKind::UserDeleted, &person))?;
-    store::events::tell_companions(tx, event, person.key)?;
+    store::events::tell_participants(tx, event, &concerned, Some(person.key))?;
 
     let ended = store::messages::delete_all_of(tx, &ending)?;
     let remaining = store::messages::keys_of(tx, person.key)?;

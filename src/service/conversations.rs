@@ -294,7 +294,7 @@ pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -
 fn end(tx: &mut Tx<'_>, actor: &Actor, conversation: &Conversation) -> Result<()> {
     let event = Event::conversation(EventKind::ConversationDeleted, conversation);
     let event = store::events::record(tx, actor, event)?;
-    store::events::tell_participants(tx, event, conversation.key)?;
+    store::events::tell_participants(tx, event, &[conversation.key], None)?;
     store::messages::delete_all_of(tx, &[conversation.key])?;
     store::conversations::delete(tx, &[conversation.key])
 }

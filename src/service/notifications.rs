@@ -1,5 +1,7 @@
 //! Notifications: one's own only, listed by their messages.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
 use crate::model::{
     Actor, Event, Message, MessageId, MessageKey, MessageSelector, Notification, UserRef, UserSelector,
@@ -61,14 +63,13 @@ pub fn set_read(
     selectors: &[MessageSelector],
     is_read: bool,
 ) -> Result<i64> {
-    let mut messages = Vec::new();
-    for selector in selectors {
-        let message = super::message(tx, actor, selector)?;
-        if store::notifications::of_messages(tx, owner, &[message.key])?.is_empty() {
-            let detail = format!("{} has no notification of the message “{selector}”.", owner.username);
-            return Err(Error::not_found(detail));
-        }
-        messages.push(message);
+    let found = selectors.iter().map(|selector| super::message(tx, actor, selector));
+    let messages = found.collect::<Result<Vec<_>>>()?;
+    let keys: Vec<MessageKey> = messages.iter().map(|message| message.key).collect();
+    let notified = store::notifications::notified(tx, owner.key, &keys)?;
+    if let Some(place) = keys.iter().position(|key| !notified.contains(key)) {
+        let detail = format!("{} has no notification of the message “{}”.", owner.username, selectors[place]);
+        return Err(Error::not_found(detail));
     }
     mark(tx, actor, owner, &messages, is_read)
 }
@@ -86,9 +87,11 @@ pub(super) fn mark(
     messages: &[Message],
     is_read: bool,
 ) -> Result<i64> {
-    let keys: Vec<MessageKey> = messages.iter().map(|message| message.key).collect();
+    let ids: BTreeMap<MessageKey, MessageId> =
+        messages.iter().map(|message| (message.key, message.message_id)).collect();
+    let keys: Vec<MessageKey> = ids.keys().copied().collect();
     let count = store::notifications::mark(tx, owner.key, &keys, is_read)?;
-    let only = if let [message] = messages { Some(message.message_id) } else { None };
+    let only = ids.into_values().next().filter(|_| keys.len() == 1);
     tell(tx, actor, owner, count, only)
 }
 

@@ -167,6 +167,19 @@ pub fn lock(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<Option<Con
     )
 }
 
+/// Locks, as [`lock`] does, every conversation a user takes part in, sent a message to or received one in.
+pub fn lock_all_of(tx: &mut Tx<'_>, user: UserKey) -> Result<Vec<ConversationKey>> {
+    tx.all(
+        "UPDATE conversation SET active_at = active_at WHERE key IN (
+             SELECT conversation_key FROM participant WHERE user_key = $1
+             UNION SELECT conversation_key FROM message WHERE sender_key = $1
+             UNION SELECT conversation_key FROM message WHERE receiver_key = $1)
+         RETURNING key",
+        &[&user],
+        |row| row.get(0),
+    )
+}
+
 /// Takes the next number for a message sent now. From here to the end of the transaction nobody else sends to the
 /// conversation: on PostgreSQL this row is the lock.
 pub fn take_number(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<Option<Number>> {

@@ -1,6 +1,6 @@
 //! Notifications: one row a message and recipient.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Row, Tx};
 use crate::error::Result;
@@ -87,17 +87,14 @@ pub fn page(
     with_messages(tx, user, found)
 }
 
-/// A user's notifications of these messages, newest first; messages without one are passed over
-pub fn of_messages(tx: &mut Tx<'_>, user: &UserRef, messages: &[MessageKey]) -> Result<Vec<Notification>> {
+/// Those of these messages of which a user has a notification
+pub fn notified(tx: &mut Tx<'_>, user: UserKey, messages: &[MessageKey]) -> Result<HashSet<MessageKey>> {
     let found = tx.all(
-        concat!(
-            "SELECT message_key, kind, is_read FROM notification WHERE user_key = $1 AND message_key IN ",
-            list!("$2")
-        ),
-        &[&user.key, &super::list(messages.iter().map(|key| key.0))],
-        read,
+        concat!("SELECT message_key FROM notification WHERE user_key = $1 AND message_key IN ", list!("$2")),
+        &[&user, &super::list(messages.iter().map(|key| key.0))],
+        |row| row.get(0),
     )?;
-    with_messages(tx, user, found)
+    Ok(found.into_iter().collect())
 }
 
 fn with_messages(

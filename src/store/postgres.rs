@@ -9,7 +9,7 @@ use postgres::{Client, Config, IsolationLevel, NoTls, Statement, Transaction};
 use super::sqlite::migration_failed;
 use super::tx::{Inner, Stamp, Tx};
 use super::{Opened, VERSION};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 mod embedded {
     refinery::embed_migrations!("migrations/postgres");
@@ -18,7 +18,7 @@ mod embedded {
 /// `tidi`, twice: whoever prepares the database holds this advisory lock.
 const LOCK: i64 = 0x7469_6469_7469_6469;
 
-/// How often a transaction that PostgreSQL broke off (a deadlock) is run again.
+/// How often a transaction that another got in the way of is run again.
 const ATTEMPTS: usize = 5;
 
 pub(super) struct Database {
@@ -58,7 +58,7 @@ impl Database {
     pub(super) fn write<T>(&self, stamp: Stamp, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         for _ in 1..ATTEMPTS {
             match self.transaction(stamp, false, work) {
-                Err(error) if is_broken_off(&error) => {}
+                Err(error) if was_interfered_with(&error) => {}
                 done => return done,
             }
         }
@@ -138,12 +138,19 @@ pub(super) fn prepare(
     Ok(statement)
 }
 
-/// Whether PostgreSQL broke the transaction off for another's sake, so that it may succeed when run again.
-fn is_broken_off(error: &Error) -> bool {
+/// Whether another transaction got in the way of this one, so that it ends otherwise when run again: a deadlock, or a row
+/// that came or went between a rule's look and its write.
+fn was_interfered_with(error: &Error) -> bool {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<postgres::Error>());
-    let code = cause.and_then(postgres::Error::code);
-    error.kind() == Kind::Unavailable
-        && matches!(code, Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE))
+    matches!(
+        cause.and_then(postgres::Error::code),
+        Some(
+            &SqlState::T_R_DEADLOCK_DETECTED
+                | &SqlState::T_R_SERIALIZATION_FAILURE
+                | &SqlState::UNIQUE_VIOLATION
+                | &SqlState::FOREIGN_KEY_VIOLATION
+        )
+    )
 }
 
 impl From<postgres::Error> for Error {

@@ -46,17 +46,7 @@ fn no_statement_of_the_store_reads_a_whole_table() {
         app.write(|tx| messages::restore(tx, &ann, &first, 1)).unwrap();
         app.read(|tx| messages::history(tx, &bob, &by_id)).unwrap();
 
-        let all = List {
-            conversation: None,
-            before: None,
-            after: None,
-            since: None,
-            until: None,
-            sender: None,
-            receiver: None,
-            unread: false,
-            limit: 10,
-        };
+        let all = List { conversation: None, limit: 10, ..List::default() };
         let team = List { conversation: Some(place("team")), ..all.clone() };
         for request in [
             all.clone(),

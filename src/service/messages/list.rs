@@ -7,7 +7,7 @@ use crate::store::messages::Filter;
 use crate::store::{self, Tx};
 
 /// Which messages to list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct List {
     /// One conversation; none: all one may see
     pub conversation: Option<ConversationSelector>,

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use unicode_normalization::char::is_combining_mark;
+
 use crate::error::Result;
 use crate::model::{ConversationKey, UserKey, fold_case, normalize};
 use crate::store::{self, Tx};
 
-/// No username is longer, in characters.
-const LONGEST: usize = 150;
+/// No folded username is longer, in characters: 150, of which folding makes at most three each.
+const LONGEST: usize = 450;
 
 /// The participants that a content mentions.
 pub(super) fn find(tx: &mut Tx<'_>, conversation: ConversationKey, content: &str) -> Result<BTreeSet<UserKey>> {
@@ -26,7 +28,7 @@ pub(super) fn find(tx: &mut Tx<'_>, conversation: ConversationKey, content: &str
 fn candidates(content: &str) -> Vec<Vec<String>> {
     let may_begin = |at: &usize| {
         let before = content[..*at].chars().next_back();
-        !before.is_some_and(|character| character.is_alphanumeric() || character == '_')
+        !before.is_some_and(|character| character.is_alphanumeric() || character == '_' || is_combining_mark(character))
     };
     let places = content.match_indices('@').map(|(at, _)| at).filter(may_begin);
     places.map(|at| names(&content[at + 1..])).filter(|names| !names.is_empty()).collect()
@@ -34,21 +36,22 @@ fn candidates(content: &str) -> Vec<Vec<String>> {
 
 /// The folded beginnings of a text that may be usernames, shortest first
 fn names(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut is_email = false;
-    for (start, character) in text.char_indices().take(LONGEST) {
-        // Only a username that is an email holds `@`, and that holds one, not at its start.
-        let ends = character.is_whitespace()
+    // Only a username that is an email holds `@`: one, and not at its start.
+    let mut signs = 0;
+    let mut ends = |(at, character): (usize, char)| {
+        signs += i32::from(character == '@');
+        character.is_whitespace()
             || character.is_control()
             || matches!(character, '/' | '#' | ':')
-            || (character == '@' && (is_email || start == 0));
-        if ends {
-            break;
-        }
-        is_email |= character == '@';
-        names.push(fold_case(&normalize(&text[..start + character.len_utf8()])));
-    }
-    names
+            || (character == '@' && (at == 0 || signs > 1))
+    };
+    // Twice as many characters, for accents that stand behind their letter.
+    let end = text.char_indices().take(LONGEST * 2).find(|place| ends(*place)).map_or(text.len(), |(at, _)| at);
+    let folded = fold_case(&normalize(&text[..end]));
+    let places = folded.char_indices().skip(1).map(|(at, _)| at).chain([folded.len()]).take(LONGEST);
+    // Half a letter, without the accent behind it, is no beginning.
+    let is_whole = |at: &usize| *at > 0 && !folded[*at..].starts_with(is_combining_mark);
+    places.filter(is_whole).map(|at| folded[..at].to_owned()).collect()
 }
 
 #[cfg(test)]

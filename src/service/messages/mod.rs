@@ -7,9 +7,12 @@ mod send;
 pub use list::{List, list};
 pub use send::{Destination, Draft, send};
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, ConversationSelector, Event, EventKind, Message, MessageKey, MessageSelector, Revision, UserRef,
+    Actor, ConversationKey, ConversationSelector, Event, EventKind, Message, MessageKey, MessageSelector, Revision,
+    UserRef,
 };
 use crate::store::{self, Tx};
 
@@ -121,20 +124,45 @@ fn replace(tx: &mut Tx<'_>, editor: &Actor, message: Message, content: &str, rea
 /// # Errors
 /// `NotFound` where the actor may not see one or it was deleted, `Forbidden` where one is somebody else's.
 pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[MessageSelector]) -> Result<i64> {
-    let mut keys: Vec<MessageKey> = Vec::new();
+    let mut conversations = BTreeSet::new();
+    for selector in selectors {
+        conversations.insert(super::living_message(tx, actor, selector)?.conversation_key);
+    }
+    for conversation in &conversations {
+        store::conversations::lock(tx, *conversation)?;
+    }
+    // Looked at again, now that nobody else can delete them.
+    let mut doomed = BTreeMap::new();
     for selector in selectors {
         let message = super::living_message(tx, actor, selector)?;
         let own = actor.key().is_some_and(|user| message.is_from(user));
         if !own && !actor.administers() {
             return Err(Error::forbidden("Only its sender and admins delete a message."));
         }
-        keys.push(message.key);
+        doomed.insert(message.key, message);
     }
-    keys.sort_unstable();
-    keys.dedup();
-    store::events::record_deletions(tx, actor, &keys)?;
+    let keys: Vec<MessageKey> = doomed.keys().copied().collect();
+    tell_of_deletion(tx, actor, &doomed.into_values().collect::<Vec<_>>(), conversations)?;
     store::messages::delete(tx, &keys)?;
     i64::try_from(keys.len()).map_err(Error::internal)
+}
+
+/// Records that messages are deleted: one event, however many.
+fn tell_of_deletion(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    messages: &[Message],
+    conversations: BTreeSet<ConversationKey>,
+) -> Result<()> {
+    let kind = EventKind::MessageDeleted;
+    let subject = if let [only] = messages { Some(only.message_id.0) } else { None };
+    let conversations: Vec<ConversationKey> = conversations.into_iter().collect();
+    let conversation = if let [only] = conversations.as_slice() { Some(*only) } else { None };
+    let event = store::events::record(tx, actor, Event { kind, conversation, user: None, subject })?;
+    if conversation.is_none() {
+        store::events::tell_participants(tx, event, &conversations, None)?;
+    }
+    Ok(())
 }
 
 /// Makes the notifications a reader has of these messages read; returns how many were unread.

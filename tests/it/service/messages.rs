@@ -15,17 +15,7 @@ fn change(content: &str) -> Change {
 }
 
 fn everything() -> List {
-    List {
-        conversation: None,
-        before: None,
-        after: None,
-        since: None,
-        until: None,
-        sender: None,
-        receiver: None,
-        unread: false,
-        limit: 50,
-    }
+    List { limit: 50, ..List::default() }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod accounts;
 mod conversations;
 mod messages;
+mod model_check;
 mod notifications;
 mod races;
 mod rights;

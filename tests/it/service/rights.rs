@@ -161,17 +161,7 @@ fn no_admin() -> UserChange {
 }
 
 fn all_of(conversation: &ConversationSelector) -> List {
-    List {
-        conversation: Some(conversation.clone()),
-        before: None,
-        after: None,
-        since: None,
-        until: None,
-        sender: None,
-        receiver: None,
-        unread: false,
-        limit: 50,
-    }
+    List { conversation: Some(conversation.clone()), limit: 50, ..List::default() }
 }
 
 fn message(conversation: &ConversationSelector, number: usize) -> MessageSelector {
