@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tidings::app::{App, Options};
 use tidings::error::Result;
-use tidings::model::Role;
+use tidings::model::{Actor, Message, MessageSelector, Role};
+use tidings::service::accounts;
 use tidings::service::conversations::{self, NewConversation};
+use tidings::service::messages::{self, Change, Destination, Draft};
 use tidings::service::users::{self, NewUser};
-use tidings::service::{accounts, messages};
 use tidings::store::{self, Db, Tx};
 
 use crate::assert_refused;
@@ -130,5 +131,125 @@ fn if_not_exists_returns_who_is_being_created_at_once() {
         let (one, other) = meanwhile(world, create, create);
         let [(one, first), (other, second)] = [one.unwrap(), other.unwrap()];
         assert_eq!((one, first, second), (other, true, false));
+    });
+}
+
+fn named(text: &str) -> MessageSelector {
+    text.parse().unwrap()
+}
+
+fn delete(tx: &mut Tx<'_>, actor: &Actor, message: &str) -> Result<i64> {
+    messages::delete(tx, actor, &[named(message)])
+}
+
+fn edit(tx: &mut Tx<'_>, actor: &Actor, content: &str, if_revision: Option<i64>) -> Result<Message> {
+    let change = Change { content: content.to_owned(), if_revision, reason: None };
+    messages::edit(tx, actor, &named("team#1"), &change)
+}
+
+#[test]
+fn of_two_edits_at_once_both_are_kept_unless_one_meant_the_revision_before() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        world.send(&ann, "team", "first");
+        let (one, other) = meanwhile(world, |tx| edit(tx, &ann, "second", None), |tx| edit(tx, &ann, "third", None));
+        assert_eq!([one.unwrap().revision, other.unwrap().revision], [2, 3]);
+        let (one, other) =
+            meanwhile(world, |tx| edit(tx, &ann, "fourth", Some(3)), |tx| edit(tx, &ann, "fifth", Some(3)));
+        assert_eq!(one.unwrap().revision, 4);
+        assert_refused!(other, Stale);
+    });
+}
+
+#[test]
+fn an_edit_beside_a_deletion_comes_before_it_or_finds_nothing() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        for (name, edit_first) in [("team", true), ("team", false)] {
+            world.group(name, &ann, &[&bob]);
+            world.send(&ann, name, "first");
+            let change = |tx: &mut Tx<'_>| edit(tx, &ann, "second", None).map(drop);
+            let remove = |tx: &mut Tx<'_>| delete(tx, &ann, "team#1").map(drop);
+            if edit_first {
+                let (edited, deleted) = meanwhile(world, change, remove);
+                edited.unwrap();
+                deleted.unwrap();
+            } else {
+                let (deleted, edited) = meanwhile(world, remove, change);
+                deleted.unwrap();
+                assert_refused!(edited, NotFound);
+            }
+            assert_eq!(world.app.read(store::conversations::count).unwrap(), (1, 0));
+            world.app.write(|tx| conversations::delete(tx, &operator(), &place(name))).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_message_is_deleted_once() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        world.send(&ann, "team", "first");
+        world.send(&ann, "team", "second");
+        let (one, other) = meanwhile(world, |tx| delete(tx, &ann, "team#1"), |tx| delete(tx, &operator(), "team#1"));
+        assert_eq!(one.unwrap(), 1);
+        assert_refused!(other, NotFound);
+        assert_eq!(world.app.read(store::conversations::count).unwrap(), (1, 1));
+    });
+}
+
+#[test]
+fn an_account_is_deleted_whole_beside_a_message_to_it() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        let to_ann = Draft { destination: Destination::User(selector(&ann)), ..draft("", "direct") };
+        world.app.write(|tx| messages::send(tx, &bob, &to_ann)).unwrap();
+        let (sent, deleted) =
+            meanwhile(world, |tx| messages::send(tx, &bob, &to_ann), |tx| accounts::delete(tx, &ann, &selector(&ann)));
+        sent.unwrap();
+        assert_eq!(deleted.unwrap().messages_received, 2);
+        let ann = world.user("ann");
+        world.app.write(|tx| conversations::add(tx, &bob, &place("team"), &[selector(&ann)])).unwrap();
+        let (sent, deleted) = meanwhile(
+            world,
+            |tx| messages::send(tx, &bob, &draft("team", "hi, @ann")),
+            |tx| accounts::delete(tx, &ann, &selector(&ann)),
+        );
+        sent.unwrap();
+        assert_eq!(deleted.unwrap().notifications, 1);
+        assert_eq!(world.app.read(store::conversations::count).unwrap(), (1, 1));
+    });
+}
+
+#[test]
+fn who_is_being_deleted_is_not_found_by_who_adds_them() {
+    on_every_engine(|world| {
+        let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
+        world.group("team", &ann, &[&bob]);
+        let (deleted, added) = meanwhile(
+            world,
+            |tx| accounts::delete(tx, &eve, &selector(&eve)),
+            |tx| conversations::add(tx, &bob, &place("team"), &[selector(&eve)]),
+        );
+        deleted.unwrap();
+        assert_refused!(added, NotFound);
+    });
+}
+
+#[test]
+fn two_who_are_deleted_at_once_leave_no_group_without_anybody() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        let (one, other) = meanwhile(
+            world,
+            |tx| accounts::delete(tx, &ann, &selector(&ann)),
+            |tx| accounts::delete(tx, &bob, &selector(&bob)),
+        );
+        assert_eq!([one.unwrap().groups, other.unwrap().groups], [0, 1]);
+        assert_eq!(world.app.read(store::conversations::count).unwrap(), (0, 0));
     });
 }
