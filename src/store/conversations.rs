@@ -234,19 +234,23 @@ pub fn set_level(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey, 
     Ok(())
 }
 
-/// Those of these folded usernames that are participants
-pub fn participants_named(
+/// The participants whose folded username one of these texts begins with: the text, the name, and whose it is
+pub fn participants_beginning(
     tx: &mut Tx<'_>,
     conversation: ConversationKey,
-    names: &BTreeSet<&str>,
-) -> Result<Vec<(String, UserKey)>> {
-    let names = serde_json::to_string(names).map_err(Error::internal)?;
+    texts: &BTreeSet<String>,
+) -> Result<Vec<(String, String, UserKey)>> {
+    let texts = serde_json::to_string(texts).map_err(Error::internal)?;
     tx.all(
-        "SELECT username_folded, key FROM account
-         WHERE username_folded IN (SELECT value FROM json_each(CAST($1 AS TEXT)))
-           AND EXISTS (SELECT 1 FROM participant WHERE conversation_key = $2 AND user_key = account.key)",
-        &[&names, &conversation],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        "WITH RECURSIVE beginning (text, length) AS (
+             SELECT value, length(value) FROM json_each(CAST($1 AS TEXT))
+             UNION ALL
+             SELECT text, length - 1 FROM beginning WHERE length > 1)
+         SELECT beginning.text, account.username_folded, account.key
+         FROM beginning JOIN account ON account.username_folded = substr(beginning.text, 1, beginning.length)
+         WHERE EXISTS (SELECT 1 FROM participant WHERE conversation_key = $2 AND user_key = account.key)",
+        &[&texts, &conversation],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )
 }
 
