@@ -2,7 +2,8 @@
 -- Whole numbers are BIGINT, because the driver binds nothing narrower. Folded text is compared by its bytes, as SQLite does.
 
 -- A list bound as one parameter, in the form SQLite has built in: SELECT value FROM json_each(CAST($1 AS TEXT)).
-CREATE FUNCTION json_each(list TEXT) RETURNS TABLE (value TEXT) LANGUAGE sql IMMUTABLE STRICT
+-- Not STRICT: a strict function is never inlined, and what is not inlined is taken to return a thousand rows.
+CREATE FUNCTION json_each(list TEXT) RETURNS TABLE (value TEXT) LANGUAGE sql IMMUTABLE
     AS 'SELECT json_array_elements_text(list::json)';
 
 CREATE TABLE account (
@@ -68,8 +69,10 @@ CREATE TABLE message (
     UNIQUE (conversation_key, number),
     CHECK ((sender_key IS NULL) = (content = ''))
 );
-CREATE INDEX message_by_sender ON message (sender_key, key) WHERE sender_key IS NOT NULL;
-CREATE INDEX message_by_receiver ON message (receiver_key, key) WHERE receiver_key IS NOT NULL;
+CREATE INDEX message_by_time ON message (sent_at, key);
+CREATE INDEX message_by_conversation ON message (conversation_key, sent_at, key);
+CREATE INDEX message_by_sender ON message (sender_key, sent_at, key) WHERE sender_key IS NOT NULL;
+CREATE INDEX message_by_receiver ON message (receiver_key, sent_at, key) WHERE receiver_key IS NOT NULL;
 CREATE INDEX message_by_parent ON message (parent_key, sender_key) WHERE parent_key IS NOT NULL;
 CREATE UNIQUE INDEX message_by_key_name ON message (key_name) WHERE key_name IS NOT NULL;
 
@@ -96,10 +99,10 @@ CREATE TABLE notification (
 CREATE INDEX notification_by_user ON notification (user_key, is_read, message_key);
 CREATE INDEX notification_by_conversation ON notification (user_key, conversation_key, is_read, message_key);
 
--- Keys are given out before they are committed, so the order of events, and a cursor in them, is (transaction, key).
+-- Keys are given out before they are committed, so the order of events, and a cursor in them, is (transaction_id, key).
 CREATE TABLE event (
     key BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    transaction XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    transaction_id BIGINT NOT NULL DEFAULT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),
     kind BIGINT NOT NULL,
     at BIGINT NOT NULL,
     actor_key BIGINT,
@@ -108,7 +111,7 @@ CREATE TABLE event (
     user_key BIGINT,
     subject_id UUID
 );
-CREATE INDEX event_by_transaction ON event (transaction, key);
+CREATE INDEX event_by_transaction ON event (transaction_id, key);
 
 CREATE TABLE event_audience (
     event_key BIGINT NOT NULL REFERENCES event,
@@ -118,7 +121,7 @@ CREATE TABLE event_audience (
 CREATE INDEX event_audience_by_user ON event_audience (user_key, event_key);
 
 CREATE TABLE idempotency (
-    actor_key BIGINT NOT NULL REFERENCES account,
+    actor_key BIGINT NOT NULL,
     key TEXT COLLATE "C" NOT NULL,
     request_hash BYTEA NOT NULL,
     result_id UUID,
@@ -138,3 +141,4 @@ CREATE TABLE refresh_token (
 );
 CREATE INDEX refresh_token_by_user ON refresh_token (user_key);
 CREATE INDEX refresh_token_by_family ON refresh_token (family);
+CREATE INDEX refresh_token_by_expiry ON refresh_token (expires_at);

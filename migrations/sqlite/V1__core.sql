@@ -69,8 +69,10 @@ CREATE TABLE message (
     UNIQUE (conversation_key, number),
     CHECK ((sender_key IS NULL) = (content = ''))
 ) STRICT;
-CREATE INDEX message_by_sender ON message (sender_key, key) WHERE sender_key IS NOT NULL;
-CREATE INDEX message_by_receiver ON message (receiver_key, key) WHERE receiver_key IS NOT NULL;
+CREATE INDEX message_by_time ON message (sent_at, key);
+CREATE INDEX message_by_conversation ON message (conversation_key, sent_at, key);
+CREATE INDEX message_by_sender ON message (sender_key, sent_at, key) WHERE sender_key IS NOT NULL;
+CREATE INDEX message_by_receiver ON message (receiver_key, sent_at, key) WHERE receiver_key IS NOT NULL;
 CREATE INDEX message_by_parent ON message (parent_key, sender_key) WHERE parent_key IS NOT NULL;
 CREATE UNIQUE INDEX message_by_key_name ON message (key_name) WHERE key_name IS NOT NULL;
 
@@ -105,6 +107,7 @@ CREATE INDEX notification_by_conversation ON notification (user_key, conversatio
 -- What happened, in order. No foreign keys: the log outlives what it tells of, and holds nothing but keys and ids.
 CREATE TABLE event (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
+    transaction_id INTEGER NOT NULL DEFAULT 0, -- here the key alone is the order
     kind INTEGER NOT NULL,
     at INTEGER NOT NULL,
     actor_key INTEGER,        -- NULL: the operator
@@ -123,7 +126,7 @@ CREATE TABLE event_audience (
 CREATE INDEX event_audience_by_user ON event_audience (user_key, event_key);
 
 CREATE TABLE idempotency (
-    actor_key INTEGER NOT NULL REFERENCES account,
+    actor_key INTEGER NOT NULL, -- no foreign key: whoever registers is nobody yet
     key TEXT NOT NULL,
     request_hash BLOB NOT NULL, -- SHA-256
     result_id BLOB,             -- the row that resulted; NULL only inside the transaction that makes it
@@ -143,3 +146,4 @@ CREATE TABLE refresh_token (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX refresh_token_by_user ON refresh_token (user_key);
 CREATE INDEX refresh_token_by_family ON refresh_token (family);
+CREATE INDEX refresh_token_by_expiry ON refresh_token (expires_at);

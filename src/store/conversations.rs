@@ -1,10 +1,8 @@
 //! Conversations and who takes part in them.
 
-use std::collections::BTreeSet;
-
 use super::users::{person, read_person};
 use super::{Row, Tx};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{
     Conversation, ConversationId, ConversationKey, Kind, Level, Number, Timestamp, UserKey, UserRef, fold_case,
 };
@@ -184,7 +182,9 @@ pub fn lock_all_of(tx: &mut Tx<'_>, user: UserKey) -> Result<Vec<ConversationKey
 /// conversation: on PostgreSQL this row is the lock.
 pub fn take_number(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<Option<Number>> {
     tx.one(
-        "UPDATE conversation SET last_number = last_number + 1, message_count = message_count + 1, active_at = $1
+        // The clock may have been set back; activity is not.
+        "UPDATE conversation SET last_number = last_number + 1, message_count = message_count + 1,
+             active_at = CASE WHEN active_at > $1 THEN active_at ELSE $1 END
          WHERE key = $2 RETURNING last_number",
         &[&tx.now(), &conversation],
         |row| row.get(0),
@@ -234,26 +234,6 @@ pub fn set_level(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey, 
     Ok(())
 }
 
-/// The participants whose folded username one of these texts begins with: the text, the name, and whose it is
-pub fn participants_beginning(
-    tx: &mut Tx<'_>,
-    conversation: ConversationKey,
-    texts: &BTreeSet<String>,
-) -> Result<Vec<(String, String, UserKey)>> {
-    let texts = serde_json::to_string(texts).map_err(Error::internal)?;
-    tx.all(
-        "WITH RECURSIVE beginning (text, length) AS (
-             SELECT value, length(value) FROM json_each(CAST($1 AS TEXT))
-             UNION ALL
-             SELECT text, length - 1 FROM beginning WHERE length > 1)
-         SELECT beginning.text, account.username_folded, account.key
-         FROM beginning JOIN account ON account.username_folded = substr(beginning.text, 1, beginning.length)
-         WHERE EXISTS (SELECT 1 FROM participant WHERE conversation_key = $2 AND user_key = account.key)",
-        &[&texts, &conversation],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )
-}
-
 /// Whether anybody takes part in the conversation
 pub fn has_participants(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<bool> {
     tx.only("SELECT EXISTS (SELECT 1 FROM participant WHERE conversation_key = $1)", &[&conversation], |row| row.get(0))
@@ -269,12 +249,11 @@ pub fn participants(
         concat!(
             "SELECT participant.conversation_key, ",
             person!(),
-            " FROM participant JOIN account ON account.key = participant.user_key
-             WHERE participant.conversation_key IN ",
-            list!("$1"),
-            " AND participant.user_key <= coalesce(
-                 (SELECT last.user_key FROM participant AS last
-                  WHERE last.conversation_key = participant.conversation_key
+            // CROSS JOIN keeps SQLite from looking up the bound once for each participant instead of each conversation.
+            " FROM (SELECT CAST(value AS BIGINT) AS key FROM json_each(CAST($1 AS TEXT))) AS wanted
+             CROSS JOIN participant JOIN account ON account.key = participant.user_key
+             WHERE participant.conversation_key = wanted.key AND participant.user_key <= coalesce(
+                 (SELECT last.user_key FROM participant AS last WHERE last.conversation_key = wanted.key
                   ORDER BY last.user_key LIMIT 1 OFFSET $2), 9223372036854775807)
              ORDER BY participant.conversation_key, participant.user_key"
         ),

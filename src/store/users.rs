@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Row, Tx};
 use crate::error::Result;
-use crate::model::{User, UserDetails, UserId, UserKey, UserRef, fold_case};
+use crate::model::{ConversationKey, User, UserDetails, UserId, UserKey, UserRef, fold_case};
 
 macro_rules! person {
     () => {
@@ -163,6 +163,27 @@ pub fn people(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = UserKey>) -> Resul
         |row| read_person(row, 0),
     )?;
     Ok(people.into_iter().map(|person| (person.key, person)).collect())
+}
+
+/// The last username, in the order of bytes, that is not behind a folded text; whose it is, and whether they take part in
+/// a conversation
+pub fn last_up_to(
+    tx: &mut Tx<'_>,
+    text: &str,
+    conversation: ConversationKey,
+) -> Result<Option<(String, UserKey, bool)>> {
+    tx.one(
+        "SELECT username_folded, key, EXISTS (
+             SELECT 1 FROM participant WHERE user_key = account.key AND conversation_key = $1)
+         FROM account WHERE username_folded <= $2 ORDER BY username_folded DESC LIMIT 1",
+        &[&conversation, &text],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )
+}
+
+/// Keeps everybody else from changing an account to the end of the transaction; returns it as it is.
+pub fn lock(tx: &mut Tx<'_>, user: UserKey) -> Result<Option<User>> {
+    tx.one(concat!("UPDATE account SET role = role WHERE key = $1 RETURNING ", columns!()), &[&user], read)
 }
 
 /// Whether there is an active admin besides that user; to the end of the transaction nobody else can change that.

@@ -1,6 +1,6 @@
 //! Mentions: `@` not after a word character, followed by a participant's username, the longest that fits.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use unicode_normalization::char::is_combining_mark;
 
@@ -11,46 +11,71 @@ use crate::store::{self, Tx};
 /// No folded username is longer, in characters: 150, of which folding makes at most three each.
 const LONGEST: usize = 450;
 
+/// How many different mentions of one message are looked for, so that no message holds up the others.
+const MOST: usize = 100;
+
 /// The participants that a content mentions.
 pub(super) fn find(tx: &mut Tx<'_>, conversation: ConversationKey, content: &str) -> Result<BTreeSet<UserKey>> {
-    let texts = candidates(content);
-    if texts.is_empty() {
-        return Ok(BTreeSet::new());
+    let mut mentioned = BTreeSet::new();
+    for text in candidates(content) {
+        mentioned.extend(longest(tx, conversation, &text)?);
     }
-    let mut longest: HashMap<String, (usize, UserKey)> = HashMap::new();
-    for (text, name, user) in store::conversations::participants_beginning(tx, conversation, &texts)? {
-        // Half a letter, without the accent behind it, is not that name.
-        let is_whole = !text[name.len()..].starts_with(is_combining_mark);
-        if is_whole && longest.get(&text).is_none_or(|(length, _)| *length < name.len()) {
-            longest.insert(text, (name.len(), user));
-        }
-    }
-    Ok(longest.into_values().map(|(_, user)| user).collect())
+    Ok(mentioned)
 }
 
-/// The folded texts behind each `@` that may begin a mention, up to where a username must end
+/// The participant with the longest username that a folded text begins with.
+///
+/// A username the text begins with stands, in the order of bytes, between itself and the text, and so does whatever
+/// begins with it. So the last username up to the text either is the one, or begins with it as the text does.
+fn longest(tx: &mut Tx<'_>, conversation: ConversationKey, text: &str) -> Result<Option<UserKey>> {
+    let mut rest = text;
+    while let Some((name, user, takes_part)) = store::users::last_up_to(tx, rest, conversation)? {
+        let common = rest.char_indices().zip(name.chars()).find(|((_, one), other)| one != other);
+        let end = common.map_or(rest.len().min(name.len()), |((at, _), _)| at);
+        // Half a letter, without the accent behind it, is not that name.
+        if end == name.len() && takes_part && !text[end..].starts_with(is_combining_mark) {
+            return Ok(Some(user));
+        }
+        let shorter = if end == name.len() { rest[..end].char_indices().next_back().map_or(0, |(at, _)| at) } else { end };
+        if shorter == 0 {
+            break;
+        }
+        rest = &text[..shorter];
+    }
+    Ok(None)
+}
+
+/// The folded texts behind each `@` that may begin a mention, up to where a username must end; the first ones
 fn candidates(content: &str) -> BTreeSet<String> {
     let is_word = |character: char| character.is_alphanumeric() || character == '_' || is_combining_mark(character);
     let may_begin = |at: &usize| !content[..*at].ends_with(is_word);
-    let places = content.match_indices('@').map(|(at, _)| at).filter(may_begin);
-    places.map(|at| candidate(&content[at + 1..])).filter(|text| !text.is_empty()).collect()
+    let mut found = BTreeSet::new();
+    for at in content.match_indices('@').map(|(at, _)| at).filter(may_begin) {
+        let text = candidate(&content[at + 1..]);
+        if !text.is_empty() {
+            found.insert(text);
+        }
+        if found.len() == MOST {
+            break;
+        }
+    }
+    found
 }
 
 fn candidate(text: &str) -> String {
+    // Twice as many characters, for accents that stand behind their letter.
+    let limit = text.char_indices().nth(LONGEST * 2).map_or(text.len(), |(at, _)| at);
     // Only a username that is an email holds `@`: one, and not at its start.
     let mut signs = 0;
-    let mut ends = |at: usize, character: char| {
+    let mut ends = |(at, character): (usize, char)| {
         signs += i32::from(character == '@');
         character.is_whitespace()
             || character.is_control()
             || matches!(character, '/' | '#' | ':')
             || (character == '@' && (at == 0 || signs > 1))
     };
-    // Twice as many characters, for accents that stand behind their letter.
-    let mut places = text.char_indices().take(LONGEST * 2);
-    let end = places.find(|(at, character)| ends(*at, *character)).map_or(text.len(), |(at, _)| at);
-    let limit = text.char_indices().nth(LONGEST * 2).map_or(text.len(), |(at, _)| at);
-    fold_case(&normalize(&text[..end.min(limit)])).chars().take(LONGEST).collect()
+    let end = text[..limit].char_indices().find(|place| ends(*place)).map_or(limit, |(at, _)| at);
+    fold_case(&normalize(&text[..end])).chars().take(LONGEST).collect()
 }
 
 #[cfg(test)]
@@ -67,8 +92,10 @@ mod tests {
     }
 
     #[test]
-    fn no_candidate_is_longer_than_a_username_may_be() {
-        let content = "@é".repeat(30_000) + "@" + &"ß".repeat(30_000);
-        assert!(candidates(&content).iter().all(|text| text.chars().count() <= LONGEST));
+    fn no_message_has_more_or_longer_candidates_than_can_be_looked_for() {
+        let names: String = (0..1000).map(|number| format!("@{number} ")).collect();
+        assert_eq!(candidates(&names).len(), MOST);
+        let long = "@".to_owned() + &"ß".repeat(30_000);
+        assert!(candidates(&long).iter().all(|text| text.chars().count() <= LONGEST));
     }
 }
