@@ -32,6 +32,11 @@ impl App {
         self.db.write(self.stamp(), work)
     }
 
+    /// Runs `work` in one transaction and takes it back, to see what would come of it.
+    pub fn try_out<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.db.write(Stamp { dry_run: true, ..self.stamp() }, work)
+    }
+
     /// Runs `work`, which only reads, on one moment of the database.
     pub fn read<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.db.read(self.stamp(), work)

@@ -373,6 +373,13 @@ pub struct ConversationView {
     pub level: Option<Level>,
 }
 
+/// Who was removed from a conversation, and whether it ended with them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Departure {
+    pub removed: Vec<UserRef>,
+    pub ended: bool,
+}
+
 /// A message.
 #[derive(Clone, Debug, Serialize)]
 pub struct Message {
@@ -382,6 +389,9 @@ pub struct Message {
     pub conversation_key: ConversationKey,
     #[serde(skip)]
     pub parent_key: Option<MessageKey>,
+    /// Of a group that has one, for people
+    #[serde(skip)]
+    pub conversation_name: Option<String>,
     pub message_id: MessageId,
     pub conversation: ConversationId,
     pub number: Number,

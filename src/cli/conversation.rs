@@ -1,13 +1,13 @@
 //! `tidings conversation`
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use super::output::{Record, time};
 use super::{Context, Outcome, choice, counted, limit};
-use crate::model::{ConversationSelector, ConversationView, Level, UserSelector};
+use crate::model::{ConversationSelector, ConversationView, Departure, Level, UserSelector};
 use crate::service;
 use crate::service::conversations::{ConversationChange, NewConversation};
+use crate::store::Tx;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -103,6 +103,7 @@ impl List {
             let of = self.user.as_ref();
             service::conversations::list(tx, &actor, of, self.after.as_ref(), self.search.as_deref(), self.limit)
         })?;
+        context.say_if_cut(conversations.len(), self.limit);
         Ok(context.out.list(&conversations, "There are no such conversations.")?)
     }
 }
@@ -133,8 +134,10 @@ pub(super) struct Update {
     /// Name or id
     #[arg(value_name = "CONV")]
     conversation: ConversationSelector,
+    /// A new handle: 1 to 64 of A–Z a–z 0–9 . _ -
     #[arg(long)]
     name: Option<String>,
+    /// A new title: free text of up to 200 characters
     #[arg(long)]
     title: Option<String>,
 }
@@ -191,18 +194,16 @@ pub(super) struct Remove {
 
 impl Remove {
     fn run(self, context: &mut Context<'_>) -> Outcome {
-        let departure = context.app.write(|tx| {
+        let remove = |tx: &mut Tx<'_>| {
             let actor = context.actor(tx)?;
-            let ended = service::conversations::remove(tx, &actor, &self.conversation, &self.users)?;
-            let removed = self.users.iter().map(|user| Ok(service::user(tx, user)?.person.username));
-            Ok(Departure { removed: removed.collect::<crate::error::Result<_>>()?, ended })
+            service::conversations::remove(tx, &actor, &self.conversation, &self.users)
+        };
+        let departure = context.destroy(remove, |departure| {
+            let question = "Nobody would be left, so the conversation would end, messages and all. For good?";
+            departure.ended.then(|| question.to_owned())
         })?;
         let end = if departure.ended { " Nobody is left: it ended, messages and all." } else { "" };
-        context.status(&format!(
-            "Removed {} from the conversation {}.{end}",
-            departure.removed.join(", "),
-            self.conversation
-        ));
+        context.status(&format!("Removed {} from the conversation {}.{end}", names(&departure), self.conversation));
         Ok(context.out.show(&departure)?)
     }
 }
@@ -242,10 +243,13 @@ pub(super) struct Delete {
 
 impl Delete {
     fn run(self, context: &mut Context<'_>) -> Outcome {
-        context.confirm(&format!("Delete the conversation {} with all its messages, for good?", self.conversation))?;
-        let conversation = context.app.write(|tx| {
+        let delete = |tx: &mut Tx<'_>| {
             let actor = context.actor(tx)?;
             service::conversations::delete(tx, &actor, &self.conversation)
+        };
+        let conversation = context.destroy(delete, |conversation| {
+            let messages = counted(conversation.message_count, "message");
+            Some(format!("Delete the conversation {} with its {messages}, for good?", title_of(conversation)))
         })?;
         let messages = counted(conversation.message_count, "message");
         context.status(&format!("Deleted the conversation {} and {messages}.", title_of(&conversation)));
@@ -266,22 +270,20 @@ fn title_of(conversation: &ConversationView) -> String {
     conversation.name.clone().or_else(|| conversation.title.clone()).unwrap_or_else(people)
 }
 
-/// Who was removed from a conversation, and whether it ended with them.
-#[derive(Debug, Serialize)]
-struct Departure {
-    removed: Vec<String>,
-    ended: bool,
+fn names(departure: &Departure) -> String {
+    let names: Vec<&str> = departure.removed.iter().map(|person| person.username.as_str()).collect();
+    names.join(", ")
 }
 
 impl Record for Departure {
     const COLUMNS: &'static [&'static str] = &["removed", "ended"];
 
-    fn id(&self) -> String {
-        self.removed.join("\n")
+    fn ids(&self) -> Vec<String> {
+        self.removed.iter().map(|person| person.user_id.to_string()).collect()
     }
 
     fn cells(&self) -> Vec<String> {
-        vec![self.removed.join(", "), if self.ended { "yes" } else { "no" }.to_owned()]
+        vec![names(self), if self.ended { "yes" } else { "no" }.to_owned()]
     }
 }
 
@@ -289,8 +291,8 @@ impl Record for ConversationView {
     const COLUMNS: &'static [&'static str] =
         &["name", "title", "kind", "participants", "messages", "unread", "last message", "id"];
 
-    fn id(&self) -> String {
-        self.conversation_id.to_string()
+    fn ids(&self) -> Vec<String> {
+        vec![self.conversation_id.to_string()]
     }
 
     fn cells(&self) -> Vec<String> {
@@ -308,7 +310,7 @@ impl Record for ConversationView {
             self.message_count.to_string(),
             self.unread_count.map(|count| count.to_string()).unwrap_or_default(),
             self.last_message.as_ref().map(|message| time(message.timestamp)).unwrap_or_default(),
-            self.id(),
+            self.ids().concat(),
         ]
     }
 }

@@ -71,8 +71,8 @@ impl Record for State {
     const COLUMNS: &'static [&'static str] =
         &["engine", "location", "version", "newest version", "bytes", "users", "conversations", "messages"];
 
-    fn id(&self) -> String {
-        self.location.clone()
+    fn ids(&self) -> Vec<String> {
+        Vec::new()
     }
 
     fn cells(&self) -> Vec<String> {

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 
-use super::output::Output;
-use super::{Cli, Outcome, Settings};
+use super::output::{Format, Output};
+use super::{Cli, Context, Failure, Global, Outcome, Settings};
 use crate::error::Error;
+use crate::store;
 
 /// What is said before a step, and the step's arguments
 type Step = (&'static str, &'static [&'static str]);
@@ -47,13 +48,21 @@ const STEPS: &[Step] = &[
 #[command(after_help = "Example:\n  tidings demo")]
 pub(super) struct Demo {}
 
-pub(super) fn run(db: Option<&str>, settings: &Settings, out: &mut Output) -> Outcome {
-    let location = match db {
-        Some(db) => db.to_owned(),
+pub(super) fn run(global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
+    if global.dry_run {
+        return Err(Failure::Usage(
+            "The demonstration has a database of its own; there is nothing to dry-run.".to_owned(),
+        ));
+    }
+    let location = match &global.db {
+        Some(db) => db.clone(),
         None => fresh_folder()?.join("tidings.db").display().to_string(),
     };
+    out.format = Format::Table;
     out.quiet = true;
     out.terse = false;
+    let global = Global { db: Some(location.clone()), acting: None, operator: true, ..global.clone() };
+    must_be_empty(&Context::open(&global, settings, out)?)?;
     for (index, (before, arguments)) in STEPS.iter().enumerate() {
         if !before.is_empty() {
             if index > 0 {
@@ -63,10 +72,12 @@ pub(super) fn run(db: Option<&str>, settings: &Settings, out: &mut Output) -> Ou
         }
         let words: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
         out.line(&format!("$ tidings {}", words.join(" ")))?;
-        let line = ["tidings", "--db", location.as_str()].into_iter().chain(arguments.iter().copied());
-        let mut cli = Cli::try_parse_from(line).map_err(|error| Error::internal(error.to_string()))?;
-        cli.global.operator = cli.global.acting.is_none();
-        super::dispatch(cli, settings, out)?;
+        let line = ["tidings"].into_iter().chain(arguments.iter().copied());
+        let step = Cli::try_parse_from(line).map_err(|error| Error::internal(error.to_string()))?;
+        let Global { acting, dry_run, yes, .. } = step.global;
+        let operator = acting.is_none();
+        let global = Global { acting, operator, dry_run, yes, ..global.clone() };
+        super::dispatch(Cli { global, command: step.command }, settings, out)?;
     }
     out.line("")?;
     out.line("# Now you: the database stays. For example (`cargo install --path .` puts tidings on your path)")?;
@@ -75,6 +86,15 @@ pub(super) fn run(db: Option<&str>, settings: &Settings, out: &mut Output) -> Ou
     out.line("tidings notifications list --as carol")?;
     out.line("tidings --help")?;
     Ok(())
+}
+
+/// The demonstration never mixes itself into a database that is in use.
+fn must_be_empty(context: &Context<'_>) -> Result<(), Error> {
+    if context.app.read(store::users::count)? == 0 {
+        return Ok(());
+    }
+    Err(Error::conflict(format!("The database {} holds users already.", context.location))
+        .hint("The demonstration needs an empty one: leave --db out, or name a new file."))
 }
 
 /// A new folder for the demonstration, for its owner only: `tidings-demo` in the folder for temporary files, or with a

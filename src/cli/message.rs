@@ -1,14 +1,18 @@
 //! `tidings message`
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
-use super::output::{Changed, Record, time as shown_time};
+use super::output::{Record, time as shown_time};
 use super::text::TextSource;
-use super::{Context, Failure, Outcome, counted, limit, time};
+use super::{Context, Failure, Outcome, limit, time};
 use crate::error::Kind;
-use crate::model::{ConversationSelector, Message, MessageSelector, Number, Revision, Timestamp, UserSelector};
+use crate::model::{
+    ConversationSelector, Message, MessageId, MessageSelector, Number, Revision, Timestamp, UserSelector,
+};
 use crate::service;
 use crate::service::messages::{self, Change, Destination, Draft};
+use crate::store::Tx;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -50,7 +54,7 @@ impl Command {
 pub(super) struct Send {
     /// The conversation (name, id, or @USER for the direct one), unless --to names a user; then the text; `-` reads it
     /// from standard input, and after -- it may begin with a dash
-    #[arg(value_name = "CONV TEXT", num_args = 0..=2)]
+    #[arg(value_name = "CONV TEXT", num_args = 0..)]
     words: Vec<String>,
     /// Send to this user, in the direct conversation, begun where there is none
     #[arg(long, value_name = "USER")]
@@ -81,9 +85,7 @@ impl Send {
         };
         let text = words.next();
         if words.next().is_some() {
-            return Err(Failure::Usage(
-                "There are more words than a conversation and a text; quote the text.".to_owned(),
-            ));
+            return Err(Failure::Usage("The text is one word to the shell: put it in quotes.".to_owned()));
         }
         let draft = Draft {
             destination,
@@ -96,7 +98,6 @@ impl Send {
             let actor = context.actor(tx)?;
             messages::send(tx, &actor, &draft)
         })?;
-        context.status("Sent.");
         Ok(context.out.created(&message)?)
     }
 }
@@ -163,6 +164,7 @@ impl List {
             let actor = context.actor(tx)?;
             messages::list(tx, &actor, &request)
         })?;
+        context.say_if_cut(page.len(), self.limit);
         Ok(context.out.list(&page, "There are no such messages.")?)
     }
 }
@@ -233,7 +235,7 @@ impl History {
             let actor = context.actor(tx)?;
             messages::history(tx, &actor, &self.message)
         })?;
-        Ok(context.out.list(&history, "The message was never edited.")?)
+        Ok(context.out.list(&history, "There are no earlier texts.")?)
     }
 }
 
@@ -273,13 +275,35 @@ pub(super) struct Delete {
 impl Delete {
     fn run(self, context: &mut Context<'_>) -> Outcome {
         let names: Vec<String> = self.messages.iter().map(ToString::to_string).collect();
-        context.confirm(&format!("Delete {} for good?", names.join(", ")))?;
-        let count = context.app.write(|tx| {
+        let delete = |tx: &mut Tx<'_>| {
             let actor = context.actor(tx)?;
             messages::delete(tx, &actor, &self.messages)
-        })?;
-        context.status(&format!("Deleted {}.", counted(count, "message")));
-        Ok(context.out.show(&Changed { count })?)
+        };
+        let question = |_: &Vec<MessageId>| Some(format!("Delete {} with its history, for good?", names.join(", ")));
+        let message_ids = context.destroy(delete, question)?;
+        let deleted = Deleted { count: message_ids.len(), message_ids };
+        let messages = if deleted.count == 1 { "message" } else { "messages" };
+        context.status(&format!("Deleted {} {messages}.", deleted.count));
+        Ok(context.out.show(&deleted)?)
+    }
+}
+
+/// Which messages were deleted.
+#[derive(Debug, Serialize)]
+struct Deleted {
+    count: usize,
+    message_ids: Vec<MessageId>,
+}
+
+impl Record for Deleted {
+    const COLUMNS: &'static [&'static str] = &["deleted"];
+
+    fn ids(&self) -> Vec<String> {
+        self.message_ids.iter().map(ToString::to_string).collect()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.count.to_string()]
     }
 }
 
@@ -331,8 +355,8 @@ impl Read {
 impl Record for Message {
     const COLUMNS: &'static [&'static str] = &[];
 
-    fn id(&self) -> String {
-        self.message_id.to_string()
+    fn ids(&self) -> Vec<String> {
+        vec![self.message_id.to_string()]
     }
 
     fn cells(&self) -> Vec<String> {
@@ -340,7 +364,8 @@ impl Record for Message {
     }
 
     fn paragraph(&self) -> Option<(String, &str)> {
-        let mut heading = format!("#{}", self.number.0);
+        let mut heading = self.conversation_name.clone().unwrap_or_default();
+        heading.extend(["#", &self.number.0.to_string()]);
         match &self.sender {
             Some(sender) => heading.extend([" ", &sender.username]),
             None => heading.push_str(" deleted"),
@@ -362,9 +387,9 @@ impl Record for Message {
             heading.extend([" · revision ", &self.revision.to_string()]);
         }
         if self.read {
-            heading.push_str(" · read");
+            heading.push_str(" · read by all");
         }
-        heading.extend([" · ", &self.id()]);
+        heading.extend([" · ", &self.ids().concat()]);
         Some((heading, &self.content))
     }
 }
@@ -372,8 +397,8 @@ impl Record for Message {
 impl Record for Revision {
     const COLUMNS: &'static [&'static str] = &[];
 
-    fn id(&self) -> String {
-        self.revision.to_string()
+    fn ids(&self) -> Vec<String> {
+        vec![self.revision.to_string()]
     }
 
     fn cells(&self) -> Vec<String> {

@@ -40,7 +40,7 @@ struct Cli {
 }
 
 /// Options that may stand anywhere on the line
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options for every command")]
 struct Global {
     /// The database: a file, or postgres://… [env: TIDINGS_DB] [default: a file in your data folder]
@@ -160,7 +160,9 @@ fn run(cli: Cli) -> ExitCode {
     };
     let format = match cli.global.output {
         Some(format) => Ok(Some(format)),
-        None => settings.parsed("TIDINGS_OUTPUT", |value| Format::from_str(value, false)),
+        None => settings.parsed("TIDINGS_OUTPUT", |value| {
+            Format::from_str(value, false).map_err(|_| "it is one of table, json, jsonl, ids".to_owned())
+        }),
     };
     let Global { quiet, verbose, .. } = cli.global;
     let mut out = match format {
@@ -180,15 +182,13 @@ fn run(cli: Cli) -> ExitCode {
 
 fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
     let Cli { global, command } = cli;
-    let db = global.db.clone();
-    let open = || Context::open(global, settings, out);
     match command {
-        Command::User(command) => command.run(&mut open()?),
-        Command::Conversation(command) => command.run(&mut open()?),
-        Command::Message(command) => command.run(&mut open()?),
-        Command::Notifications(command) => command.run(&mut open()?),
-        Command::Db(command) => command.run(&mut open()?),
-        Command::Demo(demo::Demo {}) => demo::run(db.as_deref(), settings, out),
+        Command::User(command) => command.run(&mut Context::open(&global, settings, out)?),
+        Command::Conversation(command) => command.run(&mut Context::open(&global, settings, out)?),
+        Command::Message(command) => command.run(&mut Context::open(&global, settings, out)?),
+        Command::Notifications(command) => command.run(&mut Context::open(&global, settings, out)?),
+        Command::Db(command) => command.run(&mut Context::open(&global, settings, out)?),
+        Command::Demo(demo::Demo {}) => demo::run(&global, settings, out),
     }
 }
 
@@ -205,9 +205,8 @@ fn report(out: &Output, failure: Failure) -> ExitCode {
         }
         Failure::Unwritten(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Failure::Unwritten(error) => {
-            let error = Error::unavailable(format!("It was done, but the result could not be written: {error}."));
-            out.error(&error);
-            ExitCode::from(error.kind().exit_code())
+            output::talk(&format!("tidings: It was done, but the result could not be written: {error}."));
+            ExitCode::FAILURE
         }
     }
 }
@@ -226,9 +225,9 @@ struct Context<'c> {
 }
 
 impl<'c> Context<'c> {
-    fn open(global: Global, settings: &Settings, out: &'c mut Output) -> std::result::Result<Self, Failure> {
+    fn open(global: &Global, settings: &Settings, out: &'c mut Output) -> std::result::Result<Self, Failure> {
         let location = match &global.db {
-            Some(location) => Location::parse(location),
+            Some(location) => Location::parse(location)?,
             None => settings.location()?,
         };
         let now = match global.now {
@@ -241,8 +240,11 @@ impl<'c> Context<'c> {
                 settings.parsed("TIDINGS_SEED", |value| value.parse().map_err(|_| "not a whole number".to_owned()))?
             }
         };
-        let acting = global.acting.or_else(|| settings.get("TIDINGS_AS").map(UserSelector));
-        let (db, opened) = Db::open(&location)?;
+        let acting = match &global.acting {
+            Some(acting) => Some(acting.clone()),
+            None => settings.get("TIDINGS_AS")?.map(UserSelector),
+        };
+        let (db, opened) = Db::open(&location, !global.dry_run)?;
         match opened {
             Opened::Ready => {}
             Opened::Created => out.status(&format!("Created the database {location}.")),
@@ -255,7 +257,7 @@ impl<'c> Context<'c> {
             location,
             opened,
             acting: acting.filter(|_| !global.operator),
-            operator: settings.operator(),
+            operator: settings.operator()?,
             dry_run: global.dry_run,
             yes: global.yes,
             out,
@@ -278,12 +280,27 @@ impl<'c> Context<'c> {
         Err(Failure::Usage("This command acts as a user; say which with --as USER.".to_owned()))
     }
 
-    /// Asks before something is deleted for good; without a terminal to ask on, `--yes` is needed.
-    fn confirm(&self, question: &str) -> Outcome {
-        if self.yes || self.dry_run {
-            return Ok(());
+    /// Does what cannot be undone. It is tried and taken back first, so that whoever is asked knows what would go; where
+    /// `question` has none, nobody is. Without a terminal to ask on, `--yes` is needed.
+    fn destroy<T>(
+        &self,
+        mut work: impl FnMut(&mut Tx<'_>) -> Result<T>,
+        question: impl FnOnce(&T) -> Option<String>,
+    ) -> std::result::Result<T, Failure> {
+        if !self.yes && !self.dry_run {
+            let preview = self.app.try_out(&mut work)?;
+            if let Some(question) = question(&preview) {
+                text::confirm(&question)?;
+            }
         }
-        text::confirm(question)
+        Ok(self.app.write(work)?)
+    }
+
+    /// Says that there may be more than a list shows.
+    fn say_if_cut(&self, shown: usize, limit: i64) {
+        if i64::try_from(shown).is_ok_and(|shown| shown == limit && limit > 0) {
+            self.out.status(&format!("These are {shown}; there may be more: see --limit."));
+        }
     }
 
     /// Says what was done, or would have been.

@@ -78,6 +78,7 @@ impl List {
             let (actor, owner) = self.owner.find(context, tx)?;
             service::notifications::list(tx, &actor, &owner, self.after.as_ref(), self.unread, self.limit)
         })?;
+        context.say_if_cut(notifications.len(), self.limit);
         Ok(context.out.list(&notifications, "There are no notifications.")?)
     }
 }
@@ -170,8 +171,8 @@ struct Counts {
 impl Record for Counts {
     const COLUMNS: &'static [&'static str] = &["unread", "all"];
 
-    fn id(&self) -> String {
-        self.unread.to_string()
+    fn ids(&self) -> Vec<String> {
+        Vec::new()
     }
 
     fn cells(&self) -> Vec<String> {
@@ -182,8 +183,8 @@ impl Record for Counts {
 impl Record for Notification {
     const COLUMNS: &'static [&'static str] = &[];
 
-    fn id(&self) -> String {
-        self.id.to_string()
+    fn ids(&self) -> Vec<String> {
+        vec![self.id.to_string()]
     }
 
     fn cells(&self) -> Vec<String> {

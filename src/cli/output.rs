@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -34,8 +34,8 @@ pub(super) trait Record: Serialize {
     /// The headings of its columns
     const COLUMNS: &'static [&'static str];
 
-    /// What names it
-    fn id(&self) -> String;
+    /// What names it: one id, or none for what has none
+    fn ids(&self) -> Vec<String>;
 
     /// Its columns, for people
     fn cells(&self) -> Vec<String>;
@@ -55,8 +55,8 @@ pub(super) struct Changed {
 impl Record for Changed {
     const COLUMNS: &'static [&'static str] = &["changed"];
 
-    fn id(&self) -> String {
-        self.count.to_string()
+    fn ids(&self) -> Vec<String> {
+        Vec::new()
     }
 
     fn cells(&self) -> Vec<String> {
@@ -86,7 +86,7 @@ impl Output {
         match self.format {
             Format::Json => self.json(thing, true),
             Format::Jsonl => self.json(thing, false),
-            Format::Ids => self.line(&thing.id()),
+            Format::Ids => self.lines(&thing.ids()),
             Format::Table => {
                 if let Some(paragraph) = thing.paragraph() {
                     self.paragraph(&paragraph)
@@ -103,7 +103,7 @@ impl Output {
 
     /// Shows what was just created: to whoever wants nothing else, its id alone.
     pub(super) fn created<T: Record>(&mut self, thing: &T) -> io::Result<()> {
-        if self.terse && self.format == Format::Table { self.line(&thing.id()) } else { self.show(thing) }
+        if self.terse && self.format == Format::Table { self.lines(&thing.ids()) } else { self.show(thing) }
     }
 
     /// Shows a list; for people it says where there is nothing.
@@ -111,7 +111,7 @@ impl Output {
         match self.format {
             Format::Json => self.json(&things, true),
             Format::Jsonl => things.iter().try_for_each(|thing| self.json(thing, false)),
-            Format::Ids => things.iter().try_for_each(|thing| self.line(&thing.id())),
+            Format::Ids => things.iter().try_for_each(|thing| self.lines(&thing.ids())),
             Format::Table if things.is_empty() => {
                 self.status(nothing);
                 Ok(())
@@ -119,6 +119,12 @@ impl Output {
             Format::Table => {
                 let mut table = table();
                 table.set_header(T::COLUMNS.iter().map(|column| heading(column)));
+                // What is copied or compared stays whole, however narrow the terminal is.
+                for (column, name) in table.column_iter_mut().zip(T::COLUMNS) {
+                    if ["id", "created", "last message"].contains(name) {
+                        column.set_constraint(ColumnConstraint::ContentWidth);
+                    }
+                }
                 let mut has_rows = false;
                 for thing in things {
                     if let Some(paragraph) = thing.paragraph() {
@@ -143,6 +149,10 @@ impl Output {
     /// Writes a line of a result that is prose.
     pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.stdout, "{}", escape(text))
+    }
+
+    fn lines(&mut self, texts: &[String]) -> io::Result<()> {
+        texts.iter().try_for_each(|text| self.line(text))
     }
 
     /// Writes what is waiting to be written.
@@ -219,8 +229,11 @@ pub(super) fn time(instant: Timestamp) -> String {
 /// as `\u{…}`, and line breaks and tabs as `\n`, `\r`, `\t`.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_dangerous(character) {
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        // A backslash that could be taken for one of ours is doubled.
+        let is_ambiguous = character == '\\' && rest.as_str().starts_with(['u', 'n', 'r', 't', '\\']);
+        if is_ambiguous || is_dangerous(character) {
             escaped.extend(character.escape_default());
         } else {
             escaped.push(character);
@@ -233,8 +246,8 @@ fn is_dangerous(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
-            '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
-                | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}'
+            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+                | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{3164}' | '\u{FFA0}' | '\u{E0000}'..='\u{E01EF}'
         )
 }
 

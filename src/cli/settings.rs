@@ -1,6 +1,7 @@
 //! Settings: flags over environment over env file over default. An empty variable counts as unset.
 
 use std::collections::HashMap;
+use std::env::VarError;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
@@ -16,21 +17,33 @@ impl Settings {
     /// Reads the env file: the one named, or `./.env` where there is one.
     pub(super) fn load(env_file: Option<&Path>) -> Result<Self, Failure> {
         let path = env_file.unwrap_or(Path::new(".env"));
-        let unreadable =
-            |error: dotenvy::Error| Failure::Usage(format!("The env file {} cannot be used: {error}.", path.display()));
-        let from_file = match dotenvy::from_path_iter(path) {
-            Ok(variables) => variables.collect::<Result<_, _>>().map_err(unreadable)?,
-            Err(error) if error.not_found() && env_file.is_none() => HashMap::new(),
-            Err(error) => return Err(unreadable(error)),
+        let unusable = |why: String| Failure::Usage(format!("The env file {} cannot be used: {why}.", path.display()));
+        let variables = match dotenvy::from_path_iter(path) {
+            Ok(variables) => variables,
+            Err(error) if error.not_found() && env_file.is_none() => return Ok(Self { from_file: HashMap::new() }),
+            Err(error) => return Err(unusable(error.to_string())),
         };
+        let mut from_file = HashMap::new();
+        let mut last = "the beginning".to_owned();
+        for variable in variables {
+            // The line itself is not shown: it may be a password.
+            let unreadable =
+                |_| unusable(format!("a line behind {last} cannot be read; a value with spaces needs quotes"));
+            let (name, value) = variable.map_err(unreadable)?;
+            last.clone_from(&name);
+            from_file.insert(name, value);
+        }
         Ok(Self { from_file })
     }
 
     /// A variable's value; none where it is unset or empty.
     #[expect(clippy::disallowed_methods, reason = "this is where settings come from")]
-    pub(super) fn get(&self, name: &str) -> Option<String> {
-        let from_environment = std::env::var(name).ok().filter(|value| !value.is_empty());
-        from_environment.or_else(|| self.from_file.get(name).filter(|value| !value.is_empty()).cloned())
+    pub(super) fn get(&self, name: &str) -> Result<Option<String>, Failure> {
+        let from_environment = match std::env::var(name) {
+            Err(VarError::NotUnicode(_)) => return Err(Failure::Usage(format!("{name} is not UTF-8."))),
+            value => value.ok().filter(|value| !value.is_empty()),
+        };
+        Ok(from_environment.or_else(|| self.from_file.get(name).filter(|value| !value.is_empty()).cloned()))
     }
 
     /// A variable's value, read as something else.
@@ -42,16 +55,16 @@ impl Settings {
         let read = |value: String| {
             parse(&value).map_err(|error| Failure::Usage(format!("{name}={value} cannot be used: {error}.")))
         };
-        self.get(name).map(read).transpose()
+        self.get(name)?.map(read).transpose()
     }
 
     /// Where the database is, unless a flag says it: `TIDINGS_DB`, the `DB_` variables of the original system, or a file
     /// in the user's data folder.
-    pub(super) fn location(&self) -> Result<Location, Error> {
-        if let Some(location) = self.get("TIDINGS_DB") {
-            return Ok(Location::parse(&location));
+    pub(super) fn location(&self) -> Result<Location, Failure> {
+        if let Some(location) = self.get("TIDINGS_DB")? {
+            return Ok(Location::parse(&location)?);
         }
-        if self.get("DB_HOST").is_some() {
+        if self.get("DB_HOST")?.is_some() {
             let pairs = [
                 ("host", "DB_HOST"),
                 ("port", "DB_PORT"),
@@ -59,11 +72,15 @@ impl Settings {
                 ("user", "DB_USER"),
                 ("password", "DB_PASSWORD"),
             ];
-            let quote = |value: String| value.replace('\\', "\\\\").replace('\'', "\\'");
-            let pair = |(key, name): (&str, &str)| Some(format!("{key}='{}'", quote(self.get(name)?)));
-            return Ok(Location::Postgres(pairs.into_iter().filter_map(pair).collect::<Vec<_>>().join(" ")));
+            let mut config = Vec::new();
+            for (key, name) in pairs {
+                if let Some(value) = self.get(name)? {
+                    config.push(format!("{key}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'")));
+                }
+            }
+            return Ok(Location::Postgres(config.join(" ")));
         }
-        if let Some(file) = self.get("DB_NAME") {
+        if let Some(file) = self.get("DB_NAME")? {
             return Ok(Location::Sqlite(PathBuf::from(file)));
         }
         #[expect(clippy::disallowed_methods, reason = "this is where the default database is chosen")]
@@ -74,10 +91,12 @@ impl Settings {
     }
 
     /// The name of whoever runs the program, for the log of events
-    pub(super) fn operator(&self) -> String {
-        self.get("USER")
-            .or_else(|| self.get("LOGNAME"))
-            .or_else(|| self.get("USERNAME"))
-            .unwrap_or_else(|| "operator".to_owned())
+    pub(super) fn operator(&self) -> Result<String, Failure> {
+        for name in ["USER", "LOGNAME", "USERNAME"] {
+            if let Some(operator) = self.get(name)? {
+                return Ok(operator);
+            }
+        }
+        Ok("operator".to_owned())
     }
 }

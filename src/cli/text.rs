@@ -59,7 +59,7 @@ fn read_file(path: &Path, field: &'static str) -> Result<String, Failure> {
     let text = String::from_utf8(bytes);
     Ok(text.map_err(|error| {
         let place = error.utf8_error().valid_up_to() + 1;
-        Error::invalid(field, format!("The text is not UTF-8: byte {place} belongs to no character."))
+        Error::invalid(field, format!("The {field} is not UTF-8: byte {place} belongs to no character."))
     })?)
 }
 
@@ -120,8 +120,12 @@ impl PasswordSource {
             Self { password_file: Some(path), .. } => from(&path),
             _ if !io::stdin().is_terminal() => Ok(Password::Unasked),
             _ => {
-                let password = rpassword::prompt_password("Password: ")?;
-                if rpassword::prompt_password("Once more: ")? != password {
+                let ask = |prompt| {
+                    let unread = |_| Failure::Usage("No password was given; nothing was changed.".to_owned());
+                    rpassword::prompt_password(prompt).map_err(unread)
+                };
+                let password = ask("Password: ")?;
+                if ask("Once more: ")? != password {
                     return Err(Error::invalid("password", "The two passwords differ.").into());
                 }
                 Ok(Password::Plain(password))
@@ -132,7 +136,7 @@ impl PasswordSource {
 
 /// Asks a question whose answer is yes or no.
 pub(super) fn confirm(question: &str) -> Outcome {
-    if !io::stdin().is_terminal() {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(Failure::Usage(
             "There is no terminal to ask on; say --yes to do it, or --dry-run to look.".to_owned(),
         ));
@@ -140,7 +144,7 @@ pub(super) fn confirm(question: &str) -> Outcome {
     talk(&format!("{} [y/N]", escape(question)));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
         Ok(())
     } else {
         Err(Failure::Usage("Not confirmed; nothing was changed.".to_owned()))

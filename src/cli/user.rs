@@ -8,6 +8,7 @@ use super::{Context, Failure, Outcome, choice, counted, limit};
 use crate::model::{Profile, Receipt, Role, UserDetails, UserSelector};
 use crate::service;
 use crate::service::users::{NewUser, UserChange};
+use crate::store::Tx;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -45,12 +46,16 @@ impl Command {
 pub(super) struct Create {
     /// The username: 1 to 150 characters, unique ignoring case
     name: String,
+    /// To be named and searched by, unique ignoring case
     #[arg(long)]
     email: Option<String>,
-    #[arg(long, default_value = "")]
+    /// Up to 150 characters
+    #[arg(long, default_value = "", hide_default_value = true)]
     first_name: String,
-    #[arg(long, default_value = "")]
+    /// Up to 150 characters
+    #[arg(long, default_value = "", hide_default_value = true)]
     last_name: String,
+    /// What the user may do beyond their own affairs
     #[arg(long, default_value = "user", value_parser = choice::<Role>())]
     role: Role,
     /// Return the user with that name where there is one
@@ -123,6 +128,7 @@ impl List {
             let actor = context.actor(tx)?;
             service::users::list(tx, &actor, &self.after, self.search.as_deref(), self.limit)
         })?;
+        context.say_if_cut(users.len(), self.limit);
         Ok(context.out.list(&users, "There are no such users.")?)
     }
 }
@@ -151,15 +157,19 @@ impl Show {
 pub(super) struct Update {
     /// Id, username or email
     user: UserSelector,
+    /// A new username
     #[arg(long)]
     username: Option<String>,
-    /// An empty one removes it
+    /// A new email; an empty one removes it
     #[arg(long)]
     email: Option<String>,
+    /// A new first name
     #[arg(long)]
     first_name: Option<String>,
+    /// A new last name
     #[arg(long)]
     last_name: Option<String>,
+    /// What the user may do beyond their own affairs
     #[arg(long, value_parser = choice::<Role>())]
     role: Option<Role>,
 }
@@ -238,7 +248,7 @@ fn set_active(context: &mut Context<'_>, selector: &UserSelector, is_active: boo
 /// Delete a user for good, with everything that is theirs, and show a receipt
 ///
 /// Goes: every message they sent or received with its history, every notification of theirs or about those, their direct
-/// conversations, and groups left with nobody. Stays: what others said in groups.
+/// conversations, and groups left with nobody. Stays: what others said in groups to nobody in particular.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings user delete alice --dry-run")]
 pub(super) struct Delete {
@@ -248,10 +258,17 @@ pub(super) struct Delete {
 
 impl Delete {
     fn run(self, context: &mut Context<'_>) -> Outcome {
-        context.confirm(&format!("Delete the user {} with all their messages, for good?", self.user))?;
-        let receipt = context.app.write(|tx| {
+        let delete = |tx: &mut Tx<'_>| {
             let actor = context.actor(tx)?;
             service::accounts::delete(tx, &actor, &self.user)
+        };
+        let receipt = context.destroy(delete, |receipt| {
+            let Receipt { username, messages_sent, messages_received, direct_conversations, .. } = receipt;
+            let sent = counted(*messages_sent, "message");
+            let direct = counted(*direct_conversations, "direct conversation");
+            Some(format!(
+                "Delete the user {username}: {sent}, {messages_received} that others sent to them, {direct}. For good?"
+            ))
         })?;
         let messages =
             counted(receipt.messages_sent + receipt.messages_received + receipt.messages_of_groups, "message");
@@ -263,8 +280,8 @@ impl Delete {
 impl Record for Profile {
     const COLUMNS: &'static [&'static str] = &["username", "name", "email", "role", "active", "created", "id"];
 
-    fn id(&self) -> String {
-        self.person().user_id.to_string()
+    fn ids(&self) -> Vec<String> {
+        vec![self.person().user_id.to_string()]
     }
 
     fn cells(&self) -> Vec<String> {
@@ -279,7 +296,7 @@ impl Record for Profile {
             ),
             Self::Short(_) => (String::new(), String::new(), "", String::new()),
         };
-        vec![person.username.clone(), name, email, role, active.to_owned(), created, self.id()]
+        vec![person.username.clone(), name, email, role, active.to_owned(), created, self.ids().concat()]
     }
 }
 
@@ -300,8 +317,8 @@ impl Record for Receipt {
         "tokens",
     ];
 
-    fn id(&self) -> String {
-        self.user_id.to_string()
+    fn ids(&self) -> Vec<String> {
+        vec![self.user_id.to_string()]
     }
 
     fn cells(&self) -> Vec<String> {
@@ -317,7 +334,7 @@ impl Record for Receipt {
             self.groups,
             self.tokens,
         ];
-        let mut cells = vec![self.username.clone(), self.id(), time(self.deleted_at)];
+        let mut cells = vec![self.username.clone(), self.ids().concat(), time(self.deleted_at)];
         cells.extend(counts.iter().map(ToString::to_string));
         cells
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{
-    Actor, Conversation, ConversationId, ConversationKey, ConversationSelector, ConversationView, Event, EventKind,
-    Kind, Level, Timestamp, UserKey, UserRef, UserSelector, uuid,
+    Actor, Conversation, ConversationId, ConversationKey, ConversationSelector, ConversationView, Departure, Event,
+    EventKind, Kind, Level, Timestamp, UserKey, UserRef, UserSelector, uuid,
 };
 use crate::store::{self, Tx};
 
@@ -51,14 +51,21 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<(
     if people.len() < 2 {
         return Err(Error::invalid("participants", "A conversation needs at least two people."));
     }
+    if new.name.as_deref() == Some("") {
+        return Err(Error::invalid("name", "The name of the conversation is empty."));
+    }
     let (name, title) = checked(new.name.as_deref(), new.title.as_deref())?;
     let (conversation, created) = if people.len() == 2 && name.is_none() && title.is_none() {
         direct(tx, actor, people[0].key, people[1].key)?
     } else {
         group(tx, actor, &people, name, title, new.if_not_exists)?
     };
-    if let (Some(level), Some(user), true) = (new.level, actor.key(), created) {
-        store::conversations::set_level(tx, conversation.key, user, level)?;
+    match (new.level, actor.key()) {
+        (Some(level), Some(user)) if created => {
+            store::conversations::set_level(tx, conversation.key, user, level)?;
+        }
+        (Some(level), Some(user)) => change_level(tx, actor, user, &conversation, level)?,
+        _ => {}
     }
     Ok((view(tx, actor.key(), conversation)?, created))
 }
@@ -101,7 +108,7 @@ fn group(
 /// The direct conversation of two people, begun where they have none; says whether it was.
 pub(super) fn direct(tx: &mut Tx<'_>, actor: &Actor, one: UserKey, other: UserKey) -> Result<(Conversation, bool)> {
     if one == other {
-        return Err(Error::invalid("participants", "A conversation needs somebody besides oneself."));
+        return Err(Error::invalid("participants", "A conversation needs somebody else; name another user."));
     }
     if let Some(conversation) = store::conversations::by_pair(tx, (one, other))? {
         return Ok((conversation, false));
@@ -218,12 +225,17 @@ pub fn add(
 }
 
 /// Takes people out of a group, with their notifications of it. Taking oneself out is leaving; with the last
-/// participant the group ends. Says whether it did.
+/// participant the group ends.
 ///
 /// # Errors
 /// `NotFound` where somebody is not in the group, `Forbidden` for removing others without being creator, admin or
 /// operator, `Invalid` for a direct conversation.
-pub fn remove(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector, users: &[UserSelector]) -> Result<bool> {
+pub fn remove(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &ConversationSelector,
+    users: &[UserSelector],
+) -> Result<Departure> {
     let (conversation, takes_part) = locked(tx, actor, selector)?;
     must_be_group(&conversation, "left")?;
     let people = found(tx, users)?;
@@ -242,7 +254,7 @@ pub fn remove(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector, u
     if ended {
         end(tx, actor, &conversation)?;
     }
-    Ok(ended)
+    Ok(Departure { removed: people, ended })
 }
 
 /// Sets which messages of a conversation notify the actor.
@@ -262,17 +274,24 @@ pub fn set_level(
     if !takes_part {
         return Err(Error::not_found(format!("{} does not take part in “{selector}”.", user.person.username)));
     }
-    if store::conversations::level(tx, conversation.key, user.person.key)? != Some(level) {
-        store::conversations::set_level(tx, conversation.key, user.person.key, level)?;
-        // The level is nobody else's business: only the user hears of it.
-        let event = Event {
-            user: actor.key(),
-            conversation: None,
-            ..Event::conversation(EventKind::ParticipantUpdated, &conversation)
-        };
-        store::events::record(tx, actor, event)?;
-    }
+    change_level(tx, actor, user.person.key, &conversation, level)?;
     view(tx, actor.key(), conversation)
+}
+
+fn change_level(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    user: UserKey,
+    conversation: &Conversation,
+    level: Level,
+) -> Result<()> {
+    if store::conversations::level(tx, conversation.key, user)? != Some(level) {
+        store::conversations::set_level(tx, conversation.key, user, level)?;
+        // The level is nobody else's business: only the user hears of it.
+        let event = Event::conversation(EventKind::ParticipantUpdated, conversation);
+        store::events::record(tx, actor, Event { user: Some(user), conversation: None, ..event })?;
+    }
+    Ok(())
 }
 
 /// Deletes a conversation, messages and all; returns it as it was.
@@ -335,7 +354,7 @@ fn checked<'t>(name: Option<&'t str>, title: Option<&'t str>) -> Result<(Option<
             return Err(Error::invalid("name", detail));
         }
         if uuid(name).is_some() {
-            return Err(Error::invalid("name", "The name of a conversation does not have the form of an id."));
+            return Err(Error::invalid("name", "The name has the form of an id; choose another."));
         }
     }
     if let Some(title) = title {

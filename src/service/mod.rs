@@ -45,7 +45,11 @@ pub fn user(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<User> {
             found => found,
         },
     };
-    found.ok_or_else(|| Error::not_found(format!("There is no user “{text}”.")))
+    found.ok_or_else(|| no_user(&text))
+}
+
+fn no_user(name: &str) -> Error {
+    Error::not_found(format!("There is no user “{name}”."))
 }
 
 /// Finds a conversation whoever looks for it.
@@ -112,6 +116,14 @@ fn message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result
 fn living_message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Message> {
     let found = message(tx, actor, selector)?;
     if found.deleted { Err(Error::not_found(format!("The message “{selector}” was deleted."))) } else { Ok(found) }
+}
+
+/// Finds a message, as [`living_message`] does, that nobody else changes from here to the end of the transaction: whoever
+/// changes anything in a conversation locks it first.
+fn locked_message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Message> {
+    let found = living_message(tx, actor, selector)?;
+    store::conversations::lock(tx, found.conversation_key)?;
+    living_message(tx, actor, selector)
 }
 
 /// Checks a text of at most `characters` characters. NUL is refused because PostgreSQL cannot keep it.

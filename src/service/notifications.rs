@@ -47,7 +47,7 @@ pub fn list(
     store::notifications::page(tx, owner, before, unread_only, limit)
 }
 
-/// How many unread and how many notifications in all a user has.
+/// How many unread and how many notifications in all a user has, each up to 10,000.
 pub fn count(tx: &mut Tx<'_>, owner: &UserRef) -> Result<(i64, i64)> {
     store::notifications::count(tx, owner.key)
 }

@@ -86,7 +86,7 @@ fn profile(actor: &Actor, user: User) -> Profile {
 /// # Errors
 /// `NotFound`, `Forbidden`, `Invalid`, `Conflict` where the username or email is taken.
 pub fn update(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, change: &UserChange) -> Result<User> {
-    let user = super::user(tx, selector)?;
+    let user = locked(tx, selector)?;
     must_be_own_or_administered(actor, &user)?;
     if change.role.is_some_and(|role| role != user.role) {
         if actor.is(user.person.key) || !actor.administers() {
@@ -135,7 +135,7 @@ pub fn set_password(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, has
 /// # Errors
 /// `NotFound`, `Forbidden` for one's own account, for whoever is neither operator nor admin, and for the last admin.
 pub fn set_active(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, is_active: bool) -> Result<User> {
-    let user = super::user(tx, selector)?;
+    let user = locked(tx, selector)?;
     if !actor.administers() || actor.is(user.person.key) {
         return Err(Error::forbidden("Only another admin activates or deactivates an account."));
     }
@@ -148,6 +148,12 @@ pub fn set_active(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, is_ac
     let user = store::users::set_active(tx, user.person.key, is_active)?;
     store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &user.person))?;
     Ok(user)
+}
+
+/// Finds a user whom nobody else changes from here to the end of the transaction.
+fn locked(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<User> {
+    let user = super::user(tx, selector)?;
+    store::users::lock(tx, user.person.key)?.ok_or_else(|| super::no_user(&selector.0))
 }
 
 pub(super) fn must_be_own_or_administered(actor: &Actor, user: &User) -> Result<()> {
@@ -189,12 +195,13 @@ fn checked(details: &UserDetails) -> Result<UserDetails> {
 
 fn check_username(username: &str, email: Option<&str>) -> Result<()> {
     let refuse = |detail: &str| Err(Error::invalid("username", format!("The username {detail}.")));
-    let forbidden =
-        |character: char| character.is_whitespace() || character.is_control() || controls_direction(character);
+    let forbidden = |character: char| character.is_whitespace() || character.is_control();
     if username.is_empty() {
         refuse("is empty")
     } else if username.chars().count() > 150 {
         refuse("is longer than 150 characters")
+    } else if username.contains(controls_direction) {
+        refuse("holds a character that turns the direction of writing")
     } else if username.contains(forbidden) {
         refuse("holds white space or a control character")
     } else if username.contains(['/', '#', ':']) {

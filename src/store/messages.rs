@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use super::{Row, Tx};
 use crate::error::Result;
 use crate::model::{
-    Actor, ConversationId, ConversationKey, Message, MessageId, MessageKey, Number, Revision, Timestamp, UserKey,
-    UserRef,
+    Actor, Conversation, ConversationKey, Message, MessageId, MessageKey, Number, Revision, Timestamp, UserKey, UserRef,
 };
 
 macro_rules! columns {
@@ -18,7 +17,8 @@ macro_rules! columns {
          EXISTS (SELECT 1 FROM message AS reply WHERE reply.parent_key = message.key),
          (SELECT count(*) FROM message AS reply WHERE reply.parent_key = message.key AND reply.sender_key IS NOT NULL),
          EXISTS (SELECT 1 FROM notification WHERE notification.message_key = message.key) AND NOT EXISTS (
-             SELECT 1 FROM notification WHERE notification.message_key = message.key AND NOT notification.is_read)"
+             SELECT 1 FROM notification WHERE notification.message_key = message.key AND NOT notification.is_read),
+         (SELECT conversation.name FROM conversation WHERE conversation.key = message.conversation_key)"
     };
 }
 
@@ -36,6 +36,7 @@ fn read(row: &Row<'_>) -> Result<Found> {
         key: row.get(0)?,
         conversation_key: row.get(1)?,
         parent_key: row.get(2)?,
+        conversation_name: row.get(15)?,
         message_id: row.get(3)?,
         conversation: row.get(4)?,
         number: row.get(5)?,
@@ -67,7 +68,7 @@ fn with_people(tx: &mut Tx<'_>, found: Vec<Found>) -> Result<Vec<Message>> {
 /// What a new message consists of.
 pub struct NewMessage<'m> {
     pub id: MessageId,
-    pub conversation: (ConversationKey, ConversationId),
+    pub conversation: &'m Conversation,
     pub number: Number,
     pub sender: &'m UserRef,
     pub receiver: Option<&'m UserRef>,
@@ -83,7 +84,7 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<Message> {
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING key",
         &[
             &new.id,
-            &new.conversation.0,
+            &new.conversation.key,
             &new.number,
             &new.sender.key,
             &new.receiver.map(|receiver| receiver.key),
@@ -95,10 +96,11 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<Message> {
     )?;
     Ok(Message {
         key,
-        conversation_key: new.conversation.0,
+        conversation_key: new.conversation.key,
         parent_key,
         message_id: new.id,
-        conversation: new.conversation.1,
+        conversation: new.conversation.id,
+        conversation_name: new.conversation.name.clone(),
         number: new.number,
         sender: Some(new.sender.clone()),
         receiver: new.receiver.cloned(),
@@ -188,7 +190,7 @@ macro_rules! filtered {
     };
 }
 
-/// The newest messages of a conversation below a number, newest first
+/// The messages of a conversation with the highest numbers below one, highest first
 pub fn page(tx: &mut Tx<'_>, conversation: ConversationKey, before: Number, filter: &Filter) -> Result<Vec<Message>> {
     let Filter { since, until, sender, receiver, limit } = filter;
     let found = tx.all(
@@ -202,7 +204,7 @@ pub fn page(tx: &mut Tx<'_>, conversation: ConversationKey, before: Number, filt
     with_people(tx, found)
 }
 
-/// The oldest messages of a conversation above a number, oldest first
+/// The messages of a conversation with the lowest numbers above one, lowest first
 pub fn page_after(
     tx: &mut Tx<'_>,
     conversation: ConversationKey,
@@ -218,11 +220,22 @@ pub fn page_after(
     with_people(tx, found)
 }
 
+/// The newest messages of a conversation, newest first
+pub fn newest_in(tx: &mut Tx<'_>, conversation: ConversationKey, filter: &Filter) -> Result<Vec<Message>> {
+    let Filter { since, until, sender, receiver, limit } = filter;
+    let found = tx.all(
+        filtered!("message", "message.conversation_key = $5 ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"),
+        &[since, until, sender, receiver, &conversation, limit],
+        read,
+    )?;
+    with_people(tx, found)
+}
+
 /// The newest messages of all conversations, newest first
 pub fn newest(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Message>> {
     let Filter { since, until, sender, receiver, limit } = filter;
     let found = tx.all(
-        filtered!("message", "message.key < 9223372036854775807 ORDER BY message.key DESC LIMIT $5"),
+        filtered!("message", "TRUE ORDER BY message.sent_at DESC, message.key DESC LIMIT $5"),
         &[since, until, sender, receiver, limit],
         read,
     )?;
@@ -231,29 +244,26 @@ pub fn newest(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Message>> {
 
 /// The newest messages of a user's conversations, newest first: of each conversation no more than the limit is looked at.
 pub fn newest_visible(tx: &mut Tx<'_>, viewer: UserKey, filter: &Filter) -> Result<Vec<Message>> {
-    let Filter { since, until, sender, receiver, limit } = filter;
+    let Filter { since, until, limit, .. } = filter;
     let found = tx.all(
         concat!(
             "SELECT ",
             columns!(),
             " FROM message WHERE message.key IN (
                  SELECT visible.key
-                 FROM participant JOIN message AS visible ON visible.conversation_key = participant.conversation_key
+                 FROM participant CROSS JOIN message AS visible
                  WHERE visible.sent_at >= $1 AND visible.sent_at < $2
-                   AND (CAST($3 AS BIGINT) IS NULL OR visible.sender_key = $3)
-                   AND (CAST($4 AS BIGINT) IS NULL OR visible.receiver_key = $4)
-                   AND participant.user_key = $5
-                   AND visible.number >= coalesce((
-                       SELECT last.number FROM message AS last
+                   AND participant.user_key = $3
+                   AND visible.conversation_key = participant.conversation_key
+                   AND visible.sent_at >= coalesce((
+                       SELECT last.sent_at FROM message AS last
                        WHERE last.conversation_key = participant.conversation_key
                          AND last.sent_at >= $1 AND last.sent_at < $2
-                         AND (CAST($3 AS BIGINT) IS NULL OR last.sender_key = $3)
-                         AND (CAST($4 AS BIGINT) IS NULL OR last.receiver_key = $4)
-                       ORDER BY last.number DESC LIMIT 1 OFFSET $6), 0)
-                 ORDER BY visible.key DESC LIMIT $7)
-             ORDER BY message.key DESC"
+                       ORDER BY last.sent_at DESC LIMIT 1 OFFSET $4), $1)
+                 ORDER BY visible.sent_at DESC, visible.key DESC LIMIT $5)
+             ORDER BY message.sent_at DESC, message.key DESC"
         ),
-        &[since, until, sender, receiver, &viewer, &(limit - 1).max(0), limit],
+        &[since, until, &viewer, &(limit - 1).max(0), limit],
         read,
     )?;
     with_people(tx, found)
@@ -269,7 +279,7 @@ pub fn newest_from(tx: &mut Tx<'_>, sender: UserKey, viewer: Option<UserKey>, fi
              AND (CAST($5 AS BIGINT) IS NULL OR EXISTS (
                  SELECT 1 FROM participant
                  WHERE participant.conversation_key = message.conversation_key AND participant.user_key = $5))
-             ORDER BY message.key DESC LIMIT $6"
+             ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"
         ),
         &[since, until, &sender, receiver, &viewer, limit],
         read,
@@ -287,7 +297,7 @@ pub fn newest_to(tx: &mut Tx<'_>, receiver: UserKey, viewer: Option<UserKey>, fi
              AND (CAST($5 AS BIGINT) IS NULL OR EXISTS (
                  SELECT 1 FROM participant
                  WHERE participant.conversation_key = message.conversation_key AND participant.user_key = $5))
-             ORDER BY message.key DESC LIMIT $6"
+             ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"
         ),
         &[since, until, sender, &receiver, &viewer, limit],
         read,

@@ -15,7 +15,7 @@ pub mod users;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::fold_case;
 #[cfg(debug_assertions)]
 pub use sqlite::checked_statements;
@@ -36,11 +36,19 @@ pub enum Location {
 
 impl Location {
     /// Reads what a person types: a URL that begins with `postgres://` or `postgresql://`, else a path.
-    pub fn parse(text: &str) -> Self {
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            Self::Postgres(text.to_owned())
-        } else {
-            Self::Sqlite(PathBuf::from(text))
+    ///
+    /// # Errors
+    /// `Unavailable` for other URLs: taken for a path, a slip of the pen would make a file.
+    pub fn parse(text: &str) -> Result<Self> {
+        match text.split_once("://") {
+            None => Ok(Self::Sqlite(PathBuf::from(text))),
+            Some((scheme, rest)) if ["postgres", "postgresql"].contains(&scheme.to_ascii_lowercase().as_str()) => {
+                Ok(Self::Postgres(format!("postgres://{rest}")))
+            }
+            Some((scheme, _)) => {
+                Err(Error::unavailable(format!("There are no databases with addresses like {scheme}://…"))
+                    .hint("Name a file by its path, or PostgreSQL by postgres://user@host/database"))
+            }
         }
     }
 }
@@ -53,11 +61,12 @@ impl fmt::Display for Location {
             Self::Postgres(config) => {
                 let config = config.parse::<::postgres::Config>().unwrap_or_default();
                 let host = match config.get_hosts().first() {
-                    Some(::postgres::config::Host::Tcp(name)) => name.clone(),
+                    // Behind the last @: what a password with an @ left there is not shown.
+                    Some(::postgres::config::Host::Tcp(name)) => name.rsplit('@').next().unwrap_or_default().to_owned(),
                     Some(::postgres::config::Host::Unix(path)) => path.display().to_string(),
                     None => String::new(),
                 };
-                write!(formatter, "PostgreSQL database {} at {host}", config.get_dbname().unwrap_or("postgres"))
+                write!(formatter, "{} on PostgreSQL at {host}", config.get_dbname().unwrap_or("postgres"))
             }
         }
     }
@@ -83,6 +92,20 @@ pub enum Opened {
     },
 }
 
+/// What preparing a database did that was at this version before.
+fn opened(from: i64) -> Opened {
+    match from {
+        VERSION => Opened::Ready,
+        0 => Opened::Created,
+        from => Opened::Migrated { from },
+    }
+}
+
+fn must_not_prepare(location: &dyn fmt::Display, exists: bool) -> Error {
+    let state = if exists { "has to be brought up to date first" } else { "is not there, and a dry run makes none" };
+    Error::unavailable(format!("The database {location} {state}.")).hint("`tidings db migrate` does it.")
+}
+
 /// One open database. SQLite and PostgreSQL differ here, in [`Tx`], and nowhere above.
 pub struct Db {
     engine: Engine,
@@ -97,15 +120,16 @@ impl Db {
     /// Opens the database, making it or bringing it up to date where needed.
     ///
     /// # Errors
-    /// `Unavailable` where it is out of reach, not ours, damaged, or newer than this program.
-    pub fn open(location: &Location) -> Result<(Self, Opened)> {
+    /// `Unavailable` where it is out of reach, not ours, damaged, or newer than this program; without `may_change` also
+    /// where it would have to be made or brought up to date.
+    pub fn open(location: &Location, may_change: bool) -> Result<(Self, Opened)> {
         match location {
             Location::Sqlite(path) => {
-                let (database, opened) = sqlite::Database::open(path)?;
+                let (database, opened) = sqlite::Database::open(path, may_change)?;
                 Ok((Self { engine: Engine::Sqlite(database) }, opened))
             }
             Location::Postgres(config) => {
-                let (database, opened) = postgres::Database::open(config)?;
+                let (database, opened) = postgres::Database::open(location, config, may_change)?;
                 Ok((Self { engine: Engine::Postgres(Box::new(database)) }, opened))
             }
         }

@@ -72,13 +72,15 @@ pub fn page(
             read,
         )?
     } else {
-        // Both halves are in the order of one index, which also counts the unread: merged, not sorted.
+        // The newest of both halves, each in the order of one index, which also counts the unread.
         tx.all(
-            "SELECT message_key, kind, is_read FROM notification
-             WHERE user_key = $1 AND is_read = FALSE AND message_key < $2
+            "SELECT message_key, kind, is_read FROM (
+                 SELECT message_key, kind, is_read FROM notification
+                 WHERE user_key = $1 AND is_read = FALSE AND message_key < $2 ORDER BY message_key DESC LIMIT $3) AS unread
              UNION ALL
-             SELECT message_key, kind, is_read FROM notification
-             WHERE user_key = $1 AND is_read = TRUE AND message_key < $2
+             SELECT message_key, kind, is_read FROM (
+                 SELECT message_key, kind, is_read FROM notification
+                 WHERE user_key = $1 AND is_read = TRUE AND message_key < $2 ORDER BY message_key DESC LIMIT $3) AS seen
              ORDER BY 1 DESC LIMIT $3",
             &[&user.key, &before, &limit],
             read,
@@ -118,14 +120,15 @@ fn with_messages(
     Ok(messages.into_iter().rev().filter_map(notification).collect())
 }
 
-/// How many unread and how many notifications in all a user has
+/// How many unread and how many notifications in all a user has, each up to 10,000
 pub fn count(tx: &mut Tx<'_>, user: UserKey) -> Result<(i64, i64)> {
-    let unread =
-        tx.only("SELECT count(*) FROM notification WHERE user_key = $1 AND is_read = FALSE", &[&user], |row| {
-            row.get(0)
-        })?;
-    let all = tx.only("SELECT count(*) FROM notification WHERE user_key = $1", &[&user], |row| row.get(0))?;
-    Ok((unread, all))
+    tx.only(
+        "SELECT (SELECT count(*) FROM (
+                    SELECT 1 FROM notification WHERE user_key = $1 AND is_read = FALSE LIMIT 10000) AS unread),
+                (SELECT count(*) FROM (SELECT 1 FROM notification WHERE user_key = $1 LIMIT 10000) AS every)",
+        &[&user],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
 }
 
 /// Makes a user's notifications of these messages read or unread; returns how many changed.

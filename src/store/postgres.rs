@@ -8,7 +8,7 @@ use postgres::{Client, Config, IsolationLevel, NoTls, Statement, Transaction};
 
 use super::sqlite::migration_failed;
 use super::tx::{Inner, Stamp, Tx};
-use super::{Opened, VERSION};
+use super::{Location, Opened, VERSION};
 use crate::error::{Error, Result};
 
 mod embedded {
@@ -31,26 +31,28 @@ struct Session {
 }
 
 impl Database {
-    /// Connects, making the tables or bringing them up to date where needed.
-    pub(super) fn open(config: &str) -> Result<(Self, Opened)> {
+    /// Connects, making the tables or bringing them up to date where needed; without `may_change` it is refused there.
+    pub(super) fn open(location: &Location, config: &str, may_change: bool) -> Result<(Self, Opened)> {
+        // Only here is what PostgreSQL says shown: later it could tell a client of roles, hosts and contents.
+        let failed = |cause: postgres::Error| {
+            let said = cause.as_db_error().map_or_else(|| cause.to_string(), |error| error.message().to_owned());
+            Error::unavailable(format!("The database {location} cannot be opened: {said}.")).because(Said::from(&cause))
+        };
         let mut config: Config = config.parse().map_err(|cause: postgres::Error| {
-            Error::unavailable("That is not an address of a PostgreSQL database.")
+            Error::unavailable(format!("That is not an address of a PostgreSQL database: {cause}."))
                 .hint("It looks like postgres://user@host:5432/database")
-                .because(cause)
         })?;
         config.application_name("tidings");
-        let mut client = config.connect(NoTls)?;
-        let mut opened = Opened::Ready;
-        match version(&mut client)? {
-            version if version == VERSION => {}
-            version if version > VERSION => {
-                let detail = format!("The database was made by a newer tidings (its version {version}).");
-                return Err(
-                    Error::unavailable(detail).hint(format!("This one knows versions up to {VERSION}: update it."))
-                );
-            }
-            _ => opened = prepare_database(&mut client)?,
+        let mut client = config.connect(NoTls).map_err(failed)?;
+        let found = version(&mut client)?;
+        if found > VERSION {
+            let detail = format!("The database {location} was made by a newer tidings (its version {found}).");
+            return Err(Error::unavailable(detail).hint(format!("This one knows versions up to {VERSION}: update it.")));
         }
+        if found < VERSION && !may_change {
+            return Err(super::must_not_prepare(location, found > 0));
+        }
+        let opened = if found < VERSION { prepare_database(&mut client, location)? } else { Opened::Ready };
         let session = Session { client, statements: HashMap::new() };
         Ok((Self { session: RefCell::new(session) }, opened))
     }
@@ -105,24 +107,49 @@ impl Database {
 
 /// The number of the database's last migration; 0 where there was none.
 fn version(client: &mut Client) -> Result<i64> {
-    match client.query_one("SELECT CAST(max(version) AS BIGINT) FROM refinery_schema_history", &[]) {
-        Ok(row) => Ok(row.try_get::<_, Option<i64>>(0)?.unwrap_or(0)),
+    let history =
+        "SELECT CAST(max(version) AS BIGINT), bool_or(version = 1 AND name = 'core') FROM refinery_schema_history";
+    match client.query_one(history, &[]) {
+        Ok(row) => match (row.try_get::<_, Option<i64>>(0)?, row.try_get::<_, Option<bool>>(1)?) {
+            (Some(version), Some(true)) => Ok(version),
+            (None, _) => Ok(0),
+            _ => Err(foreign()),
+        },
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(0),
         Err(error) => Err(error.into()),
     }
 }
 
+fn foreign() -> Error {
+    Error::unavailable("The PostgreSQL database holds another program's tables; it was left as it is.").hint(
+        "Give tidings a database of its own, or a schema: add ?options=-c%20search_path%3Dtidings to the address.",
+    )
+}
+
 /// Makes the tables or brings them up to date, alone: refinery takes no lock, and of several first starts at once some fail.
-fn prepare_database(client: &mut Client) -> Result<Opened> {
+fn prepare_database(client: &mut Client, location: &Location) -> Result<Opened> {
+    let encoding: String = client.query_one("SHOW server_encoding", &[])?.try_get(0)?;
+    if encoding != "UTF8" {
+        let detail = format!("The database {location} is encoded in {encoding}; messages need UTF8.");
+        return Err(Error::unavailable(detail).hint("Create it with ENCODING 'UTF8' TEMPLATE template0."));
+    }
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK])?;
-    let from = version(client)?;
-    let outcome = if from < VERSION {
-        embedded::migrations::runner().run(client).map(drop).map_err(migration_failed)
-    } else {
-        Ok(())
-    };
+    let outcome = prepare_alone(client);
     client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK])?;
-    outcome.map(|()| if from == 0 { Opened::Created } else { Opened::Migrated { from } })
+    outcome
+}
+
+fn prepare_alone(client: &mut Client) -> Result<Opened> {
+    let from = version(client)?;
+    let tables = "SELECT EXISTS (SELECT 1 FROM pg_tables
+                  WHERE schemaname = current_schema() AND tablename <> 'refinery_schema_history')";
+    if from == 0 && client.query_one(tables, &[])?.try_get(0)? {
+        return Err(foreign());
+    }
+    if from < VERSION {
+        embedded::migrations::runner().run(client).map_err(migration_failed)?;
+    }
+    Ok(super::opened(from))
 }
 
 pub(super) fn prepare(
@@ -141,20 +168,52 @@ pub(super) fn prepare(
 /// Whether another transaction got in the way of this one, so that it ends otherwise when run again: a deadlock, or a row
 /// that came or went between a rule's look and its write.
 fn was_interfered_with(error: &Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<postgres::Error>());
+    let said = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Said>());
     matches!(
-        cause.and_then(postgres::Error::code),
+        said.and_then(|said| said.code.as_ref()),
         Some(
             &SqlState::T_R_DEADLOCK_DETECTED
                 | &SqlState::T_R_SERIALIZATION_FAILURE
                 | &SqlState::UNIQUE_VIOLATION
                 | &SqlState::FOREIGN_KEY_VIOLATION
+                | &SqlState::CHECK_VIOLATION
         )
     )
 }
 
+/// What PostgreSQL said of a failure, for the log: without its DETAIL, which quotes whole rows.
+#[derive(Debug)]
+struct Said {
+    code: Option<SqlState>,
+    text: String,
+}
+
+impl From<&postgres::Error> for Said {
+    fn from(cause: &postgres::Error) -> Self {
+        let text = match cause.as_db_error() {
+            Some(error) => {
+                let constraint = error.constraint().map(|name| format!(" ({name})")).unwrap_or_default();
+                format!("{} {}{constraint}", error.code().code(), error.message())
+            }
+            None => cause.to_string(),
+        };
+        Self { code: cause.code().cloned(), text }
+    }
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Said {}
+
 impl From<postgres::Error> for Error {
     fn from(cause: postgres::Error) -> Self {
+        let said = Said::from(&cause);
+        let is_lost =
+            cause.is_closed() || std::error::Error::source(&cause).is_some_and(|source| source.is::<std::io::Error>());
         let error = match cause.code() {
             Some(&SqlState::DISK_FULL) => Self::no_space(),
             Some(&SqlState::UNIQUE_VIOLATION) => Self::conflict("Another one like it is already there."),
@@ -162,16 +221,18 @@ impl From<postgres::Error> for Error {
                 Self::unavailable("The database is busy.").hint("Try again; nothing was changed.")
             }
             Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Self::unavailable("The database is read-only."),
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                Self::unavailable("PostgreSQL does not let this user do what tidings needs.")
+                    .hint("Make the user the owner of the database, or of a schema of its own.")
+            }
             // Classes 08, 28, 3D, 53 and 57: the connection, the log-in, the database's name, resources, the operator.
             Some(code) if ["08", "28", "3D", "53", "57"].iter().any(|class| code.code().starts_with(class)) => {
-                let said = cause.as_db_error().map_or("", postgres::error::DbError::message);
-                Self::unavailable(format!("PostgreSQL refuses: {said}."))
+                Self::unavailable("PostgreSQL refuses to work.").hint("The option --verbose tells why.")
             }
-            Some(_) => return Self::internal(cause),
-            None => Self::unavailable("PostgreSQL is out of reach.")
-                .hint("Look at the address, and whether the server runs and lets you in."),
+            None if is_lost => Self::unavailable("PostgreSQL is out of reach."),
+            _ => return Self::internal(said),
         };
-        error.because(cause)
+        error.because(said)
     }
 }
 

@@ -1,20 +1,22 @@
-//! The embedded engine: opening, creating and refusing files, and the checks every statement passes in debug builds.
+//! The embedded engine: opening, making and refusing files.
 
-#[cfg(debug_assertions)]
-use std::collections::BTreeSet;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-#[cfg(debug_assertions)]
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Statement, Transaction, TransactionBehavior, ffi};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
 use super::tx::{Inner, Stamp, Tx};
 use super::{Opened, VERSION};
 use crate::error::{Error, Result};
+
+mod checks;
+
+pub(super) use checks::check_stable;
+#[cfg(debug_assertions)]
+pub use checks::checked_statements;
 
 mod embedded {
     refinery::embed_migrations!("migrations/sqlite");
@@ -37,16 +39,22 @@ pub(super) struct Database {
 impl Database {
     /// Opens the file, making it or bringing it up to date where needed. On a file that is up to date this reads its
     /// header's numbers, not the history of migrations.
-    pub(super) fn open(path: &Path) -> Result<(Self, Opened)> {
+    ///
+    /// Without `may_change` it is refused where it would have to be made or brought up to date.
+    pub(super) fn open(path: &Path, may_change: bool) -> Result<(Self, Opened)> {
         if rusqlite::version_number() < OLDEST_ENGINE {
             let detail = format!("SQLite {} can corrupt databases; 3.51.3 or later is needed.", rusqlite::version());
             return Err(Error::unavailable(detail));
         }
-        if path.try_exists().map_err(|cause| unreadable(path, cause))? {
+        let exists = path.try_exists().map_err(|cause| unreadable(path, cause))?;
+        if exists {
             let connection = connect(path)?;
-            if version(&connection, path)? == VERSION {
+            if version(&connection, path)? == VERSION && is_wal(&connection)? {
                 return Ok((Self { connection: configure(connection)? }, Opened::Ready));
             }
+        }
+        if !may_change {
+            return Err(super::must_not_prepare(&path.display(), exists));
         }
         let opened = prepare_file(path)?;
         Ok((Self { connection: configure(connect(path)?)? }, opened))
@@ -54,7 +62,7 @@ impl Database {
 
     pub(super) fn write<T>(&self, stamp: Stamp, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        let value = work(&mut Tx::new(Inner::Sqlite(&transaction), stamp))?;
+        let value = work(&mut Tx::new(Inner::Sqlite(&transaction, true), stamp))?;
         if stamp.dry_run {
             transaction.rollback()?;
         } else {
@@ -65,7 +73,7 @@ impl Database {
 
     pub(super) fn read<T>(&self, stamp: Stamp, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred)?;
-        work(&mut Tx::new(Inner::Sqlite(&transaction), stamp))
+        work(&mut Tx::new(Inner::Sqlite(&transaction, false), stamp))
     }
 
     pub(super) fn version(&self) -> Result<i64> {
@@ -82,11 +90,19 @@ impl Database {
 }
 
 fn connect(path: &Path) -> Result<Connection> {
-    if path.is_dir() {
-        return Err(Error::unavailable(format!("{} is a folder, not a database.", path.display())));
+    match path.metadata() {
+        Ok(found) if found.is_dir() => {
+            return Err(Error::unavailable(format!("{} is a folder, not a database.", path.display())));
+        }
+        Ok(found) if !found.is_file() => {
+            return Err(Error::unavailable(format!("{} is not a file, so it is no database.", path.display())));
+        }
+        _ => {}
     }
+    // SQLite takes some names for something else than a file: `:memory:`, `file:…`.
+    let plain = if path.is_relative() { Path::new(".").join(path) } else { path.to_owned() };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|cause| unreadable(path, cause))?;
+    let connection = Connection::open_with_flags(plain, flags).map_err(|cause| unreadable(path, cause))?;
     connection.busy_timeout(PATIENCE)?;
     Ok(connection)
 }
@@ -104,7 +120,7 @@ fn version(connection: &Connection, path: &Path) -> Result<i64> {
             Some(ErrorCode::NotADatabase) => foreign(path).because(cause),
             _ => Error::from(cause),
         })?;
-    if application != APPLICATION_ID && schema != 0 {
+    if application != APPLICATION_ID && (schema, version) != (0, 0) {
         return Err(foreign(path));
     }
     if version > VERSION {
@@ -114,6 +130,12 @@ fn version(connection: &Connection, path: &Path) -> Result<i64> {
     Ok(version)
 }
 
+/// Whether readers and writers do not wait for each other; a copy made by `VACUUM INTO` has to be switched.
+fn is_wal(connection: &Connection) -> Result<bool> {
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    Ok(mode == "wal")
+}
+
 fn foreign(path: &Path) -> Error {
     Error::unavailable(format!("{} is not a database of tidings.", path.display()))
         .hint("Name another file with --db; this one was left as it is.")
@@ -121,6 +143,9 @@ fn foreign(path: &Path) -> Error {
 
 /// Makes the file or brings it up to date, alone: refinery takes no lock, and of several first starts at once some fail.
 fn prepare_file(path: &Path) -> Result<Opened> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::unavailable("The name of the database is empty."));
+    }
     let failed = |cause: std::io::Error| match cause.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Error::no_space().because(cause),
         _ => {
@@ -129,28 +154,37 @@ fn prepare_file(path: &Path) -> Result<Opened> {
         }
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let known = folder.ancestors().find(|ancestor| ancestor.is_dir());
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     let _alone = lock_file(path).map_err(failed)?;
     // The file comes first, readable by its owner only: SQLite gives -wal and -shm the same mode.
-    let created = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => true,
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => false,
-        Err(error) => return Err(failed(error)),
-    };
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
+        _ => {}
+    }
     let mut connection = connect(path)?;
     let version = version(&connection, path)?;
-    if version < VERSION {
+    if version == 0 {
+        std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
         // First of all, so that a file is ours from its first table on.
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        switch_to_wal(&connection)?;
+    }
+    switch_to_wal(&connection)?;
+    if version < VERSION {
         connection.execute_batch("PRAGMA synchronous = FULL")?;
         embedded::migrations::runner().run(&mut connection).map_err(migration_failed)?;
     }
     drop(connection);
-    if created {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    // A file is only there after a power cut when its folder, and whatever folder was made for it, is.
+    for ancestor in folder.ancestors() {
+        File::open(if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor })
+            .and_then(|folder| folder.sync_all())
+            .map_err(failed)?;
+        if Some(ancestor) == known {
+            break;
+        }
     }
-    Ok(if created { Opened::Created } else { Opened::Migrated { from: version } })
+    Ok(super::opened(version))
 }
 
 /// Waits for others who look at the file: this is the one statement that ignores the busy timeout.
@@ -210,66 +244,19 @@ fn configure(connection: Connection) -> Result<Connection> {
     Ok(connection)
 }
 
-pub(super) fn prepare<'c>(connection: &'c Connection, sql: &'static str) -> Result<CachedStatement<'c>> {
+pub(super) fn prepare<'c>(
+    connection: &'c Connection,
+    may_write: bool,
+    sql: &'static str,
+) -> Result<CachedStatement<'c>> {
     let statement = connection.prepare_cached(sql)?;
+    debug_assert!(may_write || statement.readonly(), "what a reader writes is lost: {sql}");
     #[cfg(debug_assertions)]
     {
-        check_order(&statement, sql);
-        check_plan(connection, sql);
+        checks::check_order(&statement, sql);
+        checks::check_plan(connection, sql);
     }
     Ok(statement)
-}
-
-/// A cached statement that SQLite prepares again for other values costs more than it saves.
-pub(super) fn check_stable(statement: &Statement<'_>, sql: &str) {
-    debug_assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0, "prepared again: {sql}");
-}
-
-/// SQLite numbers `$n` by first appearance and PostgreSQL by `n`, so they must agree.
-#[cfg(debug_assertions)]
-fn check_order(statement: &Statement<'_>, sql: &str) {
-    let in_order = (1..=statement.parameter_count())
-        .all(|number| statement.parameter_name(number) == Some(format!("${number}").as_str()));
-    assert!(in_order, "parameters must first appear as $1, $2, …: {sql}");
-}
-
-/// The statements whose plans were checked, in debug builds: all that this process prepared.
-#[cfg(debug_assertions)]
-pub fn checked_statements() -> BTreeSet<&'static str> {
-    CHECKED.lock().map(|checked| checked.clone()).unwrap_or_default()
-}
-
-#[cfg(debug_assertions)]
-static CHECKED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-
-/// No statement reads a whole table. One that must says so in a comment, `/* scans: why */`.
-#[cfg(debug_assertions)]
-fn check_plan(connection: &Connection, sql: &'static str) {
-    if !CHECKED.lock().is_ok_and(|mut checked| checked.insert(sql)) || sql.contains("/* scans:") {
-        return;
-    }
-    for step in plan(connection, sql) {
-        assert!(!reads_a_whole_table(&step, sql), "{step}: {sql}");
-    }
-}
-
-#[cfg(debug_assertions)]
-fn plan(connection: &Connection, sql: &str) -> Vec<String> {
-    let read = |statement: &mut Statement<'_>| statement.raw_query().mapped(|row| row.get(3)).collect();
-    connection
-        .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-        .and_then(|mut statement| read(&mut statement))
-        .unwrap_or_default()
-}
-
-/// A step that scans something other than a list bound as a parameter, a subquery or a named part of the statement.
-#[cfg(debug_assertions)]
-fn reads_a_whole_table(step: &str, sql: &str) -> bool {
-    let Some(scanned) = step.strip_prefix("SCAN ") else { return step.contains("AUTOMATIC") };
-    let name = scanned.split(' ').next().unwrap_or_default();
-    let derived = name.starts_with('(') || scanned.contains("VIRTUAL TABLE") || scanned.contains("CONSTANT ROW");
-    let is_part = |form: String| sql.contains(&form);
-    !derived && !is_part(format!("{name} (")) && !is_part(format!(") AS {name}"))
 }
 
 impl From<rusqlite::Error> for Error {
@@ -304,17 +291,6 @@ impl From<rusqlite::Error> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_statement_that_reads_a_whole_table_is_found_out() {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch("CREATE TABLE message (key INTEGER PRIMARY KEY, content TEXT) STRICT").unwrap();
-        let scans = |sql: &str| plan(&connection, sql).iter().any(|step| reads_a_whole_table(step, sql));
-        assert!(scans("SELECT key FROM message AS m WHERE content = $1"));
-        assert!(scans("SELECT a.key FROM message AS a JOIN message AS b ON a.content = b.content WHERE a.key = $1"));
-        assert!(!scans("SELECT content FROM message WHERE key = $1"));
-        assert!(!scans("SELECT content FROM message WHERE key IN (SELECT value FROM json_each($1))"));
-    }
 
     #[test]
     fn the_file_says_which_migration_was_the_last() {

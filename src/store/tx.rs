@@ -135,7 +135,8 @@ pub struct Stamp {
 }
 
 pub(super) enum Inner<'c> {
-    Sqlite(&'c rusqlite::Connection),
+    /// The connection, and whether the transaction may write
+    Sqlite(&'c rusqlite::Connection, bool),
     Postgres(postgres::Transaction<'c>, &'c mut HashMap<&'static str, postgres::Statement>),
 }
 
@@ -183,8 +184,8 @@ impl<'c> Tx<'c> {
         mut read: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
         match &mut self.inner {
-            Inner::Sqlite(connection) => {
-                let mut statement = super::sqlite::prepare(connection, sql)?;
+            Inner::Sqlite(connection, may_write) => {
+                let mut statement = super::sqlite::prepare(connection, *may_write, sql)?;
                 let mut rows = statement.query(sqlite_params(params).as_slice())?;
                 let mut found = Vec::new();
                 while let Some(row) = rows.next()? {
@@ -210,15 +211,15 @@ impl<'c> Tx<'c> {
         read: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         match &mut self.inner {
-            Inner::Sqlite(connection) => {
-                let mut statement = super::sqlite::prepare(connection, sql)?;
+            Inner::Sqlite(connection, may_write) => {
+                let mut statement = super::sqlite::prepare(connection, *may_write, sql)?;
                 let mut rows = statement.query(sqlite_params(params).as_slice())?;
                 rows.next()?.map(|row| read(&Row::Sqlite(row))).transpose()
             }
             Inner::Postgres(transaction, statements) => {
                 let statement = super::postgres::prepare(transaction, statements, sql)?;
-                let row = transaction.query_opt(&statement, &postgres_params(params))?;
-                row.map(|row| read(&Row::Postgres(&row))).transpose()
+                let rows = transaction.query(&statement, &postgres_params(params))?;
+                rows.first().map(|row| read(&Row::Postgres(row))).transpose()
             }
         }
     }
@@ -236,8 +237,8 @@ impl<'c> Tx<'c> {
     /// Runs a statement for its effect; returns how many rows it changed.
     pub(super) fn run(&mut self, sql: &'static str, params: &[&dyn Param]) -> Result<i64> {
         let changed = match &mut self.inner {
-            Inner::Sqlite(connection) => {
-                let mut statement = super::sqlite::prepare(connection, sql)?;
+            Inner::Sqlite(connection, may_write) => {
+                let mut statement = super::sqlite::prepare(connection, *may_write, sql)?;
                 let changed = statement.execute(sqlite_params(params).as_slice())?;
                 super::sqlite::check_stable(&statement, sql);
                 i64::try_from(changed)

@@ -282,9 +282,9 @@ fn conversations_are_created_listed_changed_and_deleted() {
 fn messages_are_sent_listed_changed_and_deleted() {
     let shell = shell();
     assert_snapshot!(shell.run("message list team"), @"
-    #1 ann · 2026-01-01 09:00:00Z · 1 reply · 019b78c9-0a80-7884-9eac-98eebf188fe5
+    team#1 ann · 2026-01-01 09:00:00Z · 1 reply · 019b78c9-0a80-7884-9eac-98eebf188fe5
         Lunch at noon, @bob?
-    #2 bob · 2026-01-01 09:00:00Z · reply · 019b78c9-0a80-7930-ac9a-1d487d21c9db
+    team#2 bob · 2026-01-01 09:00:00Z · reply · 019b78c9-0a80-7930-ac9a-1d487d21c9db
         Yes
     ");
     assert_snapshot!(shell.run("message list -o jsonl --from bob --as ann"), @r#"{"message_id":"019b78c9-0a80-7930-ac9a-1d487d21c9db","conversation":"019b78c9-0a80-7e20-8d92-8f4200e39ec3","number":2,"sender":{"user_id":"019b78c9-0a80-73dd-ac58-f4b546018d9a","username":"bob","first_name":"","last_name":""},"receiver":null,"content":"Yes","timestamp":"2026-01-01T09:00:00.000000Z","edited":false,"revision":1,"parent_message":"019b78c9-0a80-7884-9eac-98eebf188fe5","is_thread":false,"reply_count":0,"read":false,"deleted":false}"#);
@@ -318,7 +318,7 @@ fn messages_are_sent_listed_changed_and_deleted() {
     --- exit code 2
     ");
     assert_snapshot!(shell.run("message edit team#1 'Lunch at one, @bob?' --reason ferry --if-revision 1 --as ann"), @"
-    #1 ann · 2026-01-01 09:00:00Z · 1 reply · revision 2 · 019b78c9-0a80-7884-9eac-98eebf188fe5
+    team#1 ann · 2026-01-01 09:00:00Z · 1 reply · revision 2 · 019b78c9-0a80-7884-9eac-98eebf188fe5
         Lunch at one, @bob?
     --- stderr
     The message is at revision 2.
@@ -367,13 +367,13 @@ fn messages_are_sent_listed_changed_and_deleted() {
     Made 1 notification read.
     ");
     assert_snapshot!(shell.run("message delete team#1 --yes --as ann"), @"
-     changed  1
+     deleted  1
     --- stderr
     Deleted 1 message.
     ");
     assert_snapshot!(shell.run("message list team"), @"
-    #1 deleted · 2026-01-01 09:00:00Z · 1 reply · 019b78c9-0a80-7884-9eac-98eebf188fe5
-    #2 bob · 2026-01-01 09:00:00Z · reply · 019b78c9-0a80-7930-ac9a-1d487d21c9db
+    team#1 deleted · 2026-01-01 09:00:00Z · 1 reply · 019b78c9-0a80-7884-9eac-98eebf188fe5
+    team#2 bob · 2026-01-01 09:00:00Z · reply · 019b78c9-0a80-7930-ac9a-1d487d21c9db
         Yes
     ");
     assert_snapshot!(shell.run("message list nowhere"), @"
@@ -445,7 +445,7 @@ fn a_text_comes_from_the_line_standard_input_or_a_file() {
     ");
     assert_snapshot!(shell.run_with("message send team - --as ann", &b"caf\xe9"[..]), @"
     --- stderr
-    tidings: The text is not UTF-8: byte 4 belongs to no character.
+    tidings: The content is not UTF-8: byte 4 belongs to no character.
     --- exit code 6
     ");
 }
@@ -454,7 +454,7 @@ fn a_text_comes_from_the_line_standard_input_or_a_file() {
 fn notifications_are_listed_counted_read_and_made_unread() {
     let shell = shell();
     assert_snapshot!(shell.run("notifications list --as bob"), @"
-    unread · mentions you · #1 ann · 2026-01-01 09:00:00Z · 1 reply · 019b78c9-0a80-7884-9eac-98eebf188fe5
+    unread · mentions you · team#1 ann · 2026-01-01 09:00:00Z · 1 reply · 019b78c9-0a80-7884-9eac-98eebf188fe5
         Lunch at noon, @bob?
     ");
     assert_snapshot!(shell.run("notifications list --user ann -o json"), @r#"
@@ -527,22 +527,60 @@ fn a_dry_run_says_what_would_happen_and_changes_nothing() {
         "user delete ann",
         "message delete team#1",
         "conversation delete team",
-        "message send team hi --as ann",
+        "conversation remove team ann bob",
         "notifications read --all --as bob",
         "user create eve --no-password",
     ] {
         let run = shell.run(&format!("{line} --dry-run"));
         assert_eq!(run.code, 0, "{run}");
-        assert!(run.stderr.contains("Dry run") || line.starts_with("message send"), "{run}");
+        assert!(run.stderr.contains("Dry run"), "{run}");
     }
+    assert_eq!(shell.run("message send team hi --as ann --dry-run").code, 0);
     assert_eq!(shell.dump(), before);
+    for line in ["db migrate", "user list", "demo"] {
+        let run = shell.run(&format!("{line} --dry-run --db absent.db"));
+        assert_ne!(run.code, 0, "{line}: {run}");
+        assert!(!shell.path("absent.db").exists(), "{line} made a database in a dry run");
+    }
+}
+
+#[test]
+fn a_secret_in_a_setting_that_cannot_be_used_is_not_shown() {
+    let shell = shell();
+    std::fs::write(shell.path(".env"), "TIDINGS_OUTPUT=json\nDB_PASSWORD=s3cr3t pass word\n").unwrap();
+    let run = shell.run("user list --verbose");
+    assert_eq!(run.code, 2, "{run}");
+    assert!(run.stderr.contains("behind TIDINGS_OUTPUT") && !run.stderr.contains("s3cr3t"), "{run}");
+    for url in ["postgres://ann:p@s3cr3t@localhost:1/db", "postgres://ann:s3cr3t@localhost:1/db"] {
+        let run = shell.run(&format!("user list --verbose --env-file /dev/null --db {url}"));
+        assert_eq!(run.code, 7, "{run}");
+        assert!(!run.stderr.contains("p@s3cr3t") && !run.stderr.contains(":s3cr3t"), "{run}");
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_said_to_be_done() {
+    let shell = shell();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tidings"))
+        .args(["--db", "test.db", "message", "send", "team", "hi", "--as", "ann"])
+        .current_dir(shell.path(""))
+        .env_clear()
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with("tidings: It was done, but"));
+    assert_eq!(shell.done("message show team#3 -o ids").stdout.lines().count(), 1);
 }
 
 #[test]
 fn a_destructive_command_without_yes_is_refused_off_a_terminal() {
     let shell = shell();
     let before = shell.dump();
-    for line in ["user delete ann", "message delete team#1", "conversation delete team"] {
+    for line in
+        ["user delete ann", "message delete team#1", "conversation delete team", "conversation remove team ann bob"]
+    {
         let run = shell.run(line);
         assert_eq!(run.code, 2, "{run}");
         assert!(run.stderr.contains("--yes"), "{run}");
@@ -585,8 +623,9 @@ fn foreign_text_cannot_move_the_cursor() {
 #[test]
 fn a_closed_pipe_is_no_error() {
     let shell = shell();
-    for _ in 0..200 {
-        shell.done("message send team 'a line that is long enough to fill the buffer in the end' --as ann");
+    let long = format!("message send team '{}' --as ann", "a text that fills the pipe ".repeat(400));
+    for _ in 0..30 {
+        shell.done(&long);
     }
     let tidings = env!("CARGO_BIN_EXE_tidings");
     let script =
@@ -609,7 +648,7 @@ fn settings_come_from_flags_then_the_environment_then_the_env_file() {
     assert_eq!(shell.run("message send team hi --operator").code, 2);
     assert_snapshot!(shell.run_env("user list", &[("TIDINGS_OUTPUT", "xml")]), @"
     --- stderr
-    tidings: TIDINGS_OUTPUT=xml cannot be used: invalid variant: xml.
+    tidings: TIDINGS_OUTPUT=xml cannot be used: it is one of table, json, jsonl, ids.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("user list --env-file absent"), @"

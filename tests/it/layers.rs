@@ -23,6 +23,7 @@ fn every_module_knows_only_those_before_it() {
             let text = fs::read_to_string(&file).unwrap();
             for later in &ORDER[place + 1..] {
                 assert!(!text.contains(&format!("crate::{later}")), "{} knows {later}", file.display());
+                assert!(!text.contains("use crate::{"), "{}: name the layer behind each crate::", file.display());
             }
         }
     }

@@ -54,6 +54,7 @@ fn no_statement_of_the_store_reads_a_whole_table() {
             List { receiver: Some(selector(&bob)), ..all.clone() },
             List { unread: true, ..all.clone() },
             List { unread: true, ..team.clone() },
+            List { before: Some(tidings::model::Number(9)), ..team.clone() },
             List { after: Some(tidings::model::Number(1)), ..team.clone() },
             team,
         ] {

@@ -87,6 +87,44 @@ fn an_empty_file_becomes_a_database() {
 }
 
 #[test]
+fn an_address_that_is_neither_a_path_nor_postgresql_makes_no_file() {
+    let shell = Shell::new();
+    let before = fs::read_dir(shell.path("")).unwrap().count();
+    for address in ["mysql://u@h/db", "postgre://u@h/db", "sqlite:///x.db", "''", "/dev/null"] {
+        let run = shell.run(&format!("user list --db {address}"));
+        assert_eq!(run.code, 7, "{address}: {run}");
+    }
+    assert_eq!(fs::read_dir(shell.path("")).unwrap().count(), before);
+    assert_eq!(shell.run("user list --db :memory:").code, 0);
+    assert!(shell.path(":memory:").exists(), "a name that means something to SQLite is a name like others");
+}
+
+#[test]
+fn a_copy_that_is_not_in_wal_mode_is_switched() {
+    let shell = Shell::new();
+    shell.done("user create ann --no-password");
+    let connection = rusqlite::Connection::open(shell.path("test.db")).unwrap();
+    connection.execute("VACUUM INTO ?", [shell.path("copy.db").to_str()]).unwrap();
+    assert_eq!(shell.run("user list -o ids --db copy.db").stdout.lines().count(), 1);
+    let copy = rusqlite::Connection::open(shell.path("copy.db")).unwrap();
+    let mode: String = copy.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[test]
+fn another_programs_postgresql_tables_are_refused_and_left_alone() {
+    let Some(server) = postgres_server() else { return };
+    let schema = Schema::create(server.clone());
+    let mut client = postgres::Client::connect(&schema.url(), postgres::NoTls).unwrap();
+    client.batch_execute("CREATE TABLE message (id BIGINT)").unwrap();
+    let run = Shell::new().run(&format!("user list --db {}", schema.url()));
+    assert_eq!(run.code, 7, "{run}");
+    assert!(run.stderr.contains("another program"), "{run}");
+    let tables = client.query_one("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()", &[]).unwrap();
+    assert_eq!(tables.get::<_, i64>(0), 1);
+}
+
+#[test]
 fn a_deleted_message_leaves_no_byte_in_the_file() {
     let shell = Shell::new();
     shell.done("user create ann --no-password");

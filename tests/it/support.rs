@@ -88,7 +88,7 @@ impl World {
 }
 
 fn app(location: &Location, now: Timestamp) -> App {
-    let (db, _) = Db::open(location).unwrap();
+    let (db, _) = Db::open(location, true).unwrap();
     App::new(db, Options { now: Some(now), seed: Some(1), dry_run: false })
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn on_every_engine(test: impl Fn(&World)) {
     let Some(server) = postgres_server() else { return };
     println!("on PostgreSQL");
     let schema = Schema::create(server);
-    test(&World::open(Location::parse(&schema.url())));
+    test(&World::open(Location::parse(&schema.url()).unwrap()));
 }
 
 /// Whether the tests that take minutes run too

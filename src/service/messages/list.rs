@@ -59,6 +59,9 @@ pub fn list(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<Messag
         return Err(Error::invalid("before", "Before and after are numbers of one conversation; name it."));
     }
     let mut page = match (conversation, filter.sender, filter.receiver) {
+        (Some(conversation), _, _) if request.before.is_none() => {
+            store::messages::newest_in(tx, conversation, &filter)?
+        }
         (Some(conversation), _, _) => {
             store::messages::page(tx, conversation, request.before.unwrap_or(Number::MAX), &filter)?
         }

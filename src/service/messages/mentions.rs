@@ -36,7 +36,8 @@ fn longest(tx: &mut Tx<'_>, conversation: ConversationKey, text: &str) -> Result
         if end == name.len() && takes_part && !text[end..].starts_with(is_combining_mark) {
             return Ok(Some(user));
         }
-        let shorter = if end == name.len() { rest[..end].char_indices().next_back().map_or(0, |(at, _)| at) } else { end };
+        let shorter =
+            if end == name.len() { rest[..end].char_indices().next_back().map_or(0, |(at, _)| at) } else { end };
         if shorter == 0 {
             break;
         }

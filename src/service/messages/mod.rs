@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, ConversationKey, ConversationSelector, Event, EventKind, Message, MessageKey, MessageSelector, Revision,
-    UserRef,
+    Actor, ConversationKey, ConversationSelector, Event, EventKind, Message, MessageId, MessageKey, MessageSelector,
+    Revision, UserRef,
 };
 use crate::store::{self, Tx};
 
@@ -30,7 +30,7 @@ pub struct Change {
 fn check_content(content: &str) -> Result<()> {
     let refuse = |detail: String| Err(Error::invalid("content", detail));
     if content.trim().is_empty() {
-        refuse("A message is not blank.".to_owned())
+        refuse("The message is blank.".to_owned())
     } else if content.len() > 65_536 {
         refuse(format!("The message has {} bytes; at most 65,536 are allowed.", content.len()))
     } else if content.contains('\0') {
@@ -64,7 +64,7 @@ pub fn history(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Re
 /// `NotFound` where the editor may not see the message or it was deleted, `Forbidden` where it is somebody else's,
 /// `Stale` where `change.if_revision` is not the current one, `Invalid` where the content breaks a rule.
 pub fn edit(tx: &mut Tx<'_>, editor: &Actor, selector: &MessageSelector, change: &Change) -> Result<Message> {
-    let message = super::living_message(tx, editor, selector)?;
+    let message = super::locked_message(tx, editor, selector)?;
     must_be_editable(editor, &message)?;
     if let Some(meant) = change.if_revision.filter(|meant| *meant != message.revision) {
         let detail = format!("The message is at revision {}, not {meant}.", message.revision);
@@ -82,7 +82,7 @@ pub fn edit(tx: &mut Tx<'_>, editor: &Actor, selector: &MessageSelector, change:
 /// # Errors
 /// As [`edit`]; `NotFound` also where the message has no such earlier revision.
 pub fn restore(tx: &mut Tx<'_>, editor: &Actor, selector: &MessageSelector, revision: i64) -> Result<Message> {
-    let message = super::living_message(tx, editor, selector)?;
+    let message = super::locked_message(tx, editor, selector)?;
     must_be_editable(editor, &message)?;
     if revision == message.revision {
         return Ok(message);
@@ -119,22 +119,14 @@ fn replace(tx: &mut Tx<'_>, editor: &Actor, message: Message, content: &str, rea
 }
 
 /// Deletes messages: the actor's own, or anybody's as admin or operator. Content, revisions and notifications are gone;
-/// a tombstone keeps the place while others' replies hang on it. Returns how many there were.
+/// a tombstone keeps the place while replies hang on it. Returns their ids.
 ///
 /// # Errors
 /// `NotFound` where the actor may not see one or it was deleted, `Forbidden` where one is somebody else's.
-pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[MessageSelector]) -> Result<i64> {
-    let mut conversations = BTreeSet::new();
-    for selector in selectors {
-        conversations.insert(super::living_message(tx, actor, selector)?.conversation_key);
-    }
-    for conversation in &conversations {
-        store::conversations::lock(tx, *conversation)?;
-    }
-    // Looked at again, now that nobody else can delete them.
+pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[MessageSelector]) -> Result<Vec<MessageId>> {
     let mut doomed = BTreeMap::new();
     for selector in selectors {
-        let message = super::living_message(tx, actor, selector)?;
+        let message = super::locked_message(tx, actor, selector)?;
         let own = actor.key().is_some_and(|user| message.is_from(user));
         if !own && !actor.administers() {
             return Err(Error::forbidden("Only its sender and admins delete a message."));
@@ -142,20 +134,17 @@ pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[MessageSelector]) -> 
         doomed.insert(message.key, message);
     }
     let keys: Vec<MessageKey> = doomed.keys().copied().collect();
-    tell_of_deletion(tx, actor, &doomed.into_values().collect::<Vec<_>>(), conversations)?;
+    let doomed: Vec<Message> = doomed.into_values().collect();
+    tell_of_deletion(tx, actor, &doomed)?;
     store::messages::delete(tx, &keys)?;
-    i64::try_from(keys.len()).map_err(Error::internal)
+    Ok(doomed.into_iter().map(|message| message.message_id).collect())
 }
 
 /// Records that messages are deleted: one event, however many.
-fn tell_of_deletion(
-    tx: &mut Tx<'_>,
-    actor: &Actor,
-    messages: &[Message],
-    conversations: BTreeSet<ConversationKey>,
-) -> Result<()> {
+fn tell_of_deletion(tx: &mut Tx<'_>, actor: &Actor, messages: &[Message]) -> Result<()> {
     let kind = EventKind::MessageDeleted;
     let subject = if let [only] = messages { Some(only.message_id.0) } else { None };
+    let conversations: BTreeSet<ConversationKey> = messages.iter().map(|message| message.conversation_key).collect();
     let conversations: Vec<ConversationKey> = conversations.into_iter().collect();
     let conversation = if let [only] = conversations.as_slice() { Some(*only) } else { None };
     let event = store::events::record(tx, actor, Event { kind, conversation, user: None, subject })?;

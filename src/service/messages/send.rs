@@ -112,7 +112,7 @@ fn deliver(tx: &mut Tx<'_>, actor: &Actor, sender: &User, draft: &Draft) -> Resu
     let receiver = receiver(tx, sender, &conversation, draft.receiver.as_ref())?;
     let new = NewMessage {
         id: MessageId(tx.new_id()?),
-        conversation: (conversation.key, conversation.id),
+        conversation: &conversation,
         number,
         sender: &sender.person,
         receiver: receiver.as_ref(),
@@ -167,7 +167,7 @@ fn receiver(
     let named = named.map(|selector| service::user(tx, selector)).transpose()?.map(|user| user.person);
     let refuse = |detail: String| Err(Error::invalid("receiver", detail));
     if named.as_ref().is_some_and(|receiver| receiver.key == sender.person.key) {
-        return refuse("A message is for somebody else than its sender.".to_owned());
+        return refuse("The receiver is the sender; name somebody else.".to_owned());
     }
     if conversation.kind == Kind::Direct {
         let other = conversation.other(sender.person.key);

@@ -50,7 +50,7 @@ fn add(world: &World, actor: &Actor, conversation: &str, people: &[&Actor]) -> R
 
 fn remove(world: &World, actor: &Actor, conversation: &str, people: &[&Actor]) -> Result<bool> {
     let people: Vec<UserSelector> = people.iter().map(|person| selector(person)).collect();
-    world.app.write(|tx| conversations::remove(tx, actor, &place(conversation), &people))
+    world.app.write(|tx| Ok(conversations::remove(tx, actor, &place(conversation), &people)?.ended))
 }
 
 /// How many conversations, and messages in them, there are
@@ -102,8 +102,10 @@ fn two_people_without_name_or_title_have_one_direct_conversation_and_get_it_agai
 fn a_name_a_title_or_a_third_person_makes_a_group() {
     on_every_engine(|world| {
         let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
-        let others = NewConversation { name: Some(String::new()), title: Some(String::new()), ..with(&[&bob]) };
-        assert_eq!(create(world, &ann, &others).unwrap().kind, Kind::Direct, "an empty name is none");
+        let titled_empty = NewConversation { title: Some(String::new()), ..with(&[&bob]) };
+        assert_eq!(create(world, &ann, &titled_empty).unwrap().kind, Kind::Direct, "an empty title is none");
+        let named_empty = NewConversation { name: Some(String::new()), ..with(&[&bob]) };
+        assert_refused!(create(world, &ann, &named_empty), Invalid);
         for new in [group("pair", &[&bob]), titled("Pair", &[&bob]), with(&[&bob, &eve]), with(&[&bob, &eve])] {
             assert_eq!(create(world, &ann, &new).unwrap().kind, Kind::Group);
         }

@@ -129,7 +129,7 @@ fn speak(tx: &mut Tx<'_>, actor: &Actor, step: &Step) -> tidings::error::Result<
             let change = Change { content: text.to_owned(), ..Change::default() };
             Ok(vec![messages::edit(tx, actor, &message(step), &change)?.revision])
         }
-        Verb::Delete => Ok(vec![messages::delete(tx, actor, &[message(step)])?]),
+        Verb::Delete => Ok(vec![i64::try_from(messages::delete(tx, actor, &[message(step)])?.len()).unwrap()]),
         verb => {
             let mut draft = draft(&spelling(step.place), text);
             if let Where::With(user) = step.place {

@@ -10,7 +10,7 @@ use tidings::model::{Actor, Message, MessageSelector, Role};
 use tidings::service::accounts;
 use tidings::service::conversations::{self, NewConversation};
 use tidings::service::messages::{self, Change, Destination, Draft};
-use tidings::service::users::{self, NewUser};
+use tidings::service::users::{self, NewUser, UserChange};
 use tidings::store::{self, Db, Tx};
 
 use crate::assert_refused;
@@ -30,7 +30,7 @@ fn meanwhile<A, B: Send>(
     let location = world.location.clone();
     thread::scope(|scope| {
         let other = scope.spawn(move || {
-            let (db, _) = Db::open(&location).unwrap();
+            let (db, _) = Db::open(&location, true).unwrap();
             started.recv().ok();
             let outcome = App::new(db, Options { now: Some(NOON), ..Options::default() }).write(second);
             finish.send(()).unwrap();
@@ -71,7 +71,7 @@ fn a_group_ends_when_its_last_two_leave_at_once() {
             |tx| conversations::remove(tx, &ann, &place("team"), &[selector(&ann)]),
             |tx| conversations::remove(tx, &bob, &place("team"), &[selector(&bob)]),
         );
-        assert_eq!([one.unwrap(), other.unwrap()], [false, true]);
+        assert_eq!([one.unwrap().ended, other.unwrap().ended], [false, true]);
         assert_eq!(world.app.read(store::conversations::count).unwrap(), (0, 0));
     });
 }
@@ -88,7 +88,7 @@ fn who_joins_while_the_last_leaves_keeps_the_group() {
             |tx| conversations::remove(tx, &ann, &place("team"), &[selector(&ann)]),
         );
         joined.unwrap();
-        assert!(!left.unwrap());
+        assert!(!left.unwrap().ended);
         world.send(&eve, "team", "still here");
     });
 }
@@ -138,8 +138,8 @@ fn named(text: &str) -> MessageSelector {
     text.parse().unwrap()
 }
 
-fn delete(tx: &mut Tx<'_>, actor: &Actor, message: &str) -> Result<i64> {
-    messages::delete(tx, actor, &[named(message)])
+fn delete(tx: &mut Tx<'_>, actor: &Actor, message: &str) -> Result<usize> {
+    Ok(messages::delete(tx, actor, &[named(message)])?.len())
 }
 
 fn edit(tx: &mut Tx<'_>, actor: &Actor, content: &str, if_revision: Option<i64>) -> Result<Message> {
@@ -166,9 +166,12 @@ fn of_two_edits_at_once_both_are_kept_unless_one_meant_the_revision_before() {
 fn an_edit_beside_a_deletion_comes_before_it_or_finds_nothing() {
     on_every_engine(|world| {
         let [ann, bob] = [world.user("ann"), world.user("bob")];
-        for (name, edit_first) in [("team", true), ("team", false)] {
-            world.group(name, &ann, &[&bob]);
-            world.send(&ann, name, "first");
+        for (edit_first, has_reply) in [(true, false), (false, false), (true, true), (false, true)] {
+            world.group("team", &ann, &[&bob]);
+            let sent = world.send(&ann, "team", "first");
+            if has_reply {
+                world.reply(&bob, "team", &sent, "reply");
+            }
             let change = |tx: &mut Tx<'_>| edit(tx, &ann, "second", None).map(drop);
             let remove = |tx: &mut Tx<'_>| delete(tx, &ann, "team#1").map(drop);
             if edit_first {
@@ -180,9 +183,44 @@ fn an_edit_beside_a_deletion_comes_before_it_or_finds_nothing() {
                 deleted.unwrap();
                 assert_refused!(edited, NotFound);
             }
-            assert_eq!(world.app.read(store::conversations::count).unwrap(), (1, 0));
-            world.app.write(|tx| conversations::delete(tx, &operator(), &place(name))).unwrap();
+            assert_eq!(world.app.read(store::conversations::count).unwrap(), (1, i64::from(has_reply)));
+            let kept = world.app.read(|tx| store::messages::history(tx, &sent)).unwrap();
+            assert!(kept.is_empty(), "a deleted message left a revision behind");
+            world.app.write(|tx| conversations::delete(tx, &operator(), &place("team"))).unwrap();
         }
+    });
+}
+
+#[test]
+fn who_is_being_removed_is_told_of_no_edit() {
+    on_every_engine(|world| {
+        let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
+        world.group("team", &ann, &[&bob, &eve]);
+        world.send(&ann, "team", "first");
+        let (removed, edited) = meanwhile(
+            world,
+            |tx| conversations::remove(tx, &ann, &place("team"), &[selector(&eve)]),
+            |tx| edit(tx, &ann, "@eve: the secret is 42", None),
+        );
+        removed.unwrap();
+        edited.unwrap();
+        assert_eq!(world.notifications(&eve), []);
+    });
+}
+
+#[test]
+fn a_demotion_outlives_a_change_of_name_at_once() {
+    on_every_engine(|world| {
+        let [root, bob] = [world.admin("root"), world.admin("bob")];
+        let demote = UserChange { role: Some(Role::User), ..UserChange::default() };
+        let rename = UserChange { first_name: Some("Bob".to_owned()), ..UserChange::default() };
+        let (demoted, renamed) = meanwhile(
+            world,
+            |tx| users::update(tx, &root, &selector(&bob), &demote),
+            |tx| users::update(tx, &bob, &selector(&bob), &rename),
+        );
+        demoted.unwrap();
+        assert_eq!(renamed.unwrap().role, Role::User);
     });
 }
 

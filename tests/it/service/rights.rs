@@ -234,7 +234,7 @@ fn walk(table: &[Row]) {
         let scenes = scenes(world);
         let counts = || world.app.read(|tx| Ok((store::conversations::count(tx)?, store::users::count(tx)?))).unwrap();
         let before = counts();
-        let (db, _) = Db::open(&world.location).unwrap();
+        let (db, _) = Db::open(&world.location, true).unwrap();
         let app = App::new(db, Options { now: Some(NOON), seed: Some(1), dry_run: true });
         for (naming, by) in ["by names", "by ids"].iter().enumerate() {
             for (name, expected, operation) in table {

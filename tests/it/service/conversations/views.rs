@@ -26,7 +26,7 @@ fn a_level_is_all_at_first_and_each_participants_own() {
         create(world, &ann, &with(&[&bob])).unwrap();
         world.level(&ann, "@bob", Level::None);
         let again = NewConversation { level: Some(Level::All), ..with(&[&bob]) };
-        assert_eq!(create(world, &ann, &again).unwrap().level, Some(Level::None), "it was there already");
+        assert_eq!(create(world, &ann, &again).unwrap().level, Some(Level::All), "the one there is gets it too");
     });
 }
 
