@@ -9,6 +9,9 @@ use crate::service;
 use crate::service::conversations::{ConversationChange, NewConversation};
 use crate::store::Tx;
 
+/// How many things a list shows unless told
+const LIMIT: i64 = 100;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Create(Create),
@@ -85,9 +88,9 @@ pub(super) struct List {
     /// For the operator: the conversations of this user
     #[arg(long)]
     user: Option<UserSelector>,
-    /// How many at most
-    #[arg(long, default_value = "100", value_parser = limit)]
-    limit: i64,
+    /// How many at most [default: 100]
+    #[arg(long, value_name = "N", value_parser = limit)]
+    limit: Option<i64>,
     /// Only what comes after this conversation in the list
     #[arg(long, value_name = "CONV")]
     after: Option<ConversationSelector>,
@@ -101,9 +104,16 @@ impl List {
         let conversations = context.app.read(|tx| {
             let actor = context.actor(tx)?;
             let of = self.user.as_ref();
-            service::conversations::list(tx, &actor, of, self.after.as_ref(), self.search.as_deref(), self.limit)
+            service::conversations::list(
+                tx,
+                &actor,
+                of,
+                self.after.as_ref(),
+                self.search.as_deref(),
+                self.limit.unwrap_or(LIMIT),
+            )
         })?;
-        context.say_if_cut(conversations.len(), self.limit);
+        context.say_if_cut(conversations.len(), self.limit, LIMIT);
         Ok(context.out.list(&conversations, "There are no such conversations.")?)
     }
 }

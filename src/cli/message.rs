@@ -14,6 +14,9 @@ use crate::service;
 use crate::service::messages::{self, Change, Destination, Draft};
 use crate::store::Tx;
 
+/// How many things a list shows unless told
+const LIMIT: i64 = 50;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Send(Send),
@@ -118,9 +121,9 @@ pub(super) struct List {
     /// Name, id, or @USER for the direct one
     #[arg(value_name = "CONV")]
     conversation: Option<ConversationSelector>,
-    /// How many at most
-    #[arg(long, default_value = "50", value_parser = limit)]
-    limit: i64,
+    /// How many at most [default: 50]
+    #[arg(long, value_name = "N", value_parser = limit)]
+    limit: Option<i64>,
     /// The page just before this number of the conversation
     #[arg(long, value_name = "N", requires = "conversation")]
     before: Option<i64>,
@@ -158,13 +161,13 @@ impl List {
             sender: self.from,
             receiver: self.to,
             unread: self.unread,
-            limit: self.limit,
+            limit: self.limit.unwrap_or(LIMIT),
         };
         let page = context.app.read(|tx| {
             let actor = context.actor(tx)?;
             messages::list(tx, &actor, &request)
         })?;
-        context.say_if_cut(page.len(), self.limit);
+        context.say_if_cut(page.len(), self.limit, LIMIT);
         Ok(context.out.list(&page, "There are no such messages.")?)
     }
 }

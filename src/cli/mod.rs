@@ -296,9 +296,9 @@ impl<'c> Context<'c> {
         Ok(self.app.write(work)?)
     }
 
-    /// Says that there may be more than a list shows.
-    fn say_if_cut(&self, shown: usize, limit: i64) {
-        if i64::try_from(shown).is_ok_and(|shown| shown == limit && limit > 0) {
+    /// Says that there may be more than a list shows, to whoever did not say how many.
+    fn say_if_cut(&self, shown: usize, limit: Option<i64>, default: i64) {
+        if limit.is_none() && i64::try_from(shown) == Ok(default) {
             self.out.status(&format!("These are {shown}; there may be more: see --limit."));
         }
     }

@@ -10,6 +10,9 @@ use crate::model::{Actor, MessageSelector, Notification, NotificationKind, UserR
 use crate::service;
 use crate::store::Tx;
 
+/// How many things a list shows unless told
+const LIMIT: i64 = 50;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     List(List),
@@ -63,9 +66,9 @@ pub(super) struct List {
     /// Only unread ones
     #[arg(long)]
     unread: bool,
-    /// How many at most
-    #[arg(long, default_value = "50", value_parser = limit)]
-    limit: i64,
+    /// How many at most [default: 50]
+    #[arg(long, value_name = "N", value_parser = limit)]
+    limit: Option<i64>,
     /// Only what comes after the notification of this message in the list
     #[arg(long, value_name = "MSG")]
     after: Option<MessageSelector>,
@@ -76,9 +79,16 @@ impl List {
         self.owner.check(context)?;
         let notifications = context.app.read(|tx| {
             let (actor, owner) = self.owner.find(context, tx)?;
-            service::notifications::list(tx, &actor, &owner, self.after.as_ref(), self.unread, self.limit)
+            service::notifications::list(
+                tx,
+                &actor,
+                &owner,
+                self.after.as_ref(),
+                self.unread,
+                self.limit.unwrap_or(LIMIT),
+            )
         })?;
-        context.say_if_cut(notifications.len(), self.limit);
+        context.say_if_cut(notifications.len(), self.limit, LIMIT);
         Ok(context.out.list(&notifications, "There are no notifications.")?)
     }
 }

@@ -10,6 +10,9 @@ use crate::service;
 use crate::service::users::{NewUser, UserChange};
 use crate::store::Tx;
 
+/// How many things a list shows unless told
+const LIMIT: i64 = 100;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Create(Create),
@@ -111,9 +114,9 @@ fn hashed(context: &Context<'_>, password: Password, username: &str) -> Result<O
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings user list --search smith --limit 20")]
 pub(super) struct List {
-    /// How many at most
-    #[arg(long, default_value = "100", value_parser = limit)]
-    limit: i64,
+    /// How many at most [default: 100]
+    #[arg(long, value_name = "N", value_parser = limit)]
+    limit: Option<i64>,
     /// Only users after this username
     #[arg(long, value_name = "USERNAME", default_value = "", hide_default_value = true)]
     after: String,
@@ -126,9 +129,9 @@ impl List {
     fn run(self, context: &mut Context<'_>) -> Outcome {
         let users = context.app.read(|tx| {
             let actor = context.actor(tx)?;
-            service::users::list(tx, &actor, &self.after, self.search.as_deref(), self.limit)
+            service::users::list(tx, &actor, &self.after, self.search.as_deref(), self.limit.unwrap_or(LIMIT))
         })?;
-        context.say_if_cut(users.len(), self.limit);
+        context.say_if_cut(users.len(), self.limit, LIMIT);
         Ok(context.out.list(&users, "There are no such users.")?)
     }
 }

@@ -212,8 +212,8 @@ impl std::error::Error for Said {}
 impl From<postgres::Error> for Error {
     fn from(cause: postgres::Error) -> Self {
         let said = Said::from(&cause);
-        let is_lost =
-            cause.is_closed() || std::error::Error::source(&cause).is_some_and(|source| source.is::<std::io::Error>());
+        let is_lost = cause.is_closed()
+            || std::error::Error::source(&cause).and_then(|source| source.downcast_ref::<std::io::Error>()).is_some();
         let error = match cause.code() {
             Some(&SqlState::DISK_FULL) => Self::no_space(),
             Some(&SqlState::UNIQUE_VIOLATION) => Self::conflict("Another one like it is already there."),
