@@ -252,18 +252,17 @@ pub fn newest_visible(tx: &mut Tx<'_>, viewer: UserKey, filter: &Filter) -> Resu
             " FROM message WHERE message.key IN (
                  SELECT visible.key
                  FROM participant CROSS JOIN message AS visible
-                 WHERE visible.sent_at >= $1 AND visible.sent_at < $2
-                   AND participant.user_key = $3
-                   AND visible.conversation_key = participant.conversation_key
+                 WHERE visible.conversation_key = participant.conversation_key
                    AND visible.sent_at >= coalesce((
                        SELECT last.sent_at FROM message AS last
                        WHERE last.conversation_key = participant.conversation_key
                          AND last.sent_at >= $1 AND last.sent_at < $2
-                       ORDER BY last.sent_at DESC LIMIT 1 OFFSET $4), $1)
+                       ORDER BY last.sent_at DESC LIMIT 1 OFFSET $3), $1)
+                   AND visible.sent_at < $2 AND participant.user_key = $4
                  ORDER BY visible.sent_at DESC, visible.key DESC LIMIT $5)
              ORDER BY message.sent_at DESC, message.key DESC"
         ),
-        &[since, until, &viewer, &(limit - 1).max(0), limit],
+        &[since, until, &(limit - 1).max(0), &viewer, limit],
         read,
     )?;
     with_people(tx, found)
