@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 const ORDER: [&str; 8] = ["model", "error", "store", "service", "app", "transfer", "http", "cli"];
 
-fn files(path: &Path) -> Vec<PathBuf> {
+/// The files of a folder, or the file itself
+pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
     if path.is_file() {
         return vec![path.to_owned()];
     }

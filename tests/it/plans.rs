@@ -13,15 +13,15 @@ use tidings::service::users::UserChange;
 use tidings::service::{accounts, conversations, messages, notifications, users};
 use tidings::store;
 
+use crate::layers::files;
 use crate::support::{draft, on_every_engine, operator, place, selector};
 
 /// How many statements the files of the store hold: one for each call that runs one
 fn statements_in_the_source() -> usize {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
-    let areas = ["conversations", "events", "idempotency", "messages", "notifications", "users"];
     let calls = ["tx.all(", "tx.one(", "tx.only(", "tx.run("];
-    let source = |area: &str| fs::read_to_string(folder.join(format!("{area}.rs"))).unwrap();
-    areas.iter().map(|area| calls.iter().map(|call| source(area).matches(call).count()).sum::<usize>()).sum()
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let texts = files(&folder).into_iter().map(|file| fs::read_to_string(file).unwrap());
+    texts.map(|text| calls.iter().map(|call| text.matches(call).count()).sum::<usize>()).sum()
 }
 
 #[test]

@@ -1,0 +1,135 @@
+//! Ids, keys, numbers and times.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+/// Ids that leave the program: UUIDs of version 7.
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(formatter)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ();
+
+            fn from_str(text: &str) -> Result<Self, ()> {
+                uuid(text).map(Self).ok_or(())
+            }
+        }
+    )+};
+}
+
+ids!(
+    /// A user's id
+    UserId,
+    /// A conversation's id
+    ConversationId,
+    /// A message's id
+    MessageId,
+);
+
+/// Whole numbers with a meaning: the keys that never leave the program, and a message's number.
+macro_rules! numbers {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        pub struct $name(pub i64);
+    )+};
+}
+
+numbers!(
+    /// The database's key of a user
+    UserKey,
+    /// The database's key of a conversation
+    ConversationKey,
+    /// The database's key of a message
+    MessageKey,
+    /// The database's key of an event: its place in the log
+    EventKey,
+    /// A message's number within its conversation: 1, 2, 3 …, never reused
+    Number,
+);
+
+impl Number {
+    /// Above every number there is
+    pub const MAX: Self = Self(i64::MAX);
+}
+
+/// Reads a UUID in its usual form of 36 characters; other spellings are names.
+pub fn uuid(text: &str) -> Option<Uuid> {
+    if text.len() == 36 { Uuid::try_parse(text).ok() } else { None }
+}
+
+/// An instant in UTC: microseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// Before every instant that can be written
+    pub const MIN: Self = Self(i64::MIN);
+    /// After every instant that can be written
+    pub const MAX: Self = Self(i64::MAX);
+
+    /// Reads RFC 3339, for example `2026-01-01T09:00:00Z`; years 1 to 9999.
+    pub fn parse(text: &str) -> Option<Self> {
+        let instant = DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros();
+        let years = Self(-62_135_596_800_000_000)..Self(253_402_300_800_000_000);
+        Some(Self(instant)).filter(|instant| years.contains(instant))
+    }
+
+    /// This instant, moved by a number of seconds
+    #[must_use]
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+    }
+
+    /// The instant for whoever computes with dates.
+    pub fn date_time(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.date_time().to_rfc3339_opts(SecondsFormat::Micros, true))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn times_are_read_and_written_in_utc_with_six_decimals() {
+        let instant = Timestamp::parse("2026-01-01T10:00:00.5+01:00").unwrap();
+        assert_eq!(instant.to_string(), "2026-01-01T09:00:00.500000Z");
+        assert_eq!(Timestamp::parse("0000-12-31T23:59:59Z"), None);
+        assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_time_that_is_written_can_be_read(micros in -62_135_596_800_000_000..253_402_300_800_000_000_i64) {
+            prop_assert_eq!(Timestamp::parse(&Timestamp(micros).to_string()), Some(Timestamp(micros)));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! How messages go: rows, revisions and notifications, and what keeps a tombstone.
+
+use std::collections::HashSet;
+
+use crate::error::Result;
+use crate::model::{ConversationKey, MessageKey, UserKey};
+use crate::store::{Tx, list};
+
+/// The messages a user sent or received
+pub fn keys_of(tx: &mut Tx<'_>, user: UserKey) -> Result<Vec<MessageKey>> {
+    tx.all(
+        "SELECT key FROM message WHERE sender_key = $1 UNION SELECT key FROM message WHERE receiver_key = $1",
+        &[&user],
+        |row| row.get(0),
+    )
+}
+
+/// How many messages a user sent, and how many others sent to them
+pub fn count_of(tx: &mut Tx<'_>, user: UserKey) -> Result<(i64, i64)> {
+    tx.only(
+        "SELECT (SELECT count(*) FROM message WHERE sender_key = $1), (SELECT count(*) FROM message WHERE receiver_key = $1)",
+        &[&user],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// How many messages of these conversations, tombstones aside, a user neither sent nor received
+pub fn count_of_others(tx: &mut Tx<'_>, conversations: &[ConversationKey], user: UserKey) -> Result<i64> {
+    tx.only(
+        concat!(
+            "SELECT count(*) FROM message WHERE conversation_key IN ",
+            list!("$1"),
+            " AND sender_key <> $2 AND (receiver_key IS NULL OR receiver_key <> $2)"
+        ),
+        &[&list(conversations.iter().map(|key| key.0)), &user],
+        |row| row.get(0),
+    )
+}
+
+/// What went with messages that were deleted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gone {
+    pub revisions: i64,
+    pub notifications: i64,
+    /// Messages whose place is kept because others' replies hang on them
+    pub tombstones: i64,
+}
+
+/// Deletes messages, none of which is a tombstone: content, revisions and notifications. The rows go too, and with them
+/// the tombstones they were the last reply of; where a reply stays, a tombstone stays.
+pub fn delete(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<Gone> {
+    let keys = list(messages.iter().map(|key| key.0));
+    let revisions = tx.run(concat!("DELETE FROM revision WHERE message_key IN ", list!("$1")), &[&keys])?;
+    let notifications = tx.run(concat!("DELETE FROM notification WHERE message_key IN ", list!("$1")), &[&keys])?;
+    tx.run(
+        concat!(
+            "UPDATE conversation SET message_count = message_count - deleted.count
+             FROM (SELECT conversation_key, count(*) AS count FROM message WHERE key IN ",
+            list!("$1"),
+            " GROUP BY conversation_key) AS deleted WHERE conversation.key = deleted.conversation_key"
+        ),
+        &[&keys],
+    )?;
+    let mut candidates: HashSet<MessageKey> = messages.iter().copied().collect();
+    candidates.extend(tombstones_above(tx, &keys)?);
+    let kept = kept_by_replies(tx, &candidates)?;
+    let is_tombstone = |key: &&MessageKey| kept.contains(key);
+    let tombstones: Vec<i64> = messages.iter().filter(is_tombstone).map(|key| key.0).collect();
+    tx.run(
+        concat!(
+            "UPDATE message SET sender_key = NULL, receiver_key = NULL, content = '', revision = 1, key_name = NULL
+             WHERE key IN ",
+            list!("$1")
+        ),
+        &[&list(tombstones.iter().copied())],
+    )?;
+    tx.run(
+        concat!("DELETE FROM message WHERE key IN ", list!("$1")),
+        &[&list(candidates.difference(&kept).map(|key| key.0))],
+    )?;
+    let tombstones = i64::try_from(tombstones.len()).unwrap_or(i64::MAX);
+    Ok(Gone { revisions, notifications, tombstones })
+}
+
+/// The tombstones that messages hang on, directly or by other tombstones
+fn tombstones_above(tx: &mut Tx<'_>, keys: &str) -> Result<Vec<MessageKey>> {
+    tx.all(
+        concat!(
+            "WITH RECURSIVE above (key) AS (
+                 SELECT parent_key FROM message WHERE parent_key IS NOT NULL AND key IN ",
+            list!("$1"),
+            " UNION
+                 SELECT message.parent_key FROM above JOIN message ON message.key = above.key
+                 WHERE message.sender_key IS NULL AND message.parent_key IS NOT NULL)
+             SELECT message.key FROM above JOIN message ON message.key = above.key WHERE message.sender_key IS NULL"
+        ),
+        &[&keys],
+        |row| row.get(0),
+    )
+}
+
+/// Those of the candidates on which, directly or by other candidates, a message hangs that is not one of them
+fn kept_by_replies(tx: &mut Tx<'_>, candidates: &HashSet<MessageKey>) -> Result<HashSet<MessageKey>> {
+    let kept: Vec<MessageKey> = tx.all(
+        concat!(
+            "WITH RECURSIVE kept (key) AS (
+                 SELECT parent_key FROM message WHERE parent_key IN ",
+            list!("$1"),
+            " AND key NOT IN ",
+            list!("$1"),
+            " UNION
+                 SELECT message.parent_key FROM kept JOIN message ON message.key = kept.key
+                 WHERE message.parent_key IN ",
+            list!("$1"),
+            ") SELECT key FROM kept"
+        ),
+        &[&list(candidates.iter().map(|key| key.0))],
+        |row| row.get(0),
+    )?;
+    Ok(kept.into_iter().collect())
+}
+
+/// Deletes every message of conversations that end, tombstones too.
+pub fn delete_all_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<Gone> {
+    let keys = list(conversations.iter().map(|key| key.0));
+    let revisions = tx.run(
+        concat!(
+            "DELETE FROM revision WHERE message_key IN (SELECT key FROM message WHERE conversation_key IN ",
+            list!("$1"),
+            ")"
+        ),
+        &[&keys],
+    )?;
+    let notifications = tx.run(
+        concat!(
+            "DELETE FROM notification WHERE message_key IN (SELECT key FROM message WHERE conversation_key IN ",
+            list!("$1"),
+            ")"
+        ),
+        &[&keys],
+    )?;
+    tx.run(concat!("DELETE FROM message WHERE conversation_key IN ", list!("$1")), &[&keys])?;
+    Ok(Gone { revisions, notifications, tombstones: 0 })
+}
+
+/// Deletes the earlier contents a user replaced, whoever's messages they were; returns how many.
+pub fn delete_revisions_by(tx: &mut Tx<'_>, editor: UserKey) -> Result<i64> {
+    tx.run("DELETE FROM revision WHERE editor_key = $1", &[&editor])
+}

@@ -1,0 +1,184 @@
+//! The statements behind lists of messages: each is a range of an index.
+
+use super::{read, with_people};
+use crate::error::Result;
+use crate::model::{ConversationKey, Message, Number, Timestamp, UserKey};
+use crate::store::Tx;
+
+/// Which messages a list is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter {
+    /// Sent at this time or later
+    pub since: Timestamp,
+    /// Sent before this time
+    pub until: Timestamp,
+    pub sender: Option<UserKey>,
+    pub receiver: Option<UserKey>,
+    /// How many at most
+    pub limit: i64,
+}
+
+macro_rules! filtered {
+    ($from:literal, $tail:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM ",
+            $from,
+            " WHERE message.sent_at >= $1 AND message.sent_at < $2
+                AND (CAST($3 AS BIGINT) IS NULL OR message.sender_key = $3)
+                AND (CAST($4 AS BIGINT) IS NULL OR message.receiver_key = $4)
+                AND ",
+            $tail
+        )
+    };
+}
+
+/// The messages of a conversation with the highest numbers below one, highest first
+pub fn page(tx: &mut Tx<'_>, conversation: ConversationKey, before: Number, filter: &Filter) -> Result<Vec<Message>> {
+    let Filter { since, until, sender, receiver, limit } = filter;
+    let found = tx.all(
+        filtered!(
+            "message",
+            "message.conversation_key = $5 AND message.number < $6 ORDER BY message.number DESC LIMIT $7"
+        ),
+        &[since, until, sender, receiver, &conversation, &before, limit],
+        read,
+    )?;
+    with_people(tx, found)
+}
+
+/// The messages of a conversation with the lowest numbers above one, lowest first
+pub fn page_after(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    after: Number,
+    filter: &Filter,
+) -> Result<Vec<Message>> {
+    let Filter { since, until, sender, receiver, limit } = filter;
+    let found = tx.all(
+        filtered!("message", "message.conversation_key = $5 AND message.number > $6 ORDER BY message.number LIMIT $7"),
+        &[since, until, sender, receiver, &conversation, &after, limit],
+        read,
+    )?;
+    with_people(tx, found)
+}
+
+/// The newest messages of a conversation, newest first
+pub fn newest_in(tx: &mut Tx<'_>, conversation: ConversationKey, filter: &Filter) -> Result<Vec<Message>> {
+    let Filter { since, until, sender, receiver, limit } = filter;
+    let found = tx.all(
+        filtered!("message", "message.conversation_key = $5 ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"),
+        &[since, until, sender, receiver, &conversation, limit],
+        read,
+    )?;
+    with_people(tx, found)
+}
+
+/// The newest messages of all conversations, newest first
+pub fn newest(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Message>> {
+    let Filter { since, until, sender, receiver, limit } = filter;
+    let found = tx.all(
+        filtered!("message", "TRUE ORDER BY message.sent_at DESC, message.key DESC LIMIT $5"),
+        &[since, until, sender, receiver, limit],
+        read,
+    )?;
+    with_people(tx, found)
+}
+
+/// The newest messages of a user's conversations, newest first: of each conversation no more than the limit is looked at.
+pub fn newest_visible(tx: &mut Tx<'_>, viewer: UserKey, filter: &Filter) -> Result<Vec<Message>> {
+    let Filter { since, until, limit, .. } = filter;
+    let found = tx.all(
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM message WHERE message.key IN (
+                 SELECT visible.key
+                 FROM participant CROSS JOIN message AS visible
+                 WHERE visible.conversation_key = participant.conversation_key
+                   AND visible.sent_at >= coalesce((
+                       SELECT last.sent_at FROM message AS last
+                       WHERE last.conversation_key = participant.conversation_key
+                         AND last.sent_at >= $1 AND last.sent_at < $2
+                       ORDER BY last.sent_at DESC LIMIT 1 OFFSET $3), $1)
+                   AND visible.sent_at < $2 AND participant.user_key = $4
+                 ORDER BY visible.sent_at DESC, visible.key DESC LIMIT $5)
+             ORDER BY message.sent_at DESC, message.key DESC"
+        ),
+        &[since, until, &(limit - 1).max(0), &viewer, limit],
+        read,
+    )?;
+    with_people(tx, found)
+}
+
+/// The newest messages a user sent, newest first: those a viewer shares a conversation for, or all for the operator
+pub fn newest_from(tx: &mut Tx<'_>, sender: UserKey, viewer: Option<UserKey>, filter: &Filter) -> Result<Vec<Message>> {
+    let Filter { since, until, receiver, limit, .. } = filter;
+    let found = tx.all(
+        filtered!(
+            "message",
+            "message.sender_key = $3
+             AND (CAST($5 AS BIGINT) IS NULL OR EXISTS (
+                 SELECT 1 FROM participant
+                 WHERE participant.conversation_key = message.conversation_key AND participant.user_key = $5))
+             ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"
+        ),
+        &[since, until, &sender, receiver, &viewer, limit],
+        read,
+    )?;
+    with_people(tx, found)
+}
+
+/// The newest messages to a user, newest first: those a viewer shares a conversation for, or all for the operator
+pub fn newest_to(tx: &mut Tx<'_>, receiver: UserKey, viewer: Option<UserKey>, filter: &Filter) -> Result<Vec<Message>> {
+    let Filter { since, until, sender, limit, .. } = filter;
+    let found = tx.all(
+        filtered!(
+            "message",
+            "message.receiver_key = $4
+             AND (CAST($5 AS BIGINT) IS NULL OR EXISTS (
+                 SELECT 1 FROM participant
+                 WHERE participant.conversation_key = message.conversation_key AND participant.user_key = $5))
+             ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"
+        ),
+        &[since, until, sender, &receiver, &viewer, limit],
+        read,
+    )?;
+    with_people(tx, found)
+}
+
+/// The newest messages a user has not read, newest first
+pub fn newest_unread(tx: &mut Tx<'_>, user: UserKey, filter: &Filter) -> Result<Vec<Message>> {
+    let Filter { since, until, sender, receiver, limit } = filter;
+    let found = tx.all(
+        filtered!(
+            "notification JOIN message ON message.key = notification.message_key",
+            "notification.user_key = $5 AND notification.is_read = FALSE
+             ORDER BY notification.message_key DESC LIMIT $6"
+        ),
+        &[since, until, sender, receiver, &user, limit],
+        read,
+    )?;
+    with_people(tx, found)
+}
+
+/// The newest messages of a conversation that a user has not read, newest first
+pub fn newest_unread_of(
+    tx: &mut Tx<'_>,
+    user: UserKey,
+    conversation: ConversationKey,
+    filter: &Filter,
+) -> Result<Vec<Message>> {
+    let Filter { since, until, sender, receiver, limit } = filter;
+    let found = tx.all(
+        filtered!(
+            "notification JOIN message ON message.key = notification.message_key",
+            "notification.user_key = $5 AND notification.conversation_key = $6 AND notification.is_read = FALSE
+             ORDER BY notification.message_key DESC LIMIT $7"
+        ),
+        &[since, until, sender, receiver, &user, &conversation, limit],
+        read,
+    )?;
+    with_people(tx, found)
+}

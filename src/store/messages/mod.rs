@@ -1,0 +1,232 @@
+//! Messages and their revisions.
+
+use super::{Row, Tx};
+use crate::error::Result;
+use crate::model::{
+    Actor, Conversation, ConversationKey, Message, MessageId, MessageKey, Number, Revision, UserKey, UserRef,
+};
+
+macro_rules! columns {
+    () => {
+        "message.key, message.conversation_key, message.parent_key, message.id,
+         (SELECT conversation.id FROM conversation WHERE conversation.key = message.conversation_key),
+         message.number, message.sender_key, message.receiver_key, message.content, message.sent_at, message.revision,
+         (SELECT parent.id FROM message AS parent WHERE parent.key = message.parent_key),
+         EXISTS (SELECT 1 FROM message AS reply WHERE reply.parent_key = message.key),
+         (SELECT count(*) FROM message AS reply WHERE reply.parent_key = message.key AND reply.sender_key IS NOT NULL),
+         EXISTS (SELECT 1 FROM notification WHERE notification.message_key = message.key) AND NOT EXISTS (
+             SELECT 1 FROM notification WHERE notification.message_key = message.key AND NOT notification.is_read),
+         (SELECT conversation.name FROM conversation WHERE conversation.key = message.conversation_key)"
+    };
+}
+
+mod delete;
+mod list;
+
+pub use delete::{Gone, count_of, count_of_others, delete, delete_all_of, delete_revisions_by, keys_of};
+pub use list::{
+    Filter, newest, newest_from, newest_in, newest_to, newest_unread, newest_unread_of, newest_visible, page,
+    page_after,
+};
+
+/// A message whose people are still keys
+struct Found {
+    message: Message,
+    sender: Option<UserKey>,
+    receiver: Option<UserKey>,
+}
+
+fn read(row: &Row<'_>) -> Result<Found> {
+    let sender: Option<UserKey> = row.get(6)?;
+    let revision = row.get(10)?;
+    let message = Message {
+        key: row.get(0)?,
+        conversation_key: row.get(1)?,
+        parent_key: row.get(2)?,
+        conversation_name: row.get(15)?,
+        message_id: row.get(3)?,
+        conversation: row.get(4)?,
+        number: row.get(5)?,
+        sender: None,
+        receiver: None,
+        content: row.get(8)?,
+        timestamp: row.get(9)?,
+        edited: revision > 1,
+        revision,
+        parent_message: row.get(11)?,
+        is_thread: row.get(12)?,
+        reply_count: row.get(13)?,
+        read: row.get(14)?,
+        deleted: sender.is_none(),
+    };
+    Ok(Found { message, sender, receiver: row.get(7)? })
+}
+
+/// Puts the people in: one statement for a page, cheaper than two joins in it.
+fn with_people(tx: &mut Tx<'_>, found: Vec<Found>) -> Result<Vec<Message>> {
+    let keys = found.iter().flat_map(|found| [found.sender, found.receiver]).flatten();
+    let people = super::users::people(tx, keys)?;
+    let person = |key: Option<UserKey>| key.and_then(|key| people.get(&key).cloned());
+    let complete =
+        |found: Found| Message { sender: person(found.sender), receiver: person(found.receiver), ..found.message };
+    Ok(found.into_iter().map(complete).collect())
+}
+
+/// What a new message consists of.
+pub struct NewMessage<'m> {
+    pub id: MessageId,
+    pub conversation: &'m Conversation,
+    pub number: Number,
+    pub sender: &'m UserRef,
+    pub receiver: Option<&'m UserRef>,
+    pub parent: Option<&'m Message>,
+    pub content: &'m str,
+}
+
+/// Adds a message.
+pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<Message> {
+    let parent_key = new.parent.map(|parent| parent.key);
+    let key = tx.only(
+        "INSERT INTO message (id, conversation_key, number, sender_key, receiver_key, parent_key, content, sent_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING key",
+        &[
+            &new.id,
+            &new.conversation.key,
+            &new.number,
+            &new.sender.key,
+            &new.receiver.map(|receiver| receiver.key),
+            &parent_key,
+            &new.content,
+            &tx.now(),
+        ],
+        |row| row.get(0),
+    )?;
+    Ok(Message {
+        key,
+        conversation_key: new.conversation.key,
+        parent_key,
+        message_id: new.id,
+        conversation: new.conversation.id,
+        conversation_name: new.conversation.name.clone(),
+        number: new.number,
+        sender: Some(new.sender.clone()),
+        receiver: new.receiver.cloned(),
+        content: new.content.to_owned(),
+        timestamp: tx.now(),
+        edited: false,
+        revision: 1,
+        parent_message: new.parent.map(|parent| parent.message_id),
+        is_thread: false,
+        reply_count: 0,
+        read: false,
+        deleted: false,
+    })
+}
+
+/// The message with that id
+pub fn by_id(tx: &mut Tx<'_>, id: MessageId) -> Result<Option<Message>> {
+    let found = tx.one(concat!("SELECT ", columns!(), " FROM message WHERE id = $1"), &[&id], read)?;
+    Ok(with_people(tx, found.into_iter().collect())?.pop())
+}
+
+/// The message with that number in a conversation
+pub fn by_number(tx: &mut Tx<'_>, conversation: ConversationKey, number: Number) -> Result<Option<Message>> {
+    let found = tx.one(
+        concat!("SELECT ", columns!(), " FROM message WHERE conversation_key = $1 AND number = $2"),
+        &[&conversation, &number],
+        read,
+    )?;
+    Ok(with_people(tx, found.into_iter().collect())?.pop())
+}
+
+/// The messages with these keys, oldest first
+pub fn by_keys(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = MessageKey>) -> Result<Vec<Message>> {
+    let found = tx.all(
+        concat!("SELECT ", columns!(), " FROM message WHERE key IN ", list!("$1"), " ORDER BY key"),
+        &[&super::list(keys.into_iter().map(|key| key.0))],
+        read,
+    )?;
+    with_people(tx, found)
+}
+
+/// The newest message of each of these conversations. A tombstone is never the newest: the reply that keeps it is newer.
+pub fn newest_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<Vec<Message>> {
+    let found = tx.all(
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM message WHERE message.key IN (
+                 SELECT (SELECT newest.key FROM message AS newest WHERE newest.conversation_key = conversation.key
+                         ORDER BY newest.number DESC LIMIT 1)
+                 FROM conversation WHERE conversation.key IN ",
+            list!("$1"),
+            ")"
+        ),
+        &[&super::list(conversations.iter().map(|key| key.0))],
+        read,
+    )?;
+    with_people(tx, found)
+}
+
+/// Keeps a message's content as a revision, before another takes its place.
+pub fn keep_revision(tx: &mut Tx<'_>, message: &Message, editor: &Actor, reason: Option<&str>) -> Result<()> {
+    tx.run(
+        "INSERT INTO revision (message_key, revision, content, edited_at, editor_key, by_operator, reason)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        &[
+            &message.key,
+            &message.revision,
+            &message.content,
+            &tx.now(),
+            &editor.key(),
+            &editor.operator().is_some(),
+            &reason,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Replaces a message's content.
+pub fn replace_content(tx: &mut Tx<'_>, message: Message, content: &str) -> Result<Message> {
+    let revision = tx.only(
+        "UPDATE message SET content = $1, revision = revision + 1 WHERE key = $2 RETURNING revision",
+        &[&content, &message.key],
+        |row| row.get(0),
+    )?;
+    Ok(Message { content: content.to_owned(), revision, edited: true, ..message })
+}
+
+/// The earlier contents of a message, newest first
+pub fn history(tx: &mut Tx<'_>, message: &Message) -> Result<Vec<Revision>> {
+    let found = tx.all(
+        "SELECT revision, content, edited_at, editor_key, by_operator, reason
+         FROM revision WHERE message_key = $1 ORDER BY revision DESC",
+        &[&message.key],
+        |row| {
+            let editor: Option<UserKey> = row.get(3)?;
+            let revision = Revision {
+                message: message.message_id,
+                revision: row.get(0)?,
+                content: row.get(1)?,
+                edited_at: row.get(2)?,
+                edited_by: None,
+                edited_by_operator: row.get(4)?,
+                reason: row.get(5)?,
+            };
+            Ok((revision, editor))
+        },
+    )?;
+    let people = super::users::people(tx, found.iter().filter_map(|(_, editor)| *editor))?;
+    let with_editor = |(revision, editor): (Revision, Option<UserKey>)| Revision {
+        edited_by: editor.and_then(|editor| people.get(&editor).cloned()),
+        ..revision
+    };
+    Ok(found.into_iter().map(with_editor).collect())
+}
+
+/// One earlier content of a message
+pub fn revision_content(tx: &mut Tx<'_>, message: MessageKey, revision: i64) -> Result<Option<String>> {
+    tx.one("SELECT content FROM revision WHERE message_key = $1 AND revision = $2", &[&message, &revision], |row| {
+        row.get(0)
+    })
+}
