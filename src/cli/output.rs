@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
-use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -91,11 +91,7 @@ impl Output {
                 if let Some(paragraph) = thing.paragraph() {
                     self.paragraph(&paragraph)
                 } else {
-                    let mut table = table();
-                    for (column, cell) in T::COLUMNS.iter().zip(thing.cells()) {
-                        table.add_row([heading(column), Cell::new(escape(&cell))]);
-                    }
-                    self.table(&table)
+                    self.sheet(thing)
                 }
             }
         }
@@ -117,26 +113,44 @@ impl Output {
                 Ok(())
             }
             Format::Table => {
-                let mut table = table();
-                table.set_header(T::COLUMNS.iter().map(|column| heading(column)));
-                // What is copied or compared stays whole, however narrow the terminal is.
-                for (column, name) in table.column_iter_mut().zip(T::COLUMNS) {
-                    if ["id", "created", "last message"].contains(name) {
-                        column.set_constraint(ColumnConstraint::ContentWidth);
-                    }
+                let paragraphs: Vec<_> = things.iter().filter_map(Record::paragraph).collect();
+                if paragraphs.is_empty() {
+                    self.rows(things)
+                } else {
+                    paragraphs.iter().try_for_each(|paragraph| self.paragraph(paragraph))
                 }
-                let mut has_rows = false;
-                for thing in things {
-                    if let Some(paragraph) = thing.paragraph() {
-                        self.paragraph(&paragraph)?;
-                    } else {
-                        has_rows = true;
-                        table.add_row(thing.cells().iter().map(|cell| Cell::new(escape(cell))));
-                    }
-                }
-                if has_rows { self.table(&table) } else { Ok(()) }
             }
         }
+    }
+
+    /// Shows things as the rows of a table; on a terminal too narrow for it one below the other, so that nothing that is
+    /// copied or compared is broken.
+    fn rows<T: Record>(&mut self, things: &[T]) -> io::Result<()> {
+        let mut table = table();
+        table.set_header(T::COLUMNS.iter().map(|column| heading(column)));
+        for thing in things {
+            table.add_row(thing.cells().iter().map(|cell| Cell::new(escape(cell))));
+        }
+        let needed: u16 = table.column_max_content_widths().iter().map(|width| width.saturating_add(2)).sum();
+        if table.width().is_none_or(|width| width == 0 || needed <= width) {
+            return self.table(&table);
+        }
+        for (index, thing) in things.iter().enumerate() {
+            if index > 0 {
+                writeln!(self.stdout)?;
+            }
+            self.sheet(thing)?;
+        }
+        Ok(())
+    }
+
+    /// Shows a thing as a label and a value a line, as far as it has values.
+    fn sheet<T: Record>(&mut self, thing: &T) -> io::Result<()> {
+        let mut table = table();
+        for (column, cell) in T::COLUMNS.iter().zip(thing.cells()).filter(|(_, cell)| !cell.is_empty()) {
+            table.add_row([heading(column), Cell::new(escape(&cell))]);
+        }
+        self.table(&table)
     }
 
     /// Says what was done, to people, on stderr.
@@ -204,7 +218,7 @@ impl Output {
 
 fn table() -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table
 }
 

@@ -133,6 +133,9 @@ pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[MessageSelector]) -> 
         }
         doomed.insert(message.key, message);
     }
+    if doomed.is_empty() {
+        return Ok(Vec::new());
+    }
     let keys: Vec<MessageKey> = doomed.keys().copied().collect();
     let doomed: Vec<Message> = doomed.into_values().collect();
     tell_of_deletion(tx, actor, &doomed)?;

@@ -67,13 +67,10 @@ fn conversations_are_created_listed_changed_and_deleted() {
     }
     "#);
     assert_snapshot!(shell.run("conversation create bob --as ann"), @"
-     name
-     title
      kind          direct
      participants  ann, bob
      messages      0
      unread        0
-     last message
      id            019b78c9-0a80-70ac-91f3-2b58a58ec97a
     --- stderr
     Created the conversation ann, bob.

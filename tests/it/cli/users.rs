@@ -9,7 +9,6 @@ fn users_are_created_listed_shown_changed_and_deleted() {
     let shell = Shell::new();
     assert_snapshot!(shell.run("user create ann --email ann@example.org --role admin --no-password"), @"
      username  ann
-     name
      email     ann@example.org
      role      admin
      active    yes
