@@ -6,16 +6,18 @@ use crate::model::{
     Actor, Conversation, ConversationKey, Message, MessageId, MessageKey, Number, Revision, UserKey, UserRef,
 };
 
+// Not EXISTS: in a list of columns PostgreSQL would answer it for all by reading the whole table once.
 macro_rules! columns {
     () => {
         "message.key, message.conversation_key, message.parent_key, message.id,
          (SELECT conversation.id FROM conversation WHERE conversation.key = message.conversation_key),
          message.number, message.sender_key, message.receiver_key, message.content, message.sent_at, message.revision,
          (SELECT parent.id FROM message AS parent WHERE parent.key = message.parent_key),
-         EXISTS (SELECT 1 FROM message AS reply WHERE reply.parent_key = message.key),
+         coalesce((SELECT TRUE FROM message AS reply WHERE reply.parent_key = message.key LIMIT 1), FALSE),
          (SELECT count(*) FROM message AS reply WHERE reply.parent_key = message.key AND reply.sender_key IS NOT NULL),
-         EXISTS (SELECT 1 FROM notification WHERE notification.message_key = message.key) AND NOT EXISTS (
-             SELECT 1 FROM notification WHERE notification.message_key = message.key AND NOT notification.is_read),
+         coalesce((SELECT TRUE FROM notification WHERE notification.message_key = message.key LIMIT 1), FALSE)
+             AND coalesce((SELECT FALSE FROM notification
+                           WHERE notification.message_key = message.key AND NOT notification.is_read LIMIT 1), TRUE),
          (SELECT conversation.name FROM conversation WHERE conversation.key = message.conversation_key)"
     };
 }
