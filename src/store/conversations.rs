@@ -125,6 +125,7 @@ pub fn page(tx: &mut Tx<'_>, before: ConversationKey, search: Option<&str>, limi
             "SELECT ",
             columns!(),
             " FROM conversation
+             /* scans: a search of the operator's, for which PostgreSQL reads all names once */
              WHERE key < $1
                AND (CAST($2 AS TEXT) IS NULL OR names_folded LIKE $2 ESCAPE '\\'
                     OR (kind = 0 AND EXISTS (

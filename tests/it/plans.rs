@@ -1,5 +1,5 @@
-//! Every statement of the store is looked at before it runs: debug builds refuse one that reads a whole table, or whose
-//! parameters are out of order. Here all of them run.
+//! Every statement of the store is looked at before it runs: debug builds refuse one that reads a whole SQLite table, or
+//! whose parameters are out of order. Here all of them run, and PostgreSQL says what it would do with many rows.
 
 #![cfg(debug_assertions)]
 
@@ -11,10 +11,10 @@ use tidings::service::conversations::ConversationChange;
 use tidings::service::messages::{Change, Draft, List};
 use tidings::service::users::UserChange;
 use tidings::service::{accounts, conversations, messages, notifications, users};
-use tidings::store;
+use tidings::store::{self, Location};
 
 use crate::layers::files;
-use crate::support::{draft, on_every_engine, operator, place, selector};
+use crate::support::{Schema, World, draft, on_every_engine, operator, place, postgres_server, selector};
 
 /// How many statements the files of the store hold: one for each call that runs one
 fn statements_in_the_source() -> usize {
@@ -24,97 +24,149 @@ fn statements_in_the_source() -> usize {
     texts.map(|text| calls.iter().map(|call| text.matches(call).count()).sum::<usize>()).sum()
 }
 
+/// Does whatever the services can do.
+fn run_every_statement(world: &World) {
+    let [ann, bob, eve] = [world.admin("ann"), world.user("bob"), world.user("eve")];
+    let app = &world.app;
+    world.group("team", &ann, &[&bob, &eve]);
+    let root = world.send(&ann, "team", "hello, @bob");
+    world.reply(&bob, "team", &root, "hi");
+    let once = Draft { idempotency_key: Some("k".to_owned()), ..draft("team", "once") };
+    for _ in 0..2 {
+        app.write(|tx| messages::send(tx, &ann, &once)).unwrap();
+    }
+    let direct = Draft { destination: messages::Destination::User(selector(&bob)), ..draft("", "just you") };
+    app.write(|tx| messages::send(tx, &eve, &direct)).unwrap();
+
+    let first: MessageSelector = "team#1".parse().unwrap();
+    let by_id = MessageSelector::Id(root.message_id);
+    let change = Change { content: "hello, @eve".to_owned(), ..Change::default() };
+    app.write(|tx| messages::edit(tx, &ann, &first, &change)).unwrap();
+    app.write(|tx| messages::restore(tx, &ann, &first, 1)).unwrap();
+    app.read(|tx| messages::history(tx, &bob, &by_id)).unwrap();
+
+    let all = List { conversation: None, limit: 10, ..List::default() };
+    let team = List { conversation: Some(place("team")), ..all.clone() };
+    for request in [
+        all.clone(),
+        List { sender: Some(selector(&ann)), ..all.clone() },
+        List { receiver: Some(selector(&bob)), ..all.clone() },
+        List { unread: true, ..all.clone() },
+        List { unread: true, ..team.clone() },
+        List { before: Some(tidings::model::Number(9)), ..team.clone() },
+        List { after: Some(tidings::model::Number(1)), ..team.clone() },
+        team,
+    ] {
+        app.read(|tx| messages::list(tx, &bob, &request)).unwrap();
+    }
+    app.read(|tx| messages::list(tx, &operator(), &all)).unwrap();
+
+    app.write(|tx| {
+        let owner = notifications::owner(tx, &bob, None)?;
+        notifications::set_read(tx, &bob, &owner, std::slice::from_ref(&first), true)?;
+        notifications::list(tx, &bob, &owner, None, false, 10)?;
+        notifications::list(tx, &bob, &owner, None, true, 10)?;
+        notifications::count(tx, &owner)?;
+        messages::read_conversation(tx, &bob, &owner, &place("team"))?;
+        notifications::read_all(tx, &bob, &owner)
+    })
+    .unwrap();
+
+    app.read(|tx| {
+        conversations::list(tx, &bob, None, None, Some("t"), 10)?;
+        conversations::list(tx, &operator(), None, None, None, 10)?;
+        conversations::show(tx, &bob, &ConversationSelector::Id(root.conversation))?;
+        users::list(tx, &bob, "", Some("a"), 10)?;
+        let sender = root.sender.as_ref().map(|sender| UserSelector(sender.user_id.to_string()));
+        users::show(tx, &bob, &sender.unwrap())?;
+        store::users::count(tx)?;
+        store::conversations::count(tx)
+    })
+    .unwrap();
+    app.write(|tx| {
+        conversations::set_level(tx, &bob, &place("team"), Level::None)?;
+        let title = ConversationChange { title: Some("Title".to_owned()), ..ConversationChange::default() };
+        conversations::update(tx, &ann, &place("team"), &title)?;
+        conversations::remove(tx, &ann, &place("team"), &[selector(&eve)])?;
+        let email = UserChange { email: Some("bob@example.org".to_owned()), ..UserChange::default() };
+        users::update(tx, &operator(), &selector(&bob), &email)?;
+        users::set_password(tx, &operator(), &UserSelector("bob@example.org".to_owned()), None)?;
+        users::set_active(tx, &ann, &selector(&bob), false)?;
+        users::update(
+            tx,
+            &operator(),
+            &selector(&ann),
+            &UserChange { role: Some(tidings::model::Role::User), ..UserChange::default() },
+        )?;
+        users::update(
+            tx,
+            &operator(),
+            &selector(&ann),
+            &UserChange { role: Some(tidings::model::Role::Admin), ..UserChange::default() },
+        )
+    })
+    .unwrap();
+    app.write(|tx| messages::delete(tx, &ann, std::slice::from_ref(&first))).unwrap();
+    world.group("other", &ann, &[&bob]);
+    app.write(|tx| conversations::delete(tx, &ann, &place("other"))).unwrap();
+    let last_admin = app.write(|tx| accounts::delete(tx, &ann, &selector(&ann)));
+    crate::assert_refused!(last_admin, Forbidden);
+    app.write(|tx| accounts::delete(tx, &operator(), &selector(&ann))).unwrap();
+}
+
 #[test]
 fn no_statement_of_the_store_reads_a_whole_table() {
-    on_every_engine(|world| {
-        let [ann, bob, eve] = [world.admin("ann"), world.user("bob"), world.user("eve")];
-        let app = &world.app;
-        world.group("team", &ann, &[&bob, &eve]);
-        let root = world.send(&ann, "team", "hello, @bob");
-        world.reply(&bob, "team", &root, "hi");
-        let once = Draft { idempotency_key: Some("k".to_owned()), ..draft("team", "once") };
-        for _ in 0..2 {
-            app.write(|tx| messages::send(tx, &ann, &once)).unwrap();
-        }
-        let direct = Draft { destination: messages::Destination::User(selector(&bob)), ..draft("", "just you") };
-        app.write(|tx| messages::send(tx, &eve, &direct)).unwrap();
-
-        let first: MessageSelector = "team#1".parse().unwrap();
-        let by_id = MessageSelector::Id(root.message_id);
-        let change = Change { content: "hello, @eve".to_owned(), ..Change::default() };
-        app.write(|tx| messages::edit(tx, &ann, &first, &change)).unwrap();
-        app.write(|tx| messages::restore(tx, &ann, &first, 1)).unwrap();
-        app.read(|tx| messages::history(tx, &bob, &by_id)).unwrap();
-
-        let all = List { conversation: None, limit: 10, ..List::default() };
-        let team = List { conversation: Some(place("team")), ..all.clone() };
-        for request in [
-            all.clone(),
-            List { sender: Some(selector(&ann)), ..all.clone() },
-            List { receiver: Some(selector(&bob)), ..all.clone() },
-            List { unread: true, ..all.clone() },
-            List { unread: true, ..team.clone() },
-            List { before: Some(tidings::model::Number(9)), ..team.clone() },
-            List { after: Some(tidings::model::Number(1)), ..team.clone() },
-            team,
-        ] {
-            app.read(|tx| messages::list(tx, &bob, &request)).unwrap();
-        }
-        app.read(|tx| messages::list(tx, &operator(), &all)).unwrap();
-
-        app.write(|tx| {
-            let owner = notifications::owner(tx, &bob, None)?;
-            notifications::set_read(tx, &bob, &owner, std::slice::from_ref(&first), true)?;
-            notifications::list(tx, &bob, &owner, None, false, 10)?;
-            notifications::list(tx, &bob, &owner, None, true, 10)?;
-            notifications::count(tx, &owner)?;
-            messages::read_conversation(tx, &bob, &owner, &place("team"))?;
-            notifications::read_all(tx, &bob, &owner)
-        })
-        .unwrap();
-
-        app.read(|tx| {
-            conversations::list(tx, &bob, None, None, Some("t"), 10)?;
-            conversations::list(tx, &operator(), None, None, None, 10)?;
-            conversations::show(tx, &bob, &ConversationSelector::Id(root.conversation))?;
-            users::list(tx, &bob, "", Some("a"), 10)?;
-            let sender = root.sender.as_ref().map(|sender| UserSelector(sender.user_id.to_string()));
-            users::show(tx, &bob, &sender.unwrap())?;
-            store::users::count(tx)?;
-            store::conversations::count(tx)
-        })
-        .unwrap();
-        app.write(|tx| {
-            conversations::set_level(tx, &bob, &place("team"), Level::None)?;
-            let title = ConversationChange { title: Some("Title".to_owned()), ..ConversationChange::default() };
-            conversations::update(tx, &ann, &place("team"), &title)?;
-            conversations::remove(tx, &ann, &place("team"), &[selector(&eve)])?;
-            let email = UserChange { email: Some("bob@example.org".to_owned()), ..UserChange::default() };
-            users::update(tx, &operator(), &selector(&bob), &email)?;
-            users::set_password(tx, &operator(), &UserSelector("bob@example.org".to_owned()), None)?;
-            users::set_active(tx, &ann, &selector(&bob), false)?;
-            users::update(
-                tx,
-                &operator(),
-                &selector(&ann),
-                &UserChange { role: Some(tidings::model::Role::User), ..UserChange::default() },
-            )?;
-            users::update(
-                tx,
-                &operator(),
-                &selector(&ann),
-                &UserChange { role: Some(tidings::model::Role::Admin), ..UserChange::default() },
-            )
-        })
-        .unwrap();
-        app.write(|tx| messages::delete(tx, &ann, std::slice::from_ref(&first))).unwrap();
-        world.group("other", &ann, &[&bob]);
-        app.write(|tx| conversations::delete(tx, &ann, &place("other"))).unwrap();
-        let last_admin = app.write(|tx| accounts::delete(tx, &ann, &selector(&ann)));
-        crate::assert_refused!(last_admin, Forbidden);
-        app.write(|tx| accounts::delete(tx, &operator(), &selector(&ann))).unwrap();
-    });
+    on_every_engine(run_every_statement);
     let checked = store::checked_statements();
     let expected = statements_in_the_source();
     assert!(checked.len() >= expected, "{} statements of {expected} ran: {checked:#?}", checked.len());
+}
+
+/// Enough rows in every table that reading one whole is never the cheapest way to a few of them
+const MANY_ROWS: &str = "
+    INSERT INTO account (id, username, username_folded, first_name, last_name, names_folded, role, created_at)
+        SELECT gen_random_uuid(), 'u' || i, 'u' || i, '', '', 'u' || i, 0, i FROM generate_series(1, 21000) AS i;
+    INSERT INTO conversation (id, kind, names_folded, lower_user_key, higher_user_key, created_at, active_at)
+        SELECT gen_random_uuid(), 0, '', i, i + 1, i, i FROM generate_series(1, 20000) AS i;
+    INSERT INTO participant (conversation_key, user_key)
+        SELECT key, unnest(ARRAY[lower_user_key, higher_user_key]) FROM conversation;
+    INSERT INTO message (id, conversation_key, number, sender_key, receiver_key, content, sent_at)
+        SELECT gen_random_uuid(), 1 + i % 20000, 1 + i / 20000, 1 + i % 20000, 2 + i % 20000, 'text', i
+        FROM generate_series(0, 99999) AS i;
+    INSERT INTO notification (message_key, user_key, conversation_key, kind)
+        SELECT key, receiver_key, conversation_key, 0 FROM message;
+    INSERT INTO revision (message_key, revision, content, edited_at, editor_key, by_operator)
+        SELECT key, 1, 'old', 1, sender_key, FALSE FROM message WHERE key % 4 = 0;
+    INSERT INTO event (kind, at, actor_key, conversation_key, subject_id)
+        SELECT 0, sent_at, sender_key, conversation_key, id FROM message;
+    INSERT INTO event_audience (event_key, user_key) SELECT key, actor_key FROM event;
+    INSERT INTO idempotency (actor_key, key, request_hash, created_at)
+        SELECT key, 'k', ''::bytea, key FROM account;
+    INSERT INTO refresh_token (hash, user_key, family, generation, created_at, expires_at)
+        SELECT decode(lpad(to_hex(key), 8, '0'), 'hex'), key, gen_random_uuid(), 1, 1, 1 FROM account;
+    ANALYZE;
+    SET random_page_cost = 1.1; -- as on any disk without moving parts
+    SET plan_cache_mode = force_generic_plan;";
+
+#[test]
+fn postgresql_reads_no_whole_table_either() {
+    let Some(server) = postgres_server() else { return };
+    on_every_engine(run_every_statement);
+    let schema = Schema::create(server);
+    drop(World::open(Location::parse(&schema.url()).unwrap()));
+    let mut client = postgres::Client::connect(&schema.url(), postgres::NoTls).unwrap();
+    client.batch_execute(MANY_ROWS).unwrap();
+    let mut whole = Vec::new();
+    for sql in store::checked_statements().into_iter().filter(|sql| !sql.contains("/* scans:")) {
+        let parameters = client.prepare(sql).unwrap().params().len();
+        let values = if parameters == 0 { String::new() } else { format!("({})", vec!["NULL"; parameters].join(", ")) };
+        client.batch_execute(&format!("PREPARE statement AS {sql}")).unwrap();
+        let plan = client.query(&format!("EXPLAIN EXECUTE statement{values}"), &[]).unwrap();
+        let steps: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+        if steps.iter().any(|step| step.contains("Seq Scan")) {
+            whole.push(format!("{sql}\n{}", steps.join("\n")));
+        }
+        client.batch_execute("DEALLOCATE statement").unwrap();
+    }
+    assert!(whole.is_empty(), "{}", whole.join("\n\n"));
 }

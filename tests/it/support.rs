@@ -25,7 +25,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    fn open(location: Location) -> Self {
+    pub(crate) fn open(location: Location) -> Self {
         Self { app: app(&location, NOON), location }
     }
 
