@@ -89,7 +89,7 @@ pub(super) struct List {
     #[arg(long)]
     user: Option<UserSelector>,
     /// How many at most [default: 100]
-    #[arg(long, value_name = "N", value_parser = limit)]
+    #[arg(long, value_name = "N", value_parser = limit, allow_negative_numbers = true)]
     limit: Option<i64>,
     /// Only what comes after this conversation in the list
     #[arg(long, value_name = "CONV")]

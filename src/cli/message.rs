@@ -122,7 +122,7 @@ pub(super) struct List {
     #[arg(value_name = "CONV")]
     conversation: Option<ConversationSelector>,
     /// How many at most [default: 50]
-    #[arg(long, value_name = "N", value_parser = limit)]
+    #[arg(long, value_name = "N", value_parser = limit, allow_negative_numbers = true)]
     limit: Option<i64>,
     /// The page just before this number of the conversation
     #[arg(long, value_name = "N", requires = "conversation")]
@@ -299,7 +299,7 @@ struct Deleted {
 }
 
 impl Record for Deleted {
-    const COLUMNS: &'static [&'static str] = &["deleted"];
+    const COLUMNS: &'static [&'static str] = &["count"];
 
     fn ids(&self) -> Vec<String> {
         self.message_ids.iter().map(ToString::to_string).collect()

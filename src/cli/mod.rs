@@ -28,7 +28,7 @@ use crate::store::{Db, Location, Opened, Tx};
 
 /// A messaging system with notifications in one binary
 #[derive(Debug, Parser)]
-#[command(name = "tidings", version, max_term_width = 100, disable_help_subcommand = true, args_override_self = true)]
+#[command(name = "tidings", version, max_term_width = 100, args_override_self = true)]
 #[command(after_help = "Without --as you are the operator: access to the database is the authority.\n\
     Start with: tidings demo")]
 struct Cli {

@@ -67,7 +67,7 @@ pub(super) struct List {
     #[arg(long)]
     unread: bool,
     /// How many at most [default: 50]
-    #[arg(long, value_name = "N", value_parser = limit)]
+    #[arg(long, value_name = "N", value_parser = limit, allow_negative_numbers = true)]
     limit: Option<i64>,
     /// Only what comes after the notification of this message in the list
     #[arg(long, value_name = "MSG")]

@@ -53,7 +53,7 @@ pub(super) struct Changed {
 }
 
 impl Record for Changed {
-    const COLUMNS: &'static [&'static str] = &["changed"];
+    const COLUMNS: &'static [&'static str] = &["count"];
 
     fn ids(&self) -> Vec<String> {
         Vec::new()

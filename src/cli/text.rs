@@ -106,6 +106,13 @@ pub(super) enum Password {
 }
 
 impl PasswordSource {
+    /// Whether somebody will be asked
+    pub(super) fn asks(&self) -> bool {
+        let Self { password_stdin, password_file, password_hash, no_password } = self;
+        let is_given = *password_stdin || *no_password || password_file.is_some() || password_hash.is_some();
+        !is_given && io::stdin().is_terminal()
+    }
+
     /// The password: from where the line says, else asked for twice on a terminal.
     pub(super) fn read(self) -> Result<Password, Failure> {
         let from = |path: &Path| -> Result<Password, Failure> {

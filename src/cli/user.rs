@@ -70,14 +70,8 @@ pub(super) struct Create {
 
 impl Create {
     fn run(self, context: &mut Context<'_>) -> Outcome {
-        let password = self.password.read()?;
-        if matches!(password, Password::Unasked) {
-            context
-                .out
-                .status("No password was given, so the user cannot log in until `tidings user passwd` sets one.");
-        }
-        let new = NewUser {
-            password_hash: hashed(context, password, &self.name)?,
+        let mut new = NewUser {
+            password_hash: None,
             if_not_exists: self.if_not_exists,
             details: UserDetails {
                 username: self.name,
@@ -87,15 +81,24 @@ impl Create {
                 role: self.role,
             },
         };
-        let (user, created) = context.app.write(|tx| {
+        let create = |new: &NewUser, tx: &mut Tx<'_>| {
             let actor = context.actor(tx)?;
-            service::users::create(tx, &actor, &new)
-        })?;
+            service::users::create(tx, &actor, new)
+        };
+        // Nobody types a password for a user who cannot be created, or is there already.
+        let is_new = !self.password.asks() || context.app.try_out(|tx| create(&new, tx))?.1;
+        let password = if is_new { self.password.read()? } else { Password::None };
+        if matches!(password, Password::Unasked) {
+            let note = "No password was given, so the user cannot log in until `tidings user passwd` sets one.";
+            context.out.status(note);
+        }
+        new.password_hash = hashed(context, password, &new.details.username)?;
+        let (user, created) = context.app.write(|tx| create(&new, tx))?;
         let username = &user.person.username;
         context.status(&if created {
             format!("Created the user {username}.")
         } else {
-            format!("The user {username} is there already.")
+            format!("The user {username} is there already and stays as it is.")
         });
         Ok(context.out.created(&Profile::Full(user))?)
     }
@@ -115,7 +118,7 @@ fn hashed(context: &Context<'_>, password: Password, username: &str) -> Result<O
 #[command(after_help = "Example:\n  tidings user list --search smith --limit 20")]
 pub(super) struct List {
     /// How many at most [default: 100]
-    #[arg(long, value_name = "N", value_parser = limit)]
+    #[arg(long, value_name = "N", value_parser = limit, allow_negative_numbers = true)]
     limit: Option<i64>,
     /// Only users after this username
     #[arg(long, value_name = "USERNAME", default_value = "", hide_default_value = true)]

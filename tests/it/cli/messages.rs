@@ -88,12 +88,12 @@ fn messages_are_sent_listed_changed_and_deleted() {
     The message is at revision 3.
     ");
     assert_snapshot!(shell.run("message read team --as bob"), @"
-     changed  1
+     count  1
     --- stderr
     Made 1 notification read.
     ");
     assert_snapshot!(shell.run("message delete team#1 --yes --as ann"), @"
-     deleted  1
+     count  1
     --- stderr
     Deleted 1 message.
     ");

@@ -48,7 +48,7 @@ fn notifications_are_listed_counted_read_and_made_unread() {
     all     1
     ");
     assert_snapshot!(shell.run("notifications read team#1 --as bob"), @"
-     changed  1
+     count  1
     --- stderr
     Made 1 notification read.
     ");

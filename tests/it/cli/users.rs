@@ -26,7 +26,7 @@ fn users_are_created_listed_shown_changed_and_deleted() {
     assert_snapshot!(shell.run("user create bob --if-not-exists -o ids --no-password"), @"
     019b78c9-0a80-73dd-ac58-f4b546018d9a
     --- stderr
-    The user bob is there already.
+    The user bob is there already and stays as it is.
     ");
     assert_snapshot!(shell.run("user list"), @"
     username  name  email            role   active  created               id
