@@ -44,16 +44,6 @@ impl Kind {
         }
     }
 
-    /// The word programs know it by
-    pub const fn code(self) -> &'static str {
-        self.row().0
-    }
-
-    /// The HTTP status
-    pub const fn status(self) -> u16 {
-        self.row().1
-    }
-
     /// The exit code of the command line
     pub const fn exit_code(self) -> u8 {
         self.row().3

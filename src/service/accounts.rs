@@ -1,6 +1,6 @@
 //! Deleting an account: irreversible, one transaction, everything counted.
 
-use super::users::{must_be_own_or_administered, must_not_be_last_admin};
+use super::users::{locked, must_be_own_or_administered, must_not_be_last_admin};
 use crate::error::Result;
 use crate::model::{Actor, Event, EventKind, Receipt, UserSelector};
 use crate::store::{self, Tx};
@@ -12,7 +12,7 @@ use crate::store::{self, Tx};
 /// # Errors
 /// `NotFound`, `Forbidden` for another's account and for the last admin's.
 pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<Receipt> {
-    let user = super::user(tx, selector)?;
+    let user = locked(tx, selector)?;
     must_be_own_or_administered(actor, &user)?;
     must_not_be_last_admin(tx, actor, &user, "deleted")?;
     let person = user.person;

@@ -11,7 +11,7 @@ pub mod users;
 
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, Conversation, ConversationSelector, Message, MessageSelector, User, UserSelector, normalize, uuid,
+    Actor, Conversation, ConversationSelector, Message, MessageSelector, User, UserId, UserSelector, normalize, uuid,
 };
 use crate::store::{self, Tx};
 
@@ -39,7 +39,7 @@ pub fn user(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<User> {
     let found = match uuid(&text) {
         // PostgreSQL cannot even be asked.
         _ if text.contains('\0') => None,
-        Some(id) => store::users::by_id(tx, crate::model::UserId(id))?,
+        Some(id) => store::users::by_id(tx, UserId(id))?,
         None => match store::users::by_username(tx, &text)? {
             None if text.contains('@') => store::users::by_email(tx, &text)?,
             found => found,

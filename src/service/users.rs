@@ -151,7 +151,7 @@ pub fn set_active(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, is_ac
 }
 
 /// Finds a user whom nobody else changes from here to the end of the transaction.
-fn locked(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<User> {
+pub(super) fn locked(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<User> {
     let user = super::user(tx, selector)?;
     store::users::lock(tx, user.person.key)?.ok_or_else(|| super::no_user(&selector.0))
 }

@@ -18,10 +18,12 @@ use crate::support::{Schema, World, draft, on_every_engine, operator, place, pos
 
 /// How many statements the files of the store hold: one for each call that runs one
 fn statements_in_the_source() -> usize {
-    let calls = ["tx.all(", "tx.one(", "tx.only(", "tx.run("];
+    let calls = ["tx.all(", "tx.one(", "tx.only(", "tx.run(", "fetch("];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
     let texts = files(&folder).into_iter().map(|file| fs::read_to_string(file).unwrap());
-    texts.map(|text| calls.iter().map(|call| text.matches(call).count()).sum::<usize>()).sum()
+    let count = texts.map(|text| calls.iter().map(|call| text.matches(call).count()).sum::<usize>());
+    // `fetch` itself: its name where it is defined, and the call within that runs what it is given.
+    count.sum::<usize>() - 2
 }
 
 /// Does whatever the services can do.

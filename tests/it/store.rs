@@ -10,6 +10,17 @@ fn mode(path: &std::path::Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+/// Runs commands at once, with a bare environment, to their ends.
+fn all_succeed(commands: impl Iterator<Item = Command>) {
+    let start =
+        |mut command: Command| command.env_clear().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let started: Vec<_> = commands.map(start).collect();
+    for process in started {
+        let output = process.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn a_new_database_is_readable_by_its_owner_only() {
     let shell = Shell::new();
@@ -142,23 +153,12 @@ fn writers_at_once_wait_for_each_other_and_numbers_have_no_gap() {
     shell.done("user create ann --no-password");
     shell.done("user create bob --no-password");
     shell.done("conversation create ann bob --name team");
-    let send = |_| {
-        let script =
-            "for i in 1 2 3 4 5 6 7 8 9 10; do \"$0\" --db test.db message send team hi --as ann -q || exit; done";
-        Command::new("sh")
-            .args(["-c", script, env!("CARGO_BIN_EXE_tidings")])
-            .current_dir(shell.path(""))
-            .env_clear()
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-    };
-    let writers: Vec<_> = (0..6).map(send).collect();
-    for writer in writers {
-        let output = writer.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
+    let script = "for i in 1 2 3 4 5 6 7 8 9 10; do \"$0\" --db test.db message send team hi --as ann -q || exit; done";
+    all_succeed((0..6).map(|_| {
+        let mut writer = Command::new("sh");
+        writer.args(["-c", script, env!("CARGO_BIN_EXE_tidings")]).current_dir(shell.path(""));
+        writer
+    }));
     let last = shell.done("message list team --limit 1 -o jsonl").stdout;
     assert_eq!(serde_json::from_str::<serde_json::Value>(&last).unwrap()["number"], 60);
     assert_eq!(shell.done("message list team --limit 100 -o ids").stdout.lines().count(), 60);
@@ -193,21 +193,11 @@ fn first_starts_at_once_all_succeed() {
         let schema = postgres_server().map(Schema::create);
         let databases = [Some(format!("fresh{round}/tidings.db")), schema.as_ref().map(Schema::url)];
         for database in databases.into_iter().flatten() {
-            let start = |_| {
-                Command::new(env!("CARGO_BIN_EXE_tidings"))
-                    .args(["--db", &database, "db", "status", "-o", "ids"])
-                    .current_dir(shell.path(""))
-                    .env_clear()
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::piped())
-                    .spawn()
-                    .unwrap()
-            };
-            let started: Vec<_> = (0..10).map(start).collect();
-            for process in started {
-                let output = process.wait_with_output().unwrap();
-                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            }
+            all_succeed((0..10).map(|_| {
+                let mut start = Command::new(env!("CARGO_BIN_EXE_tidings"));
+                start.args(["--db", &database, "db", "status", "-o", "ids"]).current_dir(shell.path(""));
+                start
+            }));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The statements behind lists of messages: each is a range of an index.
 
-use super::{read, with_people};
+use super::fetch;
 use crate::error::Result;
 use crate::model::{ConversationKey, Message, Number, Timestamp, UserKey};
 use crate::store::Tx;
@@ -37,15 +37,14 @@ macro_rules! filtered {
 /// The messages of a conversation with the highest numbers below one, highest first
 pub fn page(tx: &mut Tx<'_>, conversation: ConversationKey, before: Number, filter: &Filter) -> Result<Vec<Message>> {
     let Filter { since, until, sender, receiver, limit } = filter;
-    let found = tx.all(
+    fetch(
+        tx,
         filtered!(
             "message",
             "message.conversation_key = $5 AND message.number < $6 ORDER BY message.number DESC LIMIT $7"
         ),
         &[since, until, sender, receiver, &conversation, &before, limit],
-        read,
-    )?;
-    with_people(tx, found)
+    )
 }
 
 /// The messages of a conversation with the lowest numbers above one, lowest first
@@ -56,40 +55,38 @@ pub fn page_after(
     filter: &Filter,
 ) -> Result<Vec<Message>> {
     let Filter { since, until, sender, receiver, limit } = filter;
-    let found = tx.all(
+    fetch(
+        tx,
         filtered!("message", "message.conversation_key = $5 AND message.number > $6 ORDER BY message.number LIMIT $7"),
         &[since, until, sender, receiver, &conversation, &after, limit],
-        read,
-    )?;
-    with_people(tx, found)
+    )
 }
 
 /// The newest messages of a conversation, newest first
 pub fn newest_in(tx: &mut Tx<'_>, conversation: ConversationKey, filter: &Filter) -> Result<Vec<Message>> {
     let Filter { since, until, sender, receiver, limit } = filter;
-    let found = tx.all(
+    fetch(
+        tx,
         filtered!("message", "message.conversation_key = $5 ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"),
         &[since, until, sender, receiver, &conversation, limit],
-        read,
-    )?;
-    with_people(tx, found)
+    )
 }
 
 /// The newest messages of all conversations, newest first
 pub fn newest(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Message>> {
     let Filter { since, until, sender, receiver, limit } = filter;
-    let found = tx.all(
+    fetch(
+        tx,
         filtered!("message", "TRUE ORDER BY message.sent_at DESC, message.key DESC LIMIT $5"),
         &[since, until, sender, receiver, limit],
-        read,
-    )?;
-    with_people(tx, found)
+    )
 }
 
 /// The newest messages of a user's conversations, newest first: of each conversation no more than the limit is looked at.
 pub fn newest_visible(tx: &mut Tx<'_>, viewer: UserKey, filter: &Filter) -> Result<Vec<Message>> {
     let Filter { since, until, limit, .. } = filter;
-    let found = tx.all(
+    fetch(
+        tx,
         concat!(
             "SELECT ",
             columns!(),
@@ -107,15 +104,14 @@ pub fn newest_visible(tx: &mut Tx<'_>, viewer: UserKey, filter: &Filter) -> Resu
              ORDER BY message.sent_at DESC, message.key DESC"
         ),
         &[since, until, &(limit - 1).max(0), &viewer, limit],
-        read,
-    )?;
-    with_people(tx, found)
+    )
 }
 
 /// The newest messages a user sent, newest first: those a viewer shares a conversation for, or all for the operator
 pub fn newest_from(tx: &mut Tx<'_>, sender: UserKey, viewer: Option<UserKey>, filter: &Filter) -> Result<Vec<Message>> {
     let Filter { since, until, receiver, limit, .. } = filter;
-    let found = tx.all(
+    fetch(
+        tx,
         filtered!(
             "message",
             "message.sender_key = $3
@@ -125,15 +121,14 @@ pub fn newest_from(tx: &mut Tx<'_>, sender: UserKey, viewer: Option<UserKey>, fi
              ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"
         ),
         &[since, until, &sender, receiver, &viewer, limit],
-        read,
-    )?;
-    with_people(tx, found)
+    )
 }
 
 /// The newest messages to a user, newest first: those a viewer shares a conversation for, or all for the operator
 pub fn newest_to(tx: &mut Tx<'_>, receiver: UserKey, viewer: Option<UserKey>, filter: &Filter) -> Result<Vec<Message>> {
     let Filter { since, until, sender, limit, .. } = filter;
-    let found = tx.all(
+    fetch(
+        tx,
         filtered!(
             "message",
             "message.receiver_key = $4
@@ -143,24 +138,21 @@ pub fn newest_to(tx: &mut Tx<'_>, receiver: UserKey, viewer: Option<UserKey>, fi
              ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"
         ),
         &[since, until, sender, &receiver, &viewer, limit],
-        read,
-    )?;
-    with_people(tx, found)
+    )
 }
 
 /// The newest messages a user has not read, newest first
 pub fn newest_unread(tx: &mut Tx<'_>, user: UserKey, filter: &Filter) -> Result<Vec<Message>> {
     let Filter { since, until, sender, receiver, limit } = filter;
-    let found = tx.all(
+    fetch(
+        tx,
         filtered!(
             "notification JOIN message ON message.key = notification.message_key",
             "notification.user_key = $5 AND notification.is_read = FALSE
              ORDER BY notification.message_key DESC LIMIT $6"
         ),
         &[since, until, sender, receiver, &user, limit],
-        read,
-    )?;
-    with_people(tx, found)
+    )
 }
 
 /// The newest messages of a conversation that a user has not read, newest first
@@ -171,14 +163,13 @@ pub fn newest_unread_of(
     filter: &Filter,
 ) -> Result<Vec<Message>> {
     let Filter { since, until, sender, receiver, limit } = filter;
-    let found = tx.all(
+    fetch(
+        tx,
         filtered!(
             "notification JOIN message ON message.key = notification.message_key",
             "notification.user_key = $5 AND notification.conversation_key = $6 AND notification.is_read = FALSE
              ORDER BY notification.message_key DESC LIMIT $7"
         ),
         &[since, until, sender, receiver, &user, &conversation, limit],
-        read,
-    )?;
-    with_people(tx, found)
+    )
 }

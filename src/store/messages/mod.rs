@@ -1,5 +1,6 @@
 //! Messages and their revisions.
 
+use super::tx::Param;
 use super::{Row, Tx};
 use crate::error::Result;
 use crate::model::{
@@ -62,6 +63,12 @@ fn read(row: &Row<'_>) -> Result<Found> {
         deleted: sender.is_none(),
     };
     Ok(Found { message, sender, receiver: row.get(7)? })
+}
+
+/// Reads messages by a statement that selects the columns of `columns!`.
+fn fetch(tx: &mut Tx<'_>, sql: &'static str, params: &[&dyn Param]) -> Result<Vec<Message>> {
+    let found = tx.all(sql, params, read)?;
+    with_people(tx, found)
 }
 
 /// Puts the people in: one statement for a page, cheaper than two joins in it.
@@ -127,33 +134,28 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<Message> {
 
 /// The message with that id
 pub fn by_id(tx: &mut Tx<'_>, id: MessageId) -> Result<Option<Message>> {
-    let found = tx.one(concat!("SELECT ", columns!(), " FROM message WHERE id = $1"), &[&id], read)?;
-    Ok(with_people(tx, found.into_iter().collect())?.pop())
+    Ok(fetch(tx, concat!("SELECT ", columns!(), " FROM message WHERE id = $1"), &[&id])?.pop())
 }
 
 /// The message with that number in a conversation
 pub fn by_number(tx: &mut Tx<'_>, conversation: ConversationKey, number: Number) -> Result<Option<Message>> {
-    let found = tx.one(
-        concat!("SELECT ", columns!(), " FROM message WHERE conversation_key = $1 AND number = $2"),
-        &[&conversation, &number],
-        read,
-    )?;
-    Ok(with_people(tx, found.into_iter().collect())?.pop())
+    let one = concat!("SELECT ", columns!(), " FROM message WHERE conversation_key = $1 AND number = $2");
+    Ok(fetch(tx, one, &[&conversation, &number])?.pop())
 }
 
 /// The messages with these keys, oldest first
 pub fn by_keys(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = MessageKey>) -> Result<Vec<Message>> {
-    let found = tx.all(
+    fetch(
+        tx,
         concat!("SELECT ", columns!(), " FROM message WHERE key IN ", list!("$1"), " ORDER BY key"),
         &[&super::list(keys.into_iter().map(|key| key.0))],
-        read,
-    )?;
-    with_people(tx, found)
+    )
 }
 
 /// The newest message of each of these conversations. A tombstone is never the newest: the reply that keeps it is newer.
 pub fn newest_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<Vec<Message>> {
-    let found = tx.all(
+    fetch(
+        tx,
         concat!(
             "SELECT ",
             columns!(),
@@ -165,9 +167,7 @@ pub fn newest_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<V
             ")"
         ),
         &[&super::list(conversations.iter().map(|key| key.0))],
-        read,
-    )?;
-    with_people(tx, found)
+    )
 }
 
 /// Keeps a message's content as a revision, before another takes its place.

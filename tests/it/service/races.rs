@@ -263,6 +263,20 @@ fn an_account_is_deleted_whole_beside_a_message_to_it() {
 }
 
 #[test]
+fn an_account_is_deleted_once() {
+    on_every_engine(|world| {
+        let ann = world.user("ann");
+        let (one, other) = meanwhile(
+            world,
+            |tx| accounts::delete(tx, &ann, &selector(&ann)),
+            |tx| accounts::delete(tx, &operator(), &selector(&ann)),
+        );
+        one.unwrap();
+        assert_refused!(other, NotFound);
+    });
+}
+
+#[test]
 fn who_is_being_deleted_is_not_found_by_who_adds_them() {
     on_every_engine(|world| {
         let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
