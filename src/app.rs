@@ -1,9 +1,11 @@
 //! The application every front end holds: a database, a clock, a source of ids.
 
+use std::time::{Duration, Instant};
+
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
 use crate::service::passwords;
-use crate::store::{Db, Ids, Stamp, Tx};
+use crate::store::{Db, Erasure, Ids, Stamp, Tx};
 
 /// A database with a clock and a source of ids.
 pub struct App {
@@ -42,6 +44,17 @@ impl App {
         self.db.read(self.stamp(), work)
     }
 
+    /// Lets search know messages from before there was search, in steps.
+    pub fn index(&self) -> Result<()> {
+        if self.options.dry_run { Ok(()) } else { self.db.index(self.stamp()) }
+    }
+
+    /// Scrubs what was deleted from the file, in steps, as long as there is patience; without it, to the end.
+    pub fn erase(&self, patience: Option<Duration>) -> Result<Erasure> {
+        let is_late = late_after(patience.unwrap_or(Duration::MAX));
+        if self.options.dry_run { Ok(Erasure::Done) } else { self.db.erase(self.stamp(), &is_late) }
+    }
+
     /// Checks a password and hashes it; slow on purpose, so before a transaction.
     ///
     /// # Errors
@@ -60,6 +73,12 @@ impl App {
         let Options { now, seed, dry_run } = self.options;
         Stamp { now: now.unwrap_or_else(clock), ids: seed.map_or(Ids::Random(random), Ids::Seeded), dry_run }
     }
+}
+
+/// Says, whenever it is asked, whether so much time has passed.
+pub fn late_after(patience: Duration) -> impl Fn() -> bool {
+    let start = Instant::now();
+    move || start.elapsed() >= patience
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the app's clock")]

@@ -6,16 +6,20 @@ mod choice;
 mod folding;
 mod identity;
 mod selector;
+mod snippet;
+mod words;
 
 use serde::Serialize;
 use uuid::Uuid;
 
-pub use choice::{Choice, EventKind, Kind, Level, NotificationKind, Role};
+pub use choice::{Choice, EventKind, Kind, Level, NotificationKind, Role, Task};
 pub use folding::{fold_case, normalize};
 pub use identity::{
     ConversationId, ConversationKey, EventKey, MessageId, MessageKey, Number, Timestamp, UserId, UserKey, uuid,
 };
 pub use selector::{ConversationSelector, MessageSelector, UserSelector};
+pub use snippet::Snippet;
+pub use words::{Term, Terms, Word, words};
 
 /// A user as others see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -200,6 +204,23 @@ impl Message {
     }
 }
 
+/// A message that a search found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    #[serde(flatten)]
+    pub message: Message,
+    pub snippet: Snippet,
+}
+
+/// A message of a thread.
+#[derive(Clone, Debug, Serialize)]
+pub struct ThreadMessage {
+    #[serde(flatten)]
+    pub message: Message,
+    /// 0 for the first, 1 for its replies, and so on
+    pub depth: usize,
+}
+
 /// An earlier content of a message.
 #[derive(Clone, Debug, Serialize)]
 pub struct Revision {
@@ -266,19 +287,27 @@ impl Event {
     }
 }
 
-/// What deleting an account removed, counted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// Work that goes on after a commit and is not done.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Pending {
+    pub task: Task,
+    /// When it became necessary
+    pub since: Timestamp,
+}
+
+/// What deleting accounts removed, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Receipt {
-    pub user_id: UserId,
-    pub username: String,
     pub deleted_at: Timestamp,
+    /// Whose accounts they were
+    pub users: Vec<UserRef>,
     /// Messages they sent
     pub messages_sent: i64,
     /// Messages others sent to them
     pub messages_received: i64,
     /// Other messages that went with groups left with nobody
     pub messages_of_groups: i64,
-    /// Of all these, how many stay as tombstones because others' replies hang on them
+    /// Messages whose place is kept as a tombstone because replies hang on them
     pub tombstones: i64,
     pub revisions: i64,
     pub notifications: i64,

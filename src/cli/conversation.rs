@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::output::{Record, time};
-use super::{Context, Outcome, choice, counted, limit};
+use super::{Context, ERASURE, Outcome, choice, counted, limit};
 use crate::model::{ConversationSelector, ConversationView, Departure, Level, UserSelector};
 use crate::service;
 use crate::service::conversations::{ConversationChange, NewConversation};
@@ -210,11 +210,12 @@ impl Remove {
         };
         let departure = context.destroy(remove, |departure| {
             let question = "Nobody would be left, so the conversation would end, messages and all. For good?";
-            departure.ended.then(|| question.to_owned())
+            departure.ended.then(|| (question.to_owned(), self.conversation.to_string()))
         })?;
         let end = if departure.ended { " Nobody is left: it ended, messages and all." } else { "" };
         context.status(&format!("Removed {} from the conversation {}.{end}", names(&departure), self.conversation));
-        Ok(context.out.show(&departure)?)
+        context.out.show(&departure)?;
+        context.erase(Some(ERASURE))
     }
 }
 
@@ -259,11 +260,13 @@ impl Delete {
         };
         let conversation = context.destroy(delete, |conversation| {
             let messages = counted(conversation.message_count, "message");
-            Some(format!("Delete the conversation {} with its {messages}, for good?", title_of(conversation)))
+            let question = format!("Delete the conversation {} with its {messages}, for good?", title_of(conversation));
+            Some((question, conversation.name.clone().unwrap_or_else(|| self.conversation.to_string())))
         })?;
         let messages = counted(conversation.message_count, "message");
         context.status(&format!("Deleted the conversation {} and {messages}.", title_of(&conversation)));
-        Ok(context.out.show(&conversation)?)
+        context.out.show(&conversation)?;
+        context.erase(Some(ERASURE))
     }
 }
 

@@ -4,8 +4,9 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::output::{Record, time as shown_time};
+use super::search;
 use super::text::TextSource;
-use super::{Context, Failure, Outcome, limit, time};
+use super::{Context, ERASURE, Failure, Outcome, limit, time};
 use crate::error::Kind;
 use crate::model::{
     ConversationSelector, Message, MessageId, MessageSelector, Number, Revision, Timestamp, UserSelector,
@@ -27,6 +28,8 @@ pub(super) enum Command {
     Restore(Restore),
     Delete(Delete),
     Read(Read),
+    Search(search::Search),
+    Thread(search::Thread),
 }
 
 impl Command {
@@ -40,6 +43,8 @@ impl Command {
             Self::Restore(command) => command.run(context),
             Self::Delete(command) => command.run(context),
             Self::Read(command) => command.run(context),
+            Self::Search(command) => command.run(context),
+            Self::Thread(command) => command.run(context),
         }
     }
 }
@@ -282,12 +287,16 @@ impl Delete {
             let actor = context.actor(tx)?;
             messages::delete(tx, &actor, &self.messages)
         };
-        let question = |_: &Vec<MessageId>| Some(format!("Delete {} with its history, for good?", names.join(", ")));
+        let question = |doomed: &Vec<MessageId>| {
+            let name = if let [only] = names.as_slice() { only.clone() } else { format!("{} messages", doomed.len()) };
+            Some((format!("Delete {}, with all earlier texts, for good?", names.join(", ")), name))
+        };
         let message_ids = context.destroy(delete, question)?;
         let deleted = Deleted { count: message_ids.len(), message_ids };
         let messages = if deleted.count == 1 { "message" } else { "messages" };
         context.status(&format!("Deleted {} {messages}.", deleted.count));
-        Ok(context.out.show(&deleted)?)
+        context.out.show(&deleted)?;
+        context.erase(Some(ERASURE))
     }
 }
 

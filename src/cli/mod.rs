@@ -6,6 +6,7 @@ mod demo;
 mod message;
 mod notifications;
 mod output;
+mod search;
 mod settings;
 mod text;
 mod user;
@@ -14,6 +15,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -24,7 +26,7 @@ use crate::app::{App, Options};
 use crate::error::{Error, Result};
 use crate::model::{Actor, Choice, Timestamp, UserSelector};
 use crate::service;
-use crate::store::{Db, Location, Opened, Tx};
+use crate::store::{Db, Erasure, Location, Opened, Tx};
 
 /// A messaging system with notifications in one binary
 #[derive(Debug, Parser)]
@@ -252,8 +254,12 @@ impl<'c> Context<'c> {
                 out.status(&format!("Brought the database {location} up to date from version {from}."));
             }
         }
+        let app = App::new(db, Options { now, seed, dry_run: global.dry_run });
+        if opened != Opened::Ready {
+            app.index()?;
+        }
         Ok(Self {
-            app: App::new(db, Options { now, seed, dry_run: global.dry_run }),
+            app,
             location,
             opened,
             acting: acting.filter(|_| !global.operator),
@@ -280,20 +286,34 @@ impl<'c> Context<'c> {
         Err(Failure::Usage("This command acts as a user; say which with --as USER.".to_owned()))
     }
 
-    /// Does what cannot be undone. It is tried and taken back first, so that whoever is asked knows what would go; where
-    /// `question` has none, nobody is. Without a terminal to ask on, `--yes` is needed.
+    /// Does what cannot be undone. It is tried and taken back first, so that whoever is asked knows what would go, and
+    /// types its name; where there is no question, nobody is asked. Without a terminal to ask on, `--yes` is needed.
     fn destroy<T>(
         &self,
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T>,
-        question: impl FnOnce(&T) -> Option<String>,
+        question: impl FnOnce(&T) -> Option<(String, String)>,
     ) -> std::result::Result<T, Failure> {
         if !self.yes && !self.dry_run {
             let preview = self.app.try_out(&mut work)?;
-            if let Some(question) = question(&preview) {
-                text::confirm(&question)?;
+            if let Some((question, name)) = question(&preview) {
+                text::confirm_by_name(&question, &name)?;
             }
         }
         Ok(self.app.write(work)?)
+    }
+
+    /// Scrubs what was deleted from the file, once the result is shown: as long as there is patience, or to the end.
+    fn erase(&mut self, patience: Option<Duration>) -> Outcome {
+        self.out.flush()?;
+        let why = match self.app.erase(patience)? {
+            Erasure::Done => return Ok(()),
+            Erasure::Pending => "there is a lot of it",
+            Erasure::Blocked => "another program is reading the database",
+        };
+        self.out.status(&format!(
+            "What was deleted can still stand in the file, for {why}; `tidings db compact` scrubs it."
+        ));
+        Ok(())
     }
 
     /// Says that there may be more than a list shows, to whoever did not say how many.
@@ -312,6 +332,9 @@ impl<'c> Context<'c> {
         }
     }
 }
+
+/// How long a command goes on to scrub what it deleted; what is left is pending
+const ERASURE: Duration = Duration::from_millis(250);
 
 /// Reads a time given on the command line.
 fn time(text: &str) -> std::result::Result<Timestamp, String> {

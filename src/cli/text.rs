@@ -141,19 +141,16 @@ impl PasswordSource {
     }
 }
 
-/// Asks a question whose answer is yes or no.
-pub(super) fn confirm(question: &str) -> Outcome {
+/// Asks whether to do what cannot be undone; the answer is its name, which nobody types by mistake.
+pub(super) fn confirm_by_name(question: &str, name: &str) -> Outcome {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(Failure::Usage(
             "There is no terminal to ask on; say --yes to do it, or --dry-run to look.".to_owned(),
         ));
     }
-    talk(&format!("{} [y/N]", escape(question)));
+    talk(&escape(question));
+    talk(&format!("Type {} to go on:", escape(name)));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        Ok(())
-    } else {
-        Err(Failure::Usage("Not confirmed; nothing was changed.".to_owned()))
-    }
+    if answer.trim() == name { Ok(()) } else { Err(Failure::Usage("Not confirmed; nothing was changed.".to_owned())) }
 }

@@ -251,36 +251,51 @@ fn set_active(context: &mut Context<'_>, selector: &UserSelector, is_active: boo
     Ok(context.out.show(&Profile::Full(user))?)
 }
 
-/// Delete a user for good, with everything that is theirs, and show a receipt
+/// Delete users for good, with everything that is theirs, and show one receipt
 ///
 /// Goes: every message they sent or received with its history, every notification of theirs or about those, their direct
 /// conversations, and groups left with nobody. Stays: what others said in groups to nobody in particular.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  tidings user delete alice --dry-run")]
+#[command(after_help = "Examples:\n  tidings user delete alice --dry-run\n  tidings user delete alice bob --yes")]
 pub(super) struct Delete {
-    /// Id, username or email
-    user: UserSelector,
+    /// Ids, usernames or emails
+    #[arg(value_name = "USER", required = true)]
+    users: Vec<UserSelector>,
 }
 
 impl Delete {
     fn run(self, context: &mut Context<'_>) -> Outcome {
         let delete = |tx: &mut Tx<'_>| {
             let actor = context.actor(tx)?;
-            service::accounts::delete(tx, &actor, &self.user)
+            service::accounts::delete(tx, &actor, &self.users)
         };
         let receipt = context.destroy(delete, |receipt| {
-            let Receipt { username, messages_sent, messages_received, direct_conversations, .. } = receipt;
+            let Receipt { messages_sent, messages_received, direct_conversations, .. } = receipt;
             let sent = counted(*messages_sent, "message");
             let direct = counted(*direct_conversations, "direct conversation");
-            Some(format!(
-                "Delete the user {username}: {sent}, {messages_received} that others sent to them, {direct}. For good?"
-            ))
+            let question = format!(
+                "Delete {}: {sent}, {messages_received} that others sent to them, {direct}. For good?",
+                accounts_of(receipt)
+            );
+            let name = match receipt.users.as_slice() {
+                [only] => only.username.clone(),
+                users => format!("{} users", users.len()),
+            };
+            Some((question, name))
         })?;
         let messages =
             counted(receipt.messages_sent + receipt.messages_received + receipt.messages_of_groups, "message");
-        context.status(&format!("Deleted the user {} and {messages}.", receipt.username));
-        Ok(context.out.show(&receipt)?)
+        context.status(&format!("Deleted {} and {messages}.", accounts_of(&receipt)));
+        context.out.show(&receipt)?;
+        context.erase(None)
     }
+}
+
+/// `the user alice`, `the users alice, bob`
+fn accounts_of(receipt: &Receipt) -> String {
+    let names: Vec<&str> = receipt.users.iter().map(|user| user.username.as_str()).collect();
+    let noun = if names.len() == 1 { "user" } else { "users" };
+    format!("the {noun} {}", names.join(", "))
 }
 
 impl Record for Profile {
@@ -308,13 +323,13 @@ impl Record for Profile {
 
 impl Record for Receipt {
     const COLUMNS: &'static [&'static str] = &[
-        "username",
-        "id",
+        "users",
+        "ids",
         "deleted",
         "messages sent",
         "messages received",
         "messages of groups that ended",
-        "of these kept as tombstones",
+        "kept as tombstones",
         "revisions",
         "notifications",
         "participations",
@@ -324,7 +339,7 @@ impl Record for Receipt {
     ];
 
     fn ids(&self) -> Vec<String> {
-        vec![self.user_id.to_string()]
+        self.users.iter().map(|user| user.user_id.to_string()).collect()
     }
 
     fn cells(&self) -> Vec<String> {
@@ -340,7 +355,8 @@ impl Record for Receipt {
             self.groups,
             self.tokens,
         ];
-        let mut cells = vec![self.username.clone(), self.ids().concat(), time(self.deleted_at)];
+        let names: Vec<&str> = self.users.iter().map(|user| user.username.as_str()).collect();
+        let mut cells = vec![names.join(", "), self.ids().join(", "), time(self.deleted_at)];
         cells.extend(counts.iter().map(ToString::to_string));
         cells
     }

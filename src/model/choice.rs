@@ -123,3 +123,13 @@ choice!(
         UserDeleted = 12 "user.deleted",
     }
 );
+
+choice!(
+    /// Work that goes on after a commit, in steps.
+    Task {
+        /// Letting search know messages from before there was search
+        Index = 0 "index",
+        /// Scrubbing what was deleted from the file
+        Erase = 1 "erase",
+    }
+);

@@ -72,7 +72,7 @@ pub fn uuid(text: &str) -> Option<Uuid> {
 }
 
 /// An instant in UTC: microseconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {

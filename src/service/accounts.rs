@@ -1,27 +1,41 @@
-//! Deleting an account: irreversible, one transaction, everything counted.
+//! Deleting accounts: irreversible, one transaction, everything counted.
 
 use super::users::{locked, must_be_own_or_administered, must_not_be_last_admin};
 use crate::error::Result;
-use crate::model::{Actor, Event, EventKind, Receipt, UserSelector};
+use crate::model::{Actor, Event, EventKind, Receipt, User, UserRef, UserSelector};
 use crate::store::{self, Tx};
 
-/// Deletes a user, every message they sent or received, all revisions of those and every revision they wrote elsewhere,
-/// every notification of theirs or about those messages, their participations and tokens, their direct conversations,
-/// and groups left with nobody. What others said in groups stays; tombstones keep their threads together.
+/// Deletes users: each with every message they sent or received, all revisions of those and every revision they wrote
+/// elsewhere, every notification of theirs or about those messages, their participations and tokens, their direct
+/// conversations, and groups left with nobody. What others said in groups stays; tombstones keep their threads together.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden` for another's account and for the last admin's.
-pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<Receipt> {
-    let user = locked(tx, selector)?;
-    must_be_own_or_administered(actor, &user)?;
-    must_not_be_last_admin(tx, actor, &user, "deleted")?;
-    let person = user.person;
+pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[UserSelector]) -> Result<Receipt> {
+    let mut receipt = Receipt { deleted_at: tx.now(), ..Receipt::default() };
+    let mut users: Vec<User> = Vec::new();
+    for selector in selectors {
+        let user = locked(tx, selector)?;
+        must_be_own_or_administered(actor, &user)?;
+        if users.iter().all(|other| other.person.key != user.person.key) {
+            users.push(user);
+        }
+    }
+    for user in users {
+        must_not_be_last_admin(tx, actor, &user, "deleted")?;
+        delete_one(tx, actor, user.person, &mut receipt)?;
+    }
+    Ok(receipt)
+}
 
+fn delete_one(tx: &mut Tx<'_>, actor: &Actor, person: UserRef, receipt: &mut Receipt) -> Result<()> {
     let concerned = store::conversations::lock_all_of(tx, person.key)?;
-    let (messages_sent, messages_received) = store::messages::count_of(tx, person.key)?;
+    let (sent, received) = store::messages::count_of(tx, person.key)?;
     let (direct, groups) = store::conversations::ending_with(tx, person.key)?;
     let ending: Vec<_> = direct.iter().chain(&groups).copied().collect();
-    let messages_of_groups = store::messages::count_of_others(tx, &groups, person.key)?;
+    receipt.messages_sent += sent;
+    receipt.messages_received += received;
+    receipt.messages_of_groups += store::messages::count_of_others(tx, &groups, person.key)?;
 
     let event = store::events::record(tx, actor, Event::user(EventKind::UserDeleted, &person))?;
     store::events::tell_participants(tx, event, &concerned, Some(person.key))?;
@@ -31,25 +45,16 @@ pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result
     let deleted = store::messages::delete(tx, &remaining)?;
     let revisions = store::messages::delete_revisions_by(tx, person.key)?;
     let notifications = store::notifications::delete_all(tx, person.key)?;
-    let participations = store::conversations::remove_everywhere(tx, person.key)?;
+    receipt.tombstones += deleted.tombstones;
+    receipt.revisions += ended.revisions + deleted.revisions + revisions;
+    receipt.notifications += ended.notifications + deleted.notifications + notifications;
+    receipt.participations += store::conversations::remove_everywhere(tx, person.key)?;
     store::conversations::delete(tx, &ending)?;
-    let tokens = store::users::delete(tx, person.key)?;
-
-    Ok(Receipt {
-        user_id: person.user_id,
-        username: person.username,
-        deleted_at: tx.now(),
-        messages_sent,
-        messages_received,
-        messages_of_groups,
-        tombstones: deleted.tombstones,
-        revisions: ended.revisions + deleted.revisions + revisions,
-        notifications: ended.notifications + deleted.notifications + notifications,
-        participations,
-        direct_conversations: count(&direct),
-        groups: count(&groups),
-        tokens,
-    })
+    receipt.direct_conversations += count(&direct);
+    receipt.groups += count(&groups);
+    receipt.tokens += store::users::delete(tx, person.key)?;
+    receipt.users.push(person);
+    Ok(())
 }
 
 fn count<T>(rows: &[T]) -> i64 {

@@ -1,5 +1,7 @@
 //! Conversations and who takes part in them.
 
+use std::collections::HashSet;
+
 use super::users::{person, read_person};
 use super::{Row, Tx};
 use crate::error::Result;
@@ -224,6 +226,20 @@ pub fn level(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey) -> R
         &[&conversation, &user],
         |row| row.get(0),
     )
+}
+
+/// Those of these conversations that a user takes part in
+pub fn those_of(
+    tx: &mut Tx<'_>,
+    user: UserKey,
+    conversations: impl IntoIterator<Item = ConversationKey>,
+) -> Result<HashSet<ConversationKey>> {
+    let found = tx.all(
+        concat!("SELECT conversation_key FROM participant WHERE user_key = $1 AND conversation_key IN ", list!("$2")),
+        &[&user, &super::list(conversations.into_iter().map(|key| key.0))],
+        |row| row.get(0),
+    )?;
+    Ok(found.into_iter().collect())
 }
 
 /// Changes which messages notify a participant.

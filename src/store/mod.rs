@@ -6,9 +6,11 @@ mod tx;
 pub mod conversations;
 pub mod events;
 pub mod idempotency;
+pub mod maintenance;
 pub mod messages;
 pub mod notifications;
 mod postgres;
+pub mod search;
 mod sqlite;
 pub mod users;
 
@@ -17,13 +19,13 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::model::fold_case;
-#[cfg(debug_assertions)]
-pub use sqlite::checked_statements;
 pub use tx::{Ids, Stamp, Tx};
 use tx::{Row, list};
+#[cfg(debug_assertions)]
+pub use {postgres::prepared_statements, sqlite::checked_statements};
 
 /// The number of the newest migration, the same on both engines: what an up-to-date database says of itself.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// Where a database is.
 #[derive(Clone, PartialEq, Eq)]
@@ -92,6 +94,17 @@ pub enum Opened {
     },
 }
 
+/// How far the scrubbing of what was deleted came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Erasure {
+    /// No byte is left in the file
+    Done,
+    /// There was no time for all
+    Pending,
+    /// Another program that reads keeps old pages in the write-ahead log
+    Blocked,
+}
+
 /// What preparing a database did that was at this version before.
 fn opened(from: i64) -> Opened {
     match from {
@@ -150,6 +163,20 @@ impl Db {
         match &self.engine {
             Engine::Sqlite(database) => database.read(stamp, &mut work),
             Engine::Postgres(database) => database.read(stamp, &mut work),
+        }
+    }
+
+    /// Indexes messages from before there was search, in steps.
+    pub fn index(&self, stamp: Stamp) -> Result<()> {
+        while self.write(stamp, maintenance::index_step)? {}
+        Ok(())
+    }
+
+    /// Scrubs what was deleted from the file, in steps, until `is_late`.
+    pub fn erase(&self, stamp: Stamp, is_late: &dyn Fn() -> bool) -> Result<Erasure> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.erase(stamp, is_late),
+            Engine::Postgres(_) => Ok(Erasure::Done),
         }
     }
 

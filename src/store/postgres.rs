@@ -1,7 +1,11 @@
 //! The engine for those who outgrow one machine: one plain connection.
 
 use std::cell::RefCell;
+#[cfg(debug_assertions)]
+use std::collections::BTreeSet;
 use std::collections::HashMap;
+#[cfg(debug_assertions)]
+use std::sync::Mutex;
 
 use postgres::error::SqlState;
 use postgres::{Client, Config, IsolationLevel, NoTls, Statement, Transaction};
@@ -83,6 +87,7 @@ impl Database {
         let transaction = client.build_transaction().isolation_level(isolation).read_only(read_only).start()?;
         let mut tx = Tx::new(Inner::Postgres(transaction, statements), stamp);
         let value = work(&mut tx)?;
+        super::search::write_index(&mut tx)?;
         if !stamp.dry_run
             && let Inner::Postgres(transaction, _) = tx.into_inner()
         {
@@ -152,6 +157,15 @@ fn prepare_alone(client: &mut Client) -> Result<Opened> {
     Ok(super::opened(from))
 }
 
+/// The statements that this process prepared on PostgreSQL, in debug builds: their plans are looked at by a test.
+#[cfg(debug_assertions)]
+pub fn prepared_statements() -> BTreeSet<&'static str> {
+    PREPARED.lock().map(|prepared| prepared.clone()).unwrap_or_default()
+}
+
+#[cfg(debug_assertions)]
+static PREPARED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
 pub(super) fn prepare(
     transaction: &mut Transaction<'_>,
     statements: &mut HashMap<&'static str, Statement>,
@@ -160,6 +174,8 @@ pub(super) fn prepare(
     if let Some(statement) = statements.get(sql) {
         return Ok(statement.clone());
     }
+    #[cfg(debug_assertions)]
+    let _ = PREPARED.lock().map(|mut prepared| prepared.insert(sql));
     let statement = transaction.prepare(sql)?;
     statements.insert(sql, statement.clone());
     Ok(statement)

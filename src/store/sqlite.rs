@@ -13,6 +13,7 @@ use super::{Opened, VERSION};
 use crate::error::{Error, Result};
 
 mod checks;
+mod erase;
 
 pub(super) use checks::check_stable;
 #[cfg(debug_assertions)]
@@ -62,7 +63,10 @@ impl Database {
 
     pub(super) fn write<T>(&self, stamp: Stamp, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        let value = work(&mut Tx::new(Inner::Sqlite(&transaction, true), stamp))?;
+        let mut tx = Tx::new(Inner::Sqlite(&transaction, true), stamp);
+        let value = work(&mut tx)?;
+        super::search::write_index(&mut tx)?;
+        drop(tx);
         if stamp.dry_run {
             transaction.rollback()?;
         } else {

@@ -1,13 +1,14 @@
 //! The boundary to both drivers: one SQL text, run on either.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
+use super::search::Place;
 use crate::error::{Error, Result};
 use crate::model::{
     Choice, ConversationId, ConversationKey, EventKey, EventKind, Kind, Level, MessageId, MessageKey, NotificationKind,
-    Number, Role, Timestamp, UserId, UserKey,
+    Number, Role, Task, Timestamp, UserId, UserKey,
 };
 
 /// A value both drivers can bind.
@@ -67,6 +68,7 @@ travels_as! { i64:
     ConversationKey, |key: &ConversationKey| key.0, |key| Some(ConversationKey(key));
     MessageKey, |key: &MessageKey| key.0, |key| Some(MessageKey(key));
     EventKey, |key: &EventKey| key.0, |key| Some(EventKey(key));
+    Place, |place: &Place| place.0, |place| Some(Place(place));
     Number, |number: &Number| number.0, |number| Some(Number(number));
     Timestamp, |instant: &Timestamp| instant.0, |instant| Some(Timestamp(instant));
     Role, |role: &Role| role.code(), from_code;
@@ -74,6 +76,7 @@ travels_as! { i64:
     Level, |level: &Level| level.code(), from_code;
     NotificationKind, |kind: &NotificationKind| kind.code(), from_code;
     EventKind, |kind: &EventKind| kind.code(), from_code;
+    Task, |task: &Task| task.code(), from_code;
 }
 
 travels_as! { Uuid:
@@ -145,11 +148,21 @@ pub struct Tx<'c> {
     inner: Inner<'c>,
     stamp: Stamp,
     ids_made: u64,
+    /// What search shall know of messages: written by one statement at the end
+    pub(super) to_index: BTreeMap<Place, String>,
 }
 
 impl<'c> Tx<'c> {
     pub(super) fn new(inner: Inner<'c>, stamp: Stamp) -> Self {
-        Self { inner, stamp, ids_made: 0 }
+        Self { inner, stamp, ids_made: 0, to_index: BTreeMap::new() }
+    }
+
+    /// One of two, where the engines have no common form
+    pub(super) fn split<T>(&self, sqlite: T, postgres: T) -> T {
+        match self.inner {
+            Inner::Sqlite(..) => sqlite,
+            Inner::Postgres(..) => postgres,
+        }
     }
 
     /// The driver's transaction, to end it

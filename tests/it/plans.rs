@@ -6,9 +6,9 @@
 use std::fs;
 use std::path::Path;
 
-use tidings::model::{ConversationSelector, Level, MessageSelector, UserSelector};
+use tidings::model::{Actor, ConversationSelector, Level, MessageSelector, UserSelector};
 use tidings::service::conversations::ConversationChange;
-use tidings::service::messages::{Change, Draft, List};
+use tidings::service::messages::{Change, Draft, List, Search};
 use tidings::service::users::UserChange;
 use tidings::service::{accounts, conversations, messages, notifications, users};
 use tidings::store::{self, Location};
@@ -24,6 +24,11 @@ fn statements_in_the_source() -> usize {
     let count = texts.map(|text| calls.iter().map(|call| text.matches(call).count()).sum::<usize>());
     // `fetch` itself: its name where it is defined, and the call within that runs what it is given.
     count.sum::<usize>() - 2
+}
+
+fn search(world: &World, actor: &Actor, request: &Search) {
+    let found = world.app.read(|tx| messages::search(tx, actor, request, &|| false)).unwrap();
+    assert!(!found.messages.is_empty() && !found.partial, "{found:?}");
 }
 
 /// Does whatever the services can do.
@@ -62,6 +67,17 @@ fn run_every_statement(world: &World) {
         app.read(|tx| messages::list(tx, &bob, &request)).unwrap();
     }
     app.read(|tx| messages::list(tx, &operator(), &all)).unwrap();
+    search(world, &bob, &Search { query: "hello".to_owned(), limit: 10, ..Search::default() });
+    search(world, &bob, &Search { query: "hello".to_owned(), ranked: true, limit: 10, ..Search::default() });
+    app.read(|tx| messages::thread(tx, &bob, &first)).unwrap();
+    for number in 0..1001 {
+        world.send(&ann, "team", &format!("frequent {number}"));
+    }
+    for actor in [bob.clone(), operator()] {
+        search(world, &actor, &Search { query: "frequent".to_owned(), limit: 10, ..Search::default() });
+    }
+    world.execute("INSERT INTO maintenance (task, since, position) VALUES (0, 0, 0)");
+    app.index().unwrap();
 
     app.write(|tx| {
         let owner = notifications::owner(tx, &bob, None)?;
@@ -111,9 +127,10 @@ fn run_every_statement(world: &World) {
     app.write(|tx| messages::delete(tx, &ann, std::slice::from_ref(&first))).unwrap();
     world.group("other", &ann, &[&bob]);
     app.write(|tx| conversations::delete(tx, &ann, &place("other"))).unwrap();
-    let last_admin = app.write(|tx| accounts::delete(tx, &ann, &selector(&ann)));
+    app.erase(None).unwrap();
+    let last_admin = app.write(|tx| accounts::delete(tx, &ann, &[selector(&ann)]));
     crate::assert_refused!(last_admin, Forbidden);
-    app.write(|tx| accounts::delete(tx, &operator(), &selector(&ann))).unwrap();
+    app.write(|tx| accounts::delete(tx, &operator(), &[selector(&ann)])).unwrap();
 }
 
 #[test]
@@ -139,6 +156,8 @@ const MANY_ROWS: &str = "
         SELECT key, receiver_key, conversation_key, 0 FROM message;
     INSERT INTO revision (message_key, revision, content, edited_at, editor_key, by_operator)
         SELECT key, 1, 'old', 1, sender_key, FALSE FROM message WHERE key % 4 = 0;
+    INSERT INTO message_search (place, words)
+        SELECT (conversation_key << 32) + number, array_to_tsvector(ARRAY['text', 'w' || key % 1000]) FROM message;
     INSERT INTO event (kind, at, actor_key, conversation_key, subject_id)
         SELECT 0, sent_at, sender_key, conversation_key, id FROM message;
     INSERT INTO event_audience (event_key, user_key) SELECT key, actor_key FROM event;
@@ -159,7 +178,7 @@ fn postgresql_reads_no_whole_table_either() {
     let mut client = postgres::Client::connect(&schema.url(), postgres::NoTls).unwrap();
     client.batch_execute(MANY_ROWS).unwrap();
     let mut whole = Vec::new();
-    for sql in store::checked_statements().into_iter().filter(|sql| !sql.contains("/* scans:")) {
+    for sql in store::prepared_statements().into_iter().filter(|sql| !sql.contains("/* scans:")) {
         let parameters = client.prepare(sql).unwrap().params().len();
         let values = if parameters == 0 { String::new() } else { format!("({})", vec!["NULL"; parameters].join(", ")) };
         client.batch_execute(&format!("PREPARE statement AS {sql}")).unwrap();

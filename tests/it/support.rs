@@ -34,6 +34,16 @@ impl World {
         app(&self.location, NOON.plus_seconds(seconds))
     }
 
+    /// Changes the database behind the program's back.
+    pub(crate) fn execute(&self, sql: &str) {
+        match &self.location {
+            Location::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap(),
+            Location::Postgres(url) => {
+                postgres::Client::connect(url, postgres::NoTls).unwrap().batch_execute(sql).unwrap();
+            }
+        }
+    }
+
     /// A user who acts
     pub(crate) fn user(&self, name: &str) -> Actor {
         self.person(name, Role::User)

@@ -77,7 +77,7 @@ pub fn list(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<Messag
 }
 
 /// Whose conversations bound what is visible; none for those who see all
-fn viewer(actor: &Actor) -> Option<UserKey> {
+pub(super) fn viewer(actor: &Actor) -> Option<UserKey> {
     actor.key().filter(|_| !actor.administers())
 }
 

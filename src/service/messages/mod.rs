@@ -2,10 +2,14 @@
 
 mod list;
 mod mentions;
+mod search;
 mod send;
+mod thread;
 
 pub use list::{List, list};
+pub use search::{Findings, Search, search};
 pub use send::{Destination, Draft, send};
+pub use thread::thread;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::error::Result;
 use crate::model::{ConversationKey, MessageKey, UserKey};
-use crate::store::{Tx, list};
+use crate::store::{Tx, list, maintenance, search};
 
 /// The messages a user sent or received
 pub fn keys_of(tx: &mut Tx<'_>, user: UserKey) -> Result<Vec<MessageKey>> {
@@ -50,6 +50,8 @@ pub struct Gone {
 /// the tombstones they were the last reply of; where a reply stays, a tombstone stays.
 pub fn delete(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<Gone> {
     let keys = list(messages.iter().map(|key| key.0));
+    maintenance::must_erase(tx)?;
+    search::forget(tx, &keys)?;
     let revisions = tx.run(concat!("DELETE FROM revision WHERE message_key IN ", list!("$1")), &[&keys])?;
     let notifications = tx.run(concat!("DELETE FROM notification WHERE message_key IN ", list!("$1")), &[&keys])?;
     tx.run(
@@ -123,6 +125,8 @@ fn kept_by_replies(tx: &mut Tx<'_>, candidates: &HashSet<MessageKey>) -> Result<
 /// Deletes every message of conversations that end, tombstones too.
 pub fn delete_all_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<Gone> {
     let keys = list(conversations.iter().map(|key| key.0));
+    maintenance::must_erase(tx)?;
+    search::forget_conversations(tx, conversations)?;
     let revisions = tx.run(
         concat!(
             "DELETE FROM revision WHERE message_key IN (SELECT key FROM message WHERE conversation_key IN ",
@@ -145,5 +149,6 @@ pub fn delete_all_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Resu
 
 /// Deletes the earlier contents a user replaced, whoever's messages they were; returns how many.
 pub fn delete_revisions_by(tx: &mut Tx<'_>, editor: UserKey) -> Result<i64> {
+    maintenance::must_erase(tx)?;
     tx.run("DELETE FROM revision WHERE editor_key = $1", &[&editor])
 }

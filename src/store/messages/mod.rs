@@ -110,7 +110,7 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<Message> {
         ],
         |row| row.get(0),
     )?;
-    Ok(Message {
+    let message = Message {
         key,
         conversation_key: new.conversation.key,
         parent_key,
@@ -129,7 +129,9 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<Message> {
         reply_count: 0,
         read: false,
         deleted: false,
-    })
+    };
+    super::search::index(tx, &message)?;
+    Ok(message)
 }
 
 /// The message with that id
@@ -149,6 +151,28 @@ pub fn by_keys(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = MessageKey>) -> R
         tx,
         concat!("SELECT ", columns!(), " FROM message WHERE key IN ", list!("$1"), " ORDER BY key"),
         &[&super::list(keys.into_iter().map(|key| key.0))],
+    )
+}
+
+/// The contents of the messages with these keys
+pub fn contents(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = MessageKey>) -> Result<Vec<(MessageKey, String)>> {
+    tx.all(
+        concat!("SELECT key, content FROM message WHERE key IN ", list!("$1")),
+        &[&super::list(keys.into_iter().map(|key| key.0))],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// A message and all that hangs on it: each with the one it replies to, oldest first
+pub fn thread(tx: &mut Tx<'_>, root: MessageKey) -> Result<Vec<(MessageKey, Option<MessageKey>)>> {
+    tx.all(
+        "WITH RECURSIVE thread (key, parent_key) AS (
+             SELECT key, CAST(NULL AS BIGINT) FROM message WHERE key = $1
+             UNION ALL
+             SELECT message.key, message.parent_key FROM thread JOIN message ON message.parent_key = thread.key)
+         SELECT key, parent_key FROM thread ORDER BY key",
+        &[&root],
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )
 }
 
@@ -195,7 +219,9 @@ pub fn replace_content(tx: &mut Tx<'_>, message: Message, content: &str) -> Resu
         &[&content, &message.key],
         |row| row.get(0),
     )?;
-    Ok(Message { content: content.to_owned(), revision, edited: true, ..message })
+    let message = Message { content: content.to_owned(), revision, edited: true, ..message };
+    super::search::index(tx, &message)?;
+    Ok(message)
 }
 
 /// The earlier contents of a message, newest first

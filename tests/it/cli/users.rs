@@ -75,13 +75,13 @@ fn users_are_created_listed_shown_changed_and_deleted() {
     Dry run, nothing was changed. Without --dry-run: Deleted the user bob and 0 messages.
     ");
     assert_snapshot!(shell.run("user delete bob --yes"), @"
-     username                       bob
-     id                             019b78c9-0a80-73dd-ac58-f4b546018d9a
+     users                          bob
+     ids                            019b78c9-0a80-73dd-ac58-f4b546018d9a
      deleted                        2026-01-01 09:00:00Z
      messages sent                  0
      messages received              0
      messages of groups that ended  0
-     of these kept as tombstones    0
+     kept as tombstones             0
      revisions                      0
      notifications                  0
      participations                 0

@@ -16,7 +16,7 @@ fn named(text: &str) -> MessageSelector {
 }
 
 fn forget(world: &World, actor: &Actor, name: &str) -> Result<Receipt> {
-    world.app.write(|tx| accounts::delete(tx, actor, &UserSelector(name.to_owned())))
+    world.app.write(|tx| accounts::delete(tx, actor, &[UserSelector(name.to_owned())]))
 }
 
 fn edit(world: &World, editor: &Actor, message: &str, content: &str) {
@@ -124,9 +124,8 @@ fn the_receipt_counts_what_goes() {
         let [ann, ..] = build(world);
         let Actor::User(user) = &ann else { panic!("a user") };
         let expected = Receipt {
-            user_id: user.person.user_id,
-            username: "ann".to_owned(),
             deleted_at: NOON,
+            users: vec![user.person.clone()],
             messages_sent: 8,
             messages_received: 5,
             messages_of_groups: 1,
@@ -143,13 +142,43 @@ fn the_receipt_counts_what_goes() {
 }
 
 #[test]
+fn one_receipt_counts_what_goes_with_several_users_each_thing_once() {
+    on_every_engine(|world| {
+        let people = build(world);
+        let [ann, bob] = [selector(&people[0]), selector(&people[1])];
+        let one_by_one = world.app.try_out(|tx| {
+            let one = accounts::delete(tx, &operator(), std::slice::from_ref(&ann))?;
+            let other = accounts::delete(tx, &operator(), std::slice::from_ref(&bob))?;
+            Ok((one.messages_sent + other.messages_sent, one.notifications + other.notifications))
+        });
+        let together = [ann.clone(), bob, ann];
+        let receipt = world.app.write(|tx| accounts::delete(tx, &operator(), &together)).unwrap();
+        assert_eq!((receipt.messages_sent, receipt.notifications), one_by_one.unwrap());
+        let names: Vec<&str> = receipt.users.iter().map(|user| user.username.as_str()).collect();
+        assert_eq!(names, ["ann", "bob"]);
+    });
+}
+
+#[test]
+fn of_several_users_all_are_deleted_or_none() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.admin("bob")];
+        let both = [selector(&ann), UserSelector("nobody".to_owned())];
+        crate::assert_refused!(world.app.write(|tx| accounts::delete(tx, &operator(), &both)), NotFound);
+        let both = [selector(&ann), selector(&bob)];
+        crate::assert_refused!(world.app.write(|tx| accounts::delete(tx, &bob, &both)), Forbidden);
+        world.app.read(|tx| users::show(tx, &bob, &selector(&ann))).unwrap();
+    });
+}
+
+#[test]
 fn a_dry_run_gives_the_same_receipt_and_changes_nothing() {
     on_every_engine(|world| {
         let people = build(world);
         let (db, _) = Db::open(&world.location, true).unwrap();
         let dry = App::new(db, Options { now: Some(NOON), seed: Some(1), dry_run: true });
         let before = everything(world, &people);
-        let receipt = dry.write(|tx| accounts::delete(tx, &people[0], &selector(&people[0]))).unwrap();
+        let receipt = dry.write(|tx| accounts::delete(tx, &people[0], &[selector(&people[0])])).unwrap();
         assert_eq!(everything(world, &people), before);
         assert_eq!(forget(world, &people[0], "ann").unwrap(), receipt);
     });

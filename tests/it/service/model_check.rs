@@ -157,7 +157,7 @@ fn arrange(tx: &mut Tx<'_>, actor: &Actor, step: &Step) -> tidings::error::Resul
         Verb::Remove => drop(conversations::remove(tx, actor, &place, &[user])?),
         Verb::Add => drop(conversations::add(tx, actor, &place, &[user])?),
         Verb::SetLevel => drop(conversations::set_level(tx, actor, &place, step.level)?),
-        Verb::Forget => return Ok(counts(&accounts::delete(tx, actor, &user)?)),
+        Verb::Forget => return Ok(counts(&accounts::delete(tx, actor, &[user])?)),
         Verb::Create => {
             let role = if step.user == ADMIN { Role::Admin } else { Role::User };
             users::create(tx, actor, &new_user(NAMES[step.user], role))?;
@@ -239,7 +239,7 @@ fn clear(world: &World) {
         .app
         .write(|tx| {
             for profile in users::list(tx, &operator(), "", None, 100)? {
-                accounts::delete(tx, &operator(), &UserSelector(profile.person().username.clone()))?;
+                accounts::delete(tx, &operator(), &[UserSelector(profile.person().username.clone())])?;
             }
             assert_eq!((store::users::count(tx)?, store::conversations::count(tx)?), (0, (0, 0)));
             Ok(())

@@ -53,8 +53,8 @@ fn of_two_last_admins_who_go_at_once_one_stays() {
         let [ann, bob] = [world.admin("ann"), world.admin("bob")];
         let (one, other) = meanwhile(
             world,
-            |tx| accounts::delete(tx, &ann, &selector(&ann)),
-            |tx| accounts::delete(tx, &bob, &selector(&bob)),
+            |tx| accounts::delete(tx, &ann, &[selector(&ann)]),
+            |tx| accounts::delete(tx, &bob, &[selector(&bob)]),
         );
         one.unwrap();
         assert_refused!(other, Forbidden);
@@ -245,8 +245,11 @@ fn an_account_is_deleted_whole_beside_a_message_to_it() {
         world.group("team", &ann, &[&bob]);
         let to_ann = Draft { destination: Destination::User(selector(&ann)), ..draft("", "direct") };
         world.app.write(|tx| messages::send(tx, &bob, &to_ann)).unwrap();
-        let (sent, deleted) =
-            meanwhile(world, |tx| messages::send(tx, &bob, &to_ann), |tx| accounts::delete(tx, &ann, &selector(&ann)));
+        let (sent, deleted) = meanwhile(
+            world,
+            |tx| messages::send(tx, &bob, &to_ann),
+            |tx| accounts::delete(tx, &ann, &[selector(&ann)]),
+        );
         sent.unwrap();
         assert_eq!(deleted.unwrap().messages_received, 2);
         let ann = world.user("ann");
@@ -254,7 +257,7 @@ fn an_account_is_deleted_whole_beside_a_message_to_it() {
         let (sent, deleted) = meanwhile(
             world,
             |tx| messages::send(tx, &bob, &draft("team", "hi, @ann")),
-            |tx| accounts::delete(tx, &ann, &selector(&ann)),
+            |tx| accounts::delete(tx, &ann, &[selector(&ann)]),
         );
         sent.unwrap();
         assert_eq!(deleted.unwrap().notifications, 1);
@@ -268,8 +271,8 @@ fn an_account_is_deleted_once() {
         let ann = world.user("ann");
         let (one, other) = meanwhile(
             world,
-            |tx| accounts::delete(tx, &ann, &selector(&ann)),
-            |tx| accounts::delete(tx, &operator(), &selector(&ann)),
+            |tx| accounts::delete(tx, &ann, &[selector(&ann)]),
+            |tx| accounts::delete(tx, &operator(), &[selector(&ann)]),
         );
         one.unwrap();
         assert_refused!(other, NotFound);
@@ -283,7 +286,7 @@ fn who_is_being_deleted_is_not_found_by_who_adds_them() {
         world.group("team", &ann, &[&bob]);
         let (deleted, added) = meanwhile(
             world,
-            |tx| accounts::delete(tx, &eve, &selector(&eve)),
+            |tx| accounts::delete(tx, &eve, &[selector(&eve)]),
             |tx| conversations::add(tx, &bob, &place("team"), &[selector(&eve)]),
         );
         deleted.unwrap();
@@ -298,8 +301,8 @@ fn two_who_are_deleted_at_once_leave_no_group_without_anybody() {
         world.group("team", &ann, &[&bob]);
         let (one, other) = meanwhile(
             world,
-            |tx| accounts::delete(tx, &ann, &selector(&ann)),
-            |tx| accounts::delete(tx, &bob, &selector(&bob)),
+            |tx| accounts::delete(tx, &ann, &[selector(&ann)]),
+            |tx| accounts::delete(tx, &bob, &[selector(&bob)]),
         );
         assert_eq!([one.unwrap().groups, other.unwrap().groups], [0, 1]);
         assert_eq!(world.app.read(store::conversations::count).unwrap(), (0, 0));

@@ -105,7 +105,7 @@ const ACCOUNTS: [Row; 10] = [
     ("make another an admin", "yyy fff fff", |tx, actor, _| users::update(tx, actor, &other(), &admin()).map(drop)),
     ("set another's password", "yyy fff fff", |tx, actor, _| users::set_password(tx, actor, &other(), None).map(drop)),
     ("deactivate another", "yyy fff fff", |tx, actor, _| users::set_active(tx, actor, &other(), false).map(drop)),
-    ("delete another", "yyy fff fff", |tx, actor, _| accounts::delete(tx, actor, &other()).map(drop)),
+    ("delete another", "yyy fff fff", |tx, actor, _| accounts::delete(tx, actor, &[other()]).map(drop)),
     ("change oneself", "-yy yyy yyy", |tx, actor, _| {
         users::update(tx, actor, &selector(actor), &first_name()).map(drop)
     }),
@@ -116,7 +116,7 @@ const ACCOUNTS: [Row; 10] = [
     ("set one's own password", "-yy yyy yyy", |tx, actor, _| {
         users::set_password(tx, actor, &selector(actor), None).map(drop)
     }),
-    ("delete oneself", "-yy yyy yyy", |tx, actor, _| accounts::delete(tx, actor, &selector(actor)).map(drop)),
+    ("delete oneself", "-yy yyy yyy", |tx, actor, _| accounts::delete(tx, actor, &[selector(actor)]).map(drop)),
 ];
 
 fn named(name: &str) -> UserSelector {
@@ -319,7 +319,7 @@ fn where_the_creator_is_gone_admins_and_the_operator_stand_in() {
         rename(&operator()).unwrap();
         world.app.write(|tx| conversations::add(tx, &bob, &place("team"), &[selector(&ann)])).unwrap();
         rename(&ann).unwrap();
-        world.app.write(|tx| accounts::delete(tx, &ann, &selector(&ann))).unwrap();
+        world.app.write(|tx| accounts::delete(tx, &ann, &[selector(&ann)])).unwrap();
         assert_refused!(rename(&bob), Forbidden);
         rename(&root).unwrap();
     });

@@ -196,7 +196,7 @@ fn the_last_active_admin_goes_only_by_the_operator() {
             world.app.write(|tx| users::set_active(tx, actor, &selector(user), is_active))
         };
         active(&ann, &bob, false).unwrap();
-        assert_refused!(world.app.write(|tx| accounts::delete(tx, &ann, &selector(&ann))), Forbidden);
+        assert_refused!(world.app.write(|tx| accounts::delete(tx, &ann, &[selector(&ann)])), Forbidden);
         assert_refused!(active(&ann, &ann, false), Forbidden);
         assert_refused!(update(world, &bob, "ann", &new_role(Role::User)), Forbidden);
         assert_refused!(active(&bob, &ann, false), Forbidden);
@@ -205,7 +205,7 @@ fn the_last_active_admin_goes_only_by_the_operator() {
         active(&operator(), &ann, true).unwrap();
         update(world, &operator(), "ann", &new_role(Role::User)).unwrap();
         update(world, &operator(), "ann", &new_role(Role::Admin)).unwrap();
-        world.app.write(|tx| accounts::delete(tx, &operator(), &selector(&ann))).unwrap();
+        world.app.write(|tx| accounts::delete(tx, &operator(), &[selector(&ann)])).unwrap();
     });
 }
 
@@ -215,8 +215,8 @@ fn an_admin_who_is_not_the_last_may_go() {
         let [ann, bob, eve] = [world.admin("ann"), world.admin("bob"), world.admin("eve")];
         world.app.write(|tx| users::set_active(tx, &ann, &selector(&bob), false)).unwrap();
         update(world, &ann, "bob", &new_role(Role::User)).unwrap();
-        world.app.write(|tx| accounts::delete(tx, &ann, &selector(&ann))).unwrap();
-        assert_refused!(world.app.write(|tx| accounts::delete(tx, &eve, &selector(&eve))), Forbidden);
+        world.app.write(|tx| accounts::delete(tx, &ann, &[selector(&ann)])).unwrap();
+        assert_refused!(world.app.write(|tx| accounts::delete(tx, &eve, &[selector(&eve)])), Forbidden);
     });
 }
 

@@ -1,0 +1,15 @@
+-- Search, and work that goes on after a commit. Paired with migrations/sqlite, where the columns are explained.
+
+CREATE TABLE message_search (
+    place BIGINT PRIMARY KEY,
+    words TSVECTOR NOT NULL
+);
+CREATE INDEX message_search_by_words ON message_search USING gin (words);
+
+CREATE TABLE maintenance (
+    task BIGINT PRIMARY KEY CHECK (task IN (0, 1)),
+    since BIGINT NOT NULL,
+    position BIGINT NOT NULL
+);
+
+INSERT INTO maintenance (task, since, position) SELECT 0, max(sent_at), 0 FROM message HAVING count(*) > 0;

@@ -1,0 +1,61 @@
+//! Work that goes on after a commit, in steps that let others in; what is pending is kept in the database.
+
+use super::Tx;
+use super::search;
+use crate::error::Result;
+use crate::model::{MessageKey, Pending, Task};
+
+/// How many messages one step indexes: a tenth of a second
+const STEP: i64 = 2000;
+
+/// What is pending
+pub fn pending(tx: &mut Tx<'_>) -> Result<Vec<Pending>> {
+    tx.all("SELECT task, since FROM maintenance ORDER BY task /* scans: there are at most two rows */", &[], |row| {
+        Ok(Pending { task: row.get(0)?, since: row.get(1)? })
+    })
+}
+
+/// Indexes the next messages from before there was search; says whether there may be more.
+pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
+    let position: Option<MessageKey> = tx.one(
+        "SELECT position FROM maintenance WHERE task = $1 /* scans: there are at most two rows */",
+        &[&Task::Index],
+        |row| row.get(0),
+    )?;
+    let Some(position) = position else { return Ok(false) };
+    // Whoever changes a message locks its conversation first, so what is read here is what is indexed.
+    tx.run(
+        "UPDATE conversation SET active_at = active_at WHERE key IN (
+             SELECT conversation_key FROM message WHERE message.key > $1 ORDER BY message.key LIMIT $2)",
+        &[&position, &STEP],
+    )?;
+    if let Some(last) = search::index_older(tx, position, STEP)? {
+        tx.run("UPDATE maintenance SET position = $1 WHERE task = $2", &[&last, &Task::Index])?;
+        return Ok(true);
+    }
+    tx.run("DELETE FROM maintenance WHERE task = $1", &[&Task::Index])?;
+    Ok(false)
+}
+
+/// Notes that what a transaction deletes has to be scrubbed from the file. PostgreSQL keeps its own house: its space is
+/// used again after its own vacuuming.
+pub(super) fn must_erase(tx: &mut Tx<'_>) -> Result<()> {
+    if tx.split(false, true) {
+        return Ok(());
+    }
+    tx.run(
+        "INSERT INTO maintenance (task, since, position) VALUES ($1, $2, 0) ON CONFLICT (task) DO UPDATE SET position = 0",
+        &[&Task::Erase, &tx.now()],
+    )?;
+    Ok(())
+}
+
+/// Whether something has to be scrubbed from the file; notes that it begins.
+pub(super) fn begin_erasure(tx: &mut Tx<'_>) -> Result<bool> {
+    Ok(tx.run("UPDATE maintenance SET position = 1 WHERE task = $1", &[&Task::Erase])? > 0)
+}
+
+/// Notes that everything deleted before the erasure began is scrubbed; says whether more was deleted since.
+pub(super) fn end_erasure(tx: &mut Tx<'_>) -> Result<bool> {
+    Ok(tx.run("DELETE FROM maintenance WHERE task = $1 AND position = 1", &[&Task::Erase])? == 0)
+}

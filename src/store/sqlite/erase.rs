@@ -1,0 +1,74 @@
+//! Scrubbing what was deleted from the file and its write-ahead log.
+//!
+//! `secure_delete` overwrites deleted rows at once. Two places remain. The search index only notes that an entry is gone
+//! until its segments are merged; that goes in steps. And the log holds old pages until a checkpoint truncates it, which a
+//! reader can prevent.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::{Database, PATIENCE};
+use crate::error::Result;
+use crate::store::tx::Stamp;
+use crate::store::{Erasure, maintenance};
+
+/// How many pages of the index one step merges: some 20 ms, in a transaction of its own
+const STEP: i64 = 500;
+
+/// How long a checkpoint waits for readers
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(500);
+
+impl Database {
+    /// Scrubs what was deleted, until `is_late`.
+    pub(in crate::store) fn erase(&self, stamp: Stamp, is_late: &dyn Fn() -> bool) -> Result<Erasure> {
+        loop {
+            if !self.write(stamp, &mut |tx| maintenance::begin_erasure(tx))? {
+                return Ok(Erasure::Done);
+            }
+            if !self.merge_all(is_late)? {
+                return Ok(Erasure::Pending);
+            }
+            if !self.checkpoint()? {
+                return Ok(Erasure::Blocked);
+            }
+            if !self.write(stamp, &mut |tx| maintenance::end_erasure(tx))? {
+                return Ok(Erasure::Done);
+            }
+        }
+    }
+
+    /// Merges the segments of the search index into one without what was deleted; says whether that came to its end.
+    fn merge_all(&self, is_late: &dyn Fn() -> bool) -> Result<bool> {
+        // The first round ends a merge that was already going on when something was deleted from its result.
+        for _ in 0..2 {
+            if !merge(&self.connection, -STEP)? {
+                return Ok(true);
+            }
+            while merge(&self.connection, STEP)? {
+                if is_late() {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Moves the log into the file and truncates it; says whether no reader prevented it.
+    pub(in crate::store) fn checkpoint(&self) -> Result<bool> {
+        self.connection.busy_timeout(CHECKPOINT_PATIENCE)?;
+        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        self.connection.busy_timeout(PATIENCE)?;
+        Ok(!busy?)
+    }
+}
+
+/// One step of merging; a negative number of pages begins anew, with all segments. Says whether there was something to do.
+fn merge(connection: &Connection, pages: i64) -> Result<bool> {
+    let before = connection.total_changes();
+    let mut statement =
+        connection.prepare_cached("INSERT INTO message_search (message_search, rank) VALUES ('merge', $1)")?;
+    statement.execute([pages])?;
+    // The command itself counts as one change.
+    Ok(connection.total_changes() - before >= 2)
+}
