@@ -1,7 +1,7 @@
 -- Search, and work that goes on after a commit. Paired with migrations/sqlite, where the columns are explained.
 
 CREATE TABLE message_search (
-    place BIGINT PRIMARY KEY,
+    message_key BIGINT PRIMARY KEY,
     words TSVECTOR NOT NULL
 );
 CREATE INDEX message_search_by_words ON message_search USING gin (words);

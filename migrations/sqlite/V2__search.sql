@@ -2,12 +2,16 @@
 
 PRAGMA user_version = 2; -- the number of this migration: what opening an up-to-date file reads
 
--- The words of each message, as the program folds them, and its sender. Its rowid is the message's place: the key of the
--- conversation times 2^32, plus the number. So a conversation is one range, and a search looks at none but one's own.
--- Contentless: an entry is deleted and replaced without its old content. Words alone, not where they stand: half the size.
+-- The words of each message, as the program folds them, and its sender, each with the conversation it was said in: `word_12`.
+-- So a search looks at none but one's own conversations, and an operator's looks for the beginning `word_`. The rowid is the
+-- message's key. Contentless: an entry is deleted and replaced without its old content. Words alone, not where they stand:
+-- half the size.
 CREATE VIRTUAL TABLE message_search USING fts5 (
-    words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
+    words, content = '', contentless_delete = 1, detail = none, tokenize = "ascii tokenchars '_'"
 );
+
+-- The words there are, in order: what those that begin alike are found by.
+CREATE VIRTUAL TABLE message_word USING fts5vocab (message_search, instance);
 
 -- What is pending: at most one row a task.
 CREATE TABLE maintenance (

@@ -17,6 +17,8 @@ impl Command {
     pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
         match self {
             Self::Migrate(Migrate {}) => {
+                // A first start that was broken off may have left some of it.
+                context.app.index()?;
                 if context.opened == Opened::Ready {
                     context.out.status("The database is up to date.");
                 }

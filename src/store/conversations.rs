@@ -228,6 +228,11 @@ pub fn level(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey) -> R
     )
 }
 
+/// Up to `limit` conversations that a user takes part in
+pub fn some_of(tx: &mut Tx<'_>, user: UserKey, limit: i64) -> Result<Vec<ConversationKey>> {
+    tx.all("SELECT conversation_key FROM participant WHERE user_key = $1 LIMIT $2", &[&user, &limit], |row| row.get(0))
+}
+
 /// Those of these conversations that a user takes part in
 pub fn those_of(
     tx: &mut Tx<'_>,

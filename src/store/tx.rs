@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
-use super::search::Place;
 use crate::error::{Error, Result};
 use crate::model::{
     Choice, ConversationId, ConversationKey, EventKey, EventKind, Kind, Level, MessageId, MessageKey, NotificationKind,
@@ -68,7 +67,6 @@ travels_as! { i64:
     ConversationKey, |key: &ConversationKey| key.0, |key| Some(ConversationKey(key));
     MessageKey, |key: &MessageKey| key.0, |key| Some(MessageKey(key));
     EventKey, |key: &EventKey| key.0, |key| Some(EventKey(key));
-    Place, |place: &Place| place.0, |place| Some(Place(place));
     Number, |number: &Number| number.0, |number| Some(Number(number));
     Timestamp, |instant: &Timestamp| instant.0, |instant| Some(Timestamp(instant));
     Role, |role: &Role| role.code(), from_code;
@@ -149,7 +147,7 @@ pub struct Tx<'c> {
     stamp: Stamp,
     ids_made: u64,
     /// What search shall know of messages: written by one statement at the end
-    pub(super) to_index: BTreeMap<Place, String>,
+    pub(super) to_index: BTreeMap<MessageKey, String>,
 }
 
 impl<'c> Tx<'c> {

@@ -7,6 +7,7 @@
 #![expect(clippy::too_many_lines, reason = "snapshots are long")]
 
 mod cli;
+mod erasure;
 mod layers;
 mod plans;
 mod readme;

@@ -69,6 +69,7 @@ fn run_every_statement(world: &World) {
     app.read(|tx| messages::list(tx, &operator(), &all)).unwrap();
     search(world, &bob, &Search { query: "hello".to_owned(), limit: 10, ..Search::default() });
     search(world, &bob, &Search { query: "hello".to_owned(), ranked: true, limit: 10, ..Search::default() });
+    search(world, &bob, &Search { query: "hel*".to_owned(), limit: 10, ..Search::default() });
     app.read(|tx| messages::thread(tx, &bob, &first)).unwrap();
     for number in 0..1001 {
         world.send(&ann, "team", &format!("frequent {number}"));

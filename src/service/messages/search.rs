@@ -1,25 +1,22 @@
 //! Searching messages: every word must be there, and nothing is found that the searcher may not see.
 
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use crate::error::Result;
 use crate::model::{
-    Actor, ConversationKey, ConversationSelector, Finding, MessageKey, Snippet, Task, Terms, Timestamp, UserSelector,
-    words,
+    Actor, ConversationKey, ConversationSelector, Finding, MessageKey, Snippet, Task, Terms, Timestamp, UserKey,
+    UserSelector, words,
 };
 use crate::service;
-use crate::store::search::{Hit, Place, Query};
+use crate::store::search::{Hit, Query};
 use crate::store::{self, Tx};
 
-/// Up to so many messages of all with the words are looked at one by one; beyond that conversation by conversation.
-const FEW: i64 = 1_000;
+/// In so many conversations the index is asked for one's own alone; with more, everywhere, and what is not one's own is
+/// left out.
+const CONVERSATIONS: i64 = 256;
 
-/// As [`FEW`], where a word is a beginning, which the engine gathers anew for each conversation
-const FEW_BEGINNINGS: i64 = 10_000;
-
-/// How many messages of one conversation are looked at in one go
-const AT_ONCE: i64 = 10;
+/// How many messages found everywhere are looked at first; then ten times as many
+const AT_FIRST: i64 = 1_000;
 
 /// How many of the newest are put in order of rank
 const RANKED: i64 = 500;
@@ -48,7 +45,7 @@ pub struct Findings {
     pub partial: bool,
 }
 
-/// The messages with all the words: newest first (in each conversation by number), or by rank. Stops when `is_late`.
+/// The messages with all the words: newest first, or by rank. Stops when `is_late`.
 ///
 /// # Errors
 /// `NotFound` where the conversation is not for the actor's eyes or the sender is not there, `Invalid` where the query is
@@ -56,28 +53,34 @@ pub struct Findings {
 pub fn search(tx: &mut Tx<'_>, actor: &Actor, request: &Search, is_late: &dyn Fn() -> bool) -> Result<Findings> {
     service::check_text("query", &request.query, 200)?;
     let conversation = match &request.conversation {
-        Some(selector) => Some(service::conversation(tx, actor, selector)?.0),
+        Some(selector) => Some(service::conversation(tx, actor, selector)?.0.key),
         None => None,
     };
     let sender = request.sender.as_ref().map(|selector| service::user(tx, selector)).transpose()?;
     let terms = Terms::parse(&request.query);
-    let is_indexing = store::maintenance::pending(tx)?.iter().any(|pending| pending.task == Task::Index);
-    if terms.is_empty() {
+    let viewer = super::list::viewer(actor);
+    let own = match (conversation, viewer) {
+        (Some(conversation), _) => Some(vec![conversation]),
+        (None, Some(viewer)) => Some(store::conversations::some_of(tx, viewer, CONVERSATIONS + 1)?),
+        (None, None) => None,
+    };
+    if terms.is_empty() || own.as_ref().is_some_and(Vec::is_empty) {
         return Ok(Findings { messages: Vec::new(), partial: false });
     }
-    let mut walk = Walk {
-        query: Query::new(terms.clone(), sender.map(|sender| sender.person.key)),
+    let own = own.filter(|own| i64::try_from(own.len()).is_ok_and(|count| count <= CONVERSATIONS));
+    let query = Query::new(tx, &terms, sender.map(|sender| sender.person.key), own)?;
+    let is_cut = query.is_cut;
+    let mut seeking = Seeking {
+        query,
+        conversation,
+        viewer,
         since: request.since.unwrap_or(Timestamp::MIN),
         limit: if request.ranked { RANKED } else { request.limit },
         found: Vec::new(),
-        is_late,
     };
-    let partial = match conversation {
-        Some(conversation) => walk.visit(tx, &[(conversation.key, conversation.active_at)])?,
-        None => everywhere(tx, actor, &terms, &mut walk)?,
-    };
-    let keys: Vec<MessageKey> = walk.found.iter().map(|hit| hit.key).collect();
-    let keys = if request.ranked { ranked(tx, &keys, &terms, request.limit)? } else { keys };
+    let is_complete = seeking.seek(tx, is_late)?;
+    let is_indexed = store::maintenance::pending(tx)?.iter().all(|pending| pending.task != Task::Index);
+    let keys = if request.ranked { ranked(tx, &seeking.found, &terms, request.limit)? } else { seeking.found };
     let mut messages: HashMap<MessageKey, _> =
         store::messages::by_keys(tx, keys.iter().copied())?.into_iter().map(|message| (message.key, message)).collect();
     let finding = |key| {
@@ -85,76 +88,67 @@ pub fn search(tx: &mut Tx<'_>, actor: &Actor, request: &Search, is_late: &dyn Fn
         let snippet = Snippet::new(&message.content, &terms);
         Some(Finding { message, snippet })
     };
-    Ok(Findings { messages: keys.iter().filter_map(finding).collect(), partial: partial || is_indexing })
+    Ok(Findings { messages: keys.iter().filter_map(finding).collect(), partial: is_cut || !is_complete || !is_indexed })
 }
 
-/// Searches all conversations the actor may see; says whether that was cut short.
-fn everywhere(tx: &mut Tx<'_>, actor: &Actor, terms: &Terms, walk: &mut Walk<'_>) -> Result<bool> {
-    let viewer = super::list::viewer(actor);
-    let few = if terms.iter().any(|term| term.is_prefix) { FEW_BEGINNINGS } else { FEW };
-    let hits = store::search::hits(tx, &walk.query, Place::MIN, Place::MAX, few + 1)?;
-    if i64::try_from(hits.len()).is_ok_and(|count| count > few) {
-        let conversations = store::search::conversations_of(tx, viewer)?;
-        return walk.visit(tx, &conversations);
-    }
-    let visible = match viewer {
-        Some(viewer) => {
-            let places: HashSet<ConversationKey> = hits.iter().map(|hit| hit.conversation).collect();
-            Some(store::conversations::those_of(tx, viewer, places)?)
-        }
-        None => None,
-    };
-    walk.keep(hits.into_iter().filter(|hit| visible.as_ref().is_none_or(|keys| keys.contains(&hit.conversation))));
-    Ok(false)
-}
-
-/// A walk through conversations, the most active first, that keeps the newest messages found.
-struct Walk<'w> {
+/// A search on its way from the newest message down.
+struct Seeking {
     query: Query,
+    /// The only conversation to look in
+    conversation: Option<ConversationKey>,
+    /// Whose conversations bound what is visible
+    viewer: Option<UserKey>,
     since: Timestamp,
     limit: i64,
-    /// Newest first
-    found: Vec<Hit>,
-    is_late: &'w dyn Fn() -> bool,
+    found: Vec<MessageKey>,
 }
 
-impl Walk<'_> {
-    /// Looks through conversations until nothing newer can come; says whether that was cut short.
-    fn visit(&mut self, tx: &mut Tx<'_>, conversations: &[(ConversationKey, Timestamp)]) -> Result<bool> {
-        let at_once = if conversations.len() == 1 { self.limit } else { AT_ONCE };
-        for (conversation, active_at) in conversations {
-            if *active_at < self.oldest() {
-                break;
-            }
-            let mut below = Place::end_of(*conversation);
-            loop {
-                if (self.is_late)() {
-                    return Ok(true);
-                }
-                let hits = store::search::hits(tx, &self.query, Place::start_of(*conversation), below, at_once)?;
-                let is_end = i64::try_from(hits.len()).is_ok_and(|count| count < at_once);
-                let Some(last) = hits.last().copied() else { break };
-                self.keep(hits);
-                if is_end || last.sent_at < self.oldest() {
-                    break;
-                }
-                below = last.place;
-            }
+impl Seeking {
+    /// Says whether it came to its end before it was late.
+    fn seek(&mut self, tx: &mut Tx<'_>, is_late: &dyn Fn() -> bool) -> Result<bool> {
+        if self.query.is_void() {
+            return Ok(true);
         }
-        Ok(false)
+        let mut below = MessageKey(i64::MAX);
+        let mut at_once = if self.query.is_within() { self.limit } else { self.limit.max(AT_FIRST) };
+        loop {
+            let hits = store::search::hits(tx, &self.query, below, at_once)?;
+            let is_end = count(&hits) < at_once;
+            let Some(last) = hits.last() else { return Ok(true) };
+            below = last.key;
+            self.keep(tx, &hits)?;
+            if is_end || count(&self.found) >= self.limit {
+                return Ok(true);
+            }
+            if is_late() {
+                return Ok(false);
+            }
+            at_once = at_once.max(AT_FIRST) * 10;
+        }
     }
 
-    /// What is older than this is not looked for
-    fn oldest(&self) -> Timestamp {
-        let is_full = i64::try_from(self.found.len()).is_ok_and(|count| count >= self.limit);
-        self.found.last().filter(|_| is_full).map_or(self.since, |hit| hit.sent_at)
+    fn keep(&mut self, tx: &mut Tx<'_>, hits: &[Hit]) -> Result<()> {
+        let visible = match self.viewer {
+            Some(viewer) if !self.query.is_within() => {
+                let places: HashSet<ConversationKey> = hits.iter().map(|hit| hit.conversation).collect();
+                Some(store::conversations::those_of(tx, viewer, places)?)
+            }
+            _ => None,
+        };
+        let is_sought = |hit: &&Hit| {
+            hit.sent_at >= self.since
+                && self.conversation.is_none_or(|only| only == hit.conversation)
+                && visible.as_ref().is_none_or(|visible| visible.contains(&hit.conversation))
+        };
+        let sought = hits.iter().filter(is_sought).map(|hit| hit.key);
+        let missing = usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_sub(self.found.len());
+        self.found.extend(sought.take(missing).collect::<Vec<_>>());
+        Ok(())
     }
+}
 
-    fn keep(&mut self, hits: impl IntoIterator<Item = Hit>) {
-        self.found.extend(hits.into_iter().filter(|hit| hit.sent_at >= self.since));
-        self.found.sort_by_key(|hit| Reverse((hit.sent_at, hit.key)));
-        self.found.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
-    }
+fn count<T>(things: &[T]) -> i64 {
+    i64::try_from(things.len()).unwrap_or(i64::MAX)
 }
 
 /// The best of these messages first, by Okapi BM25 with the usual parameters; of equal ones the newer first.

@@ -51,7 +51,7 @@ pub struct Gone {
 pub fn delete(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<Gone> {
     let keys = list(messages.iter().map(|key| key.0));
     maintenance::must_erase(tx)?;
-    search::forget(tx, &keys)?;
+    search::forget(tx, messages)?;
     let revisions = tx.run(concat!("DELETE FROM revision WHERE message_key IN ", list!("$1")), &[&keys])?;
     let notifications = tx.run(concat!("DELETE FROM notification WHERE message_key IN ", list!("$1")), &[&keys])?;
     tx.run(
@@ -126,7 +126,9 @@ fn kept_by_replies(tx: &mut Tx<'_>, candidates: &HashSet<MessageKey>) -> Result<
 pub fn delete_all_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<Gone> {
     let keys = list(conversations.iter().map(|key| key.0));
     maintenance::must_erase(tx)?;
-    search::forget_conversations(tx, conversations)?;
+    let messages =
+        tx.all(concat!("SELECT key FROM message WHERE conversation_key IN ", list!("$1")), &[&keys], |row| row.get(0))?;
+    search::forget(tx, &messages)?;
     let revisions = tx.run(
         concat!(
             "DELETE FROM revision WHERE message_key IN (SELECT key FROM message WHERE conversation_key IN ",

@@ -130,7 +130,7 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<Message> {
         read: false,
         deleted: false,
     };
-    super::search::index(tx, &message)?;
+    super::search::index(tx, &message);
     Ok(message)
 }
 
@@ -220,7 +220,7 @@ pub fn replace_content(tx: &mut Tx<'_>, message: Message, content: &str) -> Resu
         |row| row.get(0),
     )?;
     let message = Message { content: content.to_owned(), revision, edited: true, ..message };
-    super::search::index(tx, &message)?;
+    super::search::index(tx, &message);
     Ok(message)
 }
 

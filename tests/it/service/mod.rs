@@ -7,4 +7,6 @@ mod model_check;
 mod notifications;
 mod races;
 mod rights;
+mod search;
+mod threads;
 mod users;
