@@ -149,6 +149,38 @@ pub fn page(tx: &mut Tx<'_>, after: &str, search: Option<&str>, by_email: bool, 
     )
 }
 
+/// People whose usernames begin with a text, whatever its case, by username
+pub fn beginning_with(tx: &mut Tx<'_>, prefix: &str, limit: i64) -> Result<Vec<UserRef>> {
+    let (from, below) = super::beginning_with(prefix);
+    tx.all(
+        concat!(
+            "SELECT ",
+            person!(),
+            " FROM account WHERE username_folded >= $1 AND username_folded < $2 ORDER BY username_folded LIMIT $3"
+        ),
+        &[&from, &below, &limit],
+        |row| read_person(row, 0),
+    )
+}
+
+/// People a user has a direct conversation with, as [`beginning_with`]
+pub fn companions_beginning_with(tx: &mut Tx<'_>, user: UserKey, prefix: &str, limit: i64) -> Result<Vec<UserRef>> {
+    let (from, below) = super::beginning_with(prefix);
+    tx.all(
+        concat!(
+            "SELECT ",
+            person!(),
+            " FROM account
+             WHERE username_folded >= $1 AND username_folded < $2 AND key IN (
+                 SELECT higher_user_key FROM conversation WHERE lower_user_key = $3
+                 UNION ALL SELECT lower_user_key FROM conversation WHERE higher_user_key = $3)
+             ORDER BY username_folded LIMIT $4"
+        ),
+        &[&from, &below, &user, &limit],
+        |row| read_person(row, 0),
+    )
+}
+
 /// The people with these keys
 pub fn people(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = UserKey>) -> Result<HashMap<UserKey, UserRef>> {
     let mut keys: Vec<i64> = keys.into_iter().map(|key| key.0).collect();
