@@ -109,11 +109,7 @@ fn if_visible(
         Some(user) => store::conversations::level(tx, found.key, user)?.is_some(),
         None => false,
     };
-    if takes_part || actor.administers() {
-        Ok((found, takes_part))
-    } else {
-        Err(no_conversation(tx, actor, selector))
-    }
+    if takes_part || actor.administers() { Ok((found, takes_part)) } else { Err(no_conversation(tx, actor, selector)) }
 }
 
 /// Finds a message the actor may see.
