@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::error::Result;
 use crate::model::{
-    Actor, Conversation, ConversationSelector, Message, Number, Timestamp, UserKey, UserRef, fold_case, normalize,
+    Actor, Conversation, ConversationSelector, Message, Number, Timestamp, UserRef, fold_case, normalize,
 };
 use crate::store::messages::Filter;
 use crate::store::{self, Tx};
@@ -15,8 +15,8 @@ const COMPARED: i64 = 200;
 /// How many of a misspelt name's beginnings are looked up
 const BEGINNINGS: usize = 10;
 
-/// Longer names than any there can be are not compared.
-const LONGEST: usize = 150;
+/// Nobody misspells longer names, and comparing them would take long.
+const LONGEST: usize = 40;
 
 /// Users whose usernames begin with a text, by username: a directory that everybody sees.
 pub fn users(tx: &mut Tx<'_>, prefix: &str, limit: i64) -> Result<Vec<UserRef>> {
@@ -88,48 +88,81 @@ fn numbers_beginning_with(digits: &str) -> Vec<(i64, i64)> {
 }
 
 /// `Did you mean “alice”?`, where there are users called nearly so.
+///
+/// One slip is found among any number of users, two among those whose names begin alike.
 pub(super) fn user_meant(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>> {
-    let names = |prefix: &str| -> Result<Vec<String>> {
-        let people = users(tx, prefix, COMPARED)?;
-        Ok(people.into_iter().map(|person| person.username).collect())
-    };
-    meant(name, names)
+    let Some(folded) = comparable(name) else { return Ok(None) };
+    let mut known = store::users::called(tx, &one_slip_from(&folded))?;
+    if known.is_empty() {
+        for beginning in beginnings(&folded) {
+            known.extend(store::users::beginning_with(tx, &beginning, COMPARED)?);
+        }
+    }
+    Ok(meant(&folded, known.into_iter().map(|person| person.username)))
 }
 
 /// `Did you mean “support”?`, where there are groups called nearly so that the actor may see.
 pub(super) fn group_meant(tx: &mut Tx<'_>, actor: &Actor, name: &str) -> Result<Option<String>> {
-    let user: Option<UserKey> = actor.key().filter(|_| !actor.administers());
-    let names = |prefix: &str| -> Result<Vec<String>> {
-        let groups = match user {
-            Some(user) => store::conversations::beginning_with_of(tx, user, prefix, COMPARED)?,
-            None => store::conversations::beginning_with(tx, prefix, COMPARED)?,
-        };
-        Ok(groups.into_iter().filter_map(|group| group.name).collect())
-    };
-    meant(name, names)
+    let Some(folded) = comparable(name) else { return Ok(None) };
+    let mut known = Vec::new();
+    for beginning in beginnings(&folded) {
+        known.extend(match actor.key() {
+            Some(user) if !actor.administers() => {
+                store::conversations::beginning_with_of(tx, user, &beginning, COMPARED)?
+            }
+            _ => store::conversations::beginning_with(tx, &beginning, COMPARED)?,
+        });
+    }
+    Ok(meant(&folded, known.into_iter().filter_map(|group| group.name)))
 }
 
-/// Compares a name with those that share a beginning with it, the longest beginnings first, and with the first of all.
-fn meant(name: &str, mut names: impl FnMut(&str) -> Result<Vec<String>>) -> Result<Option<String>> {
+/// A name as others are compared with it; none for what is too short, too long or no name at all
+fn comparable(name: &str) -> Option<Vec<char>> {
     let folded: Vec<char> = fold_case(name).chars().collect();
-    if folded.is_empty() || folded.len() > LONGEST || folded.contains(&'\0') {
-        return Ok(None);
+    ((2..=LONGEST).contains(&folded.len()) && !folded.contains(&'\0')).then_some(folded)
+}
+
+/// How a name begins, the longest first and nothing last
+fn beginnings(name: &[char]) -> impl Iterator<Item = String> {
+    (0..=name.len().min(BEGINNINGS)).rev().map(|length| name[..length].iter().collect())
+}
+
+/// Every name from which this one comes by missing, adding, changing or swapping a letter
+fn one_slip_from(name: &[char]) -> Vec<String> {
+    let letters = || ('a'..='z').chain('0'..='9').chain(['.', '_', '-']);
+    let mut names = Vec::new();
+    for place in 0..=name.len() {
+        let (before, after) = name.split_at(place);
+        let mut add = |middle: &[char], after: &[char]| names.push([before, middle, after].concat().iter().collect());
+        letters().for_each(|letter| add(&[letter], after));
+        if let [first, rest @ ..] = after {
+            add(&[], rest);
+            letters().filter(|letter| letter != first).for_each(|letter| add(&[letter], rest));
+        }
+        if let [first, second, rest @ ..] = after {
+            add(&[*second, *first], rest);
+        }
     }
-    let mut known = BTreeSet::new();
-    for length in (0..=folded.len().min(BEGINNINGS)).rev() {
-        known.extend(names(&folded[..length].iter().collect::<String>())?);
-    }
-    let folded: String = folded.iter().collect();
-    let mut near: Vec<(usize, String)> =
-        known.into_iter().filter_map(|name| Some((distance(&folded, &fold_case(&name))?, name))).collect();
-    near.sort();
-    near.truncate(3);
-    let near: Vec<String> = near.into_iter().map(|(_, name)| format!("“{name}”")).collect();
-    Ok(match near.as_slice() {
+    names
+}
+
+/// Of the names that are near, the nearest, up to three
+fn meant(typed: &[char], known: impl Iterator<Item = String>) -> Option<String> {
+    let typed: String = typed.iter().collect();
+    let near: BTreeSet<(usize, String)> =
+        known.filter_map(|name| Some((distance(&typed, &fold_case(&name))?, name))).collect();
+    let shortest = near.first()?.0;
+    let nearest: Vec<String> = near
+        .iter()
+        .take_while(|(distance, _)| *distance == shortest)
+        .take(3)
+        .map(|(_, name)| format!("“{name}”"))
+        .collect();
+    match nearest.as_slice() {
         [] => None,
         [only] => Some(format!("Did you mean {only}?")),
         [others @ .., last] => Some(format!("Did you mean {} or {last}?", others.join(", "))),
-    })
+    }
 }
 
 /// How many letters were missed, added, changed or swapped; none where it is another name rather than a slip.
@@ -138,7 +171,7 @@ fn distance(typed: &str, name: &str) -> Option<usize> {
     if typed_length.abs_diff(length) > 2 {
         return None;
     }
-    let most = if typed_length.min(length) <= 4 { 1 } else { 2 };
+    let most = if typed_length.min(length) <= 3 { 1 } else { 2 };
     Some(strsim::damerau_levenshtein(typed, name)).filter(|distance| *distance <= most)
 }
 
@@ -150,12 +183,21 @@ mod tests {
 
     #[test]
     fn a_slip_is_told_from_another_name() {
-        for (typed, name) in [("alcie", "alice"), ("alic", "alice"), ("eva", "eve"), ("benh", "benh`"), ("a", "ab")] {
+        for (typed, name) in [("alcie", "alice"), ("alic", "alice"), ("eva", "eve"), ("benh", "benh`"), ("bo", "bob")] {
             assert!(distance(typed, name).is_some(), "{typed} {name}");
         }
         for (typed, name) in [("bob", "eve"), ("ann", "bob"), ("al", "alice"), ("alice", "robert")] {
             assert!(distance(typed, name).is_none(), "{typed} {name}");
         }
+    }
+
+    #[test]
+    fn every_name_one_slip_away_is_looked_up() {
+        let names = one_slip_from(&"alcie".chars().collect::<Vec<_>>());
+        for name in ["alice", "alcide", "acie", "blcie", "alcie0", "balcie"] {
+            assert!(names.contains(&name.to_owned()), "{name}");
+        }
+        assert!(one_slip_from(&['ü'; LONGEST]).len() < 4000);
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Row, Tx};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{ConversationKey, User, UserDetails, UserId, UserKey, UserRef, fold_case};
 
 macro_rules! person {
@@ -177,6 +177,21 @@ pub fn companions_beginning_with(tx: &mut Tx<'_>, user: UserKey, prefix: &str, l
              ORDER BY username_folded LIMIT $4"
         ),
         &[&from, &below, &user, &limit],
+        |row| read_person(row, 0),
+    )
+}
+
+/// People with these usernames, whatever their case, by username
+pub fn called(tx: &mut Tx<'_>, usernames: &[String]) -> Result<Vec<UserRef>> {
+    let folded: Vec<String> = usernames.iter().map(|username| fold_case(username)).collect();
+    tx.all(
+        concat!(
+            "SELECT ",
+            person!(),
+            " FROM account WHERE username_folded IN (SELECT value FROM json_each(CAST($1 AS TEXT)))
+             ORDER BY username_folded"
+        ),
+        &[&serde_json::to_string(&folded).map_err(Error::internal)?],
         |row| read_person(row, 0),
     )
 }

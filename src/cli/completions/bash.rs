@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_line_is_taken_apart_as_bash_does() {
-        let line = Line::read(r#"tidings user show \|tr"#, BREAKS);
+        let line = Line::read(r"tidings user show \|tr", BREAKS);
         assert_eq!(line.words, ["tidings", "user", "show", "|tr"]);
         assert_eq!(line.rest_of("|trey|"), r"\|trey\|");
         let line = Line::read("tidings --as=al", BREAKS);

@@ -101,6 +101,34 @@ fn a_shell_completes_what_the_database_holds() {
 }
 
 #[test]
+fn bash_completes_by_its_script() {
+    let shell = crowd();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("completions/tidings.bash");
+    let programs = Path::new(env!("CARGO_BIN_EXE_tidings")).parent().unwrap().display().to_string();
+    for (line, expected) in [
+        ("tidings user show \\|", "\\|trey\\|\n"),
+        ("tidings user show [", "\\[\\[mandrix\\]\\]\n"),
+        ("tidings message list --as=anna", "annabel\n"),
+        ("tidings message show team#", "team#2\nteam#1\n"),
+    ] {
+        let ask = "source \"$1\"; COMP_LINE=$2 COMP_POINT=${#2}; _tidings; printf '%s\\n' \"${COMPREPLY[@]}\"";
+        let output = std::process::Command::new("bash")
+            .args(["-c", ask, "bash"])
+            .args([script.as_os_str(), line.as_ref()])
+            .current_dir(shell.path(""))
+            .env_clear()
+            .envs([
+                ("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap()).as_str()),
+                ("TIDINGS_DB", "test.db"),
+            ])
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{line}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{line}");
+    }
+}
+
+#[test]
 fn completing_makes_no_database_and_complains_of_nothing() {
     let shell = crowd();
     let before = shell.dump();
@@ -196,21 +224,84 @@ fn every_command_has_a_manual_page() {
     assert!(page.contains(".SH EXAMPLES") && page.starts_with(".TH \"TIDINGS-MESSAGE-SEND\" 1 "), "{page}");
     assert_eq!(shell.run_without_db("man", &[]).code, 0);
     assert!(!shell.path(".local").exists(), "a manual page needs no database");
-    assert_snapshot!(shell.run("man mesage"), @"");
+    assert_snapshot!(shell.run("man mesage"), @"
+    --- stderr
+    tidings: There is no command “mesage”.
+    --- exit code 2
+    ");
 }
 
 #[test]
 fn what_may_have_been_meant_is_said() {
     let shell = crowd();
-    assert_snapshot!(shell.run("mesage list"), @"");
-    assert_snapshot!(shell.run("message sned team hi --as ann"), @"");
-    assert_snapshot!(shell.run("user list --ass ann"), @"");
-    assert_snapshot!(shell.run("user show anm"), @"");
-    assert_snapshot!(shell.run("user show ABBABEL"), @"");
-    assert_snapshot!(shell.run("user show robert"), @"");
-    assert_snapshot!(shell.run("message list taem"), @"");
-    assert_snapshot!(shell.run("message list te"), @"");
-    assert_snapshot!(shell.run("message send team hi --as trey"), @"");
+    assert_snapshot!(shell.run("mesage list"), @"
+    --- stderr
+    error: unrecognized subcommand 'mesage'
+
+      tip: a similar subcommand exists: 'message'
+
+    Usage: tidings [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    --- exit code 2
+    ");
+    assert_snapshot!(shell.run("message sned team hi --as ann"), @"
+    --- stderr
+    error: unrecognized subcommand 'sned'
+
+      tip: a similar subcommand exists: 'send'
+
+    Usage: tidings message [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    --- exit code 2
+    ");
+    assert_snapshot!(shell.run("user list --ass ann"), @"
+    --- stderr
+    error: unexpected argument '--ass' found
+
+      tip: a similar argument exists: '--as'
+
+    Usage: tidings user list --as <USER>
+
+    For more information, try '--help'.
+    --- exit code 2
+    ");
+    assert_snapshot!(shell.run("user show anm"), @"
+    --- stderr
+    tidings: There is no user “anm”.
+    hint: Did you mean “ann”?
+    --- exit code 3
+    ");
+    assert_snapshot!(shell.run("user show ABBABEL"), @"
+    --- stderr
+    tidings: There is no user “ABBABEL”.
+    hint: Did you mean “annabel”?
+    --- exit code 3
+    ");
+    assert_snapshot!(shell.run("user show robert"), @"
+    --- stderr
+    tidings: There is no user “robert”.
+    --- exit code 3
+    ");
+    assert_snapshot!(shell.run("message list taem"), @"
+    --- stderr
+    tidings: There is no conversation “taem”.
+    hint: Did you mean “team”?
+    --- exit code 3
+    ");
+    assert_snapshot!(shell.run("message list te"), @"
+    --- stderr
+    tidings: There is no conversation “te”.
+    hint: Did you mean “tea”?
+    --- exit code 3
+    ");
+    assert_snapshot!(shell.run("message send team hi --as trey"), @"
+    --- stderr
+    tidings: There is no user “trey”.
+    hint: Did you mean “|trey|”?
+    --- exit code 3
+    ");
 }
 
 #[test]
