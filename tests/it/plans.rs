@@ -87,6 +87,7 @@ fn run_every_statement(world: &World) {
             finding::messages(tx, actor, &place("team"), "1", 10)?;
         }
         finding::users(tx, "b", 10)?;
+        crate::assert_refused!(users::show(tx, &bob, &UserSelector("bod".to_owned())), NotFound);
         store::users::count(tx)?;
         store::conversations::count(tx)
     })
