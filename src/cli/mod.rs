@@ -1,8 +1,10 @@
 //! The command line: what stands on it, who acts, which command runs.
 
+mod completions;
 mod conversation;
 mod db;
 mod demo;
+mod man;
 mod message;
 mod notifications;
 mod output;
@@ -18,7 +20,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::TypedValueParser as _;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use self::output::{Format, Output};
 use self::settings::Settings;
@@ -109,6 +111,8 @@ enum Command {
     Db(db::Command),
     /// Play a conversation on a small database, showing each step with the command that does it
     Demo(demo::Demo),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// Why a command did not do what it was asked.
@@ -137,8 +141,17 @@ impl From<io::Error> for Failure {
 /// The result of a command
 type Outcome = std::result::Result<(), Failure>;
 
+/// The command line, as its help describes it
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program: `arguments` begins with its name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if completions::answer(&arguments) {
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         // What was typed stands in the message, so it is foreign text.
@@ -191,6 +204,8 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
         Command::Notifications(command) => command.run(&mut Context::open(&global, settings, out)?),
         Command::Db(command) => command.run(&mut Context::open(&global, settings, out)?),
         Command::Demo(demo::Demo {}) => demo::run(&global, settings, out),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(out),
     }
 }
 

@@ -229,6 +229,14 @@ fn heading(text: &str) -> Cell {
     if is_terminal { cell.add_attribute(Attribute::Bold) } else { cell }
 }
 
+/// Writes a text of the program's own to stdout, as it is.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that writes to stdout")]
+pub(super) fn write(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
 /// Writes a line to stderr. There is nobody to tell when that fails.
 pub(super) fn talk(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");

@@ -8,6 +8,17 @@ use super::Failure;
 use crate::error::Error;
 use crate::store::Location;
 
+/// The shell that asks for completions by this variable of its script, not of the env file
+#[expect(clippy::disallowed_methods, reason = "this is where settings come from")]
+pub(super) fn asking_shell(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
+}
+
+/// The user's home folder
+pub(super) fn home() -> Option<PathBuf> {
+    std::env::home_dir()
+}
+
 /// The variables of the environment and of the env file.
 pub(super) struct Settings {
     from_file: HashMap<String, String>,

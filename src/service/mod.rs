@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod conversations;
+pub mod finding;
 pub mod messages;
 pub mod notifications;
 pub mod passwords;
@@ -45,11 +46,24 @@ pub fn user(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<User> {
             found => found,
         },
     };
-    found.ok_or_else(|| no_user(&text))
+    match found {
+        Some(user) => Ok(user),
+        None => Err(no_user(tx, &text)),
+    }
 }
 
-fn no_user(name: &str) -> Error {
-    Error::not_found(format!("There is no user “{name}”."))
+fn no_user(tx: &mut Tx<'_>, name: &str) -> Error {
+    let absent = Error::not_found(format!("There is no user “{name}”."));
+    hinting(absent, finding::user_meant(tx, name))
+}
+
+/// Adds what may have been meant; that it cannot be read is the greater trouble.
+fn hinting(error: Error, meant: Result<Option<String>>) -> Error {
+    match meant {
+        Ok(Some(hint)) => error.hint(hint),
+        Ok(None) => error,
+        Err(failure) => failure,
+    }
 }
 
 /// Finds a conversation whoever looks for it.
@@ -69,8 +83,13 @@ fn find_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSele
     }
 }
 
-fn no_conversation(selector: &ConversationSelector) -> Error {
-    Error::not_found(format!("There is no conversation “{selector}”."))
+/// Absent, or not for the actor's eyes: the same words and the same hint.
+fn no_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Error {
+    let absent = Error::not_found(format!("There is no conversation “{selector}”."));
+    match selector {
+        ConversationSelector::Name(name) => hinting(absent, finding::group_meant(tx, actor, name)),
+        ConversationSelector::Id(_) | ConversationSelector::Direct(_) => absent,
+    }
 }
 
 /// Finds a conversation the actor may see, and whether they take part in it.
@@ -85,12 +104,12 @@ fn if_visible(
     found: Option<Conversation>,
     selector: &ConversationSelector,
 ) -> Result<(Conversation, bool)> {
-    let found = found.ok_or_else(|| no_conversation(selector))?;
+    let Some(found) = found else { return Err(no_conversation(tx, actor, selector)) };
     let takes_part = match actor.key() {
         Some(user) => store::conversations::level(tx, found.key, user)?.is_some(),
         None => false,
     };
-    if takes_part || actor.administers() { Ok((found, takes_part)) } else { Err(no_conversation(selector)) }
+    if takes_part || actor.administers() { Ok((found, takes_part)) } else { Err(no_conversation(tx, actor, selector)) }
 }
 
 /// Finds a message the actor may see.

@@ -153,7 +153,10 @@ pub fn set_active(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, is_ac
 /// Finds a user whom nobody else changes from here to the end of the transaction.
 pub(super) fn locked(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<User> {
     let user = super::user(tx, selector)?;
-    store::users::lock(tx, user.person.key)?.ok_or_else(|| super::no_user(&selector.0))
+    match store::users::lock(tx, user.person.key)? {
+        Some(user) => Ok(user),
+        None => Err(super::no_user(tx, &selector.0)),
+    }
 }
 
 pub(super) fn must_be_own_or_administered(actor: &Actor, user: &User) -> Result<()> {

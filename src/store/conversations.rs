@@ -141,6 +141,36 @@ pub fn page(tx: &mut Tx<'_>, before: ConversationKey, search: Option<&str>, limi
     )
 }
 
+/// Groups whose names begin with a text, whatever its case, by name
+pub fn beginning_with(tx: &mut Tx<'_>, prefix: &str, limit: i64) -> Result<Vec<Conversation>> {
+    let (from, below) = super::beginning_with(prefix);
+    tx.all(
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM conversation WHERE name_folded >= $1 AND name_folded < $2 ORDER BY name_folded LIMIT $3"
+        ),
+        &[&from, &below, &limit],
+        read,
+    )
+}
+
+/// A user's groups, as [`beginning_with`]
+pub fn beginning_with_of(tx: &mut Tx<'_>, user: UserKey, prefix: &str, limit: i64) -> Result<Vec<Conversation>> {
+    let (from, below) = super::beginning_with(prefix);
+    tx.all(
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM participant JOIN conversation ON conversation.key = participant.conversation_key
+             WHERE participant.user_key = $1 AND conversation.name_folded >= $2 AND conversation.name_folded < $3
+             ORDER BY conversation.name_folded LIMIT $4"
+        ),
+        &[&user, &from, &below, &limit],
+        read,
+    )
+}
+
 /// Replaces a group's name and title.
 pub fn rename(
     tx: &mut Tx<'_>,

@@ -205,6 +205,13 @@ impl Db {
     }
 }
 
+/// The range of folded texts that begin with a text: from the first bound on, below the second.
+fn beginning_with(prefix: &str) -> (String, String) {
+    let from = fold_case(prefix);
+    let below = format!("{from}{}", char::MAX);
+    (from, below)
+}
+
 /// The pattern for `LIKE … ESCAPE '\'` that finds folded text holding `search`, whatever characters it has.
 fn pattern(search: &str) -> String {
     let mut pattern = String::from("%");

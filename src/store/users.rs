@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Row, Tx};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{ConversationKey, User, UserDetails, UserId, UserKey, UserRef, fold_case};
 
 macro_rules! person {
@@ -146,6 +146,53 @@ pub fn page(tx: &mut Tx<'_>, after: &str, search: Option<&str>, by_email: bool, 
         ),
         &[&fold_case(after), &search.map(super::pattern), &by_email, &limit],
         read,
+    )
+}
+
+/// People whose usernames begin with a text, whatever its case, by username
+pub fn beginning_with(tx: &mut Tx<'_>, prefix: &str, limit: i64) -> Result<Vec<UserRef>> {
+    let (from, below) = super::beginning_with(prefix);
+    tx.all(
+        concat!(
+            "SELECT ",
+            person!(),
+            " FROM account WHERE username_folded >= $1 AND username_folded < $2 ORDER BY username_folded LIMIT $3"
+        ),
+        &[&from, &below, &limit],
+        |row| read_person(row, 0),
+    )
+}
+
+/// People a user has a direct conversation with, as [`beginning_with`]
+pub fn companions_beginning_with(tx: &mut Tx<'_>, user: UserKey, prefix: &str, limit: i64) -> Result<Vec<UserRef>> {
+    let (from, below) = super::beginning_with(prefix);
+    tx.all(
+        concat!(
+            "SELECT ",
+            person!(),
+            " FROM account
+             WHERE username_folded >= $1 AND username_folded < $2 AND key IN (
+                 SELECT higher_user_key FROM conversation WHERE lower_user_key = $3
+                 UNION ALL SELECT lower_user_key FROM conversation WHERE higher_user_key = $3)
+             ORDER BY username_folded LIMIT $4"
+        ),
+        &[&from, &below, &user, &limit],
+        |row| read_person(row, 0),
+    )
+}
+
+/// People with these usernames, whatever their case, by username
+pub fn called(tx: &mut Tx<'_>, usernames: &[String]) -> Result<Vec<UserRef>> {
+    let folded: Vec<String> = usernames.iter().map(|username| fold_case(username)).collect();
+    tx.all(
+        concat!(
+            "SELECT ",
+            person!(),
+            " FROM account WHERE username_folded IN (SELECT value FROM json_each(CAST($1 AS TEXT)))
+             ORDER BY username_folded"
+        ),
+        &[&serde_json::to_string(&folded).map_err(Error::internal)?],
+        |row| read_person(row, 0),
     )
 }
 

@@ -10,7 +10,7 @@ use tidings::model::{Actor, ConversationSelector, Level, MessageSelector, UserSe
 use tidings::service::conversations::ConversationChange;
 use tidings::service::messages::{Change, Draft, List, Search};
 use tidings::service::users::UserChange;
-use tidings::service::{accounts, conversations, messages, notifications, users};
+use tidings::service::{accounts, conversations, finding, messages, notifications, users};
 use tidings::store::{self, Location};
 
 use crate::layers::files;
@@ -98,6 +98,13 @@ fn run_every_statement(world: &World) {
         users::list(tx, &bob, "", Some("a"), 10)?;
         let sender = root.sender.as_ref().map(|sender| UserSelector(sender.user_id.to_string()));
         users::show(tx, &bob, &sender.unwrap())?;
+        for actor in [&bob, &operator()] {
+            finding::groups(tx, actor, "t", 10)?;
+            finding::companions(tx, actor, "e", 10)?;
+            finding::messages(tx, actor, &place("team"), "1", 10)?;
+        }
+        finding::users(tx, "b", 10)?;
+        crate::assert_refused!(users::show(tx, &bob, &UserSelector("bod".to_owned())), NotFound);
         store::users::count(tx)?;
         store::conversations::count(tx)
     })

@@ -67,12 +67,12 @@ fn every_example_prints_what_stands_below_it() {
         return;
     }
     let printed = run(&examples);
-    if std::env::var("TIDINGS_UPDATE_README").is_ok() {
+    if std::env::var("TIDINGS_UPDATE").is_ok() {
         fs::write(&path, updated(&readme, &printed)).unwrap();
         return;
     }
     for (example, printed) in examples.iter().zip(&printed) {
-        assert_eq!(*printed, example.output, "$ {}\n(TIDINGS_UPDATE_README=1 writes what is printed)", example.command);
+        assert_eq!(*printed, example.output, "$ {}\n(TIDINGS_UPDATE=1 writes what is printed)", example.command);
     }
 }
 

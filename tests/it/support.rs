@@ -296,6 +296,14 @@ impl Shell {
         Self::output(command, "")
     }
 
+    /// What a shell's script is answered for these words
+    pub(crate) fn asked(&self, shell: &str, asked: &[&str], environment: &[(&str, &str)]) -> Run {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_tidings"));
+        command.env_clear().env("HOME", self.folder.path()).current_dir(self.folder.path());
+        command.env("COMPLETE", shell).envs(environment.iter().copied()).arg("--").args(asked);
+        Self::output(command, "")
+    }
+
     /// Runs a line that must succeed.
     pub(crate) fn done(&self, line: &str) -> Run {
         let run = self.run(line);
@@ -332,7 +340,7 @@ impl Shell {
 }
 
 /// Splits a line at spaces, except within single quotes.
-fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (index, part) in line.split('\'').enumerate() {
         if index % 2 == 1 {

@@ -104,7 +104,9 @@ fn deliver(tx: &mut Tx<'_>, actor: &Actor, sender: &User, draft: &Draft) -> Resu
     let takes_part = store::conversations::level(tx, conversation.key, sender.person.key)?.is_some();
     let (Some(number), true) = (number, takes_part) else {
         return Err(match &draft.destination {
-            Destination::Conversation(selector) if !actor.administers() => service::no_conversation(selector),
+            Destination::Conversation(selector) if !actor.administers() => {
+                service::no_conversation(tx, actor, selector)
+            }
             _ => Error::forbidden(format!("{} does not take part in the conversation.", sender.person.username)),
         });
     };
@@ -130,9 +132,10 @@ fn deliver(tx: &mut Tx<'_>, actor: &Actor, sender: &User, draft: &Draft) -> Resu
 
 fn destination(tx: &mut Tx<'_>, actor: &Actor, sender: &User, destination: &Destination) -> Result<Conversation> {
     match destination {
-        Destination::Conversation(selector) => {
-            service::find_conversation(tx, actor, selector)?.ok_or_else(|| service::no_conversation(selector))
-        }
+        Destination::Conversation(selector) => match service::find_conversation(tx, actor, selector)? {
+            Some(conversation) => Ok(conversation),
+            None => Err(service::no_conversation(tx, actor, selector)),
+        },
         Destination::User(selector) => {
             let other = service::user(tx, selector)?;
             Ok(service::conversations::direct(tx, actor, sender.person.key, other.person.key)?.0)

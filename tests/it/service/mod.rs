@@ -2,6 +2,7 @@
 
 mod accounts;
 mod conversations;
+mod finding;
 mod messages;
 mod model_check;
 mod notifications;
