@@ -106,6 +106,7 @@ fn run_every_statement(world: &World) {
         finding::users(tx, "b", 10)?;
         crate::assert_refused!(users::show(tx, &bob, &UserSelector("bod".to_owned())), NotFound);
         store::users::count(tx)?;
+        store::conversations::those_of(tx, bob.key().unwrap(), [root.conversation_key])?;
         store::conversations::count(tx)
     })
     .unwrap();
