@@ -46,7 +46,7 @@ fn show_status(context: &mut Context<'_>) -> Outcome {
         location: context.location.to_string(),
         version: db.version()?,
         newest_version: store::VERSION,
-        bytes: db.bytes()?,
+        bytes: db.sizes()?.bytes,
         users,
         conversations,
         messages,

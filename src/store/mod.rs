@@ -3,6 +3,8 @@
 #[macro_use]
 mod tx;
 
+mod care;
+pub mod check;
 pub mod conversations;
 pub mod events;
 pub mod idempotency;
@@ -17,6 +19,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::model::fold_case;
+pub use care::{Contents, Inspection, Sizes, backup, inspect, restore, verify_backup};
 #[cfg(debug_assertions)]
 pub use sqlite::checked_statements;
 pub use tx::{Ids, Stamp, Tx};
@@ -102,7 +105,7 @@ fn opened(from: i64) -> Opened {
 }
 
 fn must_not_prepare(location: &dyn fmt::Display, exists: bool) -> Error {
-    let state = if exists { "has to be brought up to date first" } else { "is not there, and a dry run makes none" };
+    let state = if exists { "has to be brought up to date first" } else { "is not there" };
     Error::unavailable(format!("The database {location} {state}.")).hint("`tidings db migrate` does it.")
 }
 
@@ -166,14 +169,6 @@ impl Db {
         match &self.engine {
             Engine::Sqlite(database) => database.version(),
             Engine::Postgres(database) => database.version(),
-        }
-    }
-
-    /// The size of the database in bytes
-    pub fn bytes(&self) -> Result<i64> {
-        match &self.engine {
-            Engine::Sqlite(database) => database.bytes(),
-            Engine::Postgres(database) => database.bytes(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
@@ -12,7 +12,10 @@ use super::tx::{Inner, Stamp, Tx};
 use super::{Opened, VERSION};
 use crate::error::{Error, Result};
 
+pub(super) mod care;
 mod checks;
+pub(super) mod copy;
+mod partial;
 
 pub(super) use checks::check_stable;
 #[cfg(debug_assertions)]
@@ -49,7 +52,8 @@ impl Database {
         let exists = path.try_exists().map_err(|cause| unreadable(path, cause))?;
         if exists {
             let connection = connect(path)?;
-            if version(&connection, path)? == VERSION && is_wal(&connection)? {
+            // What may not be changed can be read whatever its journal: a backup, for example.
+            if version(&connection, path)? == VERSION && (!may_change || is_wal(&connection)?) {
                 return Ok((Self { connection: configure(connection)? }, Opened::Ready));
             }
         }
@@ -79,32 +83,36 @@ impl Database {
     pub(super) fn version(&self) -> Result<i64> {
         Ok(self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
     }
-
-    pub(super) fn bytes(&self) -> Result<i64> {
-        Ok(self.connection.query_row(
-            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
-            [],
-            |row| row.get(0),
-        )?)
-    }
 }
 
 fn connect(path: &Path) -> Result<Connection> {
-    match path.metadata() {
-        Ok(found) if found.is_dir() => {
-            return Err(Error::unavailable(format!("{} is a folder, not a database.", path.display())));
-        }
-        Ok(found) if !found.is_file() => {
-            return Err(Error::unavailable(format!("{} is not a file, so it is no database.", path.display())));
-        }
-        _ => {}
-    }
-    // SQLite takes some names for something else than a file: `:memory:`, `file:…`.
-    let plain = if path.is_relative() { Path::new(".").join(path) } else { path.to_owned() };
+    refuse_other_than_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(plain, flags).map_err(|cause| unreadable(path, cause))?;
+    let connection = Connection::open_with_flags(plain(path), flags).map_err(|cause| unreadable(path, cause))?;
     connection.busy_timeout(PATIENCE)?;
     Ok(connection)
+}
+
+fn refuse_other_than_file(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => {
+            Err(Error::unavailable(format!("{} is a folder, not a database.", path.display())))
+        }
+        Ok(found) if !found.is_file() => {
+            Err(Error::unavailable(format!("{} is not a file, so it is no database.", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A path that names a file: SQLite takes some names for something else, `:memory:` and `file:…`.
+fn plain(path: &Path) -> PathBuf {
+    if path.is_relative() { Path::new(".").join(path) } else { path.to_owned() }
+}
+
+/// The folder a file lies in
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn unreadable(path: &Path, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -153,7 +161,7 @@ fn prepare_file(path: &Path) -> Result<Opened> {
             Error::unavailable(detail).because(cause)
         }
     };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let known = folder.ancestors().find(|ancestor| ancestor.is_dir());
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     let _alone = lock_file(path).map_err(failed)?;
