@@ -1,8 +1,9 @@
 //! The application every front end holds: a database, a clock, a source of ids.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::Timestamp;
 use crate::service::passwords;
+use crate::store::check::{Folds, Problem, RULES};
 use crate::store::{Db, Ids, Stamp, Tx};
 
 /// A database with a clock and a source of ids.
@@ -51,6 +52,42 @@ impl App {
         passwords::hash(password, random()?)
     }
 
+    /// Checks the database against its own rules, each on a moment of its own, so that it holds nobody up; `begin` hears
+    /// which is next. Returns what breaks them.
+    pub fn check(&self, mut begin: impl FnMut(&str)) -> Result<Vec<Problem>> {
+        let mut problems = Vec::new();
+        begin("integrity");
+        problems.extend(Problem::of_engine("integrity", &self.db.integrity()?));
+        // A damaged file is checked as far as it can be read.
+        let is_damaged = !problems.is_empty();
+        let mut look = |check: &'static str, found: Result<Option<Problem>>| match found {
+            Err(error) if is_damaged && error.kind() == Kind::Unavailable => {
+                problems.push(Problem::unreadable(check, &error.to_string()));
+                Ok(())
+            }
+            found => found.map(|found| problems.extend(found)),
+        };
+        begin("references");
+        look("references", self.db.references().map(|found| Problem::of_engine("references", &found)))?;
+        for rule in RULES {
+            begin(rule.check);
+            look(rule.check, self.read(|tx| rule.problem(tx)))?;
+        }
+        for mut folds in Folds::all() {
+            begin(folds.check());
+            let check = folds.check();
+            let end = loop {
+                match self.read(|tx| folds.go_on(tx)) {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(folds.problem()),
+                    Err(error) => break Err(error),
+                }
+            };
+            look(check, end)?;
+        }
+        Ok(problems)
+    }
+
     /// The database itself, for its state
     pub fn db(&self) -> &Db {
         &self.db
@@ -63,7 +100,7 @@ impl App {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the app's clock")]
-fn clock() -> Timestamp {
+pub(crate) fn clock() -> Timestamp {
     Timestamp(chrono::Utc::now().timestamp_micros())
 }
 

@@ -47,7 +47,7 @@ impl TextSource {
 }
 
 /// Reads a file of text, or standard input for `-`.
-fn read_file(path: &Path, field: &'static str) -> Result<String, Failure> {
+pub(super) fn read_file(path: &Path, field: &'static str) -> Result<String, Failure> {
     let unreadable = |cause: io::Error| Failure::Usage(format!("{} cannot be read: {cause}.", path.display()));
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
@@ -63,7 +63,7 @@ fn read_file(path: &Path, field: &'static str) -> Result<String, Failure> {
     })?)
 }
 
-fn drop_line_break(text: &mut String) {
+pub(super) fn drop_line_break(text: &mut String) {
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -143,17 +143,28 @@ impl PasswordSource {
 
 /// Asks a question whose answer is yes or no.
 pub(super) fn confirm(question: &str) -> Outcome {
+    let answer = ask(&format!("{} [y/N]", escape(question)))?;
+    if_confirmed(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Asks whether to do what cannot be undone; the answer is the name of what would be gone.
+pub(super) fn confirm_by_name(question: &str, name: &str) -> Outcome {
+    let answer = ask(&format!("{}\nType {} to go on:", escape(question), escape(name)))?;
+    if_confirmed(answer.trim() == name)
+}
+
+fn ask(question: &str) -> Result<String, Failure> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(Failure::Usage(
             "There is no terminal to ask on; say --yes to do it, or --dry-run to look.".to_owned(),
         ));
     }
-    talk(&format!("{} [y/N]", escape(question)));
+    talk(question);
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        Ok(())
-    } else {
-        Err(Failure::Usage("Not confirmed; nothing was changed.".to_owned()))
-    }
+    Ok(answer)
+}
+
+fn if_confirmed(is_confirmed: bool) -> Outcome {
+    if is_confirmed { Ok(()) } else { Err(Failure::Usage("Not confirmed; nothing was changed.".to_owned())) }
 }

@@ -352,8 +352,8 @@ pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<(Vec<
                 Kind::Direct => String::new(),
                 Kind::Group => names_folded(name.as_deref(), title.as_deref()),
             };
-            let is_folded = row.get::<Option<String>>(5)? == name.as_deref().map(fold_case)
-                && row.get::<String>(6)? == names;
+            let is_folded =
+                row.get::<Option<String>>(5)? == name.as_deref().map(fold_case) && row.get::<String>(6)? == names;
             Ok((row.get(1)?, is_folded))
         },
     )?;

@@ -105,8 +105,13 @@ fn opened(from: i64) -> Opened {
 }
 
 fn must_not_prepare(location: &dyn fmt::Display, exists: bool) -> Error {
-    let state = if exists { "has to be brought up to date first" } else { "is not there" };
-    Error::unavailable(format!("The database {location} {state}.")).hint("`tidings db migrate` does it.")
+    if exists {
+        Error::unavailable(format!("The database {location} has to be brought up to date first."))
+            .hint("`tidings db migrate` does it.")
+    } else {
+        Error::unavailable(format!("The database {location} is not there."))
+            .hint("Name another with --db, or make it: tidings db migrate")
+    }
 }
 
 /// One open database. SQLite and PostgreSQL differ here, in [`Tx`], and nowhere above.

@@ -162,8 +162,7 @@ fn prepare_file(path: &Path) -> Result<Opened> {
         }
     };
     let folder = folder_of(path);
-    let known = folder.ancestors().find(|ancestor| ancestor.is_dir());
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    make_folder(folder).map_err(failed)?;
     let _alone = lock_file(path).map_err(failed)?;
     // The file comes first, readable by its owner only: SQLite gives -wal and -shm the same mode.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
@@ -183,16 +182,23 @@ fn prepare_file(path: &Path) -> Result<Opened> {
         embedded::migrations::runner().run(&mut connection).map_err(migration_failed)?;
     }
     drop(connection);
-    // A file is only there after a power cut when its folder, and whatever folder was made for it, is.
-    for ancestor in folder.ancestors() {
-        File::open(if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor })
-            .and_then(|folder| folder.sync_all())
-            .map_err(failed)?;
-        if Some(ancestor) == known {
-            break;
-        }
-    }
+    sync_folder(folder).map_err(failed)?;
     Ok(super::opened(version))
+}
+
+/// Makes a folder, and those it lies in, for their owner only. They are there after a power cut.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let known = folder.ancestors().find(|ancestor| ancestor.is_dir());
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    for ancestor in folder.ancestors().take_while(|ancestor| Some(*ancestor) != known).filter_map(Path::parent) {
+        sync_folder(ancestor)?;
+    }
+    Ok(())
+}
+
+/// A file is only there after a power cut when its folder was synced.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all()
 }
 
 /// Waits for others who look at the file: this is the one statement that ignores the busy timeout.

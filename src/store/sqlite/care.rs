@@ -72,7 +72,9 @@ fn texts(connection: &Connection, sql: &str) -> Result<Vec<String>> {
         rows.collect()
     };
     match read() {
-        Err(cause) if matches!(cause.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) => {
+        Err(cause)
+            if matches!(cause.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) =>
+        {
             Ok(vec![cause.to_string()])
         }
         done => Ok(done?),

@@ -11,7 +11,10 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::partial::{Partial, already_there};
-use super::{APPLICATION_ID, care, connect, foreign, lock_file, refuse_other_than_file, unreadable, version};
+use super::{
+    APPLICATION_ID, care, connect, folder_of, foreign, lock_file, make_folder, refuse_other_than_file, unreadable,
+    version,
+};
 use crate::error::{Error, Result};
 use crate::store::Contents;
 
@@ -33,7 +36,7 @@ pub(in crate::store) fn backup(source: &Path, target: &Path, dry_run: bool) -> R
         return Err(empty(source));
     }
     if dry_run {
-        let folder = super::folder_of(target);
+        let folder = folder_of(target);
         if !folder.is_dir() {
             return Err(Error::unavailable(format!("There is no folder {}.", folder.display())));
         }
@@ -58,13 +61,18 @@ pub(in crate::store) fn verify(path: &Path) -> Result<Contents> {
     let mut damages = care::damages(&connection)?;
     damages.extend(care::broken_references(&connection)?);
     if let Some(damage) = damages.first() {
-        return Err(Error::unavailable(format!("{} is damaged: {damage}.", path.display())).hint("Take another backup."));
+        return Err(
+            Error::unavailable(format!("{} is damaged: {damage}.", path.display())).hint("Take another backup.")
+        );
     }
     Ok(Contents { version, bytes: care::bytes(&connection)? })
 }
 
 /// Refuses a place where a backup cannot be restored to: what is there is not ours.
 pub(in crate::store) fn check_target(source: &Path, target: &Path) -> Result<()> {
+    if target.as_os_str().is_empty() {
+        return Err(Error::unavailable("The name of the database is empty."));
+    }
     let Ok(found) = target.metadata() else { return Ok(()) };
     refuse_other_than_file(target)?;
     if source.metadata().is_ok_and(|source| (source.dev(), source.ino()) == (found.dev(), found.ino())) {
@@ -90,6 +98,7 @@ fn id_bytes() -> impl Iterator<Item = u8> {
 /// Makes `target` hold what the verified backup `source` holds: whole, or as it was before.
 pub(in crate::store) fn restore(source: &Path, target: &Path, may_replace: bool) -> Result<()> {
     let failed = |cause| unreadable(target, cause);
+    make_folder(folder_of(target)).map_err(failed)?;
     let _alone = lock_file(target).map_err(failed)?;
     let from = connect_to_read(source)?;
     if !target.try_exists().map_err(failed)? {

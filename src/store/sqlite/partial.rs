@@ -27,7 +27,9 @@ impl Partial {
         let failed = |cause| cannot_write(target, cause);
         let file = loop {
             match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => remove_abandoned(&path).map_err(failed)?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    remove_abandoned(&path).map_err(failed)?
+                }
                 made => break made.map_err(failed)?,
             }
         };
@@ -52,7 +54,7 @@ impl Partial {
             done => done.map_err(|errno| failed(errno.into()))?,
         }
         self.is_published = true;
-        File::open(super::folder_of(&self.target)).and_then(|folder| folder.sync_all()).map_err(failed)
+        super::sync_folder(super::folder_of(&self.target)).map_err(failed)
     }
 }
 
@@ -99,5 +101,6 @@ fn cannot_write(target: &Path, cause: io::Error) -> Error {
 
 /// Refuses to write over a file.
 pub(super) fn already_there(target: &dyn std::fmt::Display) -> Error {
-    Error::conflict(format!("{target} is already there; nothing was written.")).hint("Name a file that is not there yet.")
+    Error::conflict(format!("{target} is already there; nothing was written."))
+        .hint("Name a file that is not there yet.")
 }
