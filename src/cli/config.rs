@@ -23,7 +23,8 @@ const ORIGINAL: [&str; 6] = ["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PAS
 /// A setting.
 #[derive(Debug, Serialize)]
 struct Setting {
-    setting: &'static str,
+    #[serde(rename = "setting")]
+    name: &'static str,
     value: Option<String>,
     source: String,
 }
@@ -32,11 +33,11 @@ impl Record for Setting {
     const COLUMNS: &'static [&'static str] = &["setting", "value", "source"];
 
     fn ids(&self) -> Vec<String> {
-        vec![self.setting.to_owned()]
+        vec![self.name.to_owned()]
     }
 
     fn cells(&self) -> Vec<String> {
-        vec![self.setting.to_owned(), self.value.clone().unwrap_or_default(), self.source.clone()]
+        vec![self.name.to_owned(), self.value.clone().unwrap_or_default(), self.source.clone()]
     }
 }
 
@@ -49,13 +50,13 @@ fn all(global: &Global, settings: &Settings) -> Result<Vec<Setting>, Failure> {
     let option = |name: &str| format!("option {name}");
     let standard = || "default".to_owned();
     // The flag, else the variable, else what is so anyway.
-    let choose = |setting, flag: Option<(String, &str)>, variable: &'static str, otherwise: Option<String>| {
+    let choose = |name, flag: Option<(String, &str)>, variable: &'static str, otherwise: Option<String>| {
         Ok::<_, Failure>(match (flag, settings.find(variable)?) {
-            (Some((value, name)), _) => Setting { setting, value: Some(value), source: option(name) },
+            (Some((value, flag)), _) => Setting { name, value: Some(value), source: option(flag) },
             (None, Some((value, from))) => {
-                Setting { setting, value: Some(value), source: source(settings, variable, from) }
+                Setting { name, value: Some(value), source: source(settings, variable, from) }
             }
-            (None, None) => Setting { setting, value: otherwise, source: standard() },
+            (None, None) => Setting { name, value: otherwise, source: standard() },
         })
     };
     let acting = match &global.acting {
@@ -70,7 +71,7 @@ fn all(global: &Global, settings: &Settings) -> Result<Vec<Setting>, Failure> {
         choose("now", global.now.map(|now| (now.to_string(), "--now")), "TIDINGS_NOW", None)?,
         choose("seed", global.seed.map(|seed| (seed.to_string(), "--seed")), "TIDINGS_SEED", None)?,
         Setting {
-            setting: "env_file",
+            name: "env_file",
             value: settings.file.as_ref().map(|file| file.display().to_string()),
             source: if global.env_file.is_some() { option("--env-file") } else { standard() },
         },
@@ -95,7 +96,7 @@ fn database(global: &Global, settings: &Settings) -> Result<Setting, Failure> {
     }
     let location = settings.location_or(global.db.as_deref())?;
     Ok(Setting {
-        setting: "db",
+        name: "db",
         value: Some(location.to_string()),
         source: origin.unwrap_or_else(|| "default".to_owned()),
     })

@@ -26,15 +26,15 @@ impl Command {
     pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
         match self {
             Self::Migrate(Migrate {}) => {
-                let context = Context::open(global, settings, out)?;
+                let mut context = Context::open(global, settings, out)?;
                 if context.opened == Opened::Ready {
                     context.out.status("The database is up to date.");
                 }
-                show_status(context)
+                show_status(&mut context)
             }
-            Self::Status(Status {}) => show_status(Context::open(global, settings, out)?),
-            Self::Check(Check {}) => check(Context::open_as_it_is(global, settings, out)?),
-            Self::Compact(Compact {}) => compact(Context::open_as_it_is(global, settings, out)?),
+            Self::Status(Status {}) => show_status(&mut Context::open(global, settings, out)?),
+            Self::Check(Check {}) => check(&mut Context::open_as_it_is(global, settings, out)?),
+            Self::Compact(Compact {}) => compact(&mut Context::open_as_it_is(global, settings, out)?),
             Self::Backup(command) => command.run(global, settings, out),
             Self::Restore(command) => command.run(global, settings, out),
         }
@@ -51,7 +51,7 @@ pub(super) struct Migrate {}
 #[command(after_help = "Example:\n  tidings db status -o json")]
 pub(super) struct Status {}
 
-fn show_status(context: Context<'_>) -> Outcome {
+fn show_status(context: &mut Context<'_>) -> Outcome {
     let (users, (conversations, messages)) =
         context.app.read(|tx| Ok((store::users::count(tx)?, store::conversations::count(tx)?)))?;
     let db = context.app.db();
@@ -123,7 +123,7 @@ impl Record for State {
 #[command(after_help = "Example:\n  tidings db check -o json")]
 pub(super) struct Check {}
 
-fn check(context: Context<'_>) -> Outcome {
+fn check(context: &mut Context<'_>) -> Outcome {
     let progress = Progress::begin(context.out, "Checking");
     let problems = context.app.check(|check| progress.doing(&format!("Checking {}", check.replace('_', " "))))?;
     drop(progress);
@@ -260,7 +260,7 @@ impl Record for Copy {
 #[command(after_help = "Example:\n  tidings db compact")]
 pub(super) struct Compact {}
 
-fn compact(context: Context<'_>) -> Outcome {
+fn compact(context: &mut Context<'_>) -> Outcome {
     let db = context.app.db();
     let before = db.sizes()?.total();
     if context.dry_run {

@@ -49,7 +49,7 @@ impl Problem {
 fn with_more(mut examples: Vec<String>, problems: i64, separator: &str) -> String {
     let more = problems - i64::try_from(examples.len()).unwrap_or(0);
     if let (1.., Some(last)) = (more, examples.last_mut()) {
-        last.push_str(&format!(" and {more} more"));
+        last.extend([format!(" and {more} more")]);
     }
     examples.join(separator)
 }
@@ -249,10 +249,14 @@ const CONVERSATION_NAMES: Rule = Rule {
     sql: "",
 };
 
+/// The ids of rows whose folded columns are not what the program folds, and the key of the last row looked at; none at the
+/// end
+pub(super) type Misfolded = (Vec<Uuid>, Option<i64>);
+
 /// Rows whose folded columns are looked at together
 pub struct Folds {
     rule: &'static Rule,
-    misfolded: fn(&mut Tx<'_>, i64, i64) -> Result<(Vec<Uuid>, Option<i64>)>,
+    misfolded: fn(&mut Tx<'_>, i64, i64) -> Result<Misfolded>,
     after: Option<i64>,
     found: Vec<Uuid>,
     problems: i64,

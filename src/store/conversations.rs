@@ -1,7 +1,6 @@
 //! Conversations and who takes part in them.
 
-use uuid::Uuid;
-
+use super::check::Misfolded;
 use super::users::{person, read_person};
 use super::{Row, Tx};
 use crate::error::Result;
@@ -337,9 +336,8 @@ pub fn count(tx: &mut Tx<'_>) -> Result<(i64, i64)> {
     )
 }
 
-/// Of the conversations behind a key, those whose folded columns are not what the program folds, and the last key looked
-/// at; none at the end.
-pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<(Vec<Uuid>, Option<i64>)> {
+/// Of the conversations behind a key, those whose folded columns are not what the program folds.
+pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Misfolded> {
     let mut last = None;
     let found = tx.all(
         "SELECT key, id, kind, name, title, name_folded, names_folded FROM conversation

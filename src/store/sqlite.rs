@@ -280,6 +280,8 @@ impl From<rusqlite::Error> for Error {
             _ => return Self::internal(cause),
         };
         let error = match failure.code {
+            // What all who have the file open share lies on the disk too, and cannot be made larger.
+            _ if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => Self::no_space(),
             ErrorCode::DiskFull => Self::no_space(),
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
                 Self::unavailable("The database is busy: another program has been writing to it for too long.")
@@ -289,9 +291,8 @@ impl From<rusqlite::Error> for Error {
                 .hint("Look at the rights of the file and of its folder."),
             ErrorCode::CannotOpen => Self::unavailable("The database cannot be opened."),
             ErrorCode::NotADatabase => Self::unavailable("The file is not a database, or it is damaged."),
-            ErrorCode::DatabaseCorrupt => {
-                Self::unavailable("The database is damaged.").hint("Bring back a backup; keep the damaged file.")
-            }
+            ErrorCode::DatabaseCorrupt => Self::unavailable("The database is damaged.")
+                .hint("Keep a copy of the file, then bring back a backup: tidings db restore FILE"),
             ErrorCode::SystemIoFailure => Self::unavailable("The disk failed to read or write the database."),
             ErrorCode::ConstraintViolation if failure.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE => {
                 Self::conflict("Another one like it is already there.")

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use uuid::Uuid;
-
+use super::check::Misfolded;
 use super::{Row, Tx};
 use crate::error::Result;
 use crate::model::{ConversationKey, User, UserDetails, UserId, UserKey, UserRef, fold_case};
@@ -206,9 +205,8 @@ pub fn count(tx: &mut Tx<'_>) -> Result<i64> {
     })
 }
 
-/// Of the accounts behind a key, those whose folded columns are not what the program folds, and the last key looked at;
-/// none at the end.
-pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<(Vec<Uuid>, Option<i64>)> {
+/// Of the accounts behind a key, those whose folded columns are not what the program folds.
+pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Misfolded> {
     let mut last = None;
     let found = tx.all(
         "SELECT key, id, username, email, first_name, last_name, username_folded, email_folded, names_folded

@@ -1,6 +1,8 @@
 //! The command line: its wiring, its words and its codes. The rules themselves are tested at the service.
 
 mod conversations;
+mod db;
+mod doctor;
 mod messages;
 mod notifications;
 mod users;
@@ -227,6 +229,12 @@ fn every_command_has_help_with_an_example() {
         "notifications unread",
         "db migrate",
         "db status",
+        "db check",
+        "db backup",
+        "db restore",
+        "db compact",
+        "config show",
+        "doctor",
         "demo",
     ] {
         let help = shell.run(&format!("{line} --help"));

@@ -25,8 +25,7 @@ impl Database {
 
     /// The bytes of pages that hold nothing
     pub(in crate::store) fn free_bytes(&self) -> Result<i64> {
-        let free = "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size";
-        Ok(self.connection.query_row(free, [], |row| row.get(0))?)
+        free_bytes(&self.connection)
     }
 
     /// Writes the file anew without what is free, and empties its log; false where a reader kept the log.
@@ -50,6 +49,11 @@ fn length(path: &Path) -> i64 {
 pub(super) fn bytes(connection: &Connection) -> Result<i64> {
     let bytes = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
     Ok(connection.query_row(bytes, [], |row| row.get(0))?)
+}
+
+pub(super) fn free_bytes(connection: &Connection) -> Result<i64> {
+    let free = "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size";
+    Ok(connection.query_row(free, [], |row| row.get(0))?)
 }
 
 /// What is wrong with the pages of the file, up to a hundred things; also that it is too damaged to say.

@@ -40,7 +40,7 @@ pub(in crate::store) fn backup(source: &Path, target: &Path, dry_run: bool) -> R
         if !folder.is_dir() {
             return Err(Error::unavailable(format!("There is no folder {}.", folder.display())));
         }
-        return Ok(Contents { version, bytes: care::bytes(&connection)? });
+        return Ok(Contents { version, bytes: care::bytes(&connection)? - care::free_bytes(&connection)? });
     }
     let partial = Partial::create(target)?;
     let plain = super::plain(partial.path());
@@ -173,7 +173,7 @@ pub(super) fn connect_to_read(path: &Path) -> Result<Connection> {
     for byte in whole.as_os_str().as_bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => uri.push(char::from(*byte)),
-            byte => uri.push_str(&format!("%{byte:02X}")),
+            byte => uri.extend([format!("%{byte:02X}")]),
         }
     }
     let mut log = whole.into_os_string();

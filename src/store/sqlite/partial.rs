@@ -28,7 +28,7 @@ impl Partial {
         let file = loop {
             match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    remove_abandoned(&path).map_err(failed)?
+                    remove_abandoned(&path).map_err(failed)?;
                 }
                 made => break made.map_err(failed)?,
             }
