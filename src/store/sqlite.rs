@@ -289,7 +289,10 @@ impl From<rusqlite::Error> for Error {
             }
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Self::unavailable("The database is read-only.")
                 .hint("Look at the rights of the file and of its folder."),
-            ErrorCode::CannotOpen => Self::unavailable("The database cannot be opened."),
+            // SQLite makes a log beside a file even to read it.
+            ErrorCode::CannotOpen => Self::unavailable("The database cannot be opened.").hint(
+                "Look at the rights of the file and of its folder; from a read-only disk, copy it elsewhere first.",
+            ),
             ErrorCode::NotADatabase => Self::unavailable("The file is not a database, or it is damaged."),
             ErrorCode::DatabaseCorrupt => Self::unavailable("The database is damaged.")
                 .hint("Keep a copy of the file, then bring back a backup: tidings db restore FILE"),

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::partial::{Partial, already_there};
 use super::{
@@ -115,6 +115,10 @@ pub(in crate::store) fn restore(source: &Path, target: &Path, may_replace: bool)
     }
     check_target(source, target)?;
     let mut into = connect(target)?;
+    if into.is_readonly(MAIN_DB)? {
+        return Err(Error::unavailable(format!("The database {} is read-only.", target.display()))
+            .hint("Look at the rights of the file and of its folder."));
+    }
     into.busy_timeout(SHORT)?;
     // With writable_schema even a file that was cut short can be written over.
     into.execute_batch(
@@ -143,7 +147,7 @@ fn if_in_use(path: &Path, cause: rusqlite::Error) -> Error {
     match cause.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             Error::unavailable(format!("The database {} is in use by another program.", path.display()))
-                .hint("Stop it first, for example `tidings serve`; nothing was changed.")
+                .hint("Stop that first; nothing was changed.")
                 .because(cause)
         }
         _ => cause.into(),

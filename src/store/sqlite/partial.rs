@@ -61,7 +61,7 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         if !self.is_published {
-            let _ = std::fs::remove_file(&self.path);
+            let _ = remove(&self.path);
         }
     }
 }
@@ -72,10 +72,20 @@ fn remove_abandoned(path: &Path) -> io::Result<()> {
         Ok(file) => {
             lock(&file)?;
             // Where another run has removed it meanwhile, the name is another file's.
-            if file.metadata()?.nlink() > 0 { std::fs::remove_file(path) } else { Ok(()) }
+            if file.metadata()?.nlink() > 0 { remove(path) } else { Ok(()) }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+/// Removes the file, and before it the journal that SQLite keeps beside it.
+fn remove(path: &Path) -> io::Result<()> {
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    match std::fs::remove_file(Path::new(&journal)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::remove_file(path),
     }
 }
 

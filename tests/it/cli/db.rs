@@ -94,6 +94,7 @@ fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
     ");
     assert!(!shell.path("copy.db").exists());
     fs::write(shell.path("copy.db.partial"), "what a killed run left").unwrap();
+    fs::write(shell.path("copy.db.partial-journal"), "and what SQLite did").unwrap();
     assert_snapshot!(shell.run("db backup copy.db"), @"
      file      copy.db
      database  test.db
@@ -202,7 +203,7 @@ fn a_restore_over_a_database_that_is_open_is_refused() {
     assert_snapshot!(shell.run("db restore copy.db --yes"), @"
     --- stderr
     tidings: The database test.db is in use by another program.
-    hint: Stop it first, for example `tidings serve`; nothing was changed.
+    hint: Stop that first; nothing was changed.
     --- exit code 7
     ");
     drop(reader);
@@ -329,6 +330,11 @@ impl<'s> SmallDisk<'s> {
         None
     }
 
+    fn make_read_only(&self) {
+        let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(self.0.path("disk")).status();
+        assert!(remounted.unwrap().success());
+    }
+
     /// Fills what is left.
     fn fill(&self) {
         let _ = fs::write(self.0.path("disk/ballast"), vec![0; 2 << 20]);
@@ -339,6 +345,31 @@ impl Drop for SmallDisk<'_> {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("--lazy").arg(self.0.path("disk")).status();
     }
+}
+
+#[test]
+fn on_a_read_only_disk_a_database_is_refused_with_what_to_do() {
+    let shell = shell();
+    let Some(disk) = SmallDisk::mount(&shell) else { return };
+    shell.done("db backup disk/there.db");
+    shell.done("user list --db disk/there.db -q");
+    disk.make_read_only();
+    for line in ["user list", "user create eve --no-password", "db compact", "db restore test.db --yes"] {
+        let run = shell.run(&format!("{line} --db disk/there.db"));
+        assert_eq!(run.code, 7, "{run}");
+        assert!(run.stderr.to_lowercase().contains("read-only"), "{run}");
+    }
+    assert_eq!(
+        shell.done("db restore disk/there.db --db copy.db").code,
+        0,
+        "a backup is read where nothing can be written"
+    );
+    let findings = json(&shell.run("doctor -o json --db disk/there.db").stdout);
+    let problem = |check: &str| {
+        let found = findings.as_array().unwrap().iter().find(|finding| finding["check"] == check);
+        found.is_some_and(|finding| finding["level"] == "problem")
+    };
+    assert!(problem("permissions") && problem("folder") && !problem("database"), "{findings}");
 }
 
 #[test]
@@ -364,8 +395,11 @@ fn on_a_full_disk_nothing_is_changed_and_nothing_left_behind() {
     tidings: The disk is full; nothing was changed.
     --- exit code 7
     ");
-    for name in ["copy.db", "copy.db.partial", "other.db", "other.db.partial"] {
-        assert!(!shell.path("disk").join(name).exists(), "{name}");
+    for name in ["copy.db", "other.db"]
+        .iter()
+        .flat_map(|name| ["", ".partial", ".partial-journal"].map(|end| [name, end].concat()))
+    {
+        assert!(!shell.path("disk").join(&name).exists(), "{name}");
     }
     fs::remove_file(shell.path("disk/ballast")).unwrap();
     shell.done("db check --db disk/there.db");
