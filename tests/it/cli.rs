@@ -2,6 +2,7 @@
 
 mod conversations;
 mod db;
+mod disk;
 mod doctor;
 mod messages;
 mod notifications;
