@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::Timestamp;
 use crate::service::passwords;
-use crate::store::{Db, Erasure, Ids, Stamp, Tx};
+use crate::store::check::{Folds, Problem, RULES};
+use crate::store::{self, Db, Erasure, Ids, Stamp, Tx};
 
 /// A database with a clock and a source of ids.
 pub struct App {
@@ -55,6 +56,16 @@ impl App {
         if self.options.dry_run { Ok(Erasure::Done) } else { self.db.erase(self.stamp(), &is_late) }
     }
 
+    /// Brings the search index in order, scrubs what was deleted and gives space back; false where a reader kept some.
+    pub fn compact(&self) -> Result<bool> {
+        self.write(store::maintenance::mend_index)?;
+        self.index()?;
+        self.erase(None)?;
+        let is_compact = self.db.compact()?;
+        // What a reader kept from being scrubbed may be free now.
+        Ok(self.erase(None)? == Erasure::Done && is_compact)
+    }
+
     /// Checks a password and hashes it; slow on purpose, so before a transaction.
     ///
     /// # Errors
@@ -62,6 +73,44 @@ impl App {
     pub fn hash_password(&self, password: &str, username: &str) -> Result<String> {
         passwords::check(password, username)?;
         passwords::hash(password, random()?)
+    }
+
+    /// Checks the database against its own rules, each on a moment of its own, so that it holds nobody up; `begin` hears
+    /// which is next. Returns what breaks them.
+    pub fn check(&self, mut begin: impl FnMut(&str)) -> Result<Vec<Problem>> {
+        let mut problems = Vec::new();
+        begin("integrity");
+        problems.extend(Problem::of_engine("integrity", &self.db.integrity()?));
+        // A damaged file is checked as far as it can be read.
+        let is_damaged = !problems.is_empty();
+        let mut look = |check: &'static str, found: Result<Option<Problem>>| match found {
+            Err(error) if is_damaged && error.kind() == Kind::Unavailable => {
+                problems.push(Problem::unreadable(check, &error.to_string()));
+                Ok(())
+            }
+            found => found.map(|found| problems.extend(found)),
+        };
+        begin("references");
+        look("references", self.db.references().map(|found| Problem::of_engine("references", &found)))?;
+        for rule in RULES {
+            begin(rule.check);
+            look(rule.check, self.read(|tx| rule.problem(tx)))?;
+        }
+        begin("search");
+        look("search", self.read(Problem::of_search))?;
+        for mut folds in Folds::all() {
+            begin(folds.check());
+            let check = folds.check();
+            let end = loop {
+                match self.read(|tx| folds.go_on(tx)) {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(folds.problem()),
+                    Err(error) => break Err(error),
+                }
+            };
+            look(check, end)?;
+        }
+        Ok(problems)
     }
 
     /// The database itself, for its state
@@ -82,7 +131,7 @@ pub fn late_after(patience: Duration) -> impl Fn() -> bool {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the app's clock")]
-fn clock() -> Timestamp {
+pub(crate) fn clock() -> Timestamp {
     Timestamp(chrono::Utc::now().timestamp_micros())
 }
 

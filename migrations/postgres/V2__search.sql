@@ -6,6 +6,8 @@ CREATE TABLE message_search (
 );
 CREATE INDEX message_search_by_words ON message_search USING gin (words);
 
+CREATE VIEW searchable AS SELECT message_key AS key FROM message_search;
+
 CREATE TABLE maintenance (
     task BIGINT PRIMARY KEY CHECK (task IN (0, 1)),
     since BIGINT NOT NULL,

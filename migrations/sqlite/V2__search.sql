@@ -13,6 +13,9 @@ CREATE VIRTUAL TABLE message_search USING fts5 (
 -- The words there are, in order: what those that begin alike are found by.
 CREATE VIRTUAL TABLE message_word USING fts5vocab (message_search, instance);
 
+-- Which messages search knows, under the same name on both engines.
+CREATE VIEW searchable AS SELECT id AS key FROM message_search_docsize;
+
 -- What is pending: at most one row a task.
 CREATE TABLE maintenance (
     task INTEGER PRIMARY KEY CHECK (task IN (0, 1)),

@@ -1,30 +1,45 @@
 //! `tidings db`
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::output::Record;
-use super::{Context, Outcome};
-use crate::store::{self, Opened};
+use super::output::{Output, Record, time};
+use super::progress::Progress;
+use super::{Context, Failure, Global, Outcome, Settings, counted, text};
+use crate::error::Error;
+use crate::model::Pending;
+use crate::store::check::Problem;
+use crate::store::{self, Contents, Location, Opened};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Migrate(Migrate),
     Status(Status),
+    Check(Check),
+    Backup(Backup),
+    Restore(Restore),
+    Compact(Compact),
 }
 
 impl Command {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+    pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
         match self {
             Self::Migrate(Migrate {}) => {
+                let mut context = Context::open(global, settings, out)?;
                 // A first start that was broken off may have left some of it.
                 context.app.index()?;
                 if context.opened == Opened::Ready {
                     context.out.status("The database is up to date.");
                 }
-                show_status(context)
+                show_status(&mut context)
             }
-            Self::Status(Status {}) => show_status(context),
+            Self::Status(Status {}) => show_status(&mut Context::open(global, settings, out)?),
+            Self::Check(Check {}) => check(&mut Context::open_as_it_is(global, settings, out)?),
+            Self::Compact(Compact {}) => compact(&mut Context::open_as_it_is(global, settings, out)?),
+            Self::Backup(command) => command.run(global, settings, out),
+            Self::Restore(command) => command.run(global, settings, out),
         }
     }
 }
@@ -34,24 +49,28 @@ impl Command {
 #[command(after_help = "Example:\n  tidings db migrate --db postgres://tidings@localhost/tidings")]
 pub(super) struct Migrate {}
 
-/// Show where the database is, its version, its size and what it holds
+/// Show where the database is, its version, its size, what it holds and what is pending
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings db status -o json")]
 pub(super) struct Status {}
 
 fn show_status(context: &mut Context<'_>) -> Outcome {
-    let (users, (conversations, messages)) =
-        context.app.read(|tx| Ok((store::users::count(tx)?, store::conversations::count(tx)?)))?;
+    let (users, (conversations, messages), pending) = context.app.read(|tx| {
+        Ok((store::users::count(tx)?, store::conversations::count(tx)?, store::maintenance::pending(tx)?))
+    })?;
     let db = context.app.db();
+    let sizes = db.sizes()?;
     let state = State {
         engine: db.engine(),
         location: context.location.to_string(),
         version: db.version()?,
         newest_version: store::VERSION,
-        bytes: db.bytes()?,
+        bytes: sizes.bytes,
+        wal_bytes: sizes.wal_bytes,
         users,
         conversations,
         messages,
+        pending,
     };
     Ok(context.out.show(&state)?)
 }
@@ -64,14 +83,27 @@ struct State {
     version: i64,
     newest_version: i64,
     bytes: i64,
+    wal_bytes: Option<i64>,
     users: i64,
     conversations: i64,
     messages: i64,
+    /// What is still to be done
+    pending: Vec<Pending>,
 }
 
 impl Record for State {
-    const COLUMNS: &'static [&'static str] =
-        &["engine", "location", "version", "newest version", "bytes", "users", "conversations", "messages"];
+    const COLUMNS: &'static [&'static str] = &[
+        "engine",
+        "location",
+        "version",
+        "newest version",
+        "bytes",
+        "bytes of the log",
+        "users",
+        "conversations",
+        "messages",
+        "pending",
+    ];
 
     fn ids(&self) -> Vec<String> {
         Vec::new()
@@ -79,8 +111,198 @@ impl Record for State {
 
     fn cells(&self) -> Vec<String> {
         let mut cells = vec![self.engine.to_owned(), self.location.clone()];
-        let numbers = [self.version, self.newest_version, self.bytes, self.users, self.conversations, self.messages];
-        cells.extend(numbers.iter().map(ToString::to_string));
+        cells.extend([self.version, self.newest_version, self.bytes].iter().map(ToString::to_string));
+        cells.push(self.wal_bytes.map(|bytes| bytes.to_string()).unwrap_or_default());
+        cells.extend([self.users, self.conversations, self.messages].iter().map(ToString::to_string));
+        let pending: Vec<String> =
+            self.pending.iter().map(|pending| format!("{} since {}", pending.task, time(pending.since))).collect();
+        cells.push(if pending.is_empty() { "nothing".to_owned() } else { pending.join("; ") });
         cells
+    }
+}
+
+/// Check the database: its files, its references, and every number, tombstone and name against the rules
+///
+/// Changes nothing and holds nobody up. Exit code 7 where something is wrong; each problem is listed with its remedy.
+/// On PostgreSQL the pages themselves are checked by pg_amcheck.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings db check -o json")]
+pub(super) struct Check {}
+
+fn check(context: &mut Context<'_>) -> Outcome {
+    let progress = Progress::begin(context.out, "Checking");
+    let problems = context.app.check(|check| progress.doing(&format!("Checking {}", check.replace('_', " "))))?;
+    drop(progress);
+    context.out.list(&problems, "The database is whole: every check passed.")?;
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let failed = counted(i64::try_from(problems.len()).unwrap_or(i64::MAX), "check");
+    let error = Error::unavailable(format!("The database {} is damaged: {failed} failed.", context.location));
+    Err(error.hint("Each is listed with its remedy; keep a copy of the file before you change anything.").into())
+}
+
+impl Record for Problem {
+    const COLUMNS: &'static [&'static str] = &["check", "problems", "detail", "remedy"];
+
+    fn ids(&self) -> Vec<String> {
+        vec![self.check.to_owned()]
+    }
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.check.to_owned(), self.problems.to_string(), self.detail.clone(), self.remedy.to_owned()]
+    }
+
+    fn paragraph(&self) -> Option<(String, &str)> {
+        Some((format!("{} · {} · {}", self.check, counted(self.problems, "problem"), self.detail), self.remedy))
+    }
+}
+
+/// Copy the database to a new file while others use it, and verify the copy
+///
+/// The copy is readable by its owner only. It is written as FILE.partial and gets its name when it is whole and on the
+/// disk; a file that is there already is never replaced.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings db backup \"tidings-$(date +%F).db\"")]
+pub(super) struct Backup {
+    /// The new file
+    file: PathBuf,
+}
+
+impl Backup {
+    fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
+        let location = settings.location_or(global.db.as_deref())?;
+        let source = file_of(&location, "back it up with pg_dump, for example: pg_dump --format=custom")?;
+        let progress = Progress::begin(out, "Copying and verifying");
+        let contents = store::backup(source, &self.file, global.dry_run)?;
+        drop(progress);
+        let copy = Copy::new(&self.file, &location, contents);
+        say(global, out, &format!("Backed up the database {location} to {}.", copy.file));
+        Ok(out.show(&copy)?)
+    }
+}
+
+/// Put a backup in the place of the database
+///
+/// The backup is verified first and stays as it is. Where there is a database already, it is replaced whole or not at
+/// all, and only while no other program has it open; on a terminal you type its name to go on, elsewhere --yes is needed.
+/// A backup of an older version is brought up to date when it is next used.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings db restore tidings-2026-01-01.db --dry-run")]
+pub(super) struct Restore {
+    /// The backup
+    file: PathBuf,
+}
+
+impl Restore {
+    fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
+        let location = settings.location_or(global.db.as_deref())?;
+        let target = file_of(&location, "restore it with pg_restore or psql")?;
+        let progress = Progress::begin(out, "Verifying");
+        let contents = store::verify_backup(&self.file, target)?;
+        drop(progress);
+        let copy = Copy::new(&self.file, &location, contents);
+        let may_replace = target.symlink_metadata().is_ok();
+        if may_replace && !global.yes && !global.dry_run {
+            let name = target.file_name().unwrap_or(target.as_os_str()).to_string_lossy();
+            let question = format!("Replace the database {location} by {}? What it holds now is lost.", copy.file);
+            text::confirm_by_name(&question, &name)?;
+        }
+        if !global.dry_run {
+            let _progress = Progress::begin(out, "Restoring");
+            store::restore(&self.file, target, may_replace)?;
+        }
+        say(global, out, &format!("Restored the database {location} from {}.", copy.file));
+        Ok(out.show(&copy)?)
+    }
+}
+
+/// The file of an SQLite database
+fn file_of<'l>(location: &'l Location, instead: &str) -> Result<&'l Path, Failure> {
+    match location {
+        Location::Sqlite(path) => Ok(path),
+        Location::Postgres(_) => Err(Failure::Usage(format!("The database {location} is no file; {instead}."))),
+    }
+}
+
+/// Says what was done, or would have been.
+fn say(global: &Global, out: &Output, done: &str) {
+    let dry_run = if global.dry_run { "Dry run, nothing was changed. Without --dry-run: " } else { "" };
+    out.status(&format!("{dry_run}{done}"));
+}
+
+/// A database and its verified copy.
+#[derive(Debug, Serialize)]
+struct Copy {
+    file: String,
+    database: String,
+    #[serde(flatten)]
+    contents: Contents,
+}
+
+impl Copy {
+    fn new(file: &Path, location: &Location, contents: Contents) -> Self {
+        Self { file: file.display().to_string(), database: location.to_string(), contents }
+    }
+}
+
+impl Record for Copy {
+    const COLUMNS: &'static [&'static str] = &["file", "database", "version", "bytes"];
+
+    fn ids(&self) -> Vec<String> {
+        vec![self.file.clone()]
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let Contents { version, bytes } = self.contents;
+        vec![self.file.clone(), self.database.clone(), version.to_string(), bytes.to_string()]
+    }
+}
+
+/// Give back the space of what was deleted, scrub what is left of it, and bring the search index in order
+///
+/// The file is written anew, which needs up to twice its size for a while; whoever writes waits meanwhile.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings db compact")]
+pub(super) struct Compact {}
+
+fn compact(context: &mut Context<'_>) -> Outcome {
+    let db = context.app.db();
+    let before = db.sizes()?.total();
+    if context.dry_run {
+        let after = db.free_bytes()?.map(|free| db.sizes().map(|sizes| sizes.bytes - free)).transpose()?;
+        context.status("Compacted the database.");
+        return Ok(context.out.show(&Compacted { bytes_before: before, bytes_after: after })?);
+    }
+    let progress = Progress::begin(context.out, "Compacting");
+    let is_complete = context.app.compact()?;
+    drop(progress);
+    let after = db.sizes()?.total();
+    context.status("Compacted the database.");
+    if !is_complete {
+        let pending = "Another program is reading, so the log beside the file could not be emptied; try again later.";
+        context.out.status(pending);
+    }
+    Ok(context.out.show(&Compacted { bytes_before: before, bytes_after: Some(after) })?)
+}
+
+/// What compacting came to.
+#[derive(Debug, Serialize)]
+struct Compacted {
+    bytes_before: i64,
+    /// None where only doing it would tell
+    bytes_after: Option<i64>,
+}
+
+impl Record for Compacted {
+    const COLUMNS: &'static [&'static str] = &["bytes before", "bytes after"];
+
+    fn ids(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let after = self.bytes_after.map(|bytes| bytes.to_string()).unwrap_or_default();
+        vec![self.bytes_before.to_string(), after]
     }
 }

@@ -1,13 +1,16 @@
 //! The command line: what stands on it, who acts, which command runs.
 
 mod completions;
+mod config;
 mod conversation;
 mod db;
 mod demo;
+mod doctor;
 mod man;
 mod message;
 mod notifications;
 mod output;
+mod progress;
 mod search;
 mod settings;
 mod text;
@@ -20,7 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::TypedValueParser as _;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use self::output::{Format, Output};
 use self::settings::Settings;
@@ -87,7 +90,7 @@ struct Global {
     #[arg(long, global = true)]
     dry_run: bool,
 
-    /// Do not ask before something is deleted
+    /// Do not ask before something is deleted or replaced
     #[arg(short, long, global = true)]
     yes: bool,
 }
@@ -109,6 +112,10 @@ enum Command {
     /// Manage the database
     #[command(subcommand)]
     Db(db::Command),
+    /// Show the settings
+    #[command(subcommand)]
+    Config(config::Command),
+    Doctor(doctor::Doctor),
     /// Play a conversation on a small database, showing each step with the command that does it
     Demo(demo::Demo),
     Completions(completions::Completions),
@@ -169,19 +176,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Runs a command to its exit code.
 fn run(cli: Cli) -> ExitCode {
+    // What is wrong with the settings keeps every command from its work but the one that says it.
+    let is_doctor = matches!(cli.command, Command::Doctor(_));
     let settings = match Settings::load(cli.global.env_file.as_deref()) {
         Ok(settings) => settings,
+        Err(Failure::Usage(problem)) if is_doctor => Settings::unusable(problem),
         Err(failure) => return report(&Output::new(Format::Table, false, false), failure),
     };
     let format = match cli.global.output {
         Some(format) => Ok(Some(format)),
-        None => settings.parsed("TIDINGS_OUTPUT", |value| {
-            Format::from_str(value, false).map_err(|_| "it is one of table, json, jsonl, ids".to_owned())
-        }),
+        None => settings.format(),
     };
     let Global { quiet, verbose, .. } = cli.global;
     let mut out = match format {
         Ok(format) => Output::new(format.unwrap_or_default(), quiet, verbose),
+        Err(_) if is_doctor => Output::new(Format::Table, quiet, verbose),
         Err(failure) => return report(&Output::new(Format::Table, quiet, verbose), failure),
     };
     let done = dispatch(cli, &settings, &mut out).and_then(|()| Ok(out.flush()?));
@@ -202,7 +211,9 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
         Command::Conversation(command) => command.run(&mut Context::open(&global, settings, out)?),
         Command::Message(command) => command.run(&mut Context::open(&global, settings, out)?),
         Command::Notifications(command) => command.run(&mut Context::open(&global, settings, out)?),
-        Command::Db(command) => command.run(&mut Context::open(&global, settings, out)?),
+        Command::Db(command) => command.run(&global, settings, out),
+        Command::Config(config::Command::Show(config::Show {})) => config::show(&global, settings, out),
+        Command::Doctor(doctor::Doctor {}) => doctor::run(&global, settings, out),
         Command::Demo(demo::Demo {}) => demo::run(&global, settings, out),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(out),
@@ -242,26 +253,36 @@ struct Context<'c> {
 }
 
 impl<'c> Context<'c> {
+    /// Opens the database, making it or bringing it up to date where needed.
     fn open(global: &Global, settings: &Settings, out: &'c mut Output) -> std::result::Result<Self, Failure> {
-        let location = match &global.db {
-            Some(location) => Location::parse(location)?,
-            None => settings.location()?,
-        };
+        Self::open_if(global, settings, out, !global.dry_run)
+    }
+
+    /// Opens the database, which must be there and up to date.
+    fn open_as_it_is(global: &Global, settings: &Settings, out: &'c mut Output) -> std::result::Result<Self, Failure> {
+        Self::open_if(global, settings, out, false)
+    }
+
+    fn open_if(
+        global: &Global,
+        settings: &Settings,
+        out: &'c mut Output,
+        may_change: bool,
+    ) -> std::result::Result<Self, Failure> {
+        let location = settings.location_or(global.db.as_deref())?;
         let now = match global.now {
             Some(now) => Some(now),
-            None => settings.parsed("TIDINGS_NOW", time)?,
+            None => settings.now()?,
         };
         let seed = match global.seed {
             Some(seed) => Some(seed),
-            None => {
-                settings.parsed("TIDINGS_SEED", |value| value.parse().map_err(|_| "not a whole number".to_owned()))?
-            }
+            None => settings.seed()?,
         };
         let acting = match &global.acting {
             Some(acting) => Some(acting.clone()),
             None => settings.get("TIDINGS_AS")?.map(UserSelector),
         };
-        let (db, opened) = Db::open(&location, !global.dry_run)?;
+        let (db, opened) = Db::open(&location, may_change)?;
         match opened {
             Opened::Ready => {}
             Opened::Created => out.status(&format!("Created the database {location}.")),

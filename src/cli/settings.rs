@@ -4,8 +4,13 @@ use std::collections::HashMap;
 use std::env::VarError;
 use std::path::{Path, PathBuf};
 
-use super::Failure;
+use clap::ValueEnum;
+
+use super::output::Format;
+use super::text::{drop_line_break, read_file};
+use super::{Failure, time};
 use crate::error::Error;
+use crate::model::Timestamp;
 use crate::store::Location;
 
 /// The shell that asks for completions by this variable of its script, not of the env file
@@ -22,6 +27,17 @@ pub(super) fn home() -> Option<PathBuf> {
 /// The variables of the environment and of the env file.
 pub(super) struct Settings {
     from_file: HashMap<String, String>,
+    /// The env file, where there is one
+    pub(super) file: Option<PathBuf>,
+    /// Why the env file could not be read
+    pub(super) problem: Option<String>,
+}
+
+/// Where a setting's value comes from
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Environment,
+    File,
 }
 
 impl Settings {
@@ -31,7 +47,9 @@ impl Settings {
         let unusable = |why: String| Failure::Usage(format!("The env file {} cannot be used: {why}.", path.display()));
         let variables = match dotenvy::from_path_iter(path) {
             Ok(variables) => variables,
-            Err(error) if error.not_found() && env_file.is_none() => return Ok(Self { from_file: HashMap::new() }),
+            Err(error) if error.not_found() && env_file.is_none() => {
+                return Ok(Self { from_file: HashMap::new(), file: None, problem: None });
+            }
             Err(error) => return Err(unusable(error.to_string())),
         };
         let mut from_file = HashMap::new();
@@ -44,48 +62,92 @@ impl Settings {
             last.clone_from(&name);
             from_file.insert(name, value);
         }
-        Ok(Self { from_file })
+        Ok(Self { from_file, file: Some(path.to_owned()), problem: None })
+    }
+
+    /// The settings without an env file, which cannot be read.
+    pub(super) fn unusable(problem: String) -> Self {
+        Self { from_file: HashMap::new(), file: None, problem: Some(problem) }
     }
 
     /// A variable's value; none where it is unset or empty.
-    #[expect(clippy::disallowed_methods, reason = "this is where settings come from")]
     pub(super) fn get(&self, name: &str) -> Result<Option<String>, Failure> {
+        Ok(self.find(name)?.map(|(value, _)| value))
+    }
+
+    /// A variable's value, and where it comes from; none where it is unset or empty.
+    #[expect(clippy::disallowed_methods, reason = "this is where settings come from")]
+    pub(super) fn find(&self, name: &str) -> Result<Option<(String, Source)>, Failure> {
         let from_environment = match std::env::var(name) {
             Err(VarError::NotUnicode(_)) => return Err(Failure::Usage(format!("{name} is not UTF-8."))),
             value => value.ok().filter(|value| !value.is_empty()),
         };
-        Ok(from_environment.or_else(|| self.from_file.get(name).filter(|value| !value.is_empty()).cloned()))
+        let from_file = || self.from_file.get(name).filter(|value| !value.is_empty()).cloned();
+        let in_environment = from_environment.map(|value| (value, Source::Environment));
+        Ok(in_environment.or_else(|| from_file().map(|value| (value, Source::File))))
+    }
+
+    /// A secret: the variable's value, or what stands in the file that the variable with `_FILE` behind its name names.
+    fn secret(&self, name: &str) -> Result<Option<String>, Failure> {
+        let file = format!("{name}_FILE");
+        match (self.get(name)?, self.get(&file)?) {
+            (Some(_), Some(_)) => Err(Failure::Usage(format!("Both {name} and {file} are set; unset one of them."))),
+            (None, Some(path)) => {
+                let mut secret = read_file(Path::new(&path), "secret")?;
+                drop_line_break(&mut secret);
+                Ok(Some(secret))
+            }
+            (value, None) => Ok(value),
+        }
+    }
+
+    /// How results are written
+    pub(super) fn format(&self) -> Result<Option<Format>, Failure> {
+        self.parsed("TIDINGS_OUTPUT", |value| {
+            Format::from_str(value, false).map_err(|_| "it is one of table, json, jsonl, ids".to_owned())
+        })
+    }
+
+    /// The time at which the clock is frozen
+    pub(super) fn now(&self) -> Result<Option<Timestamp>, Failure> {
+        self.parsed("TIDINGS_NOW", time)
+    }
+
+    /// The number that ids are drawn from
+    pub(super) fn seed(&self) -> Result<Option<u64>, Failure> {
+        self.parsed("TIDINGS_SEED", |value| value.parse().map_err(|_| "not a whole number".to_owned()))
     }
 
     /// A variable's value, read as something else.
-    pub(super) fn parsed<T>(
-        &self,
-        name: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Option<T>, Failure> {
+    fn parsed<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
         let read = |value: String| {
             parse(&value).map_err(|error| Failure::Usage(format!("{name}={value} cannot be used: {error}.")))
         };
         self.get(name)?.map(read).transpose()
     }
 
+    /// Where the database is: where the flag says, else where the settings do.
+    pub(super) fn location_or(&self, flag: Option<&str>) -> Result<Location, Failure> {
+        flag.map_or_else(|| self.location(), |location| Ok(Location::parse(location)?))
+    }
+
     /// Where the database is, unless a flag says it: `TIDINGS_DB`, the `DB_` variables of the original system, or a file
     /// in the user's data folder.
-    pub(super) fn location(&self) -> Result<Location, Failure> {
+    fn location(&self) -> Result<Location, Failure> {
         if let Some(location) = self.get("TIDINGS_DB")? {
             return Ok(Location::parse(&location)?);
         }
         if self.get("DB_HOST")?.is_some() {
             let pairs = [
-                ("host", "DB_HOST"),
-                ("port", "DB_PORT"),
-                ("dbname", "DB_NAME"),
-                ("user", "DB_USER"),
-                ("password", "DB_PASSWORD"),
+                ("host", self.get("DB_HOST")?),
+                ("port", self.get("DB_PORT")?),
+                ("dbname", self.get("DB_NAME")?),
+                ("user", self.get("DB_USER")?),
+                ("password", self.secret("DB_PASSWORD")?),
             ];
             let mut config = Vec::new();
-            for (key, name) in pairs {
-                if let Some(value) = self.get(name)? {
+            for (key, value) in pairs {
+                if let Some(value) = value {
                     config.push(format!("{key}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'")));
                 }
             }

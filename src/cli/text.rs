@@ -47,7 +47,7 @@ impl TextSource {
 }
 
 /// Reads a file of text, or standard input for `-`.
-fn read_file(path: &Path, field: &'static str) -> Result<String, Failure> {
+pub(super) fn read_file(path: &Path, field: &'static str) -> Result<String, Failure> {
     let unreadable = |cause: io::Error| Failure::Usage(format!("{} cannot be read: {cause}.", path.display()));
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
@@ -63,7 +63,7 @@ fn read_file(path: &Path, field: &'static str) -> Result<String, Failure> {
     })?)
 }
 
-fn drop_line_break(text: &mut String) {
+pub(super) fn drop_line_break(text: &mut String) {
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::check::Misfolded;
 use super::users::{person, read_person};
 use super::{Row, Tx};
 use crate::error::Result;
@@ -384,6 +385,28 @@ pub fn count(tx: &mut Tx<'_>) -> Result<(i64, i64)> {
         &[],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
+}
+
+/// Of the conversations behind a key, those whose folded columns are not what the program folds.
+pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Misfolded> {
+    let mut last = None;
+    let found = tx.all(
+        "SELECT key, id, kind, name, title, name_folded, names_folded FROM conversation
+         WHERE key > $1 ORDER BY key LIMIT $2",
+        &[&after, &limit],
+        |row| {
+            last = Some(row.get(0)?);
+            let (kind, name, title): (Kind, Option<String>, Option<String>) = (row.get(2)?, row.get(3)?, row.get(4)?);
+            let names = match kind {
+                Kind::Direct => String::new(),
+                Kind::Group => names_folded(name.as_deref(), title.as_deref()),
+            };
+            let is_folded =
+                row.get::<Option<String>>(5)? == name.as_deref().map(fold_case) && row.get::<String>(6)? == names;
+            Ok((row.get(1)?, is_folded))
+        },
+    )?;
+    Ok((found.into_iter().filter(|(_, is_folded)| !is_folded).map(|(id, _)| id).collect(), last))
 }
 
 /// Removes conversations that have no messages left.

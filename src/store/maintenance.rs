@@ -37,6 +37,42 @@ pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
     Ok(false)
 }
 
+/// How many messages search does not know, and of how many deleted ones it knows still
+pub fn unsound_entries(tx: &mut Tx<'_>) -> Result<(i64, i64)> {
+    tx.only(
+        "SELECT (SELECT count(*) FROM message WHERE sender_key IS NOT NULL
+                     AND NOT EXISTS (SELECT 1 FROM searchable WHERE searchable.key = message.key)),
+                (SELECT count(*) FROM searchable WHERE NOT EXISTS
+                     (SELECT 1 FROM message WHERE message.key = searchable.key AND message.sender_key IS NOT NULL))
+         /* scans: the operator asks for every row to be checked */",
+        &[],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// Makes search forget what was deleted, and notes to index all messages where it does not know some.
+pub fn mend_index(tx: &mut Tx<'_>) -> Result<()> {
+    let (unknown, deleted) = unsound_entries(tx)?;
+    if deleted > 0 {
+        let keys: Vec<MessageKey> = tx.all(
+            "SELECT key FROM searchable WHERE NOT EXISTS
+                 (SELECT 1 FROM message WHERE message.key = searchable.key AND message.sender_key IS NOT NULL)
+             /* scans: what is amiss may be anywhere */",
+            &[],
+            |row| row.get(0),
+        )?;
+        search::forget(tx, &keys)?;
+        must_erase(tx)?;
+    }
+    if unknown > 0 {
+        tx.run(
+            "INSERT INTO maintenance (task, since, position) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
+            &[&Task::Index, &tx.now()],
+        )?;
+    }
+    Ok(())
+}
+
 /// Notes that what a transaction deletes has to be scrubbed from the file. PostgreSQL keeps its own house: its space is
 /// used again after its own vacuuming.
 pub(super) fn must_erase(tx: &mut Tx<'_>) -> Result<()> {

@@ -3,6 +3,8 @@
 #[macro_use]
 mod tx;
 
+mod care;
+pub mod check;
 pub mod conversations;
 pub mod events;
 pub mod idempotency;
@@ -19,6 +21,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::model::fold_case;
+pub use care::{Contents, Inspection, Sizes, backup, inspect, restore, verify_backup};
 pub use tx::{Ids, Stamp, Tx};
 use tx::{Row, list};
 #[cfg(debug_assertions)]
@@ -115,8 +118,13 @@ fn opened(from: i64) -> Opened {
 }
 
 fn must_not_prepare(location: &dyn fmt::Display, exists: bool) -> Error {
-    let state = if exists { "has to be brought up to date first" } else { "is not there, and a dry run makes none" };
-    Error::unavailable(format!("The database {location} {state}.")).hint("`tidings db migrate` does it.")
+    if exists {
+        Error::unavailable(format!("The database {location} has to be brought up to date first."))
+            .hint("`tidings db migrate` does it.")
+    } else {
+        Error::unavailable(format!("The database {location} is not there."))
+            .hint("Name another with --db, or make it: tidings db migrate")
+    }
 }
 
 /// One open database. SQLite and PostgreSQL differ here, in [`Tx`], and nowhere above.
@@ -193,14 +201,6 @@ impl Db {
         match &self.engine {
             Engine::Sqlite(database) => database.version(),
             Engine::Postgres(database) => database.version(),
-        }
-    }
-
-    /// The size of the database in bytes
-    pub fn bytes(&self) -> Result<i64> {
-        match &self.engine {
-            Engine::Sqlite(database) => database.bytes(),
-            Engine::Postgres(database) => database.bytes(),
         }
     }
 }

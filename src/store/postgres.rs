@@ -15,6 +15,10 @@ use super::tx::{Inner, Stamp, Tx};
 use super::{Location, Opened, VERSION};
 use crate::error::{Error, Result};
 
+mod care;
+
+pub(super) use care::inspect;
+
 mod embedded {
     refinery::embed_migrations!("migrations/postgres");
 }
@@ -37,17 +41,7 @@ struct Session {
 impl Database {
     /// Connects, making the tables or bringing them up to date where needed; without `may_change` it is refused there.
     pub(super) fn open(location: &Location, config: &str, may_change: bool) -> Result<(Self, Opened)> {
-        // Only here is what PostgreSQL says shown: later it could tell a client of roles, hosts and contents.
-        let failed = |cause: postgres::Error| {
-            let said = cause.as_db_error().map_or_else(|| cause.to_string(), |error| error.message().to_owned());
-            Error::unavailable(format!("The database {location} cannot be opened: {said}.")).because(Said::from(&cause))
-        };
-        let mut config: Config = config.parse().map_err(|cause: postgres::Error| {
-            Error::unavailable(format!("That is not an address of a PostgreSQL database: {cause}."))
-                .hint("It looks like postgres://user@host:5432/database")
-        })?;
-        config.application_name("tidings");
-        let mut client = config.connect(NoTls).map_err(failed)?;
+        let mut client = connect(location, config)?;
         let found = version(&mut client)?;
         if found > VERSION {
             let detail = format!("The database {location} was made by a newer tidings (its version {found}).");
@@ -99,15 +93,20 @@ impl Database {
     pub(super) fn version(&self) -> Result<i64> {
         version(&mut self.session.borrow_mut().client)
     }
+}
 
-    pub(super) fn bytes(&self) -> Result<i64> {
-        Ok(self
-            .session
-            .borrow_mut()
-            .client
-            .query_one("SELECT pg_database_size(current_database())", &[])?
-            .try_get(0)?)
-    }
+fn connect(location: &Location, config: &str) -> Result<Client> {
+    // Only here is what PostgreSQL says shown: later it could tell a client of roles, hosts and contents.
+    let failed = |cause: postgres::Error| {
+        let said = cause.as_db_error().map_or_else(|| cause.to_string(), |error| error.message().to_owned());
+        Error::unavailable(format!("The database {location} cannot be opened: {said}.")).because(Said::from(&cause))
+    };
+    let mut config: Config = config.parse().map_err(|cause: postgres::Error| {
+        Error::unavailable(format!("That is not an address of a PostgreSQL database: {cause}."))
+            .hint("It looks like postgres://user@host:5432/database")
+    })?;
+    config.application_name("tidings");
+    config.connect(NoTls).map_err(failed)
 }
 
 /// The number of the database's last migration; 0 where there was none.

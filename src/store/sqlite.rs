@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
@@ -12,8 +12,11 @@ use super::tx::{Inner, Stamp, Tx};
 use super::{Opened, VERSION};
 use crate::error::{Error, Result};
 
+pub(super) mod care;
 mod checks;
+pub(super) mod copy;
 mod erase;
+mod partial;
 
 pub(super) use checks::check_stable;
 #[cfg(debug_assertions)]
@@ -50,7 +53,8 @@ impl Database {
         let exists = path.try_exists().map_err(|cause| unreadable(path, cause))?;
         if exists {
             let connection = connect(path)?;
-            if version(&connection, path)? == VERSION && is_wal(&connection)? {
+            // What may not be changed can be read whatever its journal: a backup, for example.
+            if version(&connection, path)? == VERSION && (!may_change || is_wal(&connection)?) {
                 return Ok((Self { connection: configure(connection)? }, Opened::Ready));
             }
         }
@@ -83,32 +87,36 @@ impl Database {
     pub(super) fn version(&self) -> Result<i64> {
         Ok(self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
     }
-
-    pub(super) fn bytes(&self) -> Result<i64> {
-        Ok(self.connection.query_row(
-            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
-            [],
-            |row| row.get(0),
-        )?)
-    }
 }
 
 fn connect(path: &Path) -> Result<Connection> {
-    match path.metadata() {
-        Ok(found) if found.is_dir() => {
-            return Err(Error::unavailable(format!("{} is a folder, not a database.", path.display())));
-        }
-        Ok(found) if !found.is_file() => {
-            return Err(Error::unavailable(format!("{} is not a file, so it is no database.", path.display())));
-        }
-        _ => {}
-    }
-    // SQLite takes some names for something else than a file: `:memory:`, `file:…`.
-    let plain = if path.is_relative() { Path::new(".").join(path) } else { path.to_owned() };
+    refuse_other_than_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(plain, flags).map_err(|cause| unreadable(path, cause))?;
+    let connection = Connection::open_with_flags(plain(path), flags).map_err(|cause| unreadable(path, cause))?;
     connection.busy_timeout(PATIENCE)?;
     Ok(connection)
+}
+
+fn refuse_other_than_file(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => {
+            Err(Error::unavailable(format!("{} is a folder, not a database.", path.display())))
+        }
+        Ok(found) if !found.is_file() => {
+            Err(Error::unavailable(format!("{} is not a file, so it is no database.", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A path that names a file: SQLite takes some names for something else, `:memory:` and `file:…`.
+fn plain(path: &Path) -> PathBuf {
+    if path.is_relative() { Path::new(".").join(path) } else { path.to_owned() }
+}
+
+/// The folder a file lies in
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn unreadable(path: &Path, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -157,9 +165,8 @@ fn prepare_file(path: &Path) -> Result<Opened> {
             Error::unavailable(detail).because(cause)
         }
     };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let known = folder.ancestors().find(|ancestor| ancestor.is_dir());
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    let folder = folder_of(path);
+    make_folder(folder).map_err(failed)?;
     let _alone = lock_file(path).map_err(failed)?;
     // The file comes first, readable by its owner only: SQLite gives -wal and -shm the same mode.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
@@ -179,16 +186,23 @@ fn prepare_file(path: &Path) -> Result<Opened> {
         embedded::migrations::runner().run(&mut connection).map_err(migration_failed)?;
     }
     drop(connection);
-    // A file is only there after a power cut when its folder, and whatever folder was made for it, is.
-    for ancestor in folder.ancestors() {
-        File::open(if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor })
-            .and_then(|folder| folder.sync_all())
-            .map_err(failed)?;
-        if Some(ancestor) == known {
-            break;
-        }
-    }
+    sync_folder(folder).map_err(failed)?;
     Ok(super::opened(version))
+}
+
+/// Makes a folder, and those it lies in, for their owner only. They are there after a power cut.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let known = folder.ancestors().find(|ancestor| ancestor.is_dir());
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    for ancestor in folder.ancestors().take_while(|ancestor| Some(*ancestor) != known).filter_map(Path::parent) {
+        sync_folder(ancestor)?;
+    }
+    Ok(())
+}
+
+/// A file is only there after a power cut when its folder was synced.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all()
 }
 
 /// Waits for others who look at the file: this is the one statement that ignores the busy timeout.
@@ -270,6 +284,8 @@ impl From<rusqlite::Error> for Error {
             _ => return Self::internal(cause),
         };
         let error = match failure.code {
+            // What all who have the file open share lies on the disk too, and cannot be made larger.
+            _ if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => Self::no_space(),
             ErrorCode::DiskFull => Self::no_space(),
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
                 Self::unavailable("The database is busy: another program has been writing to it for too long.")
@@ -277,11 +293,13 @@ impl From<rusqlite::Error> for Error {
             }
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Self::unavailable("The database is read-only.")
                 .hint("Look at the rights of the file and of its folder."),
-            ErrorCode::CannotOpen => Self::unavailable("The database cannot be opened."),
+            // SQLite makes a log beside a file even to read it.
+            ErrorCode::CannotOpen => Self::unavailable("The database cannot be opened.").hint(
+                "Look at the rights of the file and of its folder; from a read-only disk, copy it elsewhere first.",
+            ),
             ErrorCode::NotADatabase => Self::unavailable("The file is not a database, or it is damaged."),
-            ErrorCode::DatabaseCorrupt => {
-                Self::unavailable("The database is damaged.").hint("Bring back a backup; keep the damaged file.")
-            }
+            ErrorCode::DatabaseCorrupt => Self::unavailable("The database is damaged.")
+                .hint("Keep a copy of the file, then bring back a backup: tidings db restore FILE"),
             ErrorCode::SystemIoFailure => Self::unavailable("The disk failed to read or write the database."),
             ErrorCode::ConstraintViolation if failure.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE => {
                 Self::conflict("Another one like it is already there.")

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::check::Misfolded;
 use super::{Row, Tx};
 use crate::error::{Error, Result};
 use crate::model::{ConversationKey, User, UserDetails, UserId, UserKey, UserRef, fold_case};
@@ -41,7 +42,11 @@ fn read(row: &Row<'_>) -> Result<User> {
 }
 
 fn names_folded(details: &UserDetails) -> String {
-    fold_case(&format!("{}\n{} {}", details.username, details.first_name, details.last_name))
+    fold_names(&details.username, &details.first_name, &details.last_name)
+}
+
+fn fold_names(username: &str, first_name: &str, last_name: &str) -> String {
+    fold_case(&format!("{username}\n{first_name} {last_name}"))
 }
 
 /// Adds an account; none where its username or email is taken.
@@ -245,6 +250,26 @@ pub fn count(tx: &mut Tx<'_>) -> Result<i64> {
     tx.only("SELECT count(*) FROM account /* scans: counts every user, for the operator's status */", &[], |row| {
         row.get(0)
     })
+}
+
+/// Of the accounts behind a key, those whose folded columns are not what the program folds.
+pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Misfolded> {
+    let mut last = None;
+    let found = tx.all(
+        "SELECT key, id, username, email, first_name, last_name, username_folded, email_folded, names_folded
+         FROM account WHERE key > $1 ORDER BY key LIMIT $2",
+        &[&after, &limit],
+        |row| {
+            last = Some(row.get(0)?);
+            let (username, email): (String, Option<String>) = (row.get(2)?, row.get(3)?);
+            let (first_name, last_name): (String, String) = (row.get(4)?, row.get(5)?);
+            let is_folded = row.get::<String>(6)? == fold_case(&username)
+                && row.get::<Option<String>>(7)? == email.as_deref().map(fold_case)
+                && row.get::<String>(8)? == fold_names(&username, &first_name, &last_name);
+            Ok((row.get(1)?, is_folded))
+        },
+    )?;
+    Ok((found.into_iter().filter(|(_, is_folded)| !is_folded).map(|(id, _)| id).collect(), last))
 }
 
 /// Removes an account and what only it owns: keys of requests, tokens, its place in audiences. Returns the tokens removed.

@@ -1,6 +1,9 @@
 //! The command line: its wiring, its words and its codes. The rules themselves are tested at the service.
 
 mod conversations;
+mod db;
+mod disk;
+mod doctor;
 mod finding;
 mod messages;
 mod notifications;

@@ -161,15 +161,17 @@ pub(crate) fn is_long() -> bool {
     std::env::var("TIDINGS_TEST_LONG").is_ok_and(|value| !value.is_empty())
 }
 
+/// Says what was not tested; not by a macro, whose output a test that passes would keep to itself.
+pub(crate) fn say_skipped(what: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {what}");
+}
+
 /// The PostgreSQL server for tests; says once where there is none.
 pub(crate) fn postgres_server() -> Option<String> {
     static SKIPPED: Once = Once::new();
     let server = std::env::var("TIDINGS_TEST_POSTGRES").ok().filter(|server| !server.is_empty());
     if server.is_none() {
-        // Not by a macro, whose output a test that passes would keep to itself.
-        SKIPPED.call_once(|| {
-            let _ = writeln!(std::io::stderr(), "skipped: every test on PostgreSQL (tests/run starts one)");
-        });
+        SKIPPED.call_once(|| say_skipped("every test on PostgreSQL (tests/run starts one)"));
     }
     server
 }

@@ -76,7 +76,7 @@ impl Request {
         let settings = Settings::load(stated.env_file.as_deref()).ok()?;
         let location = match &stated.db {
             Some(db) => Location::parse(db).ok()?,
-            None => settings.location().ok()?,
+            None => settings.location_or(None).ok()?,
         };
         let acting = match &stated.acting {
             Some(acting) => Some(acting.clone()),

@@ -243,7 +243,7 @@ fn messages_from_before_there_was_search_are_found_once_the_database_is_up_to_da
         if let Location::Sqlite(_) = &world.location {
             world.execute("DROP TABLE message_word; PRAGMA user_version = 1");
         }
-        world.execute("DROP TABLE message_search; DROP TABLE maintenance");
+        world.execute("DROP VIEW searchable; DROP TABLE message_search; DROP TABLE maintenance");
         world.execute("DELETE FROM refinery_schema_history WHERE version = 2");
         let world = World::open(world.location.clone());
         assert!(find(&world, &bob, &query("days")).partial, "nobody said that the index is unfinished");

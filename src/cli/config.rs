@@ -1,0 +1,110 @@
+//! `tidings config`
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::output::{Output, Record};
+use super::settings::Source;
+use super::{Failure, Global, Outcome, Settings};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Show(Show),
+}
+
+/// Show each setting, its value and where it comes from; secrets are hidden
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings config show -o json")]
+pub(super) struct Show {}
+
+/// The names of the original system, for the database
+const ORIGINAL: [&str; 6] = ["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD", "DB_PASSWORD_FILE"];
+
+/// A setting.
+#[derive(Debug, Serialize)]
+struct Setting {
+    #[serde(rename = "setting")]
+    name: &'static str,
+    value: Option<String>,
+    source: String,
+}
+
+impl Record for Setting {
+    const COLUMNS: &'static [&'static str] = &["setting", "value", "source"];
+
+    fn ids(&self) -> Vec<String> {
+        vec![self.name.to_owned()]
+    }
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.name.to_owned(), self.value.clone().unwrap_or_default(), self.source.clone()]
+    }
+}
+
+pub(super) fn show(global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
+    let found = all(global, settings)?;
+    Ok(out.list(&found, "There are no settings.")?)
+}
+
+fn all(global: &Global, settings: &Settings) -> Result<Vec<Setting>, Failure> {
+    let option = |name: &str| format!("option {name}");
+    let standard = || "default".to_owned();
+    // The flag, else the variable, else what is so anyway.
+    let choose = |name, flag: Option<(String, &str)>, variable: &'static str, otherwise: Option<String>| {
+        Ok::<_, Failure>(match (flag, settings.find(variable)?) {
+            (Some((value, flag)), _) => Setting { name, value: Some(value), source: option(flag) },
+            (None, Some((value, from))) => {
+                Setting { name, value: Some(value), source: source(settings, variable, from) }
+            }
+            (None, None) => Setting { name, value: otherwise, source: standard() },
+        })
+    };
+    let acting = match &global.acting {
+        _ if global.operator => Some((String::new(), "--operator")),
+        acting => acting.as_ref().map(|user| (user.0.clone(), "--as")),
+    };
+    let format = global.output.map(|format| (format!("{format:?}").to_lowercase(), "--output"));
+    let mut found = vec![
+        database(global, settings)?,
+        choose("as", acting, "TIDINGS_AS", None)?,
+        choose("output", format, "TIDINGS_OUTPUT", Some("table".to_owned()))?,
+        choose("now", global.now.map(|now| (now.to_string(), "--now")), "TIDINGS_NOW", None)?,
+        choose("seed", global.seed.map(|seed| (seed.to_string(), "--seed")), "TIDINGS_SEED", None)?,
+        Setting {
+            name: "env_file",
+            value: settings.file.as_ref().map(|file| file.display().to_string()),
+            source: if global.env_file.is_some() { option("--env-file") } else { standard() },
+        },
+    ];
+    for name in ORIGINAL {
+        let mut setting = choose(name, None, name, None)?;
+        if name == "DB_PASSWORD" && setting.value.is_some() {
+            setting.value = Some("(hidden)".to_owned());
+        }
+        found.push(setting);
+    }
+    Ok(found)
+}
+
+/// The database that the flag and the variables come to, without its password
+fn database(global: &Global, settings: &Settings) -> Result<Setting, Failure> {
+    let mut origin = if global.db.is_some() { Some("option --db".to_owned()) } else { None };
+    for name in ["TIDINGS_DB", "DB_HOST", "DB_NAME"] {
+        if let (None, Some((_, from))) = (&origin, settings.find(name)?) {
+            origin = Some(source(settings, name, from));
+        }
+    }
+    let location = settings.location_or(global.db.as_deref())?;
+    Ok(Setting {
+        name: "db",
+        value: Some(location.to_string()),
+        source: origin.unwrap_or_else(|| "default".to_owned()),
+    })
+}
+
+fn source(settings: &Settings, variable: &str, source: Source) -> String {
+    match (source, &settings.file) {
+        (Source::File, Some(file)) => format!("{variable} in {}", file.display()),
+        _ => format!("environment {variable}"),
+    }
+}

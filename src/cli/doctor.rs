@@ -1,0 +1,189 @@
+//! `tidings doctor`
+
+mod files;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::output::{Output, Record};
+use super::{Failure, Global, Outcome, Settings, counted};
+use crate::app::clock;
+use crate::error::{Error, Result};
+use crate::model::Timestamp;
+use crate::store::{self, Inspection, Location};
+
+/// Look for what is wrong: settings, rights, disk, clock, engine
+///
+/// Says of everything it finds what to do about it. It makes and changes nothing, and works where there is no database or
+/// it cannot be opened. Exit code 7 where there is a problem. What a database holds is checked by `tidings db check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings doctor -o json")]
+pub(super) struct Doctor {}
+
+/// How bad a finding is
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Ok,
+    Warning,
+    Problem,
+}
+
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+/// What was looked at, and what to do about it.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    level: Level,
+    detail: String,
+    remedy: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: &'static str, detail: impl Into<String>) -> Self {
+        Self { check, level: Level::Ok, detail: detail.into(), remedy: None }
+    }
+
+    fn warning(check: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check, level: Level::Warning, detail: detail.into(), remedy: Some(remedy.into()) }
+    }
+
+    fn problem(check: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { level: Level::Problem, ..Self::warning(check, detail, remedy) }
+    }
+
+    fn of_error(check: &'static str, error: &Error) -> Self {
+        Self::problem(check, error.to_string(), error.advice().unwrap_or("The option --verbose tells more."))
+    }
+}
+
+impl Record for Finding {
+    const COLUMNS: &'static [&'static str] = &["check", "level", "detail", "remedy"];
+
+    fn ids(&self) -> Vec<String> {
+        vec![self.check.to_owned()]
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let remedy = self.remedy.clone().unwrap_or_default();
+        vec![self.check.to_owned(), self.level.word().to_owned(), self.detail.clone(), remedy]
+    }
+
+    fn paragraph(&self) -> Option<(String, &str)> {
+        let heading = format!("{} · {} · {}", self.level.word(), self.check, self.detail);
+        Some((heading, self.remedy.as_deref().unwrap_or_default()))
+    }
+}
+
+pub(super) fn run(global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
+    let mut findings = look_at_settings(global, settings);
+    match settings.location_or(global.db.as_deref()) {
+        Ok(location) => look_at_database(global, settings, &location, &mut findings),
+        Err(failure) => findings.push(of_failure("location", failure)),
+    }
+    out.list(&findings, "Nothing was looked at.")?;
+    let problems = findings.iter().filter(|finding| finding.level == Level::Problem).count();
+    if problems == 0 {
+        return Ok(());
+    }
+    let problems = counted(i64::try_from(problems).unwrap_or(i64::MAX), "problem");
+    Err(Error::unavailable(format!("The doctor found {problems}.")).hint("Each is listed with its remedy.").into())
+}
+
+fn of_failure(check: &'static str, failure: Failure) -> Finding {
+    match failure {
+        Failure::Usage(sentence) => Finding::problem(check, sentence, "Correct the setting: tidings config show"),
+        Failure::Refused(error) => Finding::of_error(check, &error),
+        Failure::Unwritten(error) => Finding::problem(check, error.to_string(), "Look at the disk."),
+    }
+}
+
+fn look_at_settings(global: &Global, settings: &Settings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(problem) = &settings.problem {
+        findings.push(Finding::problem("settings", problem, "Correct that file, or name another with --env-file."));
+    }
+    let parsed = [settings.format().err(), settings.now().err(), settings.seed().err()];
+    findings.extend(parsed.into_iter().flatten().map(|failure| of_failure("settings", failure)));
+    if findings.is_empty() {
+        findings.push(match &settings.file {
+            Some(file) => Finding::ok("settings", format!("from the environment and {}", file.display())),
+            None => Finding::ok("settings", "from the environment; there is no env file"),
+        });
+    }
+    let frozen = global.now.or_else(|| settings.now().ok().flatten());
+    if let Some(now) = frozen {
+        findings.push(Finding::warning(
+            "frozen_clock",
+            format!("the clock is frozen at {now}"),
+            "Unset TIDINGS_NOW, unless this is a test.",
+        ));
+    }
+    findings
+}
+
+fn look_at_database(global: &Global, settings: &Settings, location: &Location, findings: &mut Vec<Finding>) {
+    if let Location::Sqlite(path) = location {
+        files::look(path, findings);
+    } else {
+        findings.push(Finding::ok("location", location.to_string()));
+    }
+    let now = global.now.or_else(|| settings.now().ok().flatten()).unwrap_or_else(clock);
+    let inspected = store::inspect(location);
+    let newest_event = inspected.as_ref().ok().and_then(|found| found.newest_event);
+    findings.push(look_at_clock(now, newest_event));
+    look_at_engine(location, inspected, findings);
+}
+
+fn look_at_clock(now: Timestamp, newest_event: Option<Timestamp>) -> Finding {
+    let remedy = "Set the machine's clock, and let it be kept: timedatectl set-ntp true";
+    let absurd = ["2025-01-01T00:00:00Z", "2100-01-01T00:00:00Z"].map(Timestamp::parse);
+    if Some(now) < absurd[0] || Some(now) > absurd[1] {
+        return Finding::problem("clock", format!("it is {now} by the clock"), remedy);
+    }
+    match newest_event {
+        Some(event) if event > now => {
+            Finding::warning("clock", format!("it is {now} by the clock, but something happened at {event}"), remedy)
+        }
+        _ => Finding::ok("clock", format!("it is {now}")),
+    }
+}
+
+fn look_at_engine(location: &Location, inspected: Result<Inspection>, findings: &mut Vec<Finding>) {
+    let found = match inspected {
+        Ok(found) => found,
+        Err(error) => return findings.push(Finding::of_error("database", &error)),
+    };
+    findings.push(if found.is_old {
+        let remedy = format!("Use {} or later.", found.oldest);
+        Finding::problem("engine", format!("{} is too old", found.engine), remedy)
+    } else {
+        Finding::ok("engine", found.engine.clone())
+    });
+    if let Some(encoding) = found.encoding {
+        findings.push(if encoding == "UTF8" {
+            Finding::ok("encoding", encoding)
+        } else {
+            let remedy = "Create the database anew with ENCODING 'UTF8' TEMPLATE template0.";
+            Finding::problem("encoding", format!("text is kept as {encoding}"), remedy)
+        });
+    }
+    findings.push(match found.version {
+        0 => Finding::ok("database", format!("there is none at {location}; the first command that uses it makes it")),
+        store::VERSION => Finding::ok("database", format!("version {}, up to date", store::VERSION)),
+        older => Finding::warning(
+            "database",
+            format!("version {older}; this program's is {}", store::VERSION),
+            "Back it up, then bring it up to date: tidings db migrate",
+        ),
+    });
+}

@@ -1,0 +1,35 @@
+//! That something takes its time, said on a terminal while it does.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::{Output, escape};
+
+/// A line on stderr that moves and is gone at the end; nothing off a terminal, or for the quiet.
+pub(super) struct Progress(ProgressBar);
+
+impl Progress {
+    pub(super) fn begin(out: &Output, doing: &str) -> Self {
+        if out.quiet {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new_spinner().with_message(escape(doing));
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self(bar)
+    }
+
+    /// Says what is done now.
+    pub(super) fn doing(&self, what: &str) {
+        self.0.set_message(escape(what));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

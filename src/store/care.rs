@@ -1,0 +1,125 @@
+//! Care for a database as a whole: what it says of itself, copies of it, the way back.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{Db, Engine, Location, postgres, sqlite};
+use crate::error::Result;
+use crate::model::Timestamp;
+
+/// How much room a database takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    pub bytes: i64,
+    /// Of the log beside the file; none where there is no such file
+    pub wal_bytes: Option<i64>,
+}
+
+impl Sizes {
+    /// Of all files together
+    pub fn total(self) -> i64 {
+        self.bytes + self.wal_bytes.unwrap_or(0)
+    }
+}
+
+/// What a verified copy holds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Contents {
+    pub version: i64,
+    pub bytes: i64,
+}
+
+/// What can be said of a database without changing anything.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// The engine with its version
+    pub engine: String,
+    /// Older than tidings can work with
+    pub is_old: bool,
+    /// The oldest version tidings works with
+    pub oldest: &'static str,
+    /// The number of the last migration; 0: none yet
+    pub version: i64,
+    pub newest_event: Option<Timestamp>,
+    /// How PostgreSQL writes text
+    pub encoding: Option<String>,
+}
+
+impl Db {
+    /// What the engine finds damaged in its own files, in its words
+    pub fn integrity(&self) -> Result<Vec<String>> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.integrity(),
+            Engine::Postgres(database) => database.integrity(),
+        }
+    }
+
+    /// The references to rows that are not there, a line for each pair of tables
+    pub fn references(&self) -> Result<Vec<String>> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.references(),
+            Engine::Postgres(database) => database.references(),
+        }
+    }
+
+    /// How much room the database takes
+    pub fn sizes(&self) -> Result<Sizes> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.sizes(),
+            Engine::Postgres(database) => Ok(Sizes { bytes: database.bytes()?, wal_bytes: None }),
+        }
+    }
+
+    /// How many bytes [`Db::compact`] gives back at least; none where the engine does not say
+    pub fn free_bytes(&self) -> Result<Option<i64>> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.free_bytes().map(Some),
+            Engine::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// Gives space back to the machine; false where a reader kept some of it.
+    pub fn compact(&self) -> Result<bool> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.compact(),
+            Engine::Postgres(database) => database.compact(),
+        }
+    }
+}
+
+/// Copies the database at `source` to a new file `target` and verifies the copy; others go on meanwhile. A dry run says
+/// how large it is.
+///
+/// # Errors
+/// `Conflict` where `target` is there, `NotFound` where `source` is not.
+pub fn backup(source: &Path, target: &Path, dry_run: bool) -> Result<Contents> {
+    sqlite::copy::backup(source, target, dry_run)
+}
+
+/// Whether a backup can be restored over what is at `target`: what it holds.
+///
+/// # Errors
+/// `Unavailable` where the backup is not ours, newer or damaged, or the target is not ours.
+pub fn verify_backup(backup: &Path, target: &Path) -> Result<Contents> {
+    let contents = sqlite::copy::verify(backup)?;
+    sqlite::copy::check_target(backup, target)?;
+    Ok(contents)
+}
+
+/// Makes `target` hold what a verified backup holds: whole, or as it was before.
+///
+/// # Errors
+/// `Conflict` where `target` is there and may not be replaced, `Unavailable` while anybody else has it open.
+pub fn restore(backup: &Path, target: &Path, may_replace: bool) -> Result<()> {
+    sqlite::copy::restore(backup, target, may_replace)
+}
+
+/// Looks at a database and changes nothing; where there is none, only the engine is known.
+pub fn inspect(location: &Location) -> Result<Inspection> {
+    match location {
+        Location::Sqlite(path) if path.exists() => sqlite::care::inspect(path),
+        Location::Sqlite(_) => Ok(sqlite::care::engine()),
+        Location::Postgres(config) => postgres::inspect(location, config),
+    }
+}

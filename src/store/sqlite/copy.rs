@@ -1,0 +1,193 @@
+//! Backups: copies that are verified before they count, and the way back.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
+
+use super::partial::{Partial, already_there};
+use super::{
+    APPLICATION_ID, care, connect, folder_of, foreign, lock_file, make_folder, refuse_other_than_file, unreadable,
+    version,
+};
+use crate::error::{Error, Result};
+use crate::store::Contents;
+
+/// How long a restore waits for others to close the database. Whoever has it open keeps it open.
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Copies the database while others use it.
+pub(in crate::store) fn backup(source: &Path, target: &Path, dry_run: bool) -> Result<Contents> {
+    if target.symlink_metadata().is_ok() {
+        return Err(already_there(&target.display()));
+    }
+    let Some(_) = target.to_str() else {
+        return Err(Error::invalid("file", "The name of the backup is not UTF-8."));
+    };
+    must_be_there(source)?;
+    let connection = connect(source)?;
+    let version = version(&connection, source)?;
+    if version == 0 {
+        return Err(empty(source));
+    }
+    if dry_run {
+        let folder = folder_of(target);
+        if !folder.is_dir() {
+            return Err(Error::unavailable(format!("There is no folder {}.", folder.display())));
+        }
+        return Ok(Contents { version, bytes: care::bytes(&connection)? - care::free_bytes(&connection)? });
+    }
+    let partial = Partial::create(target)?;
+    let plain = super::plain(partial.path());
+    connection.execute("VACUUM INTO ?1", [plain.to_str()])?;
+    let contents = verify(partial.path())?;
+    partial.publish()?;
+    Ok(contents)
+}
+
+/// Whether a backup can be restored: ours, not newer than this program, undamaged. It is left as it is.
+pub(in crate::store) fn verify(path: &Path) -> Result<Contents> {
+    must_be_there(path)?;
+    let connection = connect_to_read(path)?;
+    let version = version(&connection, path)?;
+    if version == 0 {
+        return Err(empty(path));
+    }
+    let mut damages = care::damages(&connection)?;
+    damages.extend(care::broken_references(&connection)?);
+    if let Some(damage) = damages.first() {
+        return Err(
+            Error::unavailable(format!("{} is damaged: {damage}.", path.display())).hint("Take another backup.")
+        );
+    }
+    Ok(Contents { version, bytes: care::bytes(&connection)? })
+}
+
+/// Refuses a place where a backup cannot be restored to: what is there is not ours.
+pub(in crate::store) fn check_target(source: &Path, target: &Path) -> Result<()> {
+    if target.as_os_str().is_empty() {
+        return Err(Error::unavailable("The name of the database is empty."));
+    }
+    let Ok(found) = target.metadata() else { return Ok(()) };
+    refuse_other_than_file(target)?;
+    if source.metadata().is_ok_and(|source| (source.dev(), source.ino()) == (found.dev(), found.ino())) {
+        return Err(Error::conflict(format!("{} is the database itself.", source.display())));
+    }
+    // By its header alone: a database may be so damaged that no more of it can be read.
+    let mut header = [0; 72];
+    let mut file = File::open(target).map_err(|cause| unreadable(target, cause))?;
+    let is_ours = match file.read_exact(&mut header) {
+        Ok(()) => header.starts_with(b"SQLite format 3\0") && header[68..].iter().copied().eq(id_bytes()),
+        Err(_) => found.len() == 0,
+    };
+    if is_ours {
+        return Ok(());
+    }
+    Err(foreign(target).hint("Move it away first; it was left as it is."))
+}
+
+fn id_bytes() -> impl Iterator<Item = u8> {
+    APPLICATION_ID.to_be_bytes().into_iter().skip(4)
+}
+
+/// Makes `target` hold what the verified backup `source` holds: whole, or as it was before.
+pub(in crate::store) fn restore(source: &Path, target: &Path, may_replace: bool) -> Result<()> {
+    let failed = |cause| unreadable(target, cause);
+    make_folder(folder_of(target)).map_err(failed)?;
+    let _alone = lock_file(target).map_err(failed)?;
+    let from = connect_to_read(source)?;
+    if !target.try_exists().map_err(failed)? {
+        let partial = Partial::create(target)?;
+        let mut into = connect(partial.path())?;
+        // It is synced at the end, and nobody else sees it before.
+        into.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF")?;
+        copy(&from, &mut into)?;
+        into.close().map_err(|(_, cause)| cause)?;
+        return partial.publish();
+    }
+    if !may_replace {
+        return Err(already_there(&target.display()));
+    }
+    check_target(source, target)?;
+    let mut into = connect(target)?;
+    if into.is_readonly(MAIN_DB)? {
+        return Err(Error::unavailable(format!("The database {} is read-only.", target.display()))
+            .hint("Look at the rights of the file and of its folder."));
+    }
+    into.busy_timeout(SHORT)?;
+    // With writable_schema even a file that was cut short can be written over.
+    into.execute_batch(
+        "PRAGMA writable_schema = ON;
+         PRAGMA secure_delete = ON;
+         PRAGMA locking_mode = EXCLUSIVE;
+         BEGIN EXCLUSIVE;
+         COMMIT;",
+    )
+    .map_err(|cause| if_in_use(target, cause))?;
+    copy(&from, &mut into)?;
+    into.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    into.close().map_err(|(_, cause)| cause)?;
+    Ok(())
+}
+
+/// Copies every page in one transaction.
+fn copy(from: &Connection, into: &mut Connection) -> Result<()> {
+    match Backup::new(from, into)?.step(-1)? {
+        StepResult::Done => Ok(()),
+        _ => Err(Error::unavailable("The database is busy; nothing was changed.").hint("Try again.")),
+    }
+}
+
+fn if_in_use(path: &Path, cause: rusqlite::Error) -> Error {
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Error::unavailable(format!("The database {} is in use by another program.", path.display()))
+                .hint("Stop that first; nothing was changed.")
+                .because(cause)
+        }
+        _ => cause.into(),
+    }
+}
+
+fn must_be_there(path: &Path) -> Result<()> {
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::not_found(format!("There is no file {}.", path.display()))),
+        Err(cause) => Err(unreadable(path, cause)),
+    }
+}
+
+fn empty(path: &Path) -> Error {
+    Error::unavailable(format!("{} is empty: it is no database yet.", path.display()))
+}
+
+/// Opens a file to read it and leave it, and what lies beside it, as it is.
+pub(super) fn connect_to_read(path: &Path) -> Result<Connection> {
+    refuse_other_than_file(path)?;
+    let failed = |cause| unreadable(path, cause);
+    let whole = path.canonicalize().map_err(failed)?;
+    let mut header = [0; 20];
+    let is_wal = File::open(&whole).map_err(failed)?.read_exact(&mut header).is_ok() && header[18] == 2;
+    let mut uri = String::from("file:");
+    for byte in whole.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => uri.push(char::from(*byte)),
+            byte => uri.extend([format!("%{byte:02X}")]),
+        }
+    }
+    let mut log = whole.into_os_string();
+    log.push("-wal");
+    // With nothing in its log nobody is at it, and SQLite would make a log only to read.
+    if is_wal && Path::new(&log).metadata().map_or(true, |log| log.len() == 0) {
+        uri.push_str("?immutable=1");
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri, flags).map_err(|cause| unreadable(path, cause))?;
+    connection.busy_timeout(super::PATIENCE)?;
+    Ok(connection)
+}

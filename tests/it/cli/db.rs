@@ -1,0 +1,315 @@
+//! Care for the database: what is copied, what is refused, and that neither leaves harm.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use super::shell;
+use crate::support::{Shell, postgres_server};
+
+fn names(shell: &Shell) -> Vec<String> {
+    let entries = fs::read_dir(shell.path("")).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+pub(super) fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+pub(super) fn execute(shell: &Shell, statements: &str) {
+    let connection = rusqlite::Connection::open(shell.path("test.db")).unwrap();
+    connection.execute_batch(statements).unwrap();
+}
+
+#[test]
+fn a_check_lists_each_problem_with_its_remedy() {
+    let shell = shell();
+    assert_snapshot!(shell.run("db check"), @"
+    --- stderr
+    The database is whole: every check passed.
+    ");
+    execute(&shell, "UPDATE conversation SET message_count = 7; UPDATE account SET names_folded = 'x'");
+    assert_snapshot!(shell.run("db check"), @"
+    message_count · 1 problem · does not count its messages rightly: conversation 019b78c9-0a80-7e20-8d92-8f4200e39ec3
+        Count anew, in SQL: UPDATE conversation SET message_count = (SELECT count(*) FROM message WHERE conversation_key = conversation.key AND sender_key IS NOT NULL)
+    user_names · 2 problems · cannot be found by name, email or search: user 019b78c9-0a80-7398-89bc-6d63798b4571, 019b78c9-0a80-73dd-ac58-f4b546018d9a
+        Write the names anew, naming the user by id: tidings user update USER --username NAME
+    --- stderr
+    tidings: The database test.db is damaged: 2 checks failed.
+    hint: Each is listed with its remedy; keep a copy of the file before you change anything.
+    --- exit code 7
+    ");
+    let run = shell.run("db check -o json");
+    assert_eq!(run.code, 7);
+    let problems = json(&run.stdout);
+    assert_eq!(problems[0]["check"], "message_count");
+    assert_eq!((&problems[0]["problems"], &problems[1]["problems"]), (&1.into(), &2.into()));
+    assert_eq!(json(&run.stderr)["code"], "unavailable");
+}
+
+#[test]
+fn a_file_whose_pages_are_damaged_is_listed_as_far_as_it_can_be_read() {
+    let shell = shell();
+    let mut bytes = fs::read(shell.path("test.db")).unwrap();
+    let connection = rusqlite::Connection::open(shell.path("test.db")).unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'message'";
+    let page: u32 = connection.query_row(root, [], |row| row.get(0)).unwrap();
+    drop(connection);
+    let end = usize::try_from(page).unwrap() * 4096;
+    bytes[end - 4096..end].fill(0x5a);
+    fs::write(shell.path("test.db"), bytes).unwrap();
+    let run = shell.run("db check -o json");
+    assert_eq!(run.code, 7, "{run}");
+    let problems = json(&run.stdout);
+    assert_eq!(problems[0]["check"], "integrity", "{run}");
+    let unread = problems.as_array().unwrap().iter().find(|problem| problem["check"] == "tombstone").unwrap();
+    assert!(unread["detail"].as_str().unwrap().starts_with("could not be checked"), "{run}");
+}
+
+#[test]
+fn what_is_not_there_is_neither_checked_nor_compacted_nor_copied() {
+    let shell = shell();
+    let before = names(&shell);
+    for line in ["db check --db absent.db", "db compact --db absent.db", "db backup new.db --db absent.db"] {
+        assert!([3, 7].contains(&shell.run(line).code), "{line}");
+    }
+    assert_eq!(names(&shell), before);
+}
+
+#[test]
+fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
+    let shell = shell();
+    assert_snapshot!(shell.run("db backup copy.db --dry-run"), @"
+     file      copy.db
+     database  test.db
+     version   1
+     bytes     176128
+    --- stderr
+    Dry run, nothing was changed. Without --dry-run: Backed up the database test.db to copy.db.
+    ");
+    assert!(!shell.path("copy.db").exists());
+    fs::write(shell.path("copy.db.partial"), "what a killed run left").unwrap();
+    fs::write(shell.path("copy.db.partial-journal"), "and what SQLite did").unwrap();
+    assert_snapshot!(shell.run("db backup copy.db"), @"
+     file      copy.db
+     database  test.db
+     version   1
+     bytes     172032
+    --- stderr
+    Backed up the database test.db to copy.db.
+    ");
+    assert_eq!(fs::metadata(shell.path("copy.db")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(names(&shell), ["copy.db", "test.db", "test.db-lock"]);
+    let before = fs::read(shell.path("copy.db")).unwrap();
+    assert_snapshot!(shell.run("db backup copy.db"), @"
+    --- stderr
+    tidings: copy.db is already there; nothing was written.
+    hint: Name a file that is not there yet.
+    --- exit code 5
+    ");
+    assert_eq!(shell.done("db check --db copy.db").stdout, "");
+    assert_eq!(fs::read(shell.path("copy.db")).unwrap(), before, "a check leaves a backup as it is");
+    assert_eq!(shell.done("message list -o json --db copy.db").stdout, shell.done("message list -o json").stdout);
+}
+
+#[test]
+fn a_backup_waits_for_nobody_and_holds_what_was_committed() {
+    let shell = shell();
+    let writer = rusqlite::Connection::open(shell.path("test.db")).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE; UPDATE account SET first_name = 'Half done'").unwrap();
+    shell.done("db backup copy.db");
+    drop(writer);
+    assert!(!shell.done("user list --db copy.db").stdout.contains("Half done"));
+}
+
+#[test]
+fn a_backup_beside_another_of_the_same_name_is_refused() {
+    let shell = shell();
+    let other = fs::File::create(shell.path("copy.db.partial")).unwrap();
+    other.lock().unwrap();
+    let run = shell.run("db backup copy.db");
+    assert_eq!(run.code, 7, "{run}");
+    assert!(run.stderr.contains("Another program is writing copy.db"), "{run}");
+    assert!(shell.path("copy.db.partial").exists());
+}
+
+#[test]
+fn a_restore_brings_back_what_was_backed_up() {
+    let shell = shell();
+    shell.done("db backup copy.db");
+    let backup = fs::read(shell.path("copy.db")).unwrap();
+    let before = shell.dump();
+    shell.done("user delete ann --yes");
+    assert_snapshot!(shell.run("db restore copy.db --dry-run"), @"
+     file      copy.db
+     database  test.db
+     version   1
+     bytes     172032
+    --- stderr
+    Dry run, nothing was changed. Without --dry-run: Restored the database test.db from copy.db.
+    ");
+    assert_snapshot!(shell.run("db restore copy.db"), @"
+    --- stderr
+    tidings: There is no terminal to ask on; say --yes to do it, or --dry-run to look.
+    --- exit code 2
+    ");
+    assert_ne!(shell.dump(), before);
+    assert_snapshot!(shell.run("db restore copy.db --yes"), @"
+     file      copy.db
+     database  test.db
+     version   1
+     bytes     172032
+    --- stderr
+    Restored the database test.db from copy.db.
+    ");
+    assert_eq!(names(&shell), ["copy.db", "test.db", "test.db-lock"]);
+    assert_eq!(shell.dump(), before);
+    shell.done("db check");
+    shell.done("db restore copy.db --db deep/er/new.db");
+    assert_eq!(shell.done("user list -o ids --db deep/er/new.db").stdout, shell.done("user list -o ids").stdout);
+    assert_eq!(fs::metadata(shell.path("deep/er/new.db")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read(shell.path("copy.db")).unwrap(), backup, "the backup stays as it is");
+}
+
+#[test]
+fn a_restore_mends_a_database_that_is_cut_short_or_damaged() {
+    for damage in [|bytes: &mut Vec<u8>| bytes.truncate(5000), |bytes: &mut Vec<u8>| bytes[100..].fill(0x5a)] {
+        let shell = shell();
+        let before = shell.dump();
+        shell.done("db backup copy.db");
+        let mut bytes = fs::read(shell.path("test.db")).unwrap();
+        damage(&mut bytes);
+        fs::write(shell.path("test.db"), bytes).unwrap();
+        assert_eq!(shell.run("user list").code, 7);
+        shell.done("db restore copy.db --yes");
+        assert_eq!(shell.dump(), before);
+        shell.done("db check");
+    }
+}
+
+#[test]
+fn a_restore_over_a_database_that_is_open_is_refused() {
+    let shell = shell();
+    shell.done("db backup copy.db");
+    shell.done("user create eve --no-password");
+    let before = shell.dump();
+    let reader = rusqlite::Connection::open(shell.path("test.db")).unwrap();
+    reader.query_row("SELECT count(*) FROM account", [], |_| Ok(())).unwrap();
+    assert_snapshot!(shell.run("db restore copy.db --yes"), @"
+    --- stderr
+    tidings: The database test.db is in use by another program.
+    hint: Stop that first; nothing was changed.
+    --- exit code 7
+    ");
+    drop(reader);
+    assert_eq!(shell.dump(), before);
+}
+
+#[test]
+fn what_is_no_backup_is_refused_and_nothing_is_changed() {
+    let shell = shell();
+    shell.done("db backup copy.db");
+    fs::create_dir(shell.path("folder")).unwrap();
+    fs::write(shell.path("text"), "no database at all, and much too short for one\n").unwrap();
+    fs::write(shell.path("empty"), "").unwrap();
+    let foreign = rusqlite::Connection::open(shell.path("foreign")).unwrap();
+    foreign.execute_batch("CREATE TABLE account (key INTEGER)").unwrap();
+    drop(foreign);
+    fs::copy(shell.path("copy.db"), shell.path("newer")).unwrap();
+    let newer = rusqlite::Connection::open(shell.path("newer")).unwrap();
+    newer.pragma_update(None, "user_version", 999).unwrap();
+    drop(newer);
+    let mut bytes = fs::read(shell.path("copy.db")).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..].fill(0x5a);
+    fs::write(shell.path("damaged"), bytes).unwrap();
+    let before = (shell.dump(), names(&shell));
+    for (file, code, words) in [
+        ("folder", 7, "is a folder"),
+        ("text", 7, "not a database"),
+        ("empty", 7, "is empty"),
+        ("foreign", 7, "not a database of tidings"),
+        ("newer", 7, "newer tidings"),
+        ("damaged", 7, "damaged"),
+        ("absent", 3, "There is no file absent"),
+        ("test.db", 5, "is the database itself"),
+    ] {
+        let run = shell.run(&format!("db restore {file} --yes"));
+        assert_eq!(run.code, code, "{file}: {run}");
+        assert!(run.stderr.contains(words), "{file}: {run}");
+    }
+    for target in ["folder", "text", "foreign"] {
+        let content = fs::read(shell.path(target)).unwrap_or_default();
+        let run = shell.run(&format!("db restore copy.db --yes --db {target}"));
+        assert_eq!(run.code, 7, "{target}: {run}");
+        assert_eq!(fs::read(shell.path(target)).unwrap_or_default(), content);
+    }
+    assert_eq!((shell.dump(), names(&shell)), before);
+}
+
+#[test]
+fn whoever_restores_on_a_terminal_types_the_name() {
+    let shell = shell();
+    shell.done("db backup copy.db");
+    shell.done("user create eve --no-password");
+    let line = format!("'{}' --db test.db db restore copy.db", env!("CARGO_BIN_EXE_tidings"));
+    let type_in = |answer: &str| {
+        let typed = format!("printf '{answer}\\n' | script --quiet --return --command \"{line}\" /dev/null");
+        Command::new("sh").args(["-c", &typed]).current_dir(shell.path("")).output().unwrap()
+    };
+    if Command::new("script").arg("--version").output().is_err() {
+        crate::support::say_skipped("a terminal (script is not installed)");
+        return;
+    }
+    let refused = type_in("y");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(said.contains("Type test.db to go on:") && said.contains("Not confirmed; nothing was changed."), "{said}");
+    assert_eq!(shell.done("user list -o ids").stdout.lines().count(), 3);
+    assert_eq!(type_in("test.db").status.code(), Some(0));
+    assert_eq!(shell.done("user list -o ids").stdout.lines().count(), 2);
+}
+
+#[test]
+fn compacting_gives_space_back() {
+    let shell = shell();
+    let long = format!("message send team '{}' --as ann", "a text of some length ".repeat(900));
+    for _ in 0..20 {
+        shell.done(&long);
+    }
+    shell.done("conversation delete team --yes");
+    let size = || fs::metadata(shell.path("test.db")).unwrap().len();
+    let before = size();
+    let looked = json(&shell.done("db compact --dry-run -o json").stdout);
+    assert_eq!(size(), before);
+    let done = json(&shell.done("db compact -o json").stdout);
+    assert!(size() < before);
+    assert_eq!((done["bytes_before"].as_u64(), done["bytes_after"].as_u64()), (Some(before), Some(size())));
+    assert!(looked["bytes_after"].as_u64() < Some(before));
+    shell.done("db check");
+}
+
+#[test]
+fn copies_of_postgresql_are_left_to_its_own_programs() {
+    let Some(server) = postgres_server() else { return };
+    let schema = crate::support::Schema::create(server);
+    let shell = shell();
+    for (line, words) in [("db backup new.db", "pg_dump"), ("db restore new.db --yes", "pg_restore")] {
+        let run = shell.run(&format!("{line} --db {}", schema.url()));
+        assert_eq!(run.code, 2, "{run}");
+        assert!(run.stderr.contains(words), "{run}");
+    }
+    shell.done(&format!("db migrate --db {}", schema.url()));
+    for line in ["db check", "db compact --dry-run", "db compact", "db status"] {
+        shell.done(&format!("{line} --db {}", schema.url()));
+    }
+    let findings = json(&shell.done(&format!("doctor -o json --db {}", schema.url())).stdout);
+    let checks: Vec<_> =
+        findings.as_array().unwrap().iter().map(|finding| finding["check"].as_str().unwrap()).collect();
+    assert_eq!(checks, ["settings", "frozen_clock", "location", "clock", "engine", "encoding", "database"]);
+}

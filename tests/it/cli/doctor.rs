@@ -1,0 +1,127 @@
+//! What the doctor finds, and where each setting comes from.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use super::db::{execute, json};
+use super::shell;
+use crate::support::Shell;
+
+/// The levels the doctor gives, by check
+fn levels(shell: &Shell, line: &str, code: i32) -> Vec<(String, String)> {
+    let run = shell.run(&format!("{line} -o json"));
+    assert_eq!(run.code, code, "{line}: {run}");
+    let findings = json(&run.stdout);
+    let findings = findings.as_array().unwrap().iter();
+    let word = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
+    for finding in findings.clone() {
+        assert_eq!(finding["level"] == "ok", finding["remedy"].is_null(), "{finding}");
+    }
+    findings.map(|finding| (word(finding, "check"), word(finding, "level"))).collect()
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong_and_changes_nothing() {
+    let shell = shell();
+    let has = |line: &str, code: i32, check: &str, level: &str| {
+        let found = levels(&shell, line, code);
+        assert!(found.contains(&(check.to_owned(), level.to_owned())), "{line}: {found:?}");
+    };
+    let healthy = levels(&shell, "doctor", 0);
+    assert!(
+        healthy.iter().all(|(check, level)| check == "frozen_clock" || check == "disk" || level == "ok"),
+        "{healthy:?}"
+    );
+    has("doctor --db absent.db", 0, "database", "ok");
+    assert!(!shell.path("absent.db").exists());
+    has("doctor --now 2025-12-31T00:00:00Z", 0, "clock", "warning");
+    has("doctor --now 1999-01-01T00:00:00Z", 7, "clock", "problem");
+    has("doctor --db mysql://x", 7, "location", "problem");
+    has("doctor --db postgres://nobody@localhost:1/x", 7, "database", "problem");
+
+    let set = |name: &str, mode: u32| fs::set_permissions(shell.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    set("test.db", 0o644);
+    has("doctor", 0, "permissions", "warning");
+    set("test.db", 0o400);
+    has("doctor", 7, "permissions", "problem");
+    set("test.db", 0o600);
+    set("", 0o777);
+    has("doctor", 0, "folder", "warning");
+    set("", 0o500);
+    has("doctor", 7, "folder", "problem");
+    set("", 0o700);
+
+    fs::write(shell.path("text"), "no database\n".repeat(99)).unwrap();
+    has("doctor --db text", 7, "database", "problem");
+    fs::create_dir(shell.path("folder")).unwrap();
+    has("doctor --db folder", 7, "database", "problem");
+    execute(&shell, "PRAGMA user_version = 999");
+    has("doctor", 7, "database", "problem");
+    execute(&shell, "PRAGMA user_version = 1");
+
+    fs::write(shell.path(".env"), "TIDINGS_OUTPUT=a b c\n").unwrap();
+    has("doctor", 7, "settings", "problem");
+    fs::write(shell.path(".env"), "TIDINGS_SEED=x\n").unwrap();
+    has("doctor", 7, "settings", "problem");
+    let run = shell.run_env("doctor --db absent.db", &[("TIDINGS_OUTPUT", "xml")]);
+    assert_snapshot!(run.stdout.lines().take(5).collect::<Vec<_>>().join("\n"), @"
+    problem · settings · TIDINGS_OUTPUT=xml cannot be used: it is one of table, json, jsonl, ids.
+        Correct the setting: tidings config show
+    problem · settings · TIDINGS_SEED=x cannot be used: not a whole number.
+        Correct the setting: tidings config show
+    warning · frozen_clock · the clock is frozen at 2026-01-01T09:00:00.000000Z
+    ");
+}
+
+#[test]
+fn each_setting_is_shown_with_where_it_comes_from() {
+    let shell = shell();
+    fs::write(shell.path(".env"), "TIDINGS_AS=bob\nDB_HOST=db.example.org\nDB_PASSWORD=s3cr3t\n").unwrap();
+    assert_snapshot!(shell.run_without_db("config show", &[("TIDINGS_OUTPUT", "table")]), @"
+    setting           value                                     source
+    db                postgres on PostgreSQL at db.example.org  DB_HOST in .env
+    as                bob                                       TIDINGS_AS in .env
+    output            table                                     environment TIDINGS_OUTPUT
+    now               2026-01-01T09:00:00.000000Z               option --now
+    seed              1                                         option --seed
+    env_file          .env                                      default
+    DB_HOST           db.example.org                            DB_HOST in .env
+    DB_PORT                                                     default
+    DB_NAME                                                     default
+    DB_USER                                                     default
+    DB_PASSWORD       (hidden)                                  DB_PASSWORD in .env
+    DB_PASSWORD_FILE                                            default
+    ");
+    let url = "postgres://ann:s3cr3t@db.example.org/messaging";
+    for line in
+        ["config show".to_owned(), format!("config show --db {url}"), "config show --verbose -o json".to_owned()]
+    {
+        let run = shell.run_without_db(&line, &[("TIDINGS_DB", url)]);
+        assert_eq!(run.code, 0, "{run}");
+        assert!(!run.to_string().contains("s3cr3t"), "{run}");
+    }
+    let found = json(&shell.run("config show -o json --operator").stdout);
+    assert_eq!((&found[0]["value"], &found[0]["source"]), (&"test.db".into(), &"option --db".into()));
+    assert_eq!((&found[1]["value"], &found[1]["source"]), (&"".into(), &"option --operator".into()));
+}
+
+#[test]
+fn a_password_may_stand_in_a_file_of_its_own() {
+    let shell = shell();
+    fs::write(shell.path("secret"), "s3cr3t\n").unwrap();
+    let with = |more: &[(&str, &str)]| {
+        let environment = [&[("DB_HOST", "/nowhere"), ("DB_PASSWORD_FILE", "secret")], more].concat();
+        shell.run_without_db("user list", &environment)
+    };
+    let refused = with(&[]);
+    assert_eq!(refused.code, 7, "{refused}");
+    assert!(!refused.to_string().contains("s3cr3t"), "{refused}");
+    let both = with(&[("DB_PASSWORD", "other")]);
+    assert_eq!(both.code, 2, "{both}");
+    assert!(both.stderr.contains("Both DB_PASSWORD and DB_PASSWORD_FILE are set"), "{both}");
+    let absent = shell.run_without_db("user list", &[("DB_HOST", "/nowhere"), ("DB_PASSWORD_FILE", "absent")]);
+    assert_eq!(absent.code, 2, "{absent}");
+}
