@@ -4,7 +4,7 @@ mod list;
 mod mentions;
 mod send;
 
-pub use list::{List, list};
+pub use list::{List, begin, list, resume};
 pub use send::{Destination, Draft, send};
 
 use std::collections::{BTreeMap, BTreeSet};
