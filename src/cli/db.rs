@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::output::Record;
+use super::output::{Field, Piece, Record};
 use super::{Context, Outcome};
 use crate::store::{self, Opened};
 
@@ -14,6 +14,12 @@ pub(super) enum Command {
 }
 
 impl Command {
+    pub(super) fn fields(&self) -> &'static [Field] {
+        match self {
+            Self::Migrate(_) | Self::Status(_) => State::FIELDS,
+        }
+    }
+
     pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
         match self {
             Self::Migrate(Migrate {}) => {
@@ -68,6 +74,16 @@ struct State {
 }
 
 impl Record for State {
+    const FIELDS: &'static [Field] = &[
+        Field::Value("engine"),
+        Field::Value("location"),
+        Field::Value("version"),
+        Field::Value("newest_version"),
+        Field::Value("bytes"),
+        Field::Value("users"),
+        Field::Value("conversations"),
+        Field::Value("messages"),
+    ];
     const COLUMNS: &'static [&'static str] =
         &["engine", "location", "version", "newest version", "bytes", "users", "conversations", "messages"];
 
@@ -75,10 +91,10 @@ impl Record for State {
         Vec::new()
     }
 
-    fn cells(&self) -> Vec<String> {
-        let mut cells = vec![self.engine.to_owned(), self.location.clone()];
+    fn cells(&self) -> Vec<Piece> {
+        let mut cells = vec![self.engine.into(), self.location.as_str().into()];
         let numbers = [self.version, self.newest_version, self.bytes, self.users, self.conversations, self.messages];
-        cells.extend(numbers.iter().map(ToString::to_string));
+        cells.extend(numbers.map(Piece::from));
         cells
     }
 }

@@ -16,9 +16,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::TypedValueParser as _;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use self::output::{Format, Output};
+use self::output::{Field, Format, Output, When};
 use self::settings::Settings;
 use crate::app::{App, Options};
 use crate::error::{Error, Result};
@@ -58,6 +58,18 @@ struct Global {
     /// How to write the result [env: TIDINGS_OUTPUT] [default: table]
     #[arg(short, long, global = true, value_name = "FORMAT")]
     output: Option<Format>,
+
+    /// Show these fields only, named as CSV heads them, for example number,sender.username
+    #[arg(long, global = true, value_name = "FIELDS", value_delimiter = ',', overrides_with = "fields")]
+    fields: Option<Vec<String>>,
+
+    /// Leave out the headings of csv, tsv and tables
+    #[arg(long, global = true)]
+    no_header: bool,
+
+    /// When to colour: auto is on a terminal, unless NO_COLOR is set [default: auto]
+    #[arg(long, global = true, value_name = "WHEN")]
+    color: Option<When>,
 
     /// Say nothing but the result; of what is created, print the id alone
     #[arg(short, long, global = true)]
@@ -109,6 +121,20 @@ enum Command {
     Demo(demo::Demo),
 }
 
+impl Command {
+    /// The fields of what the command shows
+    fn fields(&self) -> &'static [Field] {
+        match self {
+            Self::User(command) => command.fields(),
+            Self::Conversation(command) => command.fields(),
+            Self::Message(command) => command.fields(),
+            Self::Notifications(command) => command.fields(),
+            Self::Db(command) => command.fields(),
+            Self::Demo(demo::Demo {}) => &[],
+        }
+    }
+}
+
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 enum Failure {
@@ -137,11 +163,17 @@ type Outcome = std::result::Result<(), Failure>;
 
 /// Runs the program: `arguments` begins with its name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let color = color_asked_for(&arguments);
+    let command = Cli::command().color(match color {
+        When::Auto => ColorChoice::Auto,
+        When::Always => ColorChoice::Always,
+        When::Never => ColorChoice::Never,
+    });
+    let cli = match command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        // What was typed stands in the message, so it is foreign text.
         Err(error) if error.use_stderr() => {
-            error.render().to_string().lines().for_each(|line| output::talk(&output::escape(line)));
+            output::complain_of_usage(&error, Settings::of_environment().colors(color));
             return ExitCode::from(2);
         }
         Err(help) => {
@@ -152,22 +184,38 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     run(cli)
 }
 
+/// The `--color` on the line, which help and errors of usage obey too, before there is a line that was understood.
+fn color_asked_for(arguments: &[OsString]) -> When {
+    let words: Vec<&str> = arguments.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str()).collect();
+    let behind = words.windows(2).filter(|pair| pair[0] == "--color").map(|pair| pair[1]);
+    let values = words.iter().filter_map(|word| word.strip_prefix("--color=")).chain(behind);
+    values.filter_map(|value| When::from_str(value, false).ok()).next_back().unwrap_or_default()
+}
+
 /// Runs a command to its exit code.
 fn run(cli: Cli) -> ExitCode {
+    let Global { quiet, verbose, no_header, color, .. } = cli.global;
+    let color = color.unwrap_or_default();
+    let colors = Settings::of_environment().colors(color);
+    let options = output::Options { no_header, quiet, verbose, colors, ..output::Options::default() };
     let settings = match Settings::load(cli.global.env_file.as_deref()) {
         Ok(settings) => settings,
-        Err(failure) => return report(&Output::new(Format::Table, false, false), failure),
+        Err(failure) => return report(&Output::new(options), failure),
     };
+    let options = output::Options { colors: settings.colors(color), ..options };
     let format = match cli.global.output {
         Some(format) => Ok(Some(format)),
         None => settings.parsed("TIDINGS_OUTPUT", |value| {
-            Format::from_str(value, false).map_err(|_| "it is one of table, json, jsonl, ids".to_owned())
+            Format::from_str(value, false).map_err(|_| format!("it is one of {}", Format::WORDS))
         }),
     };
-    let Global { quiet, verbose, .. } = cli.global;
     let mut out = match format {
-        Ok(format) => Output::new(format.unwrap_or_default(), quiet, verbose),
-        Err(failure) => return report(&Output::new(Format::Table, quiet, verbose), failure),
+        Ok(format) => Output::new(output::Options {
+            format: format.unwrap_or_default(),
+            fields: cli.global.fields.clone(),
+            ..options
+        }),
+        Err(failure) => return report(&Output::new(options), failure),
     };
     let done = dispatch(cli, &settings, &mut out).and_then(|()| Ok(out.flush()?));
     match done {
@@ -182,6 +230,8 @@ fn run(cli: Cli) -> ExitCode {
 
 fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
     let Cli { global, command } = cli;
+    // Before anything is done: what is refused for the way its result is to be shown has changed nothing.
+    out.expect(command.fields())?;
     match command {
         Command::User(command) => command.run(&mut Context::open(&global, settings, out)?),
         Command::Conversation(command) => command.run(&mut Context::open(&global, settings, out)?),
@@ -196,7 +246,7 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
 fn report(out: &Output, failure: Failure) -> ExitCode {
     match failure {
         Failure::Usage(sentence) => {
-            output::talk(&format!("tidings: {}", output::escape(&sentence)));
+            out.complain(&sentence);
             ExitCode::from(2)
         }
         Failure::Refused(error) => {
@@ -205,7 +255,7 @@ fn report(out: &Output, failure: Failure) -> ExitCode {
         }
         Failure::Unwritten(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Failure::Unwritten(error) => {
-            output::talk(&format!("tidings: It was done, but the result could not be written: {error}."));
+            out.complain(&format!("It was done, but the result could not be written: {error}."));
             ExitCode::FAILURE
         }
     }
@@ -252,8 +302,10 @@ impl<'c> Context<'c> {
                 out.status(&format!("Brought the database {location} up to date from version {from}."));
             }
         }
+        let app = App::new(db, Options { now, seed, dry_run: global.dry_run });
+        out.tell_times_from(app.now());
         Ok(Self {
-            app: App::new(db, Options { now, seed, dry_run: global.dry_run }),
+            app,
             location,
             opened,
             acting: acting.filter(|_| !global.operator),
@@ -266,10 +318,12 @@ impl<'c> Context<'c> {
 
     /// Who acts: the user of `--as`, or the operator
     fn actor(&self, tx: &mut Tx<'_>) -> Result<Actor> {
-        match &self.acting {
-            Some(selector) => service::acting(tx, selector),
-            None => Ok(Actor::Operator(self.operator.clone())),
-        }
+        let actor = match &self.acting {
+            Some(selector) => service::acting(tx, selector)?,
+            None => Actor::Operator(self.operator.clone()),
+        };
+        self.out.show_to(actor.key());
+        Ok(actor)
     }
 
     /// Refuses a command that only a user can give.
@@ -311,6 +365,29 @@ impl<'c> Context<'c> {
             self.out.status(done);
         }
     }
+}
+
+/// How many things are read in one transaction, and so are in memory, while a list is written.
+const PAGE: i64 = 1000;
+
+/// The pages of a list of at most `limit` things, each read by `read` below the last thing of the page before: whoever
+/// reads our output slowly keeps nobody from writing.
+fn pages<T, Place>(
+    limit: i64,
+    mut read: impl FnMut(Option<&Place>, i64) -> Result<Vec<T>>,
+    place: impl Fn(&T) -> Place,
+) -> impl Iterator<Item = Result<Vec<T>>> {
+    let mut left = Some(limit);
+    let mut below = None;
+    std::iter::from_fn(move || {
+        let wanted = left?.min(PAGE);
+        let page = read(below.as_ref(), wanted);
+        let last = page.as_ref().ok().and_then(|page| page.last());
+        let is_full = page.as_ref().is_ok_and(|page| i64::try_from(page.len()) == Ok(wanted));
+        left = left.map(|left| left - wanted).filter(|left| is_full && *left > 0);
+        below = last.map(&place);
+        Some(page)
+    })
 }
 
 /// Reads a time given on the command line.

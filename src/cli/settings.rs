@@ -5,6 +5,7 @@ use std::env::VarError;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
+use super::output::{Colors, When};
 use crate::error::Error;
 use crate::store::Location;
 
@@ -34,6 +35,17 @@ impl Settings {
             from_file.insert(name, value);
         }
         Ok(Self { from_file })
+    }
+
+    /// The variables of the environment alone, before the line is read.
+    pub(super) fn of_environment() -> Self {
+        Self { from_file: HashMap::new() }
+    }
+
+    /// Where there are colours: as asked for, else as NO_COLOR and TERM have it.
+    pub(super) fn colors(&self, when: When) -> Colors {
+        let get = |name| self.get(name).ok().flatten();
+        Colors::new(when, get("NO_COLOR").as_deref(), get("TERM").as_deref())
     }
 
     /// A variable's value; none where it is unset or empty.
