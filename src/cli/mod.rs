@@ -6,6 +6,7 @@ mod demo;
 mod message;
 mod notifications;
 mod output;
+mod pages;
 mod settings;
 mod text;
 mod user;
@@ -19,6 +20,7 @@ use clap::builder::TypedValueParser as _;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use self::output::{Field, Format, Output, When};
+use self::pages::{PAGE, pages};
 use self::settings::Settings;
 use crate::app::{App, Options};
 use crate::error::{Error, Result};
@@ -365,29 +367,6 @@ impl<'c> Context<'c> {
             self.out.status(done);
         }
     }
-}
-
-/// How many things are read in one transaction, and so are in memory, while a list is written.
-const PAGE: i64 = 1000;
-
-/// The pages of a list of at most `limit` things, each read by `read` below the last thing of the page before: whoever
-/// reads our output slowly keeps nobody from writing.
-fn pages<T, Place>(
-    limit: i64,
-    mut read: impl FnMut(Option<&Place>, i64) -> Result<Vec<T>>,
-    place: impl Fn(&T) -> Place,
-) -> impl Iterator<Item = Result<Vec<T>>> {
-    let mut left = Some(limit);
-    let mut below = None;
-    std::iter::from_fn(move || {
-        let wanted = left?.min(PAGE);
-        let page = read(below.as_ref(), wanted);
-        let last = page.as_ref().ok().and_then(|page| page.last());
-        let is_full = page.as_ref().is_ok_and(|page| i64::try_from(page.len()) == Ok(wanted));
-        left = left.map(|left| left - wanted).filter(|left| is_full && *left > 0);
-        below = last.map(&place);
-        Some(page)
-    })
 }
 
 /// Reads a time given on the command line.

@@ -246,7 +246,8 @@ impl Output {
                 }
                 let row = |thing| {
                     let record = serde_json::to_value(thing)?;
-                    Ok(self.columns.iter().map(|column| delimited::cell(&record, column)).collect())
+                    let cells = self.columns.iter().map(|column| delimited::cell(&record, column));
+                    Ok(cells.map(|cell| if self.is_terminal { cell.escaped() } else { cell }).collect())
                 };
                 let rows = things.iter().map(row).collect::<io::Result<Vec<_>>>()?;
                 self.delimited(&rows)
@@ -328,7 +329,7 @@ impl Output {
         if self.options.format == Format::Csv {
             delimited::write_csv(&mut self.stdout, rows)
         } else {
-            delimited::write_tsv(&mut self.stdout, rows)
+            delimited::write_tsv(&mut self.stdout, rows, self.is_terminal)
         }
     }
 

@@ -4,15 +4,12 @@ use std::iter;
 
 use clap::Args;
 
-use crate::cli::{Context, Outcome, limit, time};
+use crate::cli::{Context, Outcome, PAGE, limit, time};
 use crate::model::{ConversationSelector, Number, Timestamp, UserSelector};
 use crate::service::messages;
 
 /// How many things a list shows unless told
 const LIMIT: i64 = 50;
-
-/// How many messages are read in one transaction, and so are in memory, while a list is written.
-const PAGE: usize = 1000;
 
 /// List messages: the newest that match, oldest of them first
 ///
@@ -69,11 +66,11 @@ impl List {
         };
         let (actor, first, others) = context.app.read(|tx| {
             let actor = context.actor(tx)?;
-            let (first, others) = messages::begin(tx, &actor, &request, PAGE)?;
+            let (first, others) = messages::begin(tx, &actor, &request, PAGE.into())?;
             Ok((actor, first, others))
         })?;
         let Context { app, out, .. } = context;
-        let more = others.chunks(PAGE).map(|keys| app.read(|tx| messages::resume(tx, &actor, keys)));
+        let more = others.chunks(PAGE.into()).map(|keys| app.read(|tx| messages::resume(tx, &actor, keys)));
         let shown = out.list(iter::once(Ok(first)).chain(more), "There are no such messages.")?;
         context.say_if_cut(shown, self.limit, LIMIT);
         Ok(())

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
+use super::escape::escape;
 use super::fields::at;
 
 /// A cell: text that people wrote, or a value of the program's
@@ -25,6 +26,14 @@ impl Cell {
     pub(super) fn text(&self) -> &str {
         match self {
             Self::Foreign(text) | Self::Own(text) => text,
+        }
+    }
+
+    /// The cell made harmless for a terminal
+    pub(super) fn escaped(&self) -> Self {
+        match self {
+            Self::Foreign(text) => Self::Foreign(escape(text)),
+            Self::Own(text) => Self::Own(escape(text)),
         }
     }
 
@@ -50,10 +59,12 @@ pub(super) fn write_csv(out: &mut impl Write, rows: &[Vec<Cell>]) -> io::Result<
     writer.flush()
 }
 
-/// Writes rows with a tab between cells; tab, line break and backslash within them as `\t`, `\n`, `\r`, `\\`.
-pub(super) fn write_tsv(out: &mut impl Write, rows: &[Vec<Cell>]) -> io::Result<()> {
+/// Writes rows with a tab between cells; tab, line break and backslash within them as `\t`, `\n`, `\r`, `\\`, unless
+/// they are escaped for a terminal already.
+pub(super) fn write_tsv(out: &mut impl Write, rows: &[Vec<Cell>], are_escaped: bool) -> io::Result<()> {
     for row in rows {
-        let cells: Vec<String> = row.iter().map(|cell| tsv(cell.text())).collect();
+        let cell = |cell: &Cell| if are_escaped { cell.text().to_owned() } else { tsv(cell.text()) };
+        let cells: Vec<String> = row.iter().map(cell).collect();
         writeln!(out, "{}", cells.join("\t"))?;
     }
     Ok(())
@@ -80,7 +91,10 @@ mod tests {
     fn cells_are_quoted_escaped_and_no_formulas() {
         let record = json!({"text": "=1+1\t\"a\"\r\n\\", "count": -1, "none": null, "list": ["x", 1], "person": null});
         assert_eq!(written(write_csv, &record), "\"'=1+1\t\"\"a\"\"\r\n\\\",-1,,\"[\"\"x\"\",1]\",\n");
-        assert_eq!(written(write_tsv, &record), "=1+1\\t\"a\"\\r\\n\\\\\t-1\t\t[\"x\",1]\t\n");
+        assert_eq!(
+            written(|out, rows| write_tsv(out, rows, false), &record),
+            "=1+1\\t\"a\"\\r\\n\\\\\t-1\t\t[\"x\",1]\t\n"
+        );
         for text in ["+1", "-1", "@a", "\tx", "\rx"] {
             assert_eq!(Cell::Foreign(text.to_owned()).guarded(), format!("'{text}"));
         }
