@@ -118,9 +118,14 @@ impl App {
         &self.db
     }
 
+    /// What time it is
+    pub fn now(&self) -> Timestamp {
+        self.options.now.unwrap_or_else(clock)
+    }
+
     fn stamp(&self) -> Stamp {
-        let Options { now, seed, dry_run } = self.options;
-        Stamp { now: now.unwrap_or_else(clock), ids: seed.map_or(Ids::Random(random), Ids::Seeded), dry_run }
+        let Options { seed, dry_run, .. } = self.options;
+        Stamp { now: self.now(), ids: seed.map_or(Ids::Random(random), Ids::Seeded), dry_run }
     }
 }
 

@@ -142,6 +142,11 @@ impl Conversation {
 /// A conversation as one viewer sees it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ConversationView {
+    #[serde(skip)]
+    pub key: ConversationKey,
+    /// Its place in the list by activity
+    #[serde(skip)]
+    pub active_at: Timestamp,
     pub conversation_id: ConversationId,
     pub kind: Kind,
     pub name: Option<String>,
@@ -177,6 +182,12 @@ pub struct Message {
     /// Of a group that has one, for people
     #[serde(skip)]
     pub conversation_name: Option<String>,
+    /// For people
+    #[serde(skip)]
+    pub conversation_kind: Kind,
+    /// For people
+    #[serde(skip)]
+    pub parent_number: Option<Number>,
     pub message_id: MessageId,
     pub conversation: ConversationId,
     pub number: Number,

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::output::{Output, Record};
+use super::output::{Field, Output, Piece, Record};
 use super::settings::Source;
 use super::{Failure, Global, Outcome, Settings};
 
@@ -29,21 +29,26 @@ struct Setting {
     source: String,
 }
 
+/// The fields of a setting
+pub(super) const FIELDS: &[Field] = &[Field::Value("setting"), Field::Value("value"), Field::Value("source")];
+
 impl Record for Setting {
+    const FIELDS: &'static [Field] = FIELDS;
     const COLUMNS: &'static [&'static str] = &["setting", "value", "source"];
 
     fn ids(&self) -> Vec<String> {
         vec![self.name.to_owned()]
     }
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.name.to_owned(), self.value.clone().unwrap_or_default(), self.source.clone()]
+    fn cells(&self) -> Vec<Piece> {
+        vec![self.name.into(), self.value.as_deref().unwrap_or_default().into(), self.source.as_str().into()]
     }
 }
 
 pub(super) fn show(global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
     let found = all(global, settings)?;
-    Ok(out.list(&found, "There are no settings.")?)
+    out.list([Ok(found)], "There are no settings.")?;
+    Ok(())
 }
 
 fn all(global: &Global, settings: &Settings) -> Result<Vec<Setting>, Failure> {
@@ -68,6 +73,7 @@ fn all(global: &Global, settings: &Settings) -> Result<Vec<Setting>, Failure> {
         database(global, settings)?,
         choose("as", acting, "TIDINGS_AS", None)?,
         choose("output", format, "TIDINGS_OUTPUT", Some("table".to_owned()))?,
+        color(global, settings)?,
         choose("now", global.now.map(|now| (now.to_string(), "--now")), "TIDINGS_NOW", None)?,
         choose("seed", global.seed.map(|seed| (seed.to_string(), "--seed")), "TIDINGS_SEED", None)?,
         Setting {
@@ -84,6 +90,16 @@ fn all(global: &Global, settings: &Settings) -> Result<Vec<Setting>, Failure> {
         found.push(setting);
     }
     Ok(found)
+}
+
+/// When there are colours: by the option, else by NO_COLOR
+fn color(global: &Global, settings: &Settings) -> Result<Setting, Failure> {
+    let (value, from) = match (global.color, settings.find("NO_COLOR")?) {
+        (Some(color), _) => (format!("{color:?}").to_lowercase(), "option --color".to_owned()),
+        (None, Some((_, from))) => ("never".to_owned(), source(settings, "NO_COLOR", from)),
+        (None, None) => ("auto".to_owned(), "default".to_owned()),
+    };
+    Ok(Setting { name: "color", value: Some(value), source: from })
 }
 
 /// The database that the flag and the variables come to, without its password

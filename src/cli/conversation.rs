@@ -2,11 +2,12 @@
 
 use clap::{Args, Subcommand};
 
-use super::output::{Record, time};
-use super::{Context, ERASURE, Outcome, choice, counted, limit};
-use crate::model::{ConversationSelector, ConversationView, Departure, Level, UserSelector};
+use super::output::{Field, Piece, Record};
+use super::user::PERSON;
+use super::{Context, ERASURE, Outcome, choice, counted, limit, pages};
+use crate::model::{ConversationSelector, ConversationView, Departure, Level, Message, UserSelector};
 use crate::service;
-use crate::service::conversations::{ConversationChange, NewConversation};
+use crate::service::conversations::{ConversationChange, Listing, NewConversation};
 use crate::store::Tx;
 
 /// How many things a list shows unless told
@@ -25,6 +26,13 @@ pub(super) enum Command {
 }
 
 impl Command {
+    pub(super) fn fields(&self) -> &'static [Field] {
+        match self {
+            Self::Remove(_) => Departure::FIELDS,
+            _ => ConversationView::FIELDS,
+        }
+    }
+
     pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
         match self {
             Self::Create(command) => command.run(context),
@@ -101,20 +109,19 @@ pub(super) struct List {
 
 impl List {
     fn run(self, context: &mut Context<'_>) -> Outcome {
-        let conversations = context.app.read(|tx| {
+        let listing = context.app.read(|tx| {
             let actor = context.actor(tx)?;
-            let of = self.user.as_ref();
-            service::conversations::list(
-                tx,
-                &actor,
-                of,
-                self.after.as_ref(),
-                self.search.as_deref(),
-                self.limit.unwrap_or(LIMIT),
-            )
+            service::conversations::listing(tx, &actor, self.user.as_ref(), self.after.as_ref())
         })?;
-        context.say_if_cut(conversations.len(), self.limit, LIMIT);
-        Ok(context.out.list(&conversations, "There are no such conversations.")?)
+        let Context { app, out, .. } = context;
+        let read = |place: Option<&Listing>, limit| {
+            let listing = place.unwrap_or(&listing);
+            app.read(|tx| service::conversations::page(tx, listing, self.search.as_deref(), limit))
+        };
+        let pages = pages(self.limit.unwrap_or(LIMIT), read, |last| listing.below(last));
+        let shown = out.list(pages, "There are no such conversations.")?;
+        context.say_if_cut(shown, self.limit, LIMIT);
+        Ok(())
     }
 }
 
@@ -289,18 +296,33 @@ fn names(departure: &Departure) -> String {
 }
 
 impl Record for Departure {
+    const FIELDS: &'static [Field] = &[Field::Value("removed"), Field::Value("ended")];
     const COLUMNS: &'static [&'static str] = &["removed", "ended"];
 
     fn ids(&self) -> Vec<String> {
         self.removed.iter().map(|person| person.user_id.to_string()).collect()
     }
 
-    fn cells(&self) -> Vec<String> {
-        vec![names(self), if self.ended { "yes" } else { "no" }.to_owned()]
+    fn cells(&self) -> Vec<Piece> {
+        vec![names(self).into(), if self.ended { "yes" } else { "no" }.into()]
     }
 }
 
 impl Record for ConversationView {
+    const FIELDS: &'static [Field] = &[
+        Field::Value("conversation_id"),
+        Field::Value("kind"),
+        Field::Value("name"),
+        Field::Value("title"),
+        Field::Object("creator", PERSON),
+        Field::Value("participants"),
+        Field::Value("participant_count"),
+        Field::Value("created_at"),
+        Field::Object("last_message", Message::FIELDS),
+        Field::Value("message_count"),
+        Field::Value("unread_count"),
+        Field::Value("level"),
+    ];
     const COLUMNS: &'static [&'static str] =
         &["name", "title", "kind", "participants", "messages", "unread", "last message", "id"];
 
@@ -308,7 +330,7 @@ impl Record for ConversationView {
         vec![self.conversation_id.to_string()]
     }
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Piece> {
         let mut people: Vec<&str> = self.participants.iter().map(|person| person.username.as_str()).collect();
         let more = self.participant_count.saturating_sub(i64::try_from(people.len()).unwrap_or(i64::MAX));
         let more = format!("and {more} more");
@@ -316,14 +338,18 @@ impl Record for ConversationView {
             people.push(&more);
         }
         vec![
-            self.name.clone().unwrap_or_default(),
-            self.title.clone().unwrap_or_default(),
-            self.kind.to_string(),
-            people.join(", "),
-            self.message_count.to_string(),
-            self.unread_count.map(|count| count.to_string()).unwrap_or_default(),
-            self.last_message.as_ref().map(|message| time(message.timestamp)).unwrap_or_default(),
-            self.ids().concat(),
+            self.name.clone().map_or("".into(), Piece::Address),
+            self.title.as_deref().unwrap_or_default().into(),
+            self.kind.into(),
+            people.join(", ").into(),
+            self.message_count.into(),
+            match self.unread_count {
+                None => "".into(),
+                Some(0) => "0".into(),
+                Some(count) => Piece::Alert(count.to_string()),
+            },
+            self.last_message.as_ref().map_or("".into(), |message| Piece::Time(message.timestamp)),
+            Piece::Faint(self.ids().concat()),
         ]
     }
 }

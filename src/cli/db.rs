@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::output::{Output, Record, time};
+use super::output::{Field, Output, Paragraph, Piece, Record, View, time};
 use super::progress::Progress;
 use super::{Context, Failure, Global, Outcome, Settings, counted, text};
 use crate::error::Error;
@@ -24,6 +24,15 @@ pub(super) enum Command {
 }
 
 impl Command {
+    pub(super) fn fields(&self) -> &'static [Field] {
+        match self {
+            Self::Migrate(_) | Self::Status(_) => State::FIELDS,
+            Self::Check(_) => Problem::FIELDS,
+            Self::Backup(_) | Self::Restore(_) => Copy::FIELDS,
+            Self::Compact(_) => Compacted::FIELDS,
+        }
+    }
+
     pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
         match self {
             Self::Migrate(Migrate {}) => {
@@ -92,6 +101,18 @@ struct State {
 }
 
 impl Record for State {
+    const FIELDS: &'static [Field] = &[
+        Field::Value("engine"),
+        Field::Value("location"),
+        Field::Value("version"),
+        Field::Value("newest_version"),
+        Field::Value("bytes"),
+        Field::Value("wal_bytes"),
+        Field::Value("users"),
+        Field::Value("conversations"),
+        Field::Value("messages"),
+        Field::Value("pending"),
+    ];
     const COLUMNS: &'static [&'static str] = &[
         "engine",
         "location",
@@ -109,15 +130,21 @@ impl Record for State {
         Vec::new()
     }
 
-    fn cells(&self) -> Vec<String> {
-        let mut cells = vec![self.engine.to_owned(), self.location.clone()];
-        cells.extend([self.version, self.newest_version, self.bytes].iter().map(ToString::to_string));
-        cells.push(self.wal_bytes.map(|bytes| bytes.to_string()).unwrap_or_default());
-        cells.extend([self.users, self.conversations, self.messages].iter().map(ToString::to_string));
+    fn cells(&self) -> Vec<Piece> {
         let pending: Vec<String> =
             self.pending.iter().map(|pending| format!("{} since {}", pending.task, time(pending.since))).collect();
-        cells.push(if pending.is_empty() { "nothing".to_owned() } else { pending.join("; ") });
-        cells
+        vec![
+            self.engine.into(),
+            self.location.as_str().into(),
+            self.version.into(),
+            self.newest_version.into(),
+            self.bytes.into(),
+            self.wal_bytes.map(|bytes| bytes.to_string()).unwrap_or_default().into(),
+            self.users.into(),
+            self.conversations.into(),
+            self.messages.into(),
+            if pending.is_empty() { "nothing".into() } else { Piece::Alert(pending.join("; ")) },
+        ]
     }
 }
 
@@ -133,28 +160,27 @@ fn check(context: &mut Context<'_>) -> Outcome {
     let progress = Progress::begin(context.out, "Checking");
     let problems = context.app.check(|check| progress.doing(&format!("Checking {}", check.replace('_', " "))))?;
     drop(progress);
-    context.out.list(&problems, "The database is whole: every check passed.")?;
-    if problems.is_empty() {
+    let count = context.out.list([Ok(problems)], "The database is whole: every check passed.")?;
+    if count == 0 {
         return Ok(());
     }
-    let failed = counted(i64::try_from(problems.len()).unwrap_or(i64::MAX), "check");
+    let failed = counted(i64::try_from(count).unwrap_or(i64::MAX), "check");
     let error = Error::unavailable(format!("The database {} is damaged: {failed} failed.", context.location));
     Err(error.hint("Each is listed with its remedy; keep a copy of the file before you change anything.").into())
 }
 
 impl Record for Problem {
-    const COLUMNS: &'static [&'static str] = &["check", "problems", "detail", "remedy"];
+    const FIELDS: &'static [Field] =
+        &[Field::Value("check"), Field::Value("problems"), Field::Value("detail"), Field::Value("remedy")];
 
     fn ids(&self) -> Vec<String> {
         vec![self.check.to_owned()]
     }
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.check.to_owned(), self.problems.to_string(), self.detail.clone(), self.remedy.to_owned()]
-    }
-
-    fn paragraph(&self) -> Option<(String, &str)> {
-        Some((format!("{} · {} · {}", self.check, counted(self.problems, "problem"), self.detail), self.remedy))
+    fn paragraph(&self, _: View) -> Option<Paragraph<'_>> {
+        let heading = [Piece::Alert(self.check.to_owned()), counted(self.problems, "problem").into()];
+        let heading = heading.into_iter().chain([self.detail.as_str().into()]).map(|piece| vec![piece]).collect();
+        Some(Paragraph::new(heading, self.remedy))
     }
 }
 
@@ -163,7 +189,7 @@ impl Record for Problem {
 /// The copy is readable by its owner only. It is written as FILE.partial and gets its name when it is whole and on the
 /// disk; a file that is there already is never replaced.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  tidings db backup \"tidings-$(date +%F).db\"")]
+#[command(after_help = "Example:\n  tidings db backup backups/monday.db")]
 pub(super) struct Backup {
     /// The new file
     file: PathBuf,
@@ -247,15 +273,17 @@ impl Copy {
 }
 
 impl Record for Copy {
+    const FIELDS: &'static [Field] =
+        &[Field::Value("file"), Field::Value("database"), Field::Value("version"), Field::Value("bytes")];
     const COLUMNS: &'static [&'static str] = &["file", "database", "version", "bytes"];
 
     fn ids(&self) -> Vec<String> {
         vec![self.file.clone()]
     }
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Piece> {
         let Contents { version, bytes } = self.contents;
-        vec![self.file.clone(), self.database.clone(), version.to_string(), bytes.to_string()]
+        vec![self.file.as_str().into(), self.database.as_str().into(), version.into(), bytes.into()]
     }
 }
 
@@ -295,14 +323,15 @@ struct Compacted {
 }
 
 impl Record for Compacted {
+    const FIELDS: &'static [Field] = &[Field::Value("bytes_before"), Field::Value("bytes_after")];
     const COLUMNS: &'static [&'static str] = &["bytes before", "bytes after"];
 
     fn ids(&self) -> Vec<String> {
         Vec::new()
     }
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Piece> {
         let after = self.bytes_after.map(|bytes| bytes.to_string()).unwrap_or_default();
-        vec![self.bytes_before.to_string(), after]
+        vec![self.bytes_before.into(), after.into()]
     }
 }

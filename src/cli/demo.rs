@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 
-use super::output::{Format, Output};
+use super::output::Output;
 use super::{Cli, Context, Failure, Global, Outcome, Settings};
 use crate::error::Error;
 use crate::store;
@@ -58,9 +58,7 @@ pub(super) fn run(global: &Global, settings: &Settings, out: &mut Output) -> Out
         Some(db) => db.clone(),
         None => fresh_folder()?.join("tidings.db").display().to_string(),
     };
-    out.format = Format::Table;
-    out.quiet = true;
-    out.terse = false;
+    out.demonstrate();
     let global = Global { db: Some(location.clone()), acting: None, operator: true, ..global.clone() };
     must_be_empty(&Context::open(&global, settings, out)?)?;
     for (index, (before, arguments)) in STEPS.iter().enumerate() {

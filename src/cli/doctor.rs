@@ -5,7 +5,7 @@ mod files;
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{Output, Record};
+use super::output::{Field, Output, Paragraph, Piece, Record, View};
 use super::{Failure, Global, Outcome, Settings, counted};
 use crate::app::clock;
 use crate::error::{Error, Result};
@@ -66,21 +66,22 @@ impl Finding {
     }
 }
 
+/// The fields of a finding
+pub(super) const FIELDS: &[Field] =
+    &[Field::Value("check"), Field::Value("level"), Field::Value("detail"), Field::Value("remedy")];
+
 impl Record for Finding {
-    const COLUMNS: &'static [&'static str] = &["check", "level", "detail", "remedy"];
+    const FIELDS: &'static [Field] = FIELDS;
 
     fn ids(&self) -> Vec<String> {
         vec![self.check.to_owned()]
     }
 
-    fn cells(&self) -> Vec<String> {
-        let remedy = self.remedy.clone().unwrap_or_default();
-        vec![self.check.to_owned(), self.level.word().to_owned(), self.detail.clone(), remedy]
-    }
-
-    fn paragraph(&self) -> Option<(String, &str)> {
-        let heading = format!("{} · {} · {}", self.level.word(), self.check, self.detail);
-        Some((heading, self.remedy.as_deref().unwrap_or_default()))
+    fn paragraph(&self, _: View) -> Option<Paragraph<'_>> {
+        let word = self.level.word();
+        let level = if self.level == Level::Ok { word.into() } else { Piece::Alert(word.to_owned()) };
+        let heading = [level, self.check.into(), self.detail.as_str().into()].map(|piece| vec![piece]);
+        Some(Paragraph::new(heading.into(), self.remedy.as_deref().unwrap_or_default()))
     }
 }
 
@@ -90,8 +91,8 @@ pub(super) fn run(global: &Global, settings: &Settings, out: &mut Output) -> Out
         Ok(location) => look_at_database(global, settings, &location, &mut findings),
         Err(failure) => findings.push(of_failure("location", failure)),
     }
-    out.list(&findings, "Nothing was looked at.")?;
     let problems = findings.iter().filter(|finding| finding.level == Level::Problem).count();
+    out.list([Ok(findings)], "Nothing was looked at.")?;
     if problems == 0 {
         return Ok(());
     }

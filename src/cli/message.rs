@@ -1,22 +1,26 @@
 //! `tidings message`
 
+mod history;
+mod list;
+mod search;
+mod shown;
+mod thread;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::output::{Record, time as shown_time};
-use super::search;
+use self::history::History;
+use self::list::List;
+use self::search::Search;
+use self::thread::Thread;
+use super::output::{Changed, Field, Piece, Record};
 use super::text::TextSource;
-use super::{Context, ERASURE, Failure, Outcome, limit, time};
+use super::{Context, ERASURE, Failure, Outcome};
 use crate::error::Kind;
-use crate::model::{
-    ConversationSelector, Message, MessageId, MessageSelector, Number, Revision, Timestamp, UserSelector,
-};
+use crate::model::{ConversationSelector, Finding, Message, MessageId, MessageSelector, ThreadMessage, UserSelector};
 use crate::service;
 use crate::service::messages::{self, Change, Destination, Draft};
 use crate::store::Tx;
-
-/// How many things a list shows unless told
-const LIMIT: i64 = 50;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -28,11 +32,22 @@ pub(super) enum Command {
     Restore(Restore),
     Delete(Delete),
     Read(Read),
-    Search(search::Search),
-    Thread(search::Thread),
+    Search(Search),
+    Thread(Thread),
 }
 
 impl Command {
+    pub(super) fn fields(&self) -> &'static [Field] {
+        match self {
+            Self::History(command) => command.fields(),
+            Self::Delete(_) => Deleted::FIELDS,
+            Self::Read(_) => Changed::FIELDS,
+            Self::Search(_) => Finding::FIELDS,
+            Self::Thread(_) => ThreadMessage::FIELDS,
+            _ => Message::FIELDS,
+        }
+    }
+
     pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
         match self {
             Self::Send(command) => command.run(context),
@@ -115,68 +130,6 @@ fn selector(word: &str) -> ConversationSelector {
     selector
 }
 
-/// List messages: the newest that match, oldest of them first
-///
-/// Without a conversation, all that one may see.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  tidings message list support --limit 10\n  \
-    tidings message list --from alice --since 2026-01-01T00:00:00Z\n  \
-    tidings message list --unread --as bob")]
-pub(super) struct List {
-    /// Name, id, or @USER for the direct one
-    #[arg(value_name = "CONV")]
-    conversation: Option<ConversationSelector>,
-    /// How many at most [default: 50]
-    #[arg(long, value_name = "N", value_parser = limit, allow_negative_numbers = true)]
-    limit: Option<i64>,
-    /// The page just before this number of the conversation
-    #[arg(long, value_name = "N", requires = "conversation")]
-    before: Option<i64>,
-    /// The page just after this number of the conversation
-    #[arg(long, value_name = "N", requires = "conversation")]
-    after: Option<i64>,
-    /// Sent at this time or later
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    since: Option<Timestamp>,
-    /// Sent before this time
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    until: Option<Timestamp>,
-    /// Sent by this user
-    #[arg(long, value_name = "USER")]
-    from: Option<UserSelector>,
-    /// Sent to this user
-    #[arg(long, value_name = "USER")]
-    to: Option<UserSelector>,
-    /// Only what you have not read
-    #[arg(long, conflicts_with_all = ["before", "after"])]
-    unread: bool,
-}
-
-impl List {
-    fn run(self, context: &mut Context<'_>) -> Outcome {
-        if self.unread {
-            context.needs_user()?;
-        }
-        let request = messages::List {
-            conversation: self.conversation,
-            before: self.before.map(Number),
-            after: self.after.map(Number),
-            since: self.since,
-            until: self.until,
-            sender: self.from,
-            receiver: self.to,
-            unread: self.unread,
-            limit: self.limit.unwrap_or(LIMIT),
-        };
-        let page = context.app.read(|tx| {
-            let actor = context.actor(tx)?;
-            messages::list(tx, &actor, &request)
-        })?;
-        context.say_if_cut(page.len(), self.limit, LIMIT);
-        Ok(context.out.list(&page, "There are no such messages.")?)
-    }
-}
-
 /// Show a message
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings message show support#12 -o json")]
@@ -225,25 +178,6 @@ impl Edit {
         })?;
         context.status(&format!("The message is at revision {}.", message.revision));
         Ok(context.out.show(&message)?)
-    }
-}
-
-/// Show the earlier texts of a message, newest first
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  tidings message history support#12")]
-pub(super) struct History {
-    /// The message: its id, or CONVERSATION#NUMBER
-    #[arg(value_name = "MSG")]
-    message: MessageSelector,
-}
-
-impl History {
-    fn run(self, context: &mut Context<'_>) -> Outcome {
-        let history = context.app.read(|tx| {
-            let actor = context.actor(tx)?;
-            messages::history(tx, &actor, &self.message)
-        })?;
-        Ok(context.out.list(&history, "There are no earlier texts.")?)
     }
 }
 
@@ -308,14 +242,15 @@ struct Deleted {
 }
 
 impl Record for Deleted {
+    const FIELDS: &'static [Field] = &[Field::Value("count"), Field::Value("message_ids")];
     const COLUMNS: &'static [&'static str] = &["count"];
 
     fn ids(&self) -> Vec<String> {
         self.message_ids.iter().map(ToString::to_string).collect()
     }
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.count.to_string()]
+    fn cells(&self) -> Vec<Piece> {
+        vec![self.count.into()]
     }
 }
 
@@ -361,71 +296,5 @@ impl Read {
             }
         })?;
         super::notifications::marked(context, count, true)
-    }
-}
-
-impl Record for Message {
-    const COLUMNS: &'static [&'static str] = &[];
-
-    fn ids(&self) -> Vec<String> {
-        vec![self.message_id.to_string()]
-    }
-
-    fn cells(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn paragraph(&self) -> Option<(String, &str)> {
-        let mut heading = self.conversation_name.clone().unwrap_or_default();
-        heading.extend(["#", &self.number.0.to_string()]);
-        match &self.sender {
-            Some(sender) => heading.extend([" ", &sender.username]),
-            None => heading.push_str(" deleted"),
-        }
-        if let Some(receiver) = &self.receiver {
-            heading.extend([" → ", &receiver.username]);
-        }
-        heading.extend([" · ", &shown_time(self.timestamp)]);
-        if self.parent_message.is_some() {
-            heading.push_str(" · reply");
-        }
-        if self.reply_count > 0 {
-            heading.extend([
-                " · ",
-                &if self.reply_count == 1 { "1 reply".to_owned() } else { format!("{} replies", self.reply_count) },
-            ]);
-        }
-        if self.edited {
-            heading.extend([" · revision ", &self.revision.to_string()]);
-        }
-        if self.read {
-            heading.push_str(" · read by all");
-        }
-        heading.extend([" · ", &self.ids().concat()]);
-        Some((heading, &self.content))
-    }
-}
-
-impl Record for Revision {
-    const COLUMNS: &'static [&'static str] = &[];
-
-    fn ids(&self) -> Vec<String> {
-        vec![self.revision.to_string()]
-    }
-
-    fn cells(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn paragraph(&self) -> Option<(String, &str)> {
-        let editor = match &self.edited_by {
-            Some(editor) => editor.username.as_str(),
-            None => "the operator",
-        };
-        let mut heading = format!("revision {} · replaced {} by {editor}", self.revision, shown_time(self.edited_at));
-        if let Some(reason) = &self.reason {
-            heading.extend([" · ", reason]);
-        }
-        Some((heading, &self.content))
     }
 }

@@ -10,8 +10,8 @@ mod man;
 mod message;
 mod notifications;
 mod output;
+mod pages;
 mod progress;
-mod search;
 mod settings;
 mod text;
 mod user;
@@ -23,9 +23,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::TypedValueParser as _;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use self::output::{Format, Output};
+use self::output::{Field, Format, Output, When};
+use self::pages::{PAGE, pages};
 use self::settings::Settings;
 use crate::app::{App, Options};
 use crate::error::{Error, Result};
@@ -65,6 +66,18 @@ struct Global {
     /// How to write the result [env: TIDINGS_OUTPUT] [default: table]
     #[arg(short, long, global = true, value_name = "FORMAT")]
     output: Option<Format>,
+
+    /// Show these fields only, named as CSV heads them, for example number,sender.username
+    #[arg(long, global = true, value_name = "FIELDS", value_delimiter = ',', overrides_with = "fields")]
+    fields: Option<Vec<String>>,
+
+    /// Leave out the headings of csv, tsv and tables
+    #[arg(long, global = true)]
+    no_header: bool,
+
+    /// When to colour: auto is on a terminal, unless NO_COLOR is set [default: auto]
+    #[arg(long, global = true, value_name = "WHEN")]
+    color: Option<When>,
 
     /// Say nothing but the result; of what is created, print the id alone
     #[arg(short, long, global = true)]
@@ -122,6 +135,22 @@ enum Command {
     Man(man::Man),
 }
 
+impl Command {
+    /// The fields of what the command shows
+    fn fields(&self) -> &'static [Field] {
+        match self {
+            Self::User(command) => command.fields(),
+            Self::Conversation(command) => command.fields(),
+            Self::Message(command) => command.fields(),
+            Self::Notifications(command) => command.fields(),
+            Self::Db(command) => command.fields(),
+            Self::Config(_) => config::FIELDS,
+            Self::Doctor(_) => doctor::FIELDS,
+            Self::Demo(_) | Self::Completions(_) | Self::Man(_) => &[],
+        }
+    }
+}
+
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 enum Failure {
@@ -159,11 +188,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if completions::answer(&arguments) {
         return ExitCode::SUCCESS;
     }
-    let cli = match Cli::try_parse_from(arguments) {
+    let color = color_asked_for(&arguments);
+    let command = Cli::command().color(match color {
+        When::Auto => ColorChoice::Auto,
+        When::Always => ColorChoice::Always,
+        When::Never => ColorChoice::Never,
+    });
+    let cli = match command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        // What was typed stands in the message, so it is foreign text.
         Err(error) if error.use_stderr() => {
-            error.render().to_string().lines().for_each(|line| output::talk(&output::escape(line)));
+            output::complain_of_usage(&error, Settings::of_environment().colors(color));
             return ExitCode::from(2);
         }
         Err(help) => {
@@ -174,24 +208,40 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     run(cli)
 }
 
+/// The `--color` on the line, which help and errors of usage obey too, before there is a line that was understood.
+fn color_asked_for(arguments: &[OsString]) -> When {
+    let words: Vec<&str> = arguments.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str()).collect();
+    let behind = words.windows(2).filter(|pair| pair[0] == "--color").map(|pair| pair[1]);
+    let values = words.iter().filter_map(|word| word.strip_prefix("--color=")).chain(behind);
+    values.filter_map(|value| When::from_str(value, false).ok()).next_back().unwrap_or_default()
+}
+
 /// Runs a command to its exit code.
 fn run(cli: Cli) -> ExitCode {
+    let Global { quiet, verbose, no_header, color, .. } = cli.global;
+    let color = color.unwrap_or_default();
+    let colors = Settings::of_environment().colors(color);
+    let options = output::Options { no_header, quiet, verbose, colors, ..output::Options::default() };
     // What is wrong with the settings keeps every command from its work but the one that says it.
     let is_doctor = matches!(cli.command, Command::Doctor(_));
     let settings = match Settings::load(cli.global.env_file.as_deref()) {
         Ok(settings) => settings,
         Err(Failure::Usage(problem)) if is_doctor => Settings::unusable(problem),
-        Err(failure) => return report(&Output::new(Format::Table, false, false), failure),
+        Err(failure) => return report(&Output::new(options), failure),
     };
+    let options = output::Options { colors: settings.colors(color), ..options };
     let format = match cli.global.output {
         Some(format) => Ok(Some(format)),
         None => settings.format(),
     };
-    let Global { quiet, verbose, .. } = cli.global;
     let mut out = match format {
-        Ok(format) => Output::new(format.unwrap_or_default(), quiet, verbose),
-        Err(_) if is_doctor => Output::new(Format::Table, quiet, verbose),
-        Err(failure) => return report(&Output::new(Format::Table, quiet, verbose), failure),
+        Err(_) if is_doctor => Output::new(options),
+        Ok(format) => Output::new(output::Options {
+            format: format.unwrap_or_default(),
+            fields: cli.global.fields.clone(),
+            ..options
+        }),
+        Err(failure) => return report(&Output::new(options), failure),
     };
     let done = dispatch(cli, &settings, &mut out).and_then(|()| Ok(out.flush()?));
     match done {
@@ -206,6 +256,8 @@ fn run(cli: Cli) -> ExitCode {
 
 fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
     let Cli { global, command } = cli;
+    // Before anything is done: what is refused for the way its result is to be shown has changed nothing.
+    out.expect(command.fields())?;
     match command {
         Command::User(command) => command.run(&mut Context::open(&global, settings, out)?),
         Command::Conversation(command) => command.run(&mut Context::open(&global, settings, out)?),
@@ -224,7 +276,7 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
 fn report(out: &Output, failure: Failure) -> ExitCode {
     match failure {
         Failure::Usage(sentence) => {
-            output::talk(&format!("tidings: {}", output::escape(&sentence)));
+            out.complain(&sentence);
             ExitCode::from(2)
         }
         Failure::Refused(error) => {
@@ -233,7 +285,7 @@ fn report(out: &Output, failure: Failure) -> ExitCode {
         }
         Failure::Unwritten(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Failure::Unwritten(error) => {
-            output::talk(&format!("tidings: It was done, but the result could not be written: {error}."));
+            out.complain(&format!("It was done, but the result could not be written: {error}."));
             ExitCode::FAILURE
         }
     }
@@ -291,6 +343,7 @@ impl<'c> Context<'c> {
             }
         }
         let app = App::new(db, Options { now, seed, dry_run: global.dry_run });
+        out.tell_times_from(app.now());
         if opened != Opened::Ready {
             app.index()?;
         }
@@ -308,10 +361,12 @@ impl<'c> Context<'c> {
 
     /// Who acts: the user of `--as`, or the operator
     fn actor(&self, tx: &mut Tx<'_>) -> Result<Actor> {
-        match &self.acting {
-            Some(selector) => service::acting(tx, selector),
-            None => Ok(Actor::Operator(self.operator.clone())),
-        }
+        let actor = match &self.acting {
+            Some(selector) => service::acting(tx, selector)?,
+            None => Actor::Operator(self.operator.clone()),
+        };
+        self.out.show_to(actor.key());
+        Ok(actor)
     }
 
     /// Refuses a command that only a user can give.

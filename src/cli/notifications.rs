@@ -3,10 +3,12 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::output::{Changed, Record};
-use super::{Context, Failure, Outcome, counted, limit};
+use super::output::{Changed, Field, Paragraph, Piece, Record, View};
+use super::{Context, Failure, Outcome, counted, limit, pages};
 use crate::error::Result;
-use crate::model::{Actor, MessageSelector, Notification, NotificationKind, UserRef, UserSelector};
+use crate::model::{
+    Actor, Message, MessageKey, MessageSelector, Notification, NotificationKind, UserRef, UserSelector,
+};
 use crate::service;
 use crate::store::Tx;
 
@@ -22,6 +24,14 @@ pub(super) enum Command {
 }
 
 impl Command {
+    pub(super) fn fields(&self) -> &'static [Field] {
+        match self {
+            Self::List(_) => Notification::FIELDS,
+            Self::Count(_) => Counts::FIELDS,
+            Self::Read(_) | Self::Unread(_) => Changed::FIELDS,
+        }
+    }
+
     pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
         match self {
             Self::List(command) => command.run(context),
@@ -77,19 +87,18 @@ pub(super) struct List {
 impl List {
     fn run(self, context: &mut Context<'_>) -> Outcome {
         self.owner.check(context)?;
-        let notifications = context.app.read(|tx| {
-            let (actor, owner) = self.owner.find(context, tx)?;
-            service::notifications::list(
-                tx,
-                &actor,
-                &owner,
-                self.after.as_ref(),
-                self.unread,
-                self.limit.unwrap_or(LIMIT),
-            )
-        })?;
-        context.say_if_cut(notifications.len(), self.limit, LIMIT);
-        Ok(context.out.list(&notifications, "There are no notifications.")?)
+        let (actor, owner) = context.app.read(|tx| self.owner.find(context, tx))?;
+        let Context { app, out, .. } = context;
+        let read = |below: Option<&MessageKey>, limit| {
+            app.read(|tx| match below {
+                None => service::notifications::list(tx, &actor, &owner, self.after.as_ref(), self.unread, limit),
+                Some(below) => service::notifications::page(tx, &owner, *below, self.unread, limit),
+            })
+        };
+        let pages = pages(self.limit.unwrap_or(LIMIT), read, |last: &Notification| last.message.key);
+        let shown = out.list(pages, "There are no notifications.")?;
+        context.say_if_cut(shown, self.limit, LIMIT);
+        Ok(())
     }
 }
 
@@ -179,36 +188,41 @@ struct Counts {
 }
 
 impl Record for Counts {
+    const FIELDS: &'static [Field] = &[Field::Value("unread"), Field::Value("count")];
     const COLUMNS: &'static [&'static str] = &["unread", "all"];
 
     fn ids(&self) -> Vec<String> {
         Vec::new()
     }
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.unread.to_string(), self.count.to_string()]
+    fn cells(&self) -> Vec<Piece> {
+        vec![self.unread.into(), self.count.into()]
     }
 }
 
 impl Record for Notification {
-    const COLUMNS: &'static [&'static str] = &[];
+    const FIELDS: &'static [Field] = &[
+        Field::Value("id"),
+        Field::Value("user"),
+        Field::Object("message", Message::FIELDS),
+        Field::Value("kind"),
+        Field::Value("is_read"),
+        Field::Value("created_at"),
+    ];
 
     fn ids(&self) -> Vec<String> {
         vec![self.id.to_string()]
     }
 
-    fn cells(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn paragraph(&self) -> Option<(String, &str)> {
-        let (heading, content) = self.message.paragraph()?;
+    fn paragraph(&self, view: View) -> Option<Paragraph<'_>> {
+        let Paragraph { mut heading, body, depth } = self.message.paragraph(view)?;
         let kind = match self.kind {
-            NotificationKind::Message => "",
-            NotificationKind::Reply => "reply to you · ",
-            NotificationKind::Mention => "mentions you · ",
+            NotificationKind::Message => None,
+            NotificationKind::Reply => Some("reply to you"),
+            NotificationKind::Mention => Some("mentions you"),
         };
-        let is_read = if self.is_read { "" } else { "unread · " };
-        Some((format!("{is_read}{kind}{heading}"), content))
+        let marks = [Some("unread").filter(|_| !self.is_read), kind].into_iter().flatten();
+        heading.splice(0..0, marks.map(|mark| vec![Piece::Alert(mark.to_owned())]));
+        Some(Paragraph { heading, body, depth })
     }
 }

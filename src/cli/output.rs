@@ -1,12 +1,26 @@
-//! Every byte of stdout and stderr: formats, tables, and the escaping of foreign text.
+//! Every byte of stdout and stderr.
 
+mod delimited;
+mod escape;
+mod fields;
+mod people;
+mod style;
+
+use std::cell::Cell;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::error::Error;
-use crate::model::Timestamp;
+pub(super) use self::escape::escape;
+pub(super) use self::fields::Field;
+pub(super) use self::people::{Change, Paragraph, Piece, View, time};
+use self::people::{Looks, Rows};
+use self::style::Meaning;
+pub(super) use self::style::{Colors, When};
+use super::{Failure, Outcome};
+use crate::error::{Error, Result};
+use crate::model::{Timestamp, UserKey};
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -18,12 +32,19 @@ pub(super) enum Format {
     Json,
     /// One JSON object a line
     Jsonl,
+    /// Comma-separated values, for spreadsheets
+    Csv,
+    /// Tab-separated values, for programs that read lines
+    Tsv,
     /// One id a line
     Ids,
 }
 
 impl Format {
-    /// Whether a program reads it
+    /// The words for them
+    pub(super) const WORDS: &'static str = "table, json, jsonl, csv, tsv, ids";
+
+    /// Whether errors are for a program
     fn is_json(self) -> bool {
         matches!(self, Self::Json | Self::Jsonl)
     }
@@ -31,17 +52,22 @@ impl Format {
 
 /// Something that can be shown in every format.
 pub(super) trait Record: Serialize {
-    /// The headings of its columns
-    const COLUMNS: &'static [&'static str];
+    /// Its fields, as they are serialized
+    const FIELDS: &'static [Field];
+
+    /// The headings of its columns, for people
+    const COLUMNS: &'static [&'static str] = &[];
 
     /// What names it: one id, or none for what has none
     fn ids(&self) -> Vec<String>;
 
     /// Its columns, for people
-    fn cells(&self) -> Vec<String>;
+    fn cells(&self) -> Vec<Piece> {
+        Vec::new()
+    }
 
-    /// A heading and a text below it, for what is read rather than looked up
-    fn paragraph(&self) -> Option<(String, &str)> {
+    /// For what is read rather than looked up
+    fn paragraph(&self, _: View) -> Option<Paragraph<'_>> {
         None
     }
 }
@@ -53,109 +79,203 @@ pub(super) struct Changed {
 }
 
 impl Record for Changed {
+    const FIELDS: &'static [Field] = &[Field::Value("count")];
     const COLUMNS: &'static [&'static str] = &["count"];
 
     fn ids(&self) -> Vec<String> {
         Vec::new()
     }
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.count.to_string()]
+    fn cells(&self) -> Vec<Piece> {
+        vec![self.count.into()]
     }
+}
+
+/// How results and talk are to look
+#[derive(Clone, Debug, Default)]
+pub(super) struct Options {
+    pub(super) format: Format,
+    /// The fields to show; none: all
+    pub(super) fields: Option<Vec<String>>,
+    pub(super) no_header: bool,
+    pub(super) quiet: bool,
+    pub(super) verbose: bool,
+    pub(super) colors: Colors,
 }
 
 /// Where results and talk go.
 pub(super) struct Output {
-    pub(super) format: Format,
-    /// Say nothing but results
-    pub(super) quiet: bool,
+    options: Options,
     /// Of what is created, show the id alone
-    pub(super) terse: bool,
-    verbose: bool,
+    terse: bool,
+    is_terminal: bool,
+    /// The fields of what the command shows
+    known: &'static [Field],
+    /// The columns of the fields asked for
+    columns: Vec<String>,
+    /// What times are told from
+    now: Option<Timestamp>,
+    /// Who looks; none: the operator
+    viewer: Cell<Option<UserKey>>,
     stdout: BufWriter<Stdout>,
 }
 
 impl Output {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that writes to stdout")]
-    pub(super) fn new(format: Format, quiet: bool, verbose: bool) -> Self {
-        Self { format, quiet, terse: quiet, verbose, stdout: BufWriter::new(io::stdout()) }
+    pub(super) fn new(options: Options) -> Self {
+        Self {
+            terse: options.quiet && options.fields.is_none(),
+            is_terminal: io::stdout().is_terminal(),
+            known: &[],
+            columns: Vec::new(),
+            now: None,
+            viewer: Cell::new(None),
+            stdout: BufWriter::new(io::stdout()),
+            options,
+        }
+    }
+
+    /// Prepares to show records with these fields, before anything is done.
+    ///
+    /// # Errors
+    /// `Usage` where a field is asked for that they do not have.
+    pub(super) fn expect(&mut self, fields: &'static [Field]) -> Outcome {
+        self.known = fields;
+        self.columns = match &self.options.fields {
+            None => fields::columns(fields),
+            Some(_) if self.options.format == Format::Ids => {
+                return Err(Failure::Usage("The format ids shows ids, and no other --fields.".to_owned()));
+            }
+            Some(names) => fields::chosen(fields, names).map_err(Failure::Usage)?,
+        };
+        Ok(())
+    }
+
+    /// Tells times from this one.
+    pub(super) fn tell_times_from(&mut self, now: Timestamp) {
+        self.now = Some(now);
+    }
+
+    /// Addresses what is shown to this user, or the operator.
+    pub(super) fn show_to(&self, viewer: Option<UserKey>) {
+        self.viewer.set(viewer);
+    }
+
+    /// From here on for people, without talk, and all of everything.
+    pub(super) fn demonstrate(&mut self) {
+        self.options = Options { quiet: true, format: Format::Table, fields: None, no_header: false, ..self.options };
+        self.terse = false;
     }
 
     /// Shows one thing.
     pub(super) fn show<T: Record>(&mut self, thing: &T) -> io::Result<()> {
-        match self.format {
-            Format::Json => self.json(thing, true),
-            Format::Jsonl => self.json(thing, false),
-            Format::Ids => self.lines(&thing.ids()),
+        debug_assert_eq!(self.known, T::FIELDS, "Command::fields names the fields of something else");
+        match self.options.format {
+            Format::Json => {
+                let json = self.json(thing, true)?;
+                writeln!(self.stdout, "{json}")
+            }
             Format::Table => {
-                if let Some(paragraph) = thing.paragraph() {
-                    self.paragraph(&paragraph)
+                let looks = self.looks();
+                if self.options.fields.is_some() {
+                    let row = self.columns_of(thing)?;
+                    looks.sheet(&mut self.stdout, &self.columns, &row)
+                } else if let Some(paragraph) = thing.paragraph(self.view(false)) {
+                    looks.paragraph(&mut self.stdout, &paragraph)
                 } else {
-                    self.sheet(thing)
+                    looks.sheet(&mut self.stdout, &headings::<T>(), &thing.cells())
                 }
+            }
+            Format::Jsonl | Format::Csv | Format::Tsv | Format::Ids => {
+                self.page(std::slice::from_ref(thing), &mut Progress::new::<T>(self))
             }
         }
     }
 
     /// Shows what was just created: to whoever wants nothing else, its id alone.
     pub(super) fn created<T: Record>(&mut self, thing: &T) -> io::Result<()> {
-        if self.terse && self.format == Format::Table { self.lines(&thing.ids()) } else { self.show(thing) }
+        if self.terse && self.options.format == Format::Table {
+            thing.ids().iter().try_for_each(|id| self.line(id))
+        } else {
+            self.show(thing)
+        }
     }
 
-    /// Shows a list; for people it says where there is nothing.
-    pub(super) fn list<T: Record>(&mut self, things: &[T], nothing: &str) -> io::Result<()> {
-        match self.format {
-            Format::Json => self.json(&things, true),
-            Format::Jsonl => things.iter().try_for_each(|thing| self.json(thing, false)),
-            Format::Ids => things.iter().try_for_each(|thing| self.lines(&thing.ids())),
-            Format::Table if things.is_empty() => {
-                self.status(nothing);
+    /// Shows a list, each page as soon as it is there, and says how long it is; for people it says where there is nothing.
+    pub(super) fn list<T: Record>(
+        &mut self,
+        pages: impl IntoIterator<Item = Result<Vec<T>>>,
+        nothing: &str,
+    ) -> std::result::Result<usize, Failure> {
+        debug_assert_eq!(self.known, T::FIELDS, "Command::fields names the fields of something else");
+        let mut progress = Progress::new::<T>(self);
+        for page in pages {
+            self.page(&page?, &mut progress)?;
+            self.flush()?;
+        }
+        match self.options.format {
+            Format::Json => writeln!(self.stdout, "{}", if progress.shown == 0 { "[]" } else { "\n]" })?,
+            Format::Csv | Format::Tsv if progress.shown == 0 => self.header()?,
+            Format::Table if progress.shown == 0 => self.status(nothing),
+            _ => {}
+        }
+        Ok(progress.shown)
+    }
+
+    /// Writes some things of a list.
+    fn page<T: Record>(&mut self, things: &[T], progress: &mut Progress) -> io::Result<()> {
+        let is_first = progress.shown == 0;
+        progress.shown += things.len();
+        match self.options.format {
+            Format::Json => {
+                for (index, thing) in things.iter().enumerate() {
+                    // Within strings JSON escapes line breaks, so these are all there are.
+                    let json = self.json(thing, true)?.replace('\n', "\n  ");
+                    write!(self.stdout, "{}\n  {json}", if is_first && index == 0 { '[' } else { ',' })?;
+                }
                 Ok(())
             }
-            Format::Table => {
-                let paragraphs: Vec<_> = things.iter().filter_map(Record::paragraph).collect();
-                if paragraphs.is_empty() {
-                    self.rows(things)
-                } else {
-                    paragraphs.iter().try_for_each(|paragraph| self.paragraph(paragraph))
+            Format::Jsonl => things.iter().try_for_each(|thing| {
+                let json = self.json(thing, false)?;
+                writeln!(self.stdout, "{json}")
+            }),
+            Format::Ids => things.iter().flat_map(Record::ids).try_for_each(|id| self.line(&id)),
+            Format::Csv | Format::Tsv => {
+                if is_first && !things.is_empty() {
+                    self.header()?;
                 }
+                let row = |thing| {
+                    let record = serde_json::to_value(thing)?;
+                    let cells = self.columns.iter().map(|column| delimited::cell(&record, column));
+                    Ok(cells.map(|cell| if self.is_terminal { cell.escaped() } else { cell }).collect())
+                };
+                let rows = things.iter().map(row).collect::<io::Result<Vec<_>>>()?;
+                self.delimited(&rows)
+            }
+            Format::Table => {
+                let (looks, view) = (self.looks(), self.view(true));
+                if self.options.fields.is_some() {
+                    let rows = things.iter().map(|thing| self.columns_of(thing)).collect::<io::Result<Vec<_>>>()?;
+                    return progress.rows.write(&mut self.stdout, looks, &rows);
+                }
+                let paragraphs: Vec<_> = things.iter().filter_map(|thing| thing.paragraph(view)).collect();
+                if paragraphs.is_empty() {
+                    let rows: Vec<_> = things.iter().map(Record::cells).collect();
+                    return progress.rows.write(&mut self.stdout, looks, &rows);
+                }
+                paragraphs.iter().try_for_each(|paragraph| looks.paragraph(&mut self.stdout, paragraph))
             }
         }
     }
 
-    /// Shows things as the rows of a table; on a terminal too narrow for it one below the other, so that nothing that is
-    /// copied or compared is broken.
-    fn rows<T: Record>(&mut self, things: &[T]) -> io::Result<()> {
-        let mut table = table();
-        table.set_header(T::COLUMNS.iter().map(|column| heading(column)));
-        for thing in things {
-            table.add_row(thing.cells().iter().map(|cell| Cell::new(escape(cell))));
-        }
-        let needed: u16 = table.column_max_content_widths().iter().map(|width| width.saturating_add(2)).sum();
-        if table.width().is_none_or(|width| width == 0 || needed <= width) {
-            return self.table(&table);
-        }
-        for (index, thing) in things.iter().enumerate() {
-            if index > 0 {
-                writeln!(self.stdout)?;
-            }
-            self.sheet(thing)?;
-        }
-        Ok(())
-    }
-
-    /// Shows a thing as a label and a value a line, as far as it has values.
-    fn sheet<T: Record>(&mut self, thing: &T) -> io::Result<()> {
-        let mut table = table();
-        for (column, cell) in T::COLUMNS.iter().zip(thing.cells()).filter(|(_, cell)| !cell.is_empty()) {
-            table.add_row([heading(column), Cell::new(escape(&cell))]);
-        }
-        self.table(&table)
+    /// Whether nothing but results is to be said
+    pub(super) fn is_quiet(&self) -> bool {
+        self.options.quiet
     }
 
     /// Says what was done, to people, on stderr.
     pub(super) fn status(&self, sentence: &str) {
-        if !self.quiet {
+        if !self.options.quiet {
             talk(&escape(sentence));
         }
     }
@@ -165,68 +285,94 @@ impl Output {
         writeln!(self.stdout, "{}", escape(text))
     }
 
-    fn lines(&mut self, texts: &[String]) -> io::Result<()> {
-        texts.iter().try_for_each(|text| self.line(text))
-    }
-
     /// Writes what is waiting to be written.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.stdout.flush()
     }
 
+    /// Says to people what went wrong.
+    pub(super) fn complain(&self, sentence: &str) {
+        talk(&format!("{} {}", Meaning::Error.paint("tidings:", self.options.colors.stderr), escape(sentence)));
+    }
+
     /// Says what went wrong: to programs a problem document, to people a sentence and a hint.
     pub(super) fn error(&self, error: &Error) {
-        if self.format.is_json() {
+        if self.options.format.is_json() {
             talk(&serde_json::to_string(&error.problem()).unwrap_or_default());
         } else {
-            talk(&format!("tidings: {}", escape(&error.to_string())));
+            self.complain(&error.to_string());
             if let Some(advice) = error.advice() {
-                talk(&format!("hint: {}", escape(advice)));
+                talk(&format!("{} {}", Meaning::Hint.paint("hint:", self.options.colors.stderr), escape(advice)));
             }
         }
-        let mut cause = std::error::Error::source(error).filter(|_| self.verbose);
+        let mut cause = std::error::Error::source(error).filter(|_| self.options.verbose);
         while let Some(error) = cause {
             talk(&format!("cause: {}", escape(&error.to_string())));
             cause = error.source();
         }
     }
 
-    fn json<T: Serialize + ?Sized>(&mut self, thing: &T, pretty: bool) -> io::Result<()> {
-        if pretty {
-            serde_json::to_writer_pretty(&mut self.stdout, thing)?;
+    fn json<T: Record>(&self, thing: &T, pretty: bool) -> io::Result<String> {
+        fn text<T: Serialize>(value: &T, pretty: bool) -> serde_json::Result<String> {
+            if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) }
+        }
+        Ok(match &self.options.fields {
+            None => text(thing, pretty)?,
+            Some(names) => text(&fields::pruned(&serde_json::to_value(thing)?, names), pretty)?,
+        })
+    }
+
+    fn header(&mut self) -> io::Result<()> {
+        if self.options.no_header {
+            return Ok(());
+        }
+        let header = self.columns.iter().map(|column| delimited::Cell::Own(column.clone())).collect();
+        self.delimited(&[header])
+    }
+
+    fn delimited(&mut self, rows: &[Vec<delimited::Cell>]) -> io::Result<()> {
+        if self.options.format == Format::Csv {
+            delimited::write_csv(&mut self.stdout, rows)
         } else {
-            serde_json::to_writer(&mut self.stdout, thing)?;
+            delimited::write_tsv(&mut self.stdout, rows, self.is_terminal)
         }
-        writeln!(self.stdout)
     }
 
-    fn table(&mut self, table: &Table) -> io::Result<()> {
-        for line in table.lines() {
-            writeln!(self.stdout, "{}", line.trim_end())?;
-        }
-        Ok(())
+    /// The fields asked for, as people see them
+    fn columns_of<T: Record>(&self, thing: &T) -> io::Result<Vec<Piece>> {
+        let record: Value = serde_json::to_value(thing)?;
+        Ok(self.columns.iter().map(|column| delimited::cell(&record, column).text().into()).collect())
     }
 
-    fn paragraph(&mut self, (heading, body): &(String, &str)) -> io::Result<()> {
-        writeln!(self.stdout, "{}", escape(heading))?;
-        for line in body.split('\n').filter(|_| !body.is_empty()) {
-            writeln!(self.stdout, "    {}", escape(line))?;
+    fn looks(&self) -> Looks {
+        Looks {
+            colored: self.options.colors.stdout,
+            now: self.now.filter(|_| self.is_terminal),
+            width: comfy_table::Table::new().width().filter(|width| self.is_terminal && *width > 0),
+            header: !self.options.no_header,
         }
-        Ok(())
+    }
+
+    fn view(&self, in_list: bool) -> View {
+        View { viewer: self.viewer.get(), in_list }
     }
 }
 
-fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table
+/// How far a list is shown
+struct Progress {
+    shown: usize,
+    rows: Rows,
 }
 
-fn heading(text: &str) -> Cell {
-    let cell = Cell::new(text);
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that writes to stdout")]
-    let is_terminal = io::stdout().is_terminal();
-    if is_terminal { cell.add_attribute(Attribute::Bold) } else { cell }
+impl Progress {
+    fn new<T: Record>(out: &Output) -> Self {
+        let columns = if out.options.fields.is_some() { out.columns.clone() } else { headings::<T>() };
+        Self { shown: 0, rows: Rows::new(columns) }
+    }
+}
+
+fn headings<T: Record>() -> Vec<String> {
+    T::COLUMNS.iter().map(|column| (*column).to_owned()).collect()
 }
 
 /// Writes a text of the program's own to stdout, as it is.
@@ -242,53 +388,16 @@ pub(super) fn talk(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// An instant, for people
-pub(super) fn time(instant: Timestamp) -> String {
-    instant.date_time().format("%Y-%m-%d %H:%M:%SZ").to_string()
-}
-
-/// Makes foreign text harmless on a terminal: what could move the cursor, hide, or turn the direction of writing is shown
-/// as `\u{…}`, and line breaks and tabs as `\n`, `\r`, `\t`.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    let mut rest = text.chars();
-    while let Some(character) = rest.next() {
-        // A backslash that could be taken for one of ours is doubled.
-        let is_ambiguous = character == '\\' && rest.as_str().starts_with(['u', 'n', 'r', 't', '\\']);
-        if is_ambiguous || is_dangerous(character) {
-            escaped.extend(character.escape_default());
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
-}
-
-fn is_dangerous(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
-                | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{3164}' | '\u{FFA0}' | '\u{E0000}'..='\u{E01EF}'
-        )
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn what_could_move_the_cursor_is_shown() {
-        assert_eq!(escape("a\x1b[2Jb\r\n\tc\u{202e}d\u{9b}"), "a\\u{1b}[2Jb\\r\\n\\tc\\u{202e}d\\u{9b}");
-        assert_eq!(escape("Grüße, 小明 🎉"), "Grüße, 小明 🎉");
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_dangerous_is_left(text in ".*") {
-            prop_assert!(!escape(&text).chars().any(is_dangerous));
-        }
+/// Says what clap found wrong with the line. What was typed stands in it, so it is foreign text, and the colours are ours.
+pub(super) fn complain_of_usage(error: &clap::Error, colors: Colors) {
+    for line in error.render().to_string().lines() {
+        let (mark, rest) = line.split_at(line.find(':').map_or(0, |colon| colon + 1));
+        let meaning = match mark.trim_start() {
+            "error:" => Meaning::Error,
+            "tip:" => Meaning::Hint,
+            "Usage:" => Meaning::Heading,
+            _ => Meaning::Plain,
+        };
+        talk(&format!("{}{}", meaning.paint(&escape(mark), colors.stderr), escape(rest)));
     }
 }

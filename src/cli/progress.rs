@@ -11,7 +11,7 @@ pub(super) struct Progress(ProgressBar);
 
 impl Progress {
     pub(super) fn begin(out: &Output, doing: &str) -> Self {
-        if out.quiet {
+        if out.is_quiet() {
             return Self(ProgressBar::hidden());
         }
         let bar = ProgressBar::new_spinner().with_message(escape(doing));

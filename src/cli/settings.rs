@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::output::Format;
+use super::output::{Colors, Format, When};
 use super::text::{drop_line_break, read_file};
 use super::{Failure, time};
 use crate::error::Error;
@@ -70,6 +70,17 @@ impl Settings {
         Self { from_file: HashMap::new(), file: None, problem: Some(problem) }
     }
 
+    /// The variables of the environment alone, before the line is read.
+    pub(super) fn of_environment() -> Self {
+        Self { from_file: HashMap::new(), file: None, problem: None }
+    }
+
+    /// Where there are colours: as asked for, else as NO_COLOR and TERM have it.
+    pub(super) fn colors(&self, when: When) -> Colors {
+        let get = |name| self.get(name).ok().flatten();
+        Colors::new(when, get("NO_COLOR").as_deref(), get("TERM").as_deref())
+    }
+
     /// A variable's value; none where it is unset or empty.
     pub(super) fn get(&self, name: &str) -> Result<Option<String>, Failure> {
         Ok(self.find(name)?.map(|(value, _)| value))
@@ -104,7 +115,7 @@ impl Settings {
     /// How results are written
     pub(super) fn format(&self) -> Result<Option<Format>, Failure> {
         self.parsed("TIDINGS_OUTPUT", |value| {
-            Format::from_str(value, false).map_err(|_| "it is one of table, json, jsonl, ids".to_owned())
+            Format::from_str(value, false).map_err(|_| format!("it is one of {}", Format::WORDS))
         })
     }
 

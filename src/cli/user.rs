@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use super::output::{Record, time};
+use super::output::{Field, Piece, Record};
 use super::text::{Password, PasswordSource};
-use super::{Context, Failure, Outcome, choice, counted, limit};
+use super::{Context, Failure, Outcome, choice, counted, limit, pages};
 use crate::model::{Profile, Receipt, Role, UserDetails, UserSelector};
 use crate::service;
 use crate::service::users::{NewUser, UserChange};
@@ -26,6 +26,13 @@ pub(super) enum Command {
 }
 
 impl Command {
+    pub(super) fn fields(&self) -> &'static [Field] {
+        match self {
+            Self::Delete(_) => Receipt::FIELDS,
+            _ => Profile::FIELDS,
+        }
+    }
+
     pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
         match self {
             Self::Create(command) => command.run(context),
@@ -130,12 +137,16 @@ pub(super) struct List {
 
 impl List {
     fn run(self, context: &mut Context<'_>) -> Outcome {
-        let users = context.app.read(|tx| {
-            let actor = context.actor(tx)?;
-            service::users::list(tx, &actor, &self.after, self.search.as_deref(), self.limit.unwrap_or(LIMIT))
-        })?;
-        context.say_if_cut(users.len(), self.limit, LIMIT);
-        Ok(context.out.list(&users, "There are no such users.")?)
+        let actor = context.app.read(|tx| context.actor(tx))?;
+        let Context { app, out, .. } = context;
+        let read = |last: Option<&String>, limit| {
+            let after = last.unwrap_or(&self.after);
+            app.read(|tx| service::users::list(tx, &actor, after, self.search.as_deref(), limit))
+        };
+        let username = |user: &Profile| user.person().username.clone();
+        let shown = out.list(pages(self.limit.unwrap_or(LIMIT), read, username), "There are no such users.")?;
+        context.say_if_cut(shown, self.limit, LIMIT);
+        Ok(())
     }
 }
 
@@ -298,30 +309,57 @@ fn accounts_of(receipt: &Receipt) -> String {
     format!("the {noun} {}", names.join(", "))
 }
 
+/// The fields of a user as others see them
+pub(super) const PERSON: &[Field] =
+    &[Field::Value("user_id"), Field::Value("username"), Field::Value("first_name"), Field::Value("last_name")];
+
 impl Record for Profile {
+    const FIELDS: &'static [Field] = &[
+        Field::All(PERSON),
+        Field::Value("email"),
+        Field::Value("role"),
+        Field::Value("is_active"),
+        Field::Value("created_at"),
+    ];
     const COLUMNS: &'static [&'static str] = &["username", "name", "email", "role", "active", "created", "id"];
 
     fn ids(&self) -> Vec<String> {
         vec![self.person().user_id.to_string()]
     }
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Piece> {
         let person = self.person();
         let name = [person.first_name.as_str(), &person.last_name].join(" ").trim().to_owned();
-        let (email, role, active, created) = match self {
-            Self::Full(user) => (
-                user.email.clone().unwrap_or_default(),
-                user.role.to_string(),
-                if user.is_active { "yes" } else { "no" },
-                time(user.created_at),
-            ),
-            Self::Short(_) => (String::new(), String::new(), "", String::new()),
-        };
-        vec![person.username.clone(), name, email, role, active.to_owned(), created, self.ids().concat()]
+        let mut cells = vec![Piece::Address(person.username.clone()), name.into()];
+        match self {
+            Self::Full(user) => cells.extend([
+                user.email.as_deref().unwrap_or_default().into(),
+                user.role.into(),
+                if user.is_active { "yes".into() } else { Piece::Alert("no".to_owned()) },
+                Piece::Time(user.created_at),
+            ]),
+            Self::Short(_) => cells.extend([""; 4].map(Piece::from)),
+        }
+        cells.push(Piece::Faint(self.ids().concat()));
+        cells
     }
 }
 
 impl Record for Receipt {
+    const FIELDS: &'static [Field] = &[
+        Field::Value("deleted_at"),
+        Field::Value("users"),
+        Field::Value("messages_sent"),
+        Field::Value("messages_received"),
+        Field::Value("messages_of_groups"),
+        Field::Value("tombstones"),
+        Field::Value("revisions"),
+        Field::Value("notifications"),
+        Field::Value("participations"),
+        Field::Value("direct_conversations"),
+        Field::Value("groups"),
+        Field::Value("tokens"),
+    ];
     const COLUMNS: &'static [&'static str] = &[
         "users",
         "ids",
@@ -342,7 +380,7 @@ impl Record for Receipt {
         self.users.iter().map(|user| user.user_id.to_string()).collect()
     }
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Piece> {
         let counts = [
             self.messages_sent,
             self.messages_received,
@@ -356,8 +394,9 @@ impl Record for Receipt {
             self.tokens,
         ];
         let names: Vec<&str> = self.users.iter().map(|user| user.username.as_str()).collect();
-        let mut cells = vec![names.join(", "), self.ids().join(", "), time(self.deleted_at)];
-        cells.extend(counts.iter().map(ToString::to_string));
+        let mut cells =
+            vec![Piece::Address(names.join(", ")), Piece::Faint(self.ids().join(", ")), Piece::Time(self.deleted_at)];
+        cells.extend(counts.map(Piece::from));
         cells
     }
 }

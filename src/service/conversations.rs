@@ -1,16 +1,15 @@
 //! Conversations: who talks with whom, and who decides about it.
 
-use std::collections::HashMap;
+mod list;
 
+use self::list::views;
+pub use self::list::{Listing, list, listing, page};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{
-    Actor, Conversation, ConversationId, ConversationKey, ConversationSelector, ConversationView, Departure, Event,
-    EventKind, Kind, Level, Timestamp, UserKey, UserRef, UserSelector, uuid,
+    Actor, Conversation, ConversationId, ConversationSelector, ConversationView, Departure, Event, EventKind, Kind,
+    Level, UserKey, UserRef, UserSelector, uuid,
 };
 use crate::store::{self, Tx};
-
-/// How many participants of each conversation a list shows
-const PARTICIPANTS_LISTED: i64 = 10;
 
 /// What a new conversation consists of.
 #[derive(Clone, Debug, Default)]
@@ -132,36 +131,6 @@ fn begin(
     store::conversations::add(tx, conversation.key, people)?;
     store::events::record(tx, actor, Event::conversation(EventKind::ConversationCreated, conversation))?;
     Ok(())
-}
-
-/// Conversations below one in the list, newest activity first: the actor's own, also for an admin; for the operator those
-/// of the user named, or all, newest first.
-///
-/// # Errors
-/// `NotFound` where `after` or the user is not there, `Forbidden` where anybody else names a user, `Invalid` where
-/// `search` is too long.
-pub fn list(
-    tx: &mut Tx<'_>,
-    actor: &Actor,
-    of: Option<&UserSelector>,
-    after: Option<&ConversationSelector>,
-    search: Option<&str>,
-    limit: i64,
-) -> Result<Vec<ConversationView>> {
-    super::check_search(search)?;
-    let viewer = match (actor, of) {
-        (Actor::User(_), Some(_)) => return Err(Error::forbidden("Only the operator lists another's conversations.")),
-        (Actor::Operator(_), Some(user)) => Some(super::user(tx, user)?.person.key),
-        (_, None) => actor.key(),
-    };
-    let after = after.map(|after| super::conversation(tx, actor, after)).transpose()?;
-    let (active_at, key) =
-        after.map_or((Timestamp::MAX, ConversationKey(i64::MAX)), |(last, _)| (last.active_at, last.key));
-    let conversations = match viewer {
-        Some(viewer) => store::conversations::page_of(tx, viewer, (active_at, key), search, limit)?,
-        None => store::conversations::page(tx, key, search, limit)?,
-    };
-    views(tx, viewer, conversations, PARTICIPANTS_LISTED)
 }
 
 /// One conversation, with all its participants.
@@ -366,41 +335,4 @@ fn checked<'t>(name: Option<&'t str>, title: Option<&'t str>) -> Result<(Option<
 fn view(tx: &mut Tx<'_>, viewer: Option<UserKey>, conversation: Conversation) -> Result<ConversationView> {
     let view = views(tx, viewer, vec![conversation], i64::MAX)?.pop();
     view.ok_or_else(|| Error::internal("a conversation is there and is not"))
-}
-
-/// Conversations as one viewer sees them: four statements, however many.
-fn views(
-    tx: &mut Tx<'_>,
-    viewer: Option<UserKey>,
-    conversations: Vec<Conversation>,
-    participants_listed: i64,
-) -> Result<Vec<ConversationView>> {
-    let keys: Vec<ConversationKey> = conversations.iter().map(|conversation| conversation.key).collect();
-    let creators = store::users::people(tx, conversations.iter().filter_map(|conversation| conversation.creator_key))?;
-    let mut participants: HashMap<ConversationKey, Vec<UserRef>> = HashMap::new();
-    for (key, person) in store::conversations::participants(tx, &keys, participants_listed)? {
-        participants.entry(key).or_default().push(person);
-    }
-    let newest = store::messages::newest_of(tx, &keys)?;
-    let mut newest: HashMap<_, _> = newest.into_iter().map(|message| (message.conversation_key, message)).collect();
-    let standings = store::conversations::standings(tx, viewer, &keys)?;
-    let standings: HashMap<_, _> = standings.into_iter().map(|standing| (standing.conversation, standing)).collect();
-    let view = |conversation: Conversation| {
-        let standing = standings.get(&conversation.key)?;
-        Some(ConversationView {
-            conversation_id: conversation.id,
-            kind: conversation.kind,
-            name: conversation.name,
-            title: conversation.title,
-            creator: conversation.creator_key.and_then(|creator| creators.get(&creator).cloned()),
-            participants: participants.remove(&conversation.key).unwrap_or_default(),
-            participant_count: standing.participant_count,
-            created_at: conversation.created_at,
-            last_message: newest.remove(&conversation.key),
-            message_count: conversation.message_count,
-            unread_count: standing.level.map(|_| standing.unread_count),
-            level: standing.level,
-        })
-    };
-    Ok(conversations.into_iter().filter_map(view).collect())
 }

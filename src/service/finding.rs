@@ -68,6 +68,7 @@ pub fn messages(
         let filter =
             Filter { since: Timestamp::MIN, until: Timestamp::MAX, sender: None, receiver: None, limit: missing };
         let page = store::messages::page(tx, conversation.key, Number(last.saturating_add(1)), &filter)?;
+        let page = store::messages::by_keys(tx, &page)?;
         found.extend(page.into_iter().filter(|message| message.number.0 >= first && !message.deleted));
     }
     Ok(found)

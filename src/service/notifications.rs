@@ -44,6 +44,17 @@ pub fn list(
         Some(before) => super::message(tx, actor, before)?.key,
         None => MessageKey(i64::MAX),
     };
+    page(tx, owner, before, unread_only, limit)
+}
+
+/// A user's notifications of messages below one, which need not be there any more, newest first.
+pub fn page(
+    tx: &mut Tx<'_>,
+    owner: &UserRef,
+    before: MessageKey,
+    unread_only: bool,
+    limit: i64,
+) -> Result<Vec<Notification>> {
     store::notifications::page(tx, owner, before, unread_only, limit)
 }
 

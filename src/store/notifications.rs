@@ -104,8 +104,9 @@ fn with_messages(
     user: &UserRef,
     found: Vec<(MessageKey, (NotificationKind, bool))>,
 ) -> Result<Vec<Notification>> {
+    let keys: Vec<MessageKey> = found.iter().map(|(key, _)| *key).collect();
+    let messages = super::messages::by_keys(tx, &keys)?;
     let found: HashMap<MessageKey, (NotificationKind, bool)> = found.into_iter().collect();
-    let messages = super::messages::by_keys(tx, found.keys().copied())?;
     let notification = |message: Message| {
         let &(kind, is_read) = found.get(&message.key)?;
         Some(Notification {
@@ -117,7 +118,7 @@ fn with_messages(
             message,
         })
     };
-    Ok(messages.into_iter().rev().filter_map(notification).collect())
+    Ok(messages.into_iter().filter_map(notification).collect())
 }
 
 /// How many unread and how many notifications in all a user has, each up to 10,000

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use postgres::fallible_iterator::FallibleIterator as _;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -208,8 +209,13 @@ impl<'c> Tx<'c> {
             }
             Inner::Postgres(transaction, statements) => {
                 let statement = super::postgres::prepare(transaction, statements, sql)?;
-                let rows = transaction.query(&statement, &postgres_params(params))?;
-                rows.iter().map(|row| read(&Row::Postgres(row))).collect()
+                // Row by row: a driver's row is many times what is made of it.
+                let mut rows = transaction.query_raw(&statement, postgres_params(params))?;
+                let mut found = Vec::new();
+                while let Some(row) = rows.next()? {
+                    found.push(read(&Row::Postgres(&row))?);
+                }
+                Ok(found)
             }
         }
     }

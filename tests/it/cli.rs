@@ -7,6 +7,8 @@ mod doctor;
 mod finding;
 mod messages;
 mod notifications;
+mod output;
+mod streams;
 mod users;
 
 use insta::assert_snapshot;
@@ -153,7 +155,7 @@ fn settings_come_from_flags_then_the_environment_then_the_env_file() {
     assert_eq!(shell.run("message send team hi --operator").code, 2);
     assert_snapshot!(shell.run_env("user list", &[("TIDINGS_OUTPUT", "xml")]), @"
     --- stderr
-    tidings: TIDINGS_OUTPUT=xml cannot be used: it is one of table, json, jsonl, ids.
+    tidings: TIDINGS_OUTPUT=xml cannot be used: it is one of table, json, jsonl, csv, tsv, ids.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("user list --env-file absent"), @"

@@ -176,8 +176,8 @@ const MANY_ROWS: &str = "
         SELECT key, receiver_key, conversation_key, 0 FROM message;
     INSERT INTO revision (message_key, revision, content, edited_at, editor_key, by_operator)
         SELECT key, 1, 'old', 1, sender_key, FALSE FROM message WHERE key % 4 = 0;
-    INSERT INTO message_search (place, words)
-        SELECT (conversation_key << 32) + number, array_to_tsvector(ARRAY['text', 'w' || key % 1000]) FROM message;
+    INSERT INTO message_search (message_key, words)
+        SELECT key, array_to_tsvector(ARRAY['text_' || conversation_key, 'w_' || key % 1000]) FROM message;
     INSERT INTO event (kind, at, actor_key, conversation_key, subject_id)
         SELECT 0, sent_at, sender_key, conversation_key, id FROM message;
     INSERT INTO event_audience (event_key, user_key) SELECT key, actor_key FROM event;

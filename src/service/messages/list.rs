@@ -1,7 +1,11 @@
 //! Listing messages: one conversation's or all one may see, always the newest that match.
 
+use std::collections::BTreeSet;
+
 use crate::error::{Error, Result};
-use crate::model::{Actor, ConversationKey, ConversationSelector, Message, Number, Timestamp, UserKey, UserSelector};
+use crate::model::{
+    Actor, ConversationKey, ConversationSelector, Message, MessageKey, Number, Timestamp, UserKey, UserSelector,
+};
 use crate::service;
 use crate::store::messages::Filter;
 use crate::store::{self, Tx};
@@ -30,9 +34,35 @@ pub struct List {
 /// The newest messages that match, or the oldest after a number; oldest first.
 ///
 /// # Errors
+/// As [`begin`].
+pub fn list(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<Message>> {
+    Ok(begin(tx, actor, request, usize::MAX)?.0)
+}
+
+/// The first messages of a list, up to `size`, and the keys of the others, for [`resume`].
+///
+/// # Errors
 /// `NotFound` where the conversation is not for the actor's eyes or a user is not there, `Invalid` where the parts of
 /// the request contradict each other.
-pub fn list(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<Message>> {
+pub fn begin(tx: &mut Tx<'_>, actor: &Actor, request: &List, size: usize) -> Result<(Vec<Message>, Vec<MessageKey>)> {
+    let mut keys = keys(tx, actor, request)?;
+    let others = keys.split_off(size.min(keys.len()));
+    Ok((store::messages::by_keys(tx, &keys)?, others))
+}
+
+/// The next messages of a list that began some time ago: what was deleted or left since is not there any more.
+pub fn resume(tx: &mut Tx<'_>, actor: &Actor, keys: &[MessageKey]) -> Result<Vec<Message>> {
+    let mut messages = store::messages::by_keys(tx, keys)?;
+    if let Some(viewer) = viewer(actor) {
+        let places: BTreeSet<ConversationKey> = messages.iter().map(|message| message.conversation_key).collect();
+        let visible = store::conversations::those_of(tx, viewer, places)?;
+        messages.retain(|message| visible.contains(&message.conversation_key));
+    }
+    Ok(messages)
+}
+
+/// The keys of the messages that match, in the order of the list
+fn keys(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<MessageKey>> {
     let conversation = match &request.conversation {
         Some(selector) => Some(service::conversation(tx, actor, selector)?.0.key),
         None => None,
@@ -51,9 +81,8 @@ pub fn list(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<Messag
         return unread(tx, actor, conversation, request, &filter);
     }
     if let (Some(conversation), Some(after)) = (conversation, request.after) {
-        let mut page = store::messages::page_after(tx, conversation, after, &filter)?;
-        page.retain(|message| request.before.is_none_or(|before| message.number < before));
-        return Ok(page);
+        let before = request.before.unwrap_or(Number::MAX);
+        return store::messages::page_after(tx, conversation, after, before, &filter);
     }
     if request.after.is_some() || request.before.is_some() && conversation.is_none() {
         return Err(Error::invalid("before", "Before and after are numbers of one conversation; name it."));
@@ -87,7 +116,7 @@ fn unread(
     conversation: Option<ConversationKey>,
     request: &List,
     filter: &Filter,
-) -> Result<Vec<Message>> {
+) -> Result<Vec<MessageKey>> {
     let Some(user) = actor.key() else {
         return Err(Error::invalid("unread", "What is unread depends on who reads; the operator reads nothing."));
     };

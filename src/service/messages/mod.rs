@@ -6,7 +6,7 @@ mod search;
 mod send;
 mod thread;
 
-pub use list::{List, list};
+pub use list::{List, begin, list, resume};
 pub use search::{Findings, Search, search};
 pub use send::{Destination, Draft, send};
 pub use thread::thread;

@@ -1,11 +1,11 @@
 //! Searching messages: every word must be there, and nothing is found that the searcher may not see.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::error::Result;
 use crate::model::{
-    Actor, ConversationKey, ConversationSelector, Finding, MessageKey, Snippet, Task, Terms, Timestamp, UserKey,
-    UserSelector, words,
+    Actor, ConversationKey, ConversationSelector, Finding, Message, MessageKey, Snippet, Task, Terms, Timestamp,
+    UserKey, UserSelector, words,
 };
 use crate::service;
 use crate::store::search::{Hit, Query};
@@ -81,14 +81,9 @@ pub fn search(tx: &mut Tx<'_>, actor: &Actor, request: &Search, is_late: &dyn Fn
     let is_complete = seeking.seek(tx, is_late)?;
     let is_indexed = store::maintenance::pending(tx)?.iter().all(|pending| pending.task != Task::Index);
     let keys = if request.ranked { ranked(tx, &seeking.found, &terms, request.limit)? } else { seeking.found };
-    let mut messages: HashMap<MessageKey, _> =
-        store::messages::by_keys(tx, keys.iter().copied())?.into_iter().map(|message| (message.key, message)).collect();
-    let finding = |key| {
-        let message = messages.remove(key)?;
-        let snippet = Snippet::new(&message.content, &terms);
-        Some(Finding { message, snippet })
-    };
-    Ok(Findings { messages: keys.iter().filter_map(finding).collect(), partial: is_cut || !is_complete || !is_indexed })
+    let finding = |message: Message| Finding { snippet: Snippet::new(&message.content, &terms), message };
+    let messages = store::messages::by_keys(tx, &keys)?.into_iter().map(finding).collect();
+    Ok(Findings { messages, partial: is_cut || !is_complete || !is_indexed })
 }
 
 /// A search on its way from the newest message down.

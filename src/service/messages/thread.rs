@@ -27,13 +27,12 @@ pub fn thread(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Res
         order.push((key, depth));
         open.extend(replies.remove(&key).unwrap_or_default().into_iter().rev().map(|reply| (reply, depth + 1)));
     }
-    let mut messages = Vec::with_capacity(order.len());
-    for part in order.chunks(AT_ONCE) {
-        let found = store::messages::by_keys(tx, part.iter().map(|(key, _)| *key))?;
-        let mut found: HashMap<MessageKey, Message> = found.into_iter().map(|message| (message.key, message)).collect();
-        let with_depth =
-            |(key, depth): &(MessageKey, usize)| Some(ThreadMessage { message: found.remove(key)?, depth: *depth });
-        messages.extend(part.iter().filter_map(with_depth));
+    let keys: Vec<MessageKey> = order.iter().map(|(key, _)| *key).collect();
+    let depths: HashMap<MessageKey, usize> = order.into_iter().collect();
+    let mut messages = Vec::with_capacity(keys.len());
+    for part in keys.chunks(AT_ONCE) {
+        let with_depth = |message: Message| ThreadMessage { depth: depths[&message.key], message };
+        messages.extend(store::messages::by_keys(tx, part)?.into_iter().map(with_depth));
     }
     Ok(messages)
 }

@@ -1,9 +1,9 @@
-//! The statements behind lists of messages: each is a range of an index.
+//! The statements behind lists of messages: each is a range of an index, and finds keys, eight bytes a message, however
+//! long the texts are.
 
-use super::fetch;
 use crate::error::Result;
-use crate::model::{ConversationKey, Message, Number, Timestamp, UserKey};
-use crate::store::Tx;
+use crate::model::{ConversationKey, MessageKey, Number, Timestamp, UserKey};
+use crate::store::{Row, Tx};
 
 /// Which messages a list is about.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +21,7 @@ pub struct Filter {
 macro_rules! filtered {
     ($from:literal, $tail:literal) => {
         concat!(
-            "SELECT ",
-            columns!(),
-            " FROM ",
+            "SELECT message.key FROM ",
             $from,
             " WHERE message.sent_at >= $1 AND message.sent_at < $2
                 AND (CAST($3 AS BIGINT) IS NULL OR message.sender_key = $3)
@@ -34,84 +32,96 @@ macro_rules! filtered {
     };
 }
 
+fn key(row: &Row<'_>) -> Result<MessageKey> {
+    row.get(0)
+}
+
 /// The messages of a conversation with the highest numbers below one, highest first
-pub fn page(tx: &mut Tx<'_>, conversation: ConversationKey, before: Number, filter: &Filter) -> Result<Vec<Message>> {
+pub fn page(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    before: Number,
+    filter: &Filter,
+) -> Result<Vec<MessageKey>> {
     let Filter { since, until, sender, receiver, limit } = filter;
-    fetch(
-        tx,
+    tx.all(
         filtered!(
             "message",
             "message.conversation_key = $5 AND message.number < $6 ORDER BY message.number DESC LIMIT $7"
         ),
         &[since, until, sender, receiver, &conversation, &before, limit],
+        key,
     )
 }
 
-/// The messages of a conversation with the lowest numbers above one, lowest first
+/// The messages of a conversation with the lowest numbers between two, lowest first
 pub fn page_after(
     tx: &mut Tx<'_>,
     conversation: ConversationKey,
     after: Number,
+    before: Number,
     filter: &Filter,
-) -> Result<Vec<Message>> {
+) -> Result<Vec<MessageKey>> {
     let Filter { since, until, sender, receiver, limit } = filter;
-    fetch(
-        tx,
-        filtered!("message", "message.conversation_key = $5 AND message.number > $6 ORDER BY message.number LIMIT $7"),
-        &[since, until, sender, receiver, &conversation, &after, limit],
+    tx.all(
+        filtered!(
+            "message",
+            "message.conversation_key = $5 AND message.number > $6 AND message.number < $7
+             ORDER BY message.number LIMIT $8"
+        ),
+        &[since, until, sender, receiver, &conversation, &after, &before, limit],
+        key,
     )
 }
 
 /// The newest messages of a conversation, newest first
-pub fn newest_in(tx: &mut Tx<'_>, conversation: ConversationKey, filter: &Filter) -> Result<Vec<Message>> {
+pub fn newest_in(tx: &mut Tx<'_>, conversation: ConversationKey, filter: &Filter) -> Result<Vec<MessageKey>> {
     let Filter { since, until, sender, receiver, limit } = filter;
-    fetch(
-        tx,
+    tx.all(
         filtered!("message", "message.conversation_key = $5 ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"),
         &[since, until, sender, receiver, &conversation, limit],
+        key,
     )
 }
 
 /// The newest messages of all conversations, newest first
-pub fn newest(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Message>> {
+pub fn newest(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<MessageKey>> {
     let Filter { since, until, sender, receiver, limit } = filter;
-    fetch(
-        tx,
+    tx.all(
         filtered!("message", "TRUE ORDER BY message.sent_at DESC, message.key DESC LIMIT $5"),
         &[since, until, sender, receiver, limit],
+        key,
     )
 }
 
 /// The newest messages of a user's conversations, newest first: of each conversation no more than the limit is looked at.
-pub fn newest_visible(tx: &mut Tx<'_>, viewer: UserKey, filter: &Filter) -> Result<Vec<Message>> {
+pub fn newest_visible(tx: &mut Tx<'_>, viewer: UserKey, filter: &Filter) -> Result<Vec<MessageKey>> {
     let Filter { since, until, limit, .. } = filter;
-    fetch(
-        tx,
-        concat!(
-            "SELECT ",
-            columns!(),
-            " FROM message WHERE message.key IN (
-                 SELECT visible.key
-                 FROM participant CROSS JOIN message AS visible
-                 WHERE visible.conversation_key = participant.conversation_key
-                   AND visible.sent_at >= coalesce((
-                       SELECT last.sent_at FROM message AS last
-                       WHERE last.conversation_key = participant.conversation_key
-                         AND last.sent_at >= $1 AND last.sent_at < $2
-                       ORDER BY last.sent_at DESC LIMIT 1 OFFSET $3), $1)
-                   AND visible.sent_at < $2 AND participant.user_key = $4
-                 ORDER BY visible.sent_at DESC, visible.key DESC LIMIT $5)
-             ORDER BY message.sent_at DESC, message.key DESC"
-        ),
+    tx.all(
+        "SELECT visible.key
+         FROM participant CROSS JOIN message AS visible
+         WHERE visible.conversation_key = participant.conversation_key
+           AND visible.sent_at >= coalesce((
+               SELECT last.sent_at FROM message AS last
+               WHERE last.conversation_key = participant.conversation_key
+                 AND last.sent_at >= $1 AND last.sent_at < $2
+               ORDER BY last.sent_at DESC LIMIT 1 OFFSET $3), $1)
+           AND visible.sent_at < $2 AND participant.user_key = $4
+         ORDER BY visible.sent_at DESC, visible.key DESC LIMIT $5",
         &[since, until, &(limit - 1).max(0), &viewer, limit],
+        key,
     )
 }
 
 /// The newest messages a user sent, newest first: those a viewer shares a conversation for, or all for the operator
-pub fn newest_from(tx: &mut Tx<'_>, sender: UserKey, viewer: Option<UserKey>, filter: &Filter) -> Result<Vec<Message>> {
+pub fn newest_from(
+    tx: &mut Tx<'_>,
+    sender: UserKey,
+    viewer: Option<UserKey>,
+    filter: &Filter,
+) -> Result<Vec<MessageKey>> {
     let Filter { since, until, receiver, limit, .. } = filter;
-    fetch(
-        tx,
+    tx.all(
         filtered!(
             "message",
             "message.sender_key = $3
@@ -121,14 +131,19 @@ pub fn newest_from(tx: &mut Tx<'_>, sender: UserKey, viewer: Option<UserKey>, fi
              ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"
         ),
         &[since, until, &sender, receiver, &viewer, limit],
+        key,
     )
 }
 
 /// The newest messages to a user, newest first: those a viewer shares a conversation for, or all for the operator
-pub fn newest_to(tx: &mut Tx<'_>, receiver: UserKey, viewer: Option<UserKey>, filter: &Filter) -> Result<Vec<Message>> {
+pub fn newest_to(
+    tx: &mut Tx<'_>,
+    receiver: UserKey,
+    viewer: Option<UserKey>,
+    filter: &Filter,
+) -> Result<Vec<MessageKey>> {
     let Filter { since, until, sender, limit, .. } = filter;
-    fetch(
-        tx,
+    tx.all(
         filtered!(
             "message",
             "message.receiver_key = $4
@@ -138,20 +153,21 @@ pub fn newest_to(tx: &mut Tx<'_>, receiver: UserKey, viewer: Option<UserKey>, fi
              ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"
         ),
         &[since, until, sender, &receiver, &viewer, limit],
+        key,
     )
 }
 
 /// The newest messages a user has not read, newest first
-pub fn newest_unread(tx: &mut Tx<'_>, user: UserKey, filter: &Filter) -> Result<Vec<Message>> {
+pub fn newest_unread(tx: &mut Tx<'_>, user: UserKey, filter: &Filter) -> Result<Vec<MessageKey>> {
     let Filter { since, until, sender, receiver, limit } = filter;
-    fetch(
-        tx,
+    tx.all(
         filtered!(
             "notification JOIN message ON message.key = notification.message_key",
             "notification.user_key = $5 AND notification.is_read = FALSE
              ORDER BY notification.message_key DESC LIMIT $6"
         ),
         &[since, until, sender, receiver, &user, limit],
+        key,
     )
 }
 
@@ -161,15 +177,15 @@ pub fn newest_unread_of(
     user: UserKey,
     conversation: ConversationKey,
     filter: &Filter,
-) -> Result<Vec<Message>> {
+) -> Result<Vec<MessageKey>> {
     let Filter { since, until, sender, receiver, limit } = filter;
-    fetch(
-        tx,
+    tx.all(
         filtered!(
             "notification JOIN message ON message.key = notification.message_key",
             "notification.user_key = $5 AND notification.conversation_key = $6 AND notification.is_read = FALSE
              ORDER BY notification.message_key DESC LIMIT $7"
         ),
         &[since, until, sender, receiver, &user, &conversation, limit],
+        key,
     )
 }

@@ -1,5 +1,7 @@
 //! Messages and their revisions.
 
+use std::collections::HashMap;
+
 use super::tx::Param;
 use super::{Row, Tx};
 use crate::error::Result;
@@ -19,7 +21,9 @@ macro_rules! columns {
          coalesce((SELECT TRUE FROM notification WHERE notification.message_key = message.key LIMIT 1), FALSE)
              AND coalesce((SELECT FALSE FROM notification
                            WHERE notification.message_key = message.key AND NOT notification.is_read LIMIT 1), TRUE),
-         (SELECT conversation.name FROM conversation WHERE conversation.key = message.conversation_key)"
+         (SELECT conversation.name FROM conversation WHERE conversation.key = message.conversation_key),
+         (SELECT conversation.kind FROM conversation WHERE conversation.key = message.conversation_key),
+         (SELECT parent.number FROM message AS parent WHERE parent.key = message.parent_key)"
     };
 }
 
@@ -47,6 +51,8 @@ fn read(row: &Row<'_>) -> Result<Found> {
         conversation_key: row.get(1)?,
         parent_key: row.get(2)?,
         conversation_name: row.get(15)?,
+        conversation_kind: row.get(16)?,
+        parent_number: row.get(17)?,
         message_id: row.get(3)?,
         conversation: row.get(4)?,
         number: row.get(5)?,
@@ -117,6 +123,8 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<Message> {
         message_id: new.id,
         conversation: new.conversation.id,
         conversation_name: new.conversation.name.clone(),
+        conversation_kind: new.conversation.kind,
+        parent_number: new.parent.map(|parent| parent.number),
         number: new.number,
         sender: Some(new.sender.clone()),
         receiver: new.receiver.cloned(),
@@ -145,13 +153,15 @@ pub fn by_number(tx: &mut Tx<'_>, conversation: ConversationKey, number: Number)
     Ok(fetch(tx, one, &[&conversation, &number])?.pop())
 }
 
-/// The messages with these keys, oldest first
-pub fn by_keys(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = MessageKey>) -> Result<Vec<Message>> {
-    fetch(
+/// The messages with these keys, in their order; one that is gone is left out.
+pub fn by_keys(tx: &mut Tx<'_>, keys: &[MessageKey]) -> Result<Vec<Message>> {
+    let found = fetch(
         tx,
-        concat!("SELECT ", columns!(), " FROM message WHERE key IN ", list!("$1"), " ORDER BY key"),
-        &[&super::list(keys.into_iter().map(|key| key.0))],
-    )
+        concat!("SELECT ", columns!(), " FROM message WHERE key IN ", list!("$1")),
+        &[&super::list(keys.iter().map(|key| key.0))],
+    )?;
+    let mut found: HashMap<MessageKey, Message> = found.into_iter().map(|message| (message.key, message)).collect();
+    Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
 }
 
 /// The contents of the messages with these keys

@@ -87,8 +87,8 @@ fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
     assert_snapshot!(shell.run("db backup copy.db --dry-run"), @"
      file      copy.db
      database  test.db
-     version   1
-     bytes     176128
+     version   2
+     bytes     196608
     --- stderr
     Dry run, nothing was changed. Without --dry-run: Backed up the database test.db to copy.db.
     ");
@@ -98,8 +98,8 @@ fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
     assert_snapshot!(shell.run("db backup copy.db"), @"
      file      copy.db
      database  test.db
-     version   1
-     bytes     172032
+     version   2
+     bytes     196608
     --- stderr
     Backed up the database test.db to copy.db.
     ");
@@ -148,8 +148,8 @@ fn a_restore_brings_back_what_was_backed_up() {
     assert_snapshot!(shell.run("db restore copy.db --dry-run"), @"
      file      copy.db
      database  test.db
-     version   1
-     bytes     172032
+     version   2
+     bytes     196608
     --- stderr
     Dry run, nothing was changed. Without --dry-run: Restored the database test.db from copy.db.
     ");
@@ -162,8 +162,8 @@ fn a_restore_brings_back_what_was_backed_up() {
     assert_snapshot!(shell.run("db restore copy.db --yes"), @"
      file      copy.db
      database  test.db
-     version   1
-     bytes     172032
+     version   2
+     bytes     196608
     --- stderr
     Restored the database test.db from copy.db.
     ");

@@ -68,7 +68,7 @@ fn the_doctor_finds_what_is_wrong_and_changes_nothing() {
     has("doctor", 7, "settings", "problem");
     let run = shell.run_env("doctor --db absent.db", &[("TIDINGS_OUTPUT", "xml")]);
     assert_snapshot!(run.stdout.lines().take(5).collect::<Vec<_>>().join("\n"), @"
-    problem · settings · TIDINGS_OUTPUT=xml cannot be used: it is one of table, json, jsonl, ids.
+    problem · settings · TIDINGS_OUTPUT=xml cannot be used: it is one of table, json, jsonl, csv, tsv, ids.
         Correct the setting: tidings config show
     problem · settings · TIDINGS_SEED=x cannot be used: not a whole number.
         Correct the setting: tidings config show
@@ -85,6 +85,7 @@ fn each_setting_is_shown_with_where_it_comes_from() {
     db                postgres on PostgreSQL at db.example.org  DB_HOST in .env
     as                bob                                       TIDINGS_AS in .env
     output            table                                     environment TIDINGS_OUTPUT
+    color             auto                                      default
     now               2026-01-01T09:00:00.000000Z               option --now
     seed              1                                         option --seed
     env_file          .env                                      default

@@ -8,9 +8,9 @@ use super::shell;
 fn messages_are_sent_listed_changed_and_deleted() {
     let shell = shell();
     assert_snapshot!(shell.run("message list team"), @"
-    team#1 ann · 2026-01-01 09:00:00Z · 1 reply · 019b78c9-0a80-7884-9eac-98eebf188fe5
+    team#1 ann · 2026-01-01 09:00:00Z · 1 reply
         Lunch at noon, @bob?
-    team#2 bob · 2026-01-01 09:00:00Z · reply · 019b78c9-0a80-7930-ac9a-1d487d21c9db
+    team#2 bob · 2026-01-01 09:00:00Z · reply to #1
         Yes
     ");
     assert_snapshot!(shell.run("message list -o jsonl --from bob --as ann"), @r#"{"message_id":"019b78c9-0a80-7930-ac9a-1d487d21c9db","conversation":"019b78c9-0a80-7e20-8d92-8f4200e39ec3","number":2,"sender":{"user_id":"019b78c9-0a80-73dd-ac58-f4b546018d9a","username":"bob","first_name":"","last_name":""},"receiver":null,"content":"Yes","timestamp":"2026-01-01T09:00:00.000000Z","edited":false,"revision":1,"parent_message":"019b78c9-0a80-7884-9eac-98eebf188fe5","is_thread":false,"reply_count":0,"read":false,"deleted":false}"#);
@@ -98,8 +98,8 @@ fn messages_are_sent_listed_changed_and_deleted() {
     Deleted 1 message.
     ");
     assert_snapshot!(shell.run("message list team"), @"
-    team#1 deleted · 2026-01-01 09:00:00Z · 1 reply · 019b78c9-0a80-7884-9eac-98eebf188fe5
-    team#2 bob · 2026-01-01 09:00:00Z · reply · 019b78c9-0a80-7930-ac9a-1d487d21c9db
+    team#1 deleted · 2026-01-01 09:00:00Z · 1 reply
+    team#2 bob · 2026-01-01 09:00:00Z · reply to #1
         Yes
     ");
     assert_snapshot!(shell.run("message list nowhere"), @"

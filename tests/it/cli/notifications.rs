@@ -8,7 +8,7 @@ use super::shell;
 fn notifications_are_listed_counted_read_and_made_unread() {
     let shell = shell();
     assert_snapshot!(shell.run("notifications list --as bob"), @"
-    unread · mentions you · team#1 ann · 2026-01-01 09:00:00Z · 1 reply · 019b78c9-0a80-7884-9eac-98eebf188fe5
+    unread · mentions you · team#1 ann · 2026-01-01 09:00:00Z · 1 reply
         Lunch at noon, @bob?
     ");
     assert_snapshot!(shell.run("notifications list --user ann -o json"), @r#"

@@ -1,13 +1,13 @@
-//! `tidings message search` and `tidings message thread`
+//! `tidings message search`
 
 use std::time::Duration;
 
 use clap::Args;
 
-use super::output::Record;
-use super::{Context, Outcome, limit, time};
 use crate::app::late_after;
-use crate::model::{ConversationSelector, Finding, MessageSelector, ThreadMessage, Timestamp, UserSelector};
+use crate::cli::output::{Change, Field, Paragraph, Record, View};
+use crate::cli::{Context, Outcome, limit, time};
+use crate::model::{ConversationSelector, Finding, Message, Timestamp, UserSelector};
 use crate::service::messages;
 
 /// How many messages a search shows unless told
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings message search 'harbour lunch' --as alice\n  \
     tidings message search 'invoice*' --from bob --in support --since 2026-01-01T00:00:00Z")]
-pub(super) struct Search {
+pub(in crate::cli) struct Search {
     /// The words; those that end in * are beginnings
     query: String,
     /// Only in this conversation: name, id, or @USER for the direct one
@@ -58,63 +58,28 @@ impl Search {
             let actor = context.actor(tx)?;
             messages::search(tx, &actor, &request, &is_late)
         })?;
+        let shown = context.out.list([Ok(findings.messages)], "There are no such messages.")?;
         if findings.partial {
-            context
-                .out
-                .status("The search was cut short, so there may be more; narrow it with --in, --from or more words.");
+            let narrow = "The search was cut short, so there may be more; narrow it with --in, --from or more words.";
+            context.out.status(narrow);
         }
-        context.say_if_cut(findings.messages.len(), self.limit, LIMIT);
-        Ok(context.out.list(&findings.messages, "There are no such messages.")?)
-    }
-}
-
-/// Show a message and all that hangs on it, each reply below what it replies to
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  tidings message thread support#12")]
-pub(super) struct Thread {
-    /// The message: its id, or CONVERSATION#NUMBER
-    #[arg(value_name = "MSG")]
-    message: MessageSelector,
-}
-
-impl Thread {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
-        let thread = context.app.read(|tx| {
-            let actor = context.actor(tx)?;
-            messages::thread(tx, &actor, &self.message)
-        })?;
-        Ok(context.out.list(&thread, "")?)
+        context.say_if_cut(shown, self.limit, LIMIT);
+        Ok(())
     }
 }
 
 impl Record for Finding {
-    const COLUMNS: &'static [&'static str] = &[];
+    const FIELDS: &'static [Field] = &[Field::All(Message::FIELDS), Field::Value("snippet")];
 
     fn ids(&self) -> Vec<String> {
         self.message.ids()
     }
 
-    fn cells(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn paragraph(&self) -> Option<(String, &str)> {
-        self.message.paragraph()
-    }
-}
-
-impl Record for ThreadMessage {
-    const COLUMNS: &'static [&'static str] = &[];
-
-    fn ids(&self) -> Vec<String> {
-        self.message.ids()
-    }
-
-    fn cells(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn paragraph(&self) -> Option<(String, &str)> {
-        self.message.paragraph()
+    fn paragraph(&self, view: View) -> Option<Paragraph<'_>> {
+        let piece = |(text, is_found): (&str, bool)| {
+            let change = if is_found { Change::Found } else { Change::Equal };
+            (change, text.replace(['\n', '\r'], " ").into())
+        };
+        Some(Paragraph { body: self.snippet.pieces().map(piece).collect(), ..self.message.paragraph(view)? })
     }
 }

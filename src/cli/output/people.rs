@@ -1,0 +1,295 @@
+//! What people read: pieces by what they mean, rows and sheets of them, headings with a text below.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use serde::Serialize;
+
+use super::escape::escape;
+use super::style::Meaning;
+use crate::model::{Timestamp, UserKey};
+
+/// A piece of what people read, by what it means.
+#[derive(Clone, Debug)]
+pub(in crate::cli) enum Piece {
+    Plain(String),
+    /// What names a thing to people and in the next command
+    Address(String),
+    Person(String),
+    Time(Timestamp),
+    /// What is rarely looked at: ids
+    Faint(String),
+    /// What waits for somebody: unread
+    Alert(String),
+}
+
+impl<T: ToString> From<T> for Piece {
+    fn from(text: T) -> Self {
+        Self::Plain(text.to_string())
+    }
+}
+
+/// What became of a part of a text
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::cli) enum Change {
+    Equal,
+    Delete,
+    Insert,
+    /// Nothing: it is what was searched for
+    Found,
+}
+
+/// A heading and a text below it, for what is read rather than looked up.
+pub(in crate::cli) struct Paragraph<'p> {
+    /// Groups of pieces
+    pub(in crate::cli) heading: Vec<Vec<Piece>>,
+    pub(in crate::cli) body: Vec<(Change, Cow<'p, str>)>,
+    /// How deep it stands below others
+    pub(in crate::cli) depth: usize,
+}
+
+impl<'p> Paragraph<'p> {
+    /// A heading above a text.
+    pub(in crate::cli) fn new(heading: Vec<Vec<Piece>>, text: &'p str) -> Self {
+        Self { heading, body: vec![(Change::Equal, text.into())], depth: 0 }
+    }
+}
+
+/// Deeper paragraphs stand no further to the right, so that there is room for their text.
+const DEEPEST: usize = 10;
+
+/// For whom, and among what, a thing is shown.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli) struct View {
+    /// None: the operator
+    pub(in crate::cli) viewer: Option<UserKey>,
+    pub(in crate::cli) in_list: bool,
+}
+
+/// How pieces look
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looks {
+    pub(super) colored: bool,
+    /// On a terminal times are told from here
+    pub(super) now: Option<Timestamp>,
+    /// How many characters fit beside each other
+    pub(super) width: Option<u16>,
+    /// Whether columns have headings
+    pub(super) header: bool,
+}
+
+impl Looks {
+    /// A piece's text, escaped, and its meaning
+    fn text(self, piece: &Piece) -> (String, Meaning) {
+        let (text, meaning) = match piece {
+            Piece::Plain(text) => (text, Meaning::Plain),
+            Piece::Address(text) => (text, Meaning::Address),
+            Piece::Person(text) => (text, Meaning::Person),
+            Piece::Faint(text) => (text, Meaning::Faint),
+            Piece::Alert(text) => (text, Meaning::Alert),
+            Piece::Time(instant) => {
+                return (self.now.map_or_else(|| time(*instant), |now| ago(*instant, now)), Meaning::Faint);
+            }
+        };
+        (escape(text), meaning)
+    }
+
+    fn cell(self, piece: &Piece) -> Cell {
+        let (text, meaning) = self.text(piece);
+        meaning.paint_cell(Cell::new(text))
+    }
+
+    fn table(self) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.style_text_only();
+        if self.colored {
+            table.enforce_styling()
+        } else {
+            table.force_no_tty()
+        };
+        table
+    }
+
+    /// Writes a thing as a label and a value a line, as far as it has values; without labels, all values.
+    pub(super) fn sheet(self, out: &mut impl Write, columns: &[String], cells: &[Piece]) -> io::Result<()> {
+        if !self.header {
+            for cell in cells {
+                let (text, meaning) = self.text(cell);
+                writeln!(out, "{}", meaning.paint(&text, self.colored))?;
+            }
+            return Ok(());
+        }
+        let mut table = self.table();
+        let is_said = |cell: &&Piece| !matches!(cell, Piece::Plain(text) if text.is_empty());
+        for (column, cell) in columns.iter().zip(cells).filter(|(_, cell)| is_said(cell)) {
+            table.add_row([Meaning::Heading.paint_cell(Cell::new(column)), self.cell(cell)]);
+        }
+        write_table(out, &table)
+    }
+
+    /// Writes a heading, and below it a text, indented.
+    pub(super) fn paragraph(self, out: &mut impl Write, paragraph: &Paragraph<'_>) -> io::Result<()> {
+        let Paragraph { heading, body, depth } = paragraph;
+        let indent = "  ".repeat(*depth.min(&DEEPEST));
+        let piece = |piece: &Piece| {
+            let (text, meaning) = self.text(piece);
+            meaning.paint(&text, self.colored)
+        };
+        let groups = heading.iter().map(|group| group.iter().map(piece).collect::<Vec<_>>().join(" "));
+        writeln!(out, "{indent}{}", groups.collect::<Vec<_>>().join(" · "))?;
+        if body.iter().all(|(_, text)| text.is_empty()) {
+            return Ok(());
+        }
+        write!(out, "{indent}    ")?;
+        for (change, text) in body {
+            for (index, line) in text.split('\n').enumerate() {
+                if index > 0 {
+                    write!(out, "\n{indent}    ")?;
+                }
+                write!(out, "{}", self.changed(*change, &escape(line)))?;
+            }
+        }
+        writeln!(out)
+    }
+
+    /// A part of a line, so that one sees what became of it.
+    fn changed(self, change: Change, escaped: &str) -> String {
+        match change {
+            _ if escaped.is_empty() => String::new(),
+            Change::Equal => escaped.to_owned(),
+            Change::Delete if self.colored => Meaning::Removed.paint(escaped, true),
+            Change::Insert if self.colored => Meaning::Added.paint(escaped, true),
+            Change::Found if self.colored => Meaning::Found.paint(escaped, true),
+            Change::Delete => format!("[-{escaped}-]"),
+            Change::Insert => format!("{{+{escaped}+}}"),
+            Change::Found => format!("**{escaped}**"),
+        }
+    }
+}
+
+/// Rows that come in pages: columns never become narrower, so that pages stay below each other.
+pub(super) struct Rows {
+    columns: Vec<String>,
+    widths: Vec<u16>,
+    /// The terminal is too narrow: things stand one below the other, so that nothing that is copied or compared is broken
+    stacked: bool,
+    is_first: bool,
+}
+
+impl Rows {
+    pub(super) fn new(columns: Vec<String>) -> Self {
+        Self { widths: vec![0; columns.len()], columns, stacked: false, is_first: true }
+    }
+
+    /// Writes a page of rows.
+    pub(super) fn write(&mut self, out: &mut impl Write, looks: Looks, rows: &[Vec<Piece>]) -> io::Result<()> {
+        let mut table = looks.table();
+        if self.is_first && looks.header {
+            table.set_header(self.columns.iter().map(|column| Meaning::Heading.paint_cell(Cell::new(column))));
+        }
+        table.add_rows(rows.iter().map(|row| row.iter().map(|piece| looks.cell(piece)).collect::<Vec<_>>()));
+        for (width, needed) in self.widths.iter_mut().zip(table.column_max_content_widths()) {
+            *width = needed.saturating_add(2).max(*width);
+        }
+        let needed = self.widths.iter().fold(0, |sum: u16, width| sum.saturating_add(*width));
+        self.stacked |= looks.width.is_some_and(|width| needed > width);
+        if self.stacked {
+            for row in rows {
+                if !self.is_first {
+                    writeln!(out)?;
+                }
+                looks.sheet(out, &self.columns, row)?;
+                self.is_first = false;
+            }
+            return Ok(());
+        }
+        self.is_first = false;
+        table.set_constraints(self.widths.iter().map(|width| ColumnConstraint::LowerBoundary(Width::Fixed(*width))));
+        write_table(out, &table)
+    }
+}
+
+fn write_table(out: &mut impl Write, table: &Table) -> io::Result<()> {
+    table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end()))
+}
+
+/// An instant, for people
+pub(in crate::cli) fn time(instant: Timestamp) -> String {
+    instant.date_time().format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// An instant as seen from another: how long ago, up to a week, else the date.
+fn ago(instant: Timestamp, now: Timestamp) -> String {
+    const WEEK: u64 = 7 * 24 * 60 * 60;
+    match u64::try_from(now.0.saturating_sub(instant.0)) {
+        Ok(microseconds) if microseconds / 1_000_000 < WEEK => {
+            timeago::Formatter::new().convert(Duration::from_micros(microseconds))
+        }
+        Ok(_) => instant.date_time().format("%Y-%m-%d").to_string(),
+        // The clock was set back.
+        Err(_) => time(instant),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOOKS: Looks = Looks { colored: false, now: None, width: None, header: true };
+
+    fn rows(width: Option<u16>, looks: Looks) -> String {
+        let mut out = Vec::new();
+        let mut rows = Rows::new(vec!["name".to_owned(), "id".to_owned()]);
+        for name in ["ann", "bob\u{1b}", "e"] {
+            rows.write(&mut out, Looks { width, ..looks }, &[vec![name.into(), Piece::Faint("7".to_owned())]]).unwrap();
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn pages_of_rows_stay_below_each_other() {
+        assert_eq!(rows(None, LOOKS), " name  id\n ann   7\n bob\\u{1b}  7\n e          7\n");
+        assert_eq!(rows(None, Looks { header: false, ..LOOKS }), " ann  7\n bob\\u{1b}  7\n e          7\n");
+        assert_eq!(
+            rows(Some(12), LOOKS),
+            " name  id\n ann   7\n\n name  bob\\u{1b}\n id    7\n\n name  e\n id    7\n",
+            "too wide from the second page on"
+        );
+    }
+
+    #[test]
+    fn colours_stand_around_escaped_text_only() {
+        let colored = rows(None, Looks { colored: true, ..LOOKS });
+        assert!(colored.contains("\u{1b}[1mname") && colored.contains("bob\\u{1b}"), "{colored:?}");
+        let paragraph = Paragraph {
+            heading: vec![vec![Piece::Person("a\u{1b}[0m".to_owned())]],
+            body: vec![(Change::Insert, "x\n\u{1b}y".into())],
+            depth: 0,
+        };
+        let shown = |colored| {
+            let mut out = Vec::new();
+            Looks { colored, ..LOOKS }.paragraph(&mut out, &paragraph).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(shown(false), "a\\u{1b}[0m\n    {+x+}\n    {+\\u{1b}y+}\n");
+        assert_eq!(
+            shown(true),
+            "\u{1b}[1ma\\u{1b}[0m\u{1b}[0m\n    \u{1b}[32mx\u{1b}[0m\n    \u{1b}[32m\\u{1b}y\u{1b}[0m\n"
+        );
+    }
+
+    #[test]
+    fn times_of_the_last_week_are_told_from_now() {
+        let now = Timestamp::parse("2026-01-08T09:00:00Z").unwrap();
+        let told = |text: &str| ago(Timestamp::parse(text).unwrap(), now);
+        assert_eq!(told("2026-01-08T08:55:00Z"), "5 minutes ago");
+        assert_eq!(told("2026-01-08T09:00:00Z"), "now");
+        assert_eq!(told("2026-01-01T09:00:01Z"), "6 days ago");
+        assert_eq!(told("2026-01-01T09:00:00Z"), "2026-01-01");
+        assert_eq!(told("2026-01-08T09:00:01Z"), "2026-01-08 09:00:01Z");
+    }
+}

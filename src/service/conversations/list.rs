@@ -1,0 +1,125 @@
+//! Listing conversations, and what one viewer sees of them.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Result};
+use crate::model::{
+    Actor, Conversation, ConversationKey, ConversationSelector, ConversationView, Timestamp, UserKey, UserRef,
+    UserSelector,
+};
+use crate::service;
+use crate::store::{self, Tx};
+
+/// How many participants of each conversation a list shows
+const PARTICIPANTS_LISTED: i64 = 10;
+
+/// A list of conversations, and the place in it from which on to read: the place stays where it is while conversations
+/// become active, and when the one that stood there is deleted.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// Whose conversations; none: everybody's
+    viewer: Option<UserKey>,
+    below: (Timestamp, ConversationKey),
+}
+
+impl Listing {
+    /// The same list below one of its conversations
+    #[must_use]
+    pub fn below(&self, last: &ConversationView) -> Self {
+        Self { below: (last.active_at, last.key), ..self.clone() }
+    }
+}
+
+/// The conversations below one in the list, newest activity first: the actor's own, also for an admin; for the operator
+/// those of the user named, or all, newest first.
+///
+/// # Errors
+/// `NotFound` where `after` or the user is not there, `Forbidden` where anybody else names a user.
+pub fn listing(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    of: Option<&UserSelector>,
+    after: Option<&ConversationSelector>,
+) -> Result<Listing> {
+    let viewer = match (actor, of) {
+        (Actor::User(_), Some(_)) => return Err(Error::forbidden("Only the operator lists another's conversations.")),
+        (Actor::Operator(_), Some(user)) => Some(service::user(tx, user)?.person.key),
+        (_, None) => actor.key(),
+    };
+    let after = after.map(|after| service::conversation(tx, actor, after)).transpose()?;
+    let below = after.map_or((Timestamp::MAX, ConversationKey(i64::MAX)), |(last, _)| (last.active_at, last.key));
+    Ok(Listing { viewer, below })
+}
+
+/// The first conversations of a list, of those whose name or title holds `search`.
+///
+/// # Errors
+/// `Invalid` where `search` is too long.
+pub fn page(
+    tx: &mut Tx<'_>,
+    Listing { viewer, below }: &Listing,
+    search: Option<&str>,
+    limit: i64,
+) -> Result<Vec<ConversationView>> {
+    service::check_search(search)?;
+    let conversations = match viewer {
+        Some(viewer) => store::conversations::page_of(tx, *viewer, *below, search, limit)?,
+        None => store::conversations::page(tx, below.1, search, limit)?,
+    };
+    views(tx, *viewer, conversations, PARTICIPANTS_LISTED)
+}
+
+/// A list's first conversations: [`listing`] and [`page`] in one.
+///
+/// # Errors
+/// As those.
+pub fn list(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    of: Option<&UserSelector>,
+    after: Option<&ConversationSelector>,
+    search: Option<&str>,
+    limit: i64,
+) -> Result<Vec<ConversationView>> {
+    let listing = listing(tx, actor, of, after)?;
+    page(tx, &listing, search, limit)
+}
+
+/// Conversations as one viewer sees them: four statements, however many.
+pub(super) fn views(
+    tx: &mut Tx<'_>,
+    viewer: Option<UserKey>,
+    conversations: Vec<Conversation>,
+    participants_listed: i64,
+) -> Result<Vec<ConversationView>> {
+    let keys: Vec<ConversationKey> = conversations.iter().map(|conversation| conversation.key).collect();
+    let creators = store::users::people(tx, conversations.iter().filter_map(|conversation| conversation.creator_key))?;
+    let mut participants: HashMap<ConversationKey, Vec<UserRef>> = HashMap::new();
+    for (key, person) in store::conversations::participants(tx, &keys, participants_listed)? {
+        participants.entry(key).or_default().push(person);
+    }
+    let newest = store::messages::newest_of(tx, &keys)?;
+    let mut newest: HashMap<_, _> = newest.into_iter().map(|message| (message.conversation_key, message)).collect();
+    let standings = store::conversations::standings(tx, viewer, &keys)?;
+    let standings: HashMap<_, _> = standings.into_iter().map(|standing| (standing.conversation, standing)).collect();
+    let view = |conversation: Conversation| {
+        let standing = standings.get(&conversation.key)?;
+        Some(ConversationView {
+            key: conversation.key,
+            active_at: conversation.active_at,
+            conversation_id: conversation.id,
+            kind: conversation.kind,
+            name: conversation.name,
+            title: conversation.title,
+            creator: conversation.creator_key.and_then(|creator| creators.get(&creator).cloned()),
+            participants: participants.remove(&conversation.key).unwrap_or_default(),
+            participant_count: standing.participant_count,
+            created_at: conversation.created_at,
+            last_message: newest.remove(&conversation.key),
+            message_count: conversation.message_count,
+            unread_count: standing.level.map(|_| standing.unread_count),
+            level: standing.level,
+        })
+    };
+    Ok(conversations.into_iter().filter_map(view).collect())
+}
