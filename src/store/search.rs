@@ -59,7 +59,9 @@ pub(super) fn write_index(tx: &mut Tx<'_>) -> Result<()> {
 
 /// Makes search forget messages.
 pub(super) fn forget(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<()> {
-    messages.iter().for_each(|key| drop(tx.to_index.remove(key)));
+    for key in messages {
+        tx.to_index.remove(key);
+    }
     let sql = tx.split(
         concat!("DELETE FROM message_search WHERE rowid IN ", list!("$1")),
         concat!("DELETE FROM message_search WHERE message_key IN ", list!("$1")),
