@@ -2,7 +2,7 @@
 
 use super::users::{locked, must_be_own_or_administered, must_not_be_last_admin};
 use crate::error::Result;
-use crate::model::{Actor, Event, EventKind, Receipt, User, UserRef, UserSelector};
+use crate::model::{Actor, Event, EventKind, MessageKey, Receipt, User, UserRef, UserSelector};
 use crate::store::{self, Tx};
 
 /// Deletes users: each with every message they sent or received, all revisions of those and every revision they wrote
@@ -21,14 +21,18 @@ pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[UserSelector]) -> Res
             users.push(user);
         }
     }
+    let mut tombstones = Vec::new();
     for user in users {
         must_not_be_last_admin(tx, actor, &user, "deleted")?;
-        delete_one(tx, actor, user.person, &mut receipt)?;
+        tombstones.extend(delete_one(tx, actor, user.person, &mut receipt)?);
     }
+    // One may have gone since, with the last reply of somebody deleted later.
+    receipt.tombstones = store::messages::count_left(tx, &tombstones)?;
     Ok(receipt)
 }
 
-fn delete_one(tx: &mut Tx<'_>, actor: &Actor, person: UserRef, receipt: &mut Receipt) -> Result<()> {
+/// Deletes one of them, and returns which messages stay as tombstones.
+fn delete_one(tx: &mut Tx<'_>, actor: &Actor, person: UserRef, receipt: &mut Receipt) -> Result<Vec<MessageKey>> {
     let concerned = store::conversations::lock_all_of(tx, person.key)?;
     let (sent, received) = store::messages::count_of(tx, person.key)?;
     let (direct, groups) = store::conversations::ending_with(tx, person.key)?;
@@ -45,7 +49,6 @@ fn delete_one(tx: &mut Tx<'_>, actor: &Actor, person: UserRef, receipt: &mut Rec
     let deleted = store::messages::delete(tx, &remaining)?;
     let revisions = store::messages::delete_revisions_by(tx, person.key)?;
     let notifications = store::notifications::delete_all(tx, person.key)?;
-    receipt.tombstones += deleted.tombstones;
     receipt.revisions += ended.revisions + deleted.revisions + revisions;
     receipt.notifications += ended.notifications + deleted.notifications + notifications;
     receipt.participations += store::conversations::remove_everywhere(tx, person.key)?;
@@ -54,7 +57,7 @@ fn delete_one(tx: &mut Tx<'_>, actor: &Actor, person: UserRef, receipt: &mut Rec
     receipt.groups += count(&groups);
     receipt.tokens += store::users::delete(tx, person.key)?;
     receipt.users.push(person);
-    Ok(())
+    Ok(deleted.tombstones)
 }
 
 fn count<T>(rows: &[T]) -> i64 {

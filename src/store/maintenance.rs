@@ -8,32 +8,36 @@ use crate::model::{MessageKey, Pending, Task};
 /// How many messages one step indexes: a tenth of a second
 const STEP: i64 = 2000;
 
+macro_rules! few {
+    () => {
+        " /* scans: there are at most two rows */"
+    };
+}
+
 /// What is pending
 pub fn pending(tx: &mut Tx<'_>) -> Result<Vec<Pending>> {
-    tx.all("SELECT task, since FROM maintenance ORDER BY task /* scans: there are at most two rows */", &[], |row| {
+    tx.all(concat!("SELECT task, since FROM maintenance ORDER BY task", few!()), &[], |row| {
         Ok(Pending { task: row.get(0)?, since: row.get(1)? })
     })
 }
 
 /// Indexes the next messages from before there was search; says whether there may be more.
 pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
-    let position: Option<MessageKey> = tx.one(
-        "SELECT position FROM maintenance WHERE task = $1 /* scans: there are at most two rows */",
-        &[&Task::Index],
-        |row| row.get(0),
-    )?;
+    let position: Option<MessageKey> =
+        tx.one(concat!("SELECT position FROM maintenance WHERE task = $1", few!()), &[&Task::Index], |row| row.get(0))?;
     let Some(position) = position else { return Ok(false) };
     // Whoever changes a message locks its conversation first, so what is read here is what is indexed.
     tx.run(
         "UPDATE conversation SET active_at = active_at WHERE key IN (
-             SELECT conversation_key FROM message WHERE message.key > $1 ORDER BY message.key LIMIT $2)",
+             SELECT conversation_key FROM message WHERE message.key > $1 ORDER BY message.key LIMIT $2)
+         /* scans: a batch may touch every conversation, once after an update of the program */",
         &[&position, &STEP],
     )?;
     if let Some(last) = search::index_older(tx, position, STEP)? {
-        tx.run("UPDATE maintenance SET position = $1 WHERE task = $2", &[&last, &Task::Index])?;
+        tx.run(concat!("UPDATE maintenance SET position = $1 WHERE task = $2", few!()), &[&last, &Task::Index])?;
         return Ok(true);
     }
-    tx.run("DELETE FROM maintenance WHERE task = $1", &[&Task::Index])?;
+    tx.run(concat!("DELETE FROM maintenance WHERE task = $1", few!()), &[&Task::Index])?;
     Ok(false)
 }
 
@@ -88,10 +92,10 @@ pub(super) fn must_erase(tx: &mut Tx<'_>) -> Result<()> {
 
 /// Whether something has to be scrubbed from the file; notes that it begins.
 pub(super) fn begin_erasure(tx: &mut Tx<'_>) -> Result<bool> {
-    Ok(tx.run("UPDATE maintenance SET position = 1 WHERE task = $1", &[&Task::Erase])? > 0)
+    Ok(tx.run(concat!("UPDATE maintenance SET position = 1 WHERE task = $1", few!()), &[&Task::Erase])? > 0)
 }
 
 /// Notes that everything deleted before the erasure began is scrubbed; says whether more was deleted since.
 pub(super) fn end_erasure(tx: &mut Tx<'_>) -> Result<bool> {
-    Ok(tx.run("DELETE FROM maintenance WHERE task = $1 AND position = 1", &[&Task::Erase])? == 0)
+    Ok(tx.run(concat!("DELETE FROM maintenance WHERE task = $1 AND position = 1", few!()), &[&Task::Erase])? == 0)
 }

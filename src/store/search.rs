@@ -90,7 +90,7 @@ enum Part {
 }
 
 /// How many words with the same beginning are looked for: reading one from the index costs some 50 µs.
-const WORDS: usize = 100;
+const WORDS: usize = 300;
 
 /// With more words times conversations than these, the index is asked for the words wherever they were said.
 const TERMS: usize = 2000;

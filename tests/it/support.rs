@@ -306,6 +306,19 @@ impl Shell {
         Self::output(command, "")
     }
 
+    /// Runs a line on a terminal where somebody types an answer; returns what they see, none where there is no `script`.
+    pub(crate) fn run_on_terminal(&self, line: &str, answer: &str) -> Option<String> {
+        if std::process::Command::new("script").arg("--version").output().is_err() {
+            say_skipped("a terminal (script is not installed)");
+            return None;
+        }
+        let line = format!("'{}' --db test.db {line}", env!("CARGO_BIN_EXE_tidings"));
+        let typed = format!("printf '{answer}\\n' | script --quiet --return --command \"{line}\" /dev/null");
+        let output =
+            std::process::Command::new("sh").args(["-c", &typed]).current_dir(self.folder.path()).output().unwrap();
+        Some(format!("{}exit code {:?}", String::from_utf8_lossy(&output.stdout), output.status.code()))
+    }
+
     /// Runs a line that must succeed.
     pub(crate) fn done(&self, line: &str) -> Run {
         let run = self.run(line);

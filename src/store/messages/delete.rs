@@ -38,12 +38,12 @@ pub fn count_of_others(tx: &mut Tx<'_>, conversations: &[ConversationKey], user:
 }
 
 /// What went with messages that were deleted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Gone {
     pub revisions: i64,
     pub notifications: i64,
-    /// Messages whose place is kept because others' replies hang on them
-    pub tombstones: i64,
+    /// Messages whose place is kept because replies hang on them
+    pub tombstones: Vec<MessageKey>,
 }
 
 /// Deletes messages, none of which is a tombstone: content, revisions and notifications. The rows go too, and with them
@@ -67,20 +67,19 @@ pub fn delete(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<Gone> {
     candidates.extend(tombstones_above(tx, &keys)?);
     let kept = kept_by_replies(tx, &candidates)?;
     let is_tombstone = |key: &&MessageKey| kept.contains(key);
-    let tombstones: Vec<i64> = messages.iter().filter(is_tombstone).map(|key| key.0).collect();
+    let tombstones: Vec<MessageKey> = messages.iter().filter(is_tombstone).copied().collect();
     tx.run(
         concat!(
             "UPDATE message SET sender_key = NULL, receiver_key = NULL, content = '', revision = 1, key_name = NULL
              WHERE key IN ",
             list!("$1")
         ),
-        &[&list(tombstones.iter().copied())],
+        &[&list(tombstones.iter().map(|key| key.0))],
     )?;
     tx.run(
         concat!("DELETE FROM message WHERE key IN ", list!("$1")),
         &[&list(candidates.difference(&kept).map(|key| key.0))],
     )?;
-    let tombstones = i64::try_from(tombstones.len()).unwrap_or(i64::MAX);
     Ok(Gone { revisions, notifications, tombstones })
 }
 
@@ -122,6 +121,15 @@ fn kept_by_replies(tx: &mut Tx<'_>, candidates: &HashSet<MessageKey>) -> Result<
     Ok(kept.into_iter().collect())
 }
 
+/// How many of these messages are still there
+pub fn count_left(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<i64> {
+    tx.only(
+        concat!("SELECT count(*) FROM message WHERE key IN ", list!("$1")),
+        &[&list(messages.iter().map(|key| key.0))],
+        |row| row.get(0),
+    )
+}
+
 /// Deletes every message of conversations that end, tombstones too.
 pub fn delete_all_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<Gone> {
     let keys = list(conversations.iter().map(|key| key.0));
@@ -146,7 +154,7 @@ pub fn delete_all_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Resu
         &[&keys],
     )?;
     tx.run(concat!("DELETE FROM message WHERE conversation_key IN ", list!("$1")), &[&keys])?;
-    Ok(Gone { revisions, notifications, tombstones: 0 })
+    Ok(Gone { revisions, notifications, tombstones: Vec::new() })
 }
 
 /// Deletes the earlier contents a user replaced, whoever's messages they were; returns how many.

@@ -30,7 +30,7 @@ macro_rules! columns {
 mod delete;
 mod list;
 
-pub use delete::{Gone, count_of, count_of_others, delete, delete_all_of, delete_revisions_by, keys_of};
+pub use delete::{Gone, count_left, count_of, count_of_others, delete, delete_all_of, delete_revisions_by, keys_of};
 pub use list::{
     Filter, newest, newest_from, newest_in, newest_to, newest_unread, newest_unread_of, newest_visible, page,
     page_after,

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -257,21 +256,15 @@ fn whoever_restores_on_a_terminal_types_the_name() {
     let shell = shell();
     shell.done("db backup copy.db");
     shell.done("user create eve --no-password");
-    let line = format!("'{}' --db test.db db restore copy.db", env!("CARGO_BIN_EXE_tidings"));
-    let type_in = |answer: &str| {
-        let typed = format!("printf '{answer}\\n' | script --quiet --return --command \"{line}\" /dev/null");
-        Command::new("sh").args(["-c", &typed]).current_dir(shell.path("")).output().unwrap()
-    };
-    if Command::new("script").arg("--version").output().is_err() {
-        crate::support::say_skipped("a terminal (script is not installed)");
-        return;
-    }
-    let refused = type_in("y");
-    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-    let said = String::from_utf8_lossy(&refused.stdout).into_owned();
-    assert!(said.contains("Type test.db to go on:") && said.contains("Not confirmed; nothing was changed."), "{said}");
+    let Some(refused) = shell.run_on_terminal("db restore copy.db", "y") else { return };
+    assert!(refused.contains("Type test.db to go on:"), "{refused}");
+    assert!(
+        refused.contains("Not confirmed; nothing was changed.") && refused.ends_with("exit code Some(2)"),
+        "{refused}"
+    );
     assert_eq!(shell.done("user list -o ids").stdout.lines().count(), 3);
-    assert_eq!(type_in("test.db").status.code(), Some(0));
+    let done = shell.run_on_terminal("db restore copy.db", "test.db").unwrap();
+    assert!(done.ends_with("exit code Some(0)"), "{done}");
     assert_eq!(shell.done("user list -o ids").stdout.lines().count(), 2);
 }
 

@@ -36,7 +36,12 @@ fn the_columns_of_csv_are_the_fields_of_json() {
         "notifications count --as bob",
         "notifications read --all --dry-run --as bob",
         "message read team --dry-run --as bob",
+        "message search just --as ann",
+        "message thread @bob#1 --as ann",
         "db status",
+        "db backup copy.db --dry-run",
+        "config show",
+        "doctor",
     ] {
         let json = shell.run(&format!("{line} -o json")).stdout;
         let json: Value = serde_json::from_str(&json).unwrap();

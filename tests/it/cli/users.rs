@@ -133,3 +133,67 @@ fn a_password_comes_from_standard_input_or_a_file_and_never_shows() {
     --- exit code 6
     ");
 }
+
+#[test]
+fn several_users_go_with_one_receipt() {
+    let shell = super::shell();
+    assert_snapshot!(shell.run("user delete ann bob --dry-run -o json"), @r#"
+    {
+      "deleted_at": "2026-01-01T09:00:00.000000Z",
+      "users": [
+        {
+          "user_id": "019b78c9-0a80-7398-89bc-6d63798b4571",
+          "username": "ann",
+          "first_name": "Ann",
+          "last_name": ""
+        },
+        {
+          "user_id": "019b78c9-0a80-73dd-ac58-f4b546018d9a",
+          "username": "bob",
+          "first_name": "",
+          "last_name": ""
+        }
+      ],
+      "messages_sent": 2,
+      "messages_received": 0,
+      "messages_of_groups": 0,
+      "tombstones": 0,
+      "revisions": 0,
+      "notifications": 2,
+      "participations": 2,
+      "direct_conversations": 0,
+      "groups": 1,
+      "tokens": 0
+    }
+    --- stderr
+    Dry run, nothing was changed. Without --dry-run: Deleted the users ann, bob and 2 messages.
+    "#);
+    assert_snapshot!(shell.run("user delete ann nobody --yes"), @"
+    --- stderr
+    tidings: There is no user “nobody”.
+    --- exit code 3
+    ");
+    assert_snapshot!(shell.run("user delete ann bob --yes --quiet -o ids"), @"
+    019b78c9-0a80-7398-89bc-6d63798b4571
+    019b78c9-0a80-73dd-ac58-f4b546018d9a
+    ");
+    assert_eq!(shell.done("user list -o ids").stdout, "");
+}
+
+#[test]
+fn what_cannot_be_undone_is_confirmed_by_typing_its_name() {
+    let shell = super::shell();
+    for (command, name) in [
+        ("message delete team#1 team#2", "2 messages"),
+        ("message delete team#1", "team#1"),
+        ("conversation delete team", "team"),
+        ("user delete ann bob", "2 users"),
+        ("user delete ann", "ann"),
+    ] {
+        let Some(said) = shell.run_on_terminal(command, "y") else { return };
+        assert!(said.contains(&format!("Type {name} to go on:")), "{command}: {said}");
+        assert!(said.contains("Not confirmed; nothing was changed."), "{command}: {said}");
+    }
+    let said = shell.run_on_terminal("user delete ann", "ann").unwrap();
+    assert!(said.contains("Deleted the user ann"), "{said}");
+}

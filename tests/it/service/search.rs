@@ -220,11 +220,11 @@ fn a_search_that_is_late_says_so() {
 }
 
 #[test]
-fn words_that_begin_alike_are_looked_for_up_to_a_hundred() {
+fn words_that_begin_alike_are_looked_for_up_to_three_hundred() {
     on_every_engine(|world| {
         let [ann, bob] = [world.user("ann"), world.user("bob")];
         world.group("team", &ann, &[&bob]);
-        let words: Vec<String> = (0..99).map(|number| format!("word{number}")).collect();
+        let words: Vec<String> = (0..299).map(|number| format!("word{number}")).collect();
         world.send(&ann, "team", &words.join(" "));
         assert_eq!(found(world, &bob, "word*").len(), 1);
         world.send(&ann, "team", "wordless wordy");
