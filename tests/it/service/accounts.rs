@@ -155,7 +155,7 @@ fn one_receipt_counts_what_goes_with_several_users_each_thing_once() {
         let receipt = world.app.write(|tx| accounts::delete(tx, &operator(), &together)).unwrap();
         assert_eq!((receipt.messages_sent, receipt.notifications), one_by_one.unwrap());
         let left = world.app.read(|tx| {
-            let all = messages::List { limit: 1000, ..Default::default() };
+            let all = List { limit: 1000, ..Default::default() };
             messages::list(tx, &operator(), &all)
         });
         let tombstones = left.unwrap().iter().filter(|message| message.deleted).count();
