@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod context;
 mod conversation;
 mod db;
 mod demo;
@@ -20,19 +21,16 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::builder::TypedValueParser as _;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use self::context::{Context, ERASURE};
 use self::output::{Field, Format, Output, When};
 use self::pages::{PAGE, pages};
 use self::settings::Settings;
-use crate::app::{App, Options};
-use crate::error::{Error, Result};
-use crate::model::{Actor, Choice, Timestamp, UserSelector};
-use crate::service;
-use crate::store::{Db, Erasure, Location, Opened, Tx};
+use crate::error::Error;
+use crate::model::{Choice, Timestamp, UserSelector};
 
 /// A messaging system with notifications in one binary
 #[derive(Debug, Parser)]
@@ -175,7 +173,7 @@ impl From<io::Error> for Failure {
 }
 
 /// The result of a command
-type Outcome = std::result::Result<(), Failure>;
+type Outcome = Result<(), Failure>;
 
 /// The command line, as its help describes it
 pub fn command() -> clap::Command {
@@ -291,149 +289,13 @@ fn report(out: &Output, failure: Failure) -> ExitCode {
     }
 }
 
-/// What a command needs: the application, who acts, where the result goes.
-struct Context<'c> {
-    app: App,
-    location: Location,
-    opened: Opened,
-    /// None: the operator
-    acting: Option<UserSelector>,
-    operator: String,
-    dry_run: bool,
-    yes: bool,
-    out: &'c mut Output,
-}
-
-impl<'c> Context<'c> {
-    /// Opens the database, making it or bringing it up to date where needed.
-    fn open(global: &Global, settings: &Settings, out: &'c mut Output) -> std::result::Result<Self, Failure> {
-        Self::open_if(global, settings, out, !global.dry_run)
-    }
-
-    /// Opens the database, which must be there and up to date.
-    fn open_as_it_is(global: &Global, settings: &Settings, out: &'c mut Output) -> std::result::Result<Self, Failure> {
-        Self::open_if(global, settings, out, false)
-    }
-
-    fn open_if(
-        global: &Global,
-        settings: &Settings,
-        out: &'c mut Output,
-        may_change: bool,
-    ) -> std::result::Result<Self, Failure> {
-        let location = settings.location_or(global.db.as_deref())?;
-        let now = match global.now {
-            Some(now) => Some(now),
-            None => settings.now()?,
-        };
-        let seed = match global.seed {
-            Some(seed) => Some(seed),
-            None => settings.seed()?,
-        };
-        let acting = match &global.acting {
-            Some(acting) => Some(acting.clone()),
-            None => settings.get("TIDINGS_AS")?.map(UserSelector),
-        };
-        let (db, opened) = Db::open(&location, may_change)?;
-        match opened {
-            Opened::Ready => {}
-            Opened::Created => out.status(&format!("Created the database {location}.")),
-            Opened::Migrated { from } => {
-                out.status(&format!("Brought the database {location} up to date from version {from}."));
-            }
-        }
-        let app = App::new(db, Options { now, seed, dry_run: global.dry_run });
-        out.tell_times_from(app.now());
-        if opened != Opened::Ready {
-            app.index()?;
-        }
-        Ok(Self {
-            app,
-            location,
-            opened,
-            acting: acting.filter(|_| !global.operator),
-            operator: settings.operator()?,
-            dry_run: global.dry_run,
-            yes: global.yes,
-            out,
-        })
-    }
-
-    /// Who acts: the user of `--as`, or the operator
-    fn actor(&self, tx: &mut Tx<'_>) -> Result<Actor> {
-        let actor = match &self.acting {
-            Some(selector) => service::acting(tx, selector)?,
-            None => Actor::Operator(self.operator.clone()),
-        };
-        self.out.show_to(actor.key());
-        Ok(actor)
-    }
-
-    /// Refuses a command that only a user can give.
-    fn needs_user(&self) -> Outcome {
-        if self.acting.is_some() {
-            return Ok(());
-        }
-        Err(Failure::Usage("This command acts as a user; say which with --as USER.".to_owned()))
-    }
-
-    /// Does what cannot be undone. It is tried and taken back first, so that whoever is asked knows what would go, and
-    /// types its name; where there is no question, nobody is asked. Without a terminal to ask on, `--yes` is needed.
-    fn destroy<T>(
-        &self,
-        mut work: impl FnMut(&mut Tx<'_>) -> Result<T>,
-        question: impl FnOnce(&T) -> Option<(String, String)>,
-    ) -> std::result::Result<T, Failure> {
-        if !self.yes && !self.dry_run {
-            let preview = self.app.try_out(&mut work)?;
-            if let Some((question, name)) = question(&preview) {
-                text::confirm_by_name(&question, &name)?;
-            }
-        }
-        Ok(self.app.write(work)?)
-    }
-
-    /// Scrubs what was deleted from the file, once the result is shown: as long as there is patience, or to the end.
-    fn erase(&mut self, patience: Option<Duration>) -> Outcome {
-        self.out.flush()?;
-        let why = match self.app.erase(patience)? {
-            Erasure::Done => return Ok(()),
-            Erasure::Pending => "there is a lot of it",
-            Erasure::Blocked => "another program is reading the database",
-        };
-        self.out.status(&format!(
-            "What was deleted can still stand in the file, for {why}; `tidings db compact` scrubs it."
-        ));
-        Ok(())
-    }
-
-    /// Says that there may be more than a list shows, to whoever did not say how many.
-    fn say_if_cut(&self, shown: usize, limit: Option<i64>, default: i64) {
-        if limit.is_none() && i64::try_from(shown) == Ok(default) {
-            self.out.status(&format!("These are {shown}; there may be more: see --limit."));
-        }
-    }
-
-    /// Says what was done, or would have been.
-    fn status(&self, done: &str) {
-        if self.dry_run {
-            self.out.status(&format!("Dry run, nothing was changed. Without --dry-run: {done}"));
-        } else {
-            self.out.status(done);
-        }
-    }
-}
-
-/// How long a command goes on to scrub what it deleted; what is left is pending
-const ERASURE: Duration = Duration::from_millis(250);
-
 /// Reads a time given on the command line.
-fn time(text: &str) -> std::result::Result<Timestamp, String> {
+fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).ok_or_else(|| "not a time like 2026-01-01T09:00:00Z (RFC 3339)".to_owned())
 }
 
 /// Reads how many things to list.
-fn limit(text: &str) -> std::result::Result<i64, String> {
+fn limit(text: &str) -> Result<i64, String> {
     text.parse().ok().filter(|limit| *limit >= 0).ok_or_else(|| "not a whole number from 0 on".to_owned())
 }
 

@@ -1,0 +1,163 @@
+//! What every command that uses the database begins and ends with.
+
+use std::time::Duration;
+
+use super::output::Output;
+use super::progress::Progress;
+use super::settings::Settings;
+use super::{Failure, Global, Outcome, text};
+use crate::app::{App, Options};
+use crate::error::Result;
+use crate::model::{Actor, UserSelector};
+use crate::service;
+use crate::store::{Db, Erasure, Location, Opened, Tx};
+
+/// What a command needs: the application, who acts, where the result goes.
+pub(super) struct Context<'c> {
+    pub(super) app: App,
+    pub(super) location: Location,
+    pub(super) opened: Opened,
+    /// None: the operator
+    pub(super) acting: Option<UserSelector>,
+    operator: String,
+    pub(super) dry_run: bool,
+    yes: bool,
+    pub(super) out: &'c mut Output,
+}
+
+impl<'c> Context<'c> {
+    /// Opens the database, making it or bringing it up to date where needed.
+    pub(super) fn open(
+        global: &Global,
+        settings: &Settings,
+        out: &'c mut Output,
+    ) -> std::result::Result<Self, Failure> {
+        Self::open_if(global, settings, out, !global.dry_run)
+    }
+
+    /// Opens the database, which must be there and up to date.
+    pub(super) fn open_as_it_is(
+        global: &Global,
+        settings: &Settings,
+        out: &'c mut Output,
+    ) -> std::result::Result<Self, Failure> {
+        Self::open_if(global, settings, out, false)
+    }
+
+    fn open_if(
+        global: &Global,
+        settings: &Settings,
+        out: &'c mut Output,
+        may_change: bool,
+    ) -> std::result::Result<Self, Failure> {
+        let location = settings.location_or(global.db.as_deref())?;
+        let now = match global.now {
+            Some(now) => Some(now),
+            None => settings.now()?,
+        };
+        let seed = match global.seed {
+            Some(seed) => Some(seed),
+            None => settings.seed()?,
+        };
+        let acting = match &global.acting {
+            Some(acting) => Some(acting.clone()),
+            None => settings.get("TIDINGS_AS")?.map(UserSelector),
+        };
+        let (db, opened) = Db::open(&location, may_change)?;
+        match opened {
+            Opened::Ready => {}
+            Opened::Created => out.status(&format!("Created the database {location}.")),
+            Opened::Migrated { from } => {
+                out.status(&format!("Brought the database {location} up to date from version {from}."));
+            }
+        }
+        let app = App::new(db, Options { now, seed, dry_run: global.dry_run });
+        out.tell_times_from(app.now());
+        if opened != Opened::Ready {
+            let _progress = Progress::begin(out, "Indexing messages for search");
+            app.index()?;
+        }
+        Ok(Self {
+            app,
+            location,
+            opened,
+            acting: acting.filter(|_| !global.operator),
+            operator: settings.operator()?,
+            dry_run: global.dry_run,
+            yes: global.yes,
+            out,
+        })
+    }
+
+    /// Who acts: the user of `--as`, or the operator
+    pub(super) fn actor(&self, tx: &mut Tx<'_>) -> Result<Actor> {
+        let actor = match &self.acting {
+            Some(selector) => service::acting(tx, selector)?,
+            None => Actor::Operator(self.operator.clone()),
+        };
+        self.out.show_to(actor.key());
+        Ok(actor)
+    }
+
+    /// Refuses a command that only a user can give.
+    pub(super) fn needs_user(&self) -> Outcome {
+        if self.acting.is_some() {
+            return Ok(());
+        }
+        Err(Failure::Usage("This command acts as a user; say which with --as USER.".to_owned()))
+    }
+
+    /// Does what cannot be undone. It is tried and taken back first, so that whoever is asked knows what would go, and
+    /// types its name; where there is no question, nobody is asked. Without a terminal to ask on, `--yes` is needed.
+    pub(super) fn destroy<T>(
+        &self,
+        mut work: impl FnMut(&mut Tx<'_>) -> Result<T>,
+        question: impl FnOnce(&T) -> Option<(String, String)>,
+    ) -> std::result::Result<T, Failure> {
+        if !self.yes && !self.dry_run {
+            let preview = self.app.try_out(&mut work)?;
+            if let Some((question, name)) = question(&preview) {
+                text::confirm_by_name(&question, &name)?;
+            }
+        }
+        let _progress = Progress::begin(self.out, "Deleting");
+        Ok(self.app.write(work)?)
+    }
+
+    /// Scrubs what was deleted from the file, once the result is shown: as long as there is patience, or to the end. What
+    /// keeps it from being scrubbed now is no failure of the command: it stays pending.
+    pub(super) fn erase(&mut self, patience: Option<Duration>) -> Outcome {
+        self.out.flush()?;
+        let progress = Progress::begin(self.out, "Scrubbing what was deleted");
+        let erased = self.app.erase(patience);
+        drop(progress);
+        let why = match erased {
+            Ok(Erasure::Done) => return Ok(()),
+            Ok(Erasure::Pending) => "there is a lot to scrub".to_owned(),
+            Ok(Erasure::Blocked) => "another program is reading the database".to_owned(),
+            Err(error) => error.to_string().trim_end_matches('.').to_owned(),
+        };
+        self.out
+            .status(&format!("It is deleted, but traces can still stand in the file ({why}): `tidings db compact`."));
+        Ok(())
+    }
+
+    /// Says that there may be more than a list shows, to whoever did not say how many.
+    pub(super) fn say_if_cut(&self, shown: usize, limit: Option<i64>, default: i64) {
+        if limit.is_none() && i64::try_from(shown) == Ok(default) {
+            self.out.status(&format!("These are {shown}; there may be more: see --limit."));
+        }
+    }
+
+    /// Says what was done, or would have been.
+    pub(super) fn status(&self, done: &str) {
+        if self.dry_run {
+            self.out.status(&format!("Dry run, nothing was changed. Without --dry-run: {done}"));
+        } else {
+            self.out.status(done);
+        }
+    }
+}
+
+/// How long a command goes on to scrub what it deleted; what is left is pending
+pub(super) const ERASURE: Duration = Duration::from_millis(250);
