@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::output::{Field, Output, Paragraph, Piece, Record, View};
 use super::{Failure, Global, Outcome, Settings, counted};
-use crate::app::clock;
+use crate::app::{App, Options, clock};
 use crate::error::{Error, Result};
-use crate::model::Timestamp;
-use crate::store::{self, Inspection, Location};
+use crate::model::{Pending, Task, Timestamp};
+use crate::store::{self, Db, Inspection, Location};
 
 /// Look for what is wrong: settings, rights, disk, clock, engine
 ///
@@ -143,6 +143,23 @@ fn look_at_database(global: &Global, settings: &Settings, location: &Location, f
     let newest_event = inspected.as_ref().ok().and_then(|found| found.newest_event);
     findings.push(look_at_clock(now, newest_event));
     look_at_engine(location, inspected, findings);
+    if let Ok((db, _)) = Db::open(location, false) {
+        let pending = App::new(db, Options::default()).read(store::maintenance::pending);
+        findings.extend(pending.unwrap_or_default().into_iter().map(of_pending));
+    }
+}
+
+fn of_pending(Pending { task, since }: Pending) -> Finding {
+    match task {
+        Task::Erase => {
+            let detail = format!("what was deleted since {since} can still stand in the file");
+            Finding::warning("erasure", detail, "Scrub it: tidings db compact")
+        }
+        Task::Index => {
+            let detail = "search does not know all messages yet";
+            Finding::warning("search", detail, "Index them: tidings db migrate")
+        }
+    }
 }
 
 fn look_at_clock(now: Timestamp, newest_event: Option<Timestamp>) -> Finding {

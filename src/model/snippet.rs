@@ -20,7 +20,9 @@ impl Snippet {
     /// The part of a text around the first of the terms; its beginning where it has none.
     pub fn new(text: &str, terms: &Terms) -> Self {
         let mut found = words(text).filter(|word| terms.position(word).is_some()).map(|word| word.range).peekable();
-        let first = found.peek().map_or(0, |range| range.start);
+        // A short text is shown whole.
+        let is_short = text.char_indices().nth(LENGTH).is_none();
+        let first = found.peek().filter(|_| !is_short).map_or(0, |range| range.start);
         let start = text[..first].char_indices().rev().nth(BEFORE - 1).map_or(0, |(at, _)| at);
         // Not in the middle of a word, where one begins soon.
         let start = match text[start..first].find(char::is_whitespace) {

@@ -67,6 +67,8 @@ fn a_reader_makes_the_erasure_wait_and_the_status_says_so() {
     assert!(run.stderr.contains("another program is reading"), "{run}");
     let status = shell.done("db status -o json");
     assert!(status.stdout.contains("\"erase\""), "{status}");
+    let doctor = shell.done("doctor");
+    assert!(doctor.stdout.contains("warning · erasure"), "{doctor}");
     reader.execute_batch("COMMIT").unwrap();
     drop(reader);
     shell.done("db compact");
