@@ -57,7 +57,13 @@ impl App {
     }
 
     /// Brings the search index in order, scrubs what was deleted and gives space back; false where a reader kept some.
+    ///
+    /// # Errors
+    /// `Invalid` in a dry run: what it would come to is not known before.
     pub fn compact(&self) -> Result<bool> {
+        if self.options.dry_run {
+            return Err(Error::invalid("dry_run", "Compacting cannot be tried out."));
+        }
         self.write(store::maintenance::mend_index)?;
         self.index()?;
         self.erase(None)?;

@@ -15,3 +15,5 @@ CREATE TABLE maintenance (
 );
 
 INSERT INTO maintenance (task, since, position) SELECT 0, max(sent_at), 0 FROM message HAVING count(*) > 0;
+
+CREATE INDEX idempotency_by_result ON idempotency (result_id) WHERE result_id IS NOT NULL;

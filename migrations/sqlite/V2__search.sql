@@ -25,3 +25,6 @@ CREATE TABLE maintenance (
 
 -- Messages from before there was search have to be indexed by the program, which folds their words.
 INSERT INTO maintenance (task, since, position) SELECT 0, max(sent_at), 0 FROM message HAVING count(*) > 0;
+
+-- What was deleted is forgotten here too.
+CREATE INDEX idempotency_by_result ON idempotency (result_id) WHERE result_id IS NOT NULL;

@@ -78,7 +78,7 @@ fn all(global: &Global, settings: &Settings) -> Result<Vec<Setting>, Failure> {
         choose("seed", global.seed.map(|seed| (seed.to_string(), "--seed")), "TIDINGS_SEED", None)?,
         Setting {
             name: "env_file",
-            value: settings.file.as_ref().map(|file| file.display().to_string()),
+            value: settings.problem.clone().or_else(|| settings.file.as_ref().map(|file| file.display().to_string())),
             source: if global.env_file.is_some() { option("--env-file") } else { standard() },
         },
     ];
@@ -110,12 +110,14 @@ fn database(global: &Global, settings: &Settings) -> Result<Setting, Failure> {
             origin = Some(source(settings, name, from));
         }
     }
-    let location = settings.location_or(global.db.as_deref())?;
-    Ok(Setting {
-        name: "db",
-        value: Some(location.to_string()),
-        source: origin.unwrap_or_else(|| "default".to_owned()),
-    })
+    // What is wrong with a setting stands in its place.
+    let location = match settings.location_or(global.db.as_deref()) {
+        Ok(location) => location.to_string(),
+        Err(Failure::Usage(problem)) => problem,
+        Err(Failure::Refused(error)) => error.to_string(),
+        Err(failure) => return Err(failure),
+    };
+    Ok(Setting { name: "db", value: Some(location), source: origin.unwrap_or_else(|| "default".to_owned()) })
 }
 
 fn source(settings: &Settings, variable: &str, source: Source) -> String {

@@ -1,5 +1,6 @@
 //! What every command that uses the database begins and ends with.
 
+use std::io;
 use std::time::Duration;
 
 use super::output::Output;
@@ -59,10 +60,6 @@ impl<'c> Context<'c> {
             Some(seed) => Some(seed),
             None => settings.seed()?,
         };
-        let acting = match &global.acting {
-            Some(acting) => Some(acting.clone()),
-            None => settings.get("TIDINGS_AS")?.map(UserSelector),
-        };
         let (db, opened) = Db::open(&location, may_change)?;
         match opened {
             Opened::Ready => {}
@@ -81,7 +78,7 @@ impl<'c> Context<'c> {
             app,
             location,
             opened,
-            acting: acting.filter(|_| !global.operator),
+            acting: settings.acting(global.acting.as_ref(), global.operator)?,
             operator: settings.operator()?,
             dry_run: global.dry_run,
             yes: global.yes,
@@ -124,22 +121,22 @@ impl<'c> Context<'c> {
         Ok(self.app.write(work)?)
     }
 
-    /// Scrubs what was deleted from the file, once the result is shown: as long as there is patience, or to the end. What
-    /// keeps it from being scrubbed now is no failure of the command: it stays pending.
-    pub(super) fn erase(&mut self, patience: Option<Duration>) -> Outcome {
-        self.out.flush()?;
+    /// Scrubs what was deleted from the file, once the result is shown: as long as there is patience. What keeps it from being scrubbed now is no failure of the command: it stays pending.
+    /// That the result could not be shown keeps nothing from being scrubbed.
+    pub(super) fn erase(&mut self, shown: io::Result<()>, patience: Duration) -> Outcome {
+        let shown = shown.and_then(|()| self.out.flush());
         let progress = Progress::begin(self.out, "Scrubbing what was deleted");
-        let erased = self.app.erase(patience);
+        let erased = self.app.erase(Some(patience));
         drop(progress);
         let why = match erased {
-            Ok(Erasure::Done) => return Ok(()),
+            Ok(Erasure::Done) => return Ok(shown?),
             Ok(Erasure::Pending) => "there is a lot to scrub".to_owned(),
-            Ok(Erasure::Blocked) => "another program is reading the database".to_owned(),
+            Ok(Erasure::Blocked) => "another program is using the database".to_owned(),
             Err(error) => error.to_string().trim_end_matches('.').to_owned(),
         };
         self.out
             .status(&format!("It is deleted, but traces can still stand in the file ({why}): `tidings db compact`."));
-        Ok(())
+        Ok(shown?)
     }
 
     /// Says that there may be more than a list shows, to whoever did not say how many.
@@ -161,3 +158,6 @@ impl<'c> Context<'c> {
 
 /// How long a command goes on to scrub what it deleted; what is left is pending
 pub(super) const ERASURE: Duration = Duration::from_millis(250);
+
+/// As [`ERASURE`], where an account was deleted; only among others who go on deleting does it not come to its end
+pub(super) const ERASURE_OF_ACCOUNTS: Duration = Duration::from_mins(1);

@@ -221,8 +221,8 @@ impl Remove {
         })?;
         let end = if departure.ended { " Nobody is left: it ended, messages and all." } else { "" };
         context.status(&format!("Removed {} from the conversation {}.{end}", names(&departure), self.conversation));
-        context.out.show(&departure)?;
-        context.erase(Some(ERASURE))
+        let shown = context.out.show(&departure);
+        context.erase(shown, ERASURE)
     }
 }
 
@@ -272,8 +272,8 @@ impl Delete {
         })?;
         let messages = counted(conversation.message_count, "message");
         context.status(&format!("Deleted the conversation {} and {messages}.", title_of(&conversation)));
-        context.out.show(&conversation)?;
-        context.erase(Some(ERASURE))
+        let shown = context.out.show(&conversation);
+        context.erase(shown, ERASURE)
     }
 }
 

@@ -15,7 +15,7 @@ use self::search::Search;
 use self::thread::Thread;
 use super::output::{Changed, Field, Piece, Record};
 use super::text::TextSource;
-use super::{Context, ERASURE, Failure, Outcome};
+use super::{Context, ERASURE, Failure, Outcome, counted};
 use crate::error::Kind;
 use crate::model::{ConversationSelector, Finding, Message, MessageId, MessageSelector, ThreadMessage, UserSelector};
 use crate::service;
@@ -227,10 +227,10 @@ impl Delete {
         };
         let message_ids = context.destroy(delete, question)?;
         let deleted = Deleted { count: message_ids.len(), message_ids };
-        let messages = if deleted.count == 1 { "message" } else { "messages" };
-        context.status(&format!("Deleted {} {messages}.", deleted.count));
-        context.out.show(&deleted)?;
-        context.erase(Some(ERASURE))
+        let count = i64::try_from(deleted.count).unwrap_or(i64::MAX);
+        context.status(&format!("Deleted {}.", counted(count, "message")));
+        let shown = context.out.show(&deleted);
+        context.erase(shown, ERASURE)
     }
 }
 

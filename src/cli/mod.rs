@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::builder::TypedValueParser as _;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use self::context::{Context, ERASURE};
+use self::context::{Context, ERASURE, ERASURE_OF_ACCOUNTS};
 use self::output::{Field, Format, Output, When};
 use self::pages::{PAGE, pages};
 use self::settings::Settings;
@@ -220,11 +220,11 @@ fn run(cli: Cli) -> ExitCode {
     let color = color.unwrap_or_default();
     let colors = Settings::of_environment().colors(color);
     let options = output::Options { no_header, quiet, verbose, colors, ..output::Options::default() };
-    // What is wrong with the settings keeps every command from its work but the one that says it.
-    let is_doctor = matches!(cli.command, Command::Doctor(_));
+    // What is wrong with the settings keeps every command from its work but those that say it.
+    let shows_settings = matches!(cli.command, Command::Doctor(_) | Command::Config(_));
     let settings = match Settings::load(cli.global.env_file.as_deref()) {
         Ok(settings) => settings,
-        Err(Failure::Usage(problem)) if is_doctor => Settings::unusable(problem),
+        Err(Failure::Usage(problem)) if shows_settings => Settings::unusable(problem),
         Err(failure) => return report(&Output::new(options), failure),
     };
     let options = output::Options { colors: settings.colors(color), ..options };
@@ -233,7 +233,7 @@ fn run(cli: Cli) -> ExitCode {
         None => settings.format(),
     };
     let mut out = match format {
-        Err(_) if is_doctor => Output::new(options),
+        Err(_) if shows_settings => Output::new(options),
         Ok(format) => Output::new(output::Options {
             format: format.unwrap_or_default(),
             fields: cli.global.fields.clone(),

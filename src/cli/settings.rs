@@ -10,7 +10,7 @@ use super::output::{Colors, Format, When};
 use super::text::{drop_line_break, read_file};
 use super::{Failure, time};
 use crate::error::Error;
-use crate::model::Timestamp;
+use crate::model::{Timestamp, UserSelector};
 use crate::store::Location;
 
 /// The shell that asks for completions by this variable of its script, not of the env file
@@ -172,6 +172,18 @@ impl Settings {
             Error::unavailable("There is no home folder to keep the database in.").hint("Name the database with --db.")
         })?;
         Ok(Location::Sqlite(folders.data_dir().join("tidings.db")))
+    }
+
+    /// Who acts: the user of the flag, else of `TIDINGS_AS`; none for the operator
+    pub(super) fn acting(
+        &self,
+        flag: Option<&UserSelector>,
+        is_operator: bool,
+    ) -> Result<Option<UserSelector>, Failure> {
+        if is_operator {
+            return Ok(None);
+        }
+        flag.map_or_else(|| Ok(self.get("TIDINGS_AS")?.map(UserSelector)), |user| Ok(Some(user.clone())))
     }
 
     /// The name of whoever runs the program, for the log of events

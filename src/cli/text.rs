@@ -56,6 +56,9 @@ pub(super) fn read_file(path: &Path, field: &'static str) -> Result<String, Fail
         File::open(path).and_then(|file| file.take(LONGEST).read_to_end(&mut bytes))
     };
     read.map_err(unreadable)?;
+    if bytes.len() as u64 == LONGEST {
+        return Err(Error::invalid(field, format!("The {field} is far too long: {LONGEST} bytes or more.")).into());
+    }
     let text = String::from_utf8(bytes);
     Ok(text.map_err(|error| {
         let place = error.utf8_error().valid_up_to() + 1;

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::output::{Field, Piece, Record};
 use super::text::{Password, PasswordSource};
-use super::{Context, Failure, Outcome, choice, counted, limit, pages};
+use super::{Context, ERASURE_OF_ACCOUNTS, Failure, Outcome, choice, counted, limit, pages};
 use crate::model::{Profile, Receipt, Role, UserDetails, UserSelector};
 use crate::service;
 use crate::service::users::{NewUser, UserChange};
@@ -297,8 +297,8 @@ impl Delete {
         let messages =
             counted(receipt.messages_sent + receipt.messages_received + receipt.messages_of_groups, "message");
         context.status(&format!("Deleted {} and {messages}.", accounts_of(&receipt)));
-        context.out.show(&receipt)?;
-        context.erase(None)
+        let shown = context.out.show(&receipt);
+        context.erase(shown, ERASURE_OF_ACCOUNTS)
     }
 }
 

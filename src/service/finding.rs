@@ -26,14 +26,14 @@ pub fn users(tx: &mut Tx<'_>, prefix: &str, limit: i64) -> Result<Vec<UserRef>> 
     store::users::beginning_with(tx, &normalize(prefix), limit)
 }
 
-/// Groups whose names begin with a text, by name: a user's own, or all for the operator.
+/// Groups whose names begin with a text and that the actor may see, by name.
 pub fn groups(tx: &mut Tx<'_>, actor: &Actor, prefix: &str, limit: i64) -> Result<Vec<Conversation>> {
     if prefix.contains('\0') {
         return Ok(Vec::new());
     }
     match actor.key() {
-        Some(user) => store::conversations::beginning_with_of(tx, user, prefix, limit),
-        None => store::conversations::beginning_with(tx, prefix, limit),
+        Some(user) if !actor.administers() => store::conversations::beginning_with_of(tx, user, prefix, limit),
+        _ => store::conversations::beginning_with(tx, prefix, limit),
     }
 }
 
@@ -107,12 +107,7 @@ pub(super) fn group_meant(tx: &mut Tx<'_>, actor: &Actor, name: &str) -> Result<
     let Some(folded) = comparable(name) else { return Ok(None) };
     let mut known = Vec::new();
     for beginning in beginnings(&folded) {
-        known.extend(match actor.key() {
-            Some(user) if !actor.administers() => {
-                store::conversations::beginning_with_of(tx, user, &beginning, COMPARED)?
-            }
-            _ => store::conversations::beginning_with(tx, &beginning, COMPARED)?,
-        });
+        known.extend(groups(tx, actor, &beginning, COMPARED)?);
     }
     Ok(meant(&folded, known.into_iter().filter_map(|group| group.name)))
 }

@@ -8,7 +8,7 @@ use crate::model::{Timestamp, UserKey};
 
 /// What is known of a key.
 pub struct Remembered {
-    /// SHA-256 of the request
+    /// SHA-256 of the request; empty where what resulted is deleted
     pub request_hash: Vec<u8>,
     /// The id of the row that resulted
     pub result: Option<Uuid>,
@@ -37,6 +37,21 @@ pub fn take(tx: &mut Tx<'_>, actor: UserKey, key: &str, request_hash: &[u8]) -> 
 /// Keeps what resulted from the request whose key this transaction took.
 pub fn keep(tx: &mut Tx<'_>, actor: UserKey, key: &str, result: Uuid) -> Result<()> {
     tx.run("UPDATE idempotency SET result_id = $1 WHERE actor_key = $2 AND key = $3", &[&result, &actor, &key])?;
+    Ok(())
+}
+
+/// Forgets what was asked for where the messages that resulted are deleted: a hash of a short text gives it away. The keys
+/// stay taken.
+pub(super) fn blank(tx: &mut Tx<'_>, messages: &str) -> Result<()> {
+    let blank: &[u8] = &[];
+    tx.run(
+        concat!(
+            "UPDATE idempotency SET request_hash = $1 WHERE result_id IN (SELECT id FROM message WHERE key IN ",
+            list!("$2"),
+            ")"
+        ),
+        &[&blank, &messages],
+    )?;
     Ok(())
 }
 

@@ -6,11 +6,19 @@ use crate::error::Result;
 use crate::model::{MessageKey, Pending, Task};
 
 /// How many messages one step indexes: a tenth of a second
-const STEP: i64 = 2000;
+const MESSAGES: i64 = 2000;
 
 macro_rules! few {
     () => {
         " /* scans: there are at most two rows */"
+    };
+}
+
+/// Of the entries of search those whose message is deleted
+macro_rules! deleted {
+    () => {
+        " WHERE NOT EXISTS (
+             SELECT 1 FROM message WHERE message.key = searchable.key AND message.sender_key IS NOT NULL)"
     };
 }
 
@@ -31,9 +39,9 @@ pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
         "UPDATE conversation SET active_at = active_at WHERE key IN (
              SELECT conversation_key FROM message WHERE message.key > $1 ORDER BY message.key LIMIT $2)
          /* scans: a batch may touch every conversation, once after an update of the program */",
-        &[&position, &STEP],
+        &[&position, &MESSAGES],
     )?;
-    if let Some(last) = search::index_older(tx, position, STEP)? {
+    if let Some(last) = search::index_older(tx, position, MESSAGES)? {
         tx.run(concat!("UPDATE maintenance SET position = $1 WHERE task = $2", few!()), &[&last, &Task::Index])?;
         return Ok(true);
     }
@@ -44,33 +52,35 @@ pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
 /// How many messages search does not know, and of how many deleted ones it knows still
 pub fn unsound_entries(tx: &mut Tx<'_>) -> Result<(i64, i64)> {
     tx.only(
-        "SELECT (SELECT count(*) FROM message WHERE sender_key IS NOT NULL
+        concat!(
+            "SELECT (SELECT count(*) FROM message WHERE sender_key IS NOT NULL
                      AND NOT EXISTS (SELECT 1 FROM searchable WHERE searchable.key = message.key)),
-                (SELECT count(*) FROM searchable WHERE NOT EXISTS
-                     (SELECT 1 FROM message WHERE message.key = searchable.key AND message.sender_key IS NOT NULL))
-         /* scans: the operator asks for every row to be checked */",
+                (SELECT count(*) FROM searchable",
+            deleted!(),
+            ")
+         /* scans: the operator asks for every row to be checked */"
+        ),
         &[],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
 }
 
-/// Makes search forget what was deleted, and notes to index all messages where it does not know some.
+/// Makes search forget what was deleted, notes to index all messages where it does not know some, and to scrub the file
+/// whatever is known to be deleted.
 pub fn mend_index(tx: &mut Tx<'_>) -> Result<()> {
+    must_erase(tx)?;
     let (unknown, deleted) = unsound_entries(tx)?;
     if deleted > 0 {
         let keys: Vec<MessageKey> = tx.all(
-            "SELECT key FROM searchable WHERE NOT EXISTS
-                 (SELECT 1 FROM message WHERE message.key = searchable.key AND message.sender_key IS NOT NULL)
-             /* scans: what is amiss may be anywhere */",
+            concat!("SELECT key FROM searchable", deleted!(), " /* scans: what is amiss may be anywhere */"),
             &[],
             |row| row.get(0),
         )?;
         search::forget(tx, &keys)?;
-        must_erase(tx)?;
     }
     if unknown > 0 {
         tx.run(
-            "INSERT INTO maintenance (task, since, position) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING",
+            "INSERT INTO maintenance (task, since, position) VALUES ($1, $2, 0) ON CONFLICT (task) DO UPDATE SET position = 0",
             &[&Task::Index, &tx.now()],
         )?;
     }
@@ -84,18 +94,20 @@ pub(super) fn must_erase(tx: &mut Tx<'_>) -> Result<()> {
         return Ok(());
     }
     tx.run(
-        "INSERT INTO maintenance (task, since, position) VALUES ($1, $2, 0) ON CONFLICT (task) DO UPDATE SET position = 0",
+        "INSERT INTO maintenance (task, since, position) VALUES ($1, $2, 1)
+         ON CONFLICT (task) DO UPDATE SET position = maintenance.position + 1",
         &[&Task::Erase, &tx.now()],
     )?;
     Ok(())
 }
 
-/// Whether something has to be scrubbed from the file; notes that it begins.
-pub(super) fn begin_erasure(tx: &mut Tx<'_>) -> Result<bool> {
-    Ok(tx.run(concat!("UPDATE maintenance SET position = 1 WHERE task = $1", few!()), &[&Task::Erase])? > 0)
+/// How far a task is; none: it is not pending. Of an erasure it is how many deletions there were.
+pub(super) fn position(tx: &mut Tx<'_>, task: Task) -> Result<Option<i64>> {
+    tx.one(concat!("SELECT position FROM maintenance WHERE task = $1", few!()), &[&task], |row| row.get(0))
 }
 
-/// Notes that everything deleted before the erasure began is scrubbed; says whether more was deleted since.
-pub(super) fn end_erasure(tx: &mut Tx<'_>) -> Result<bool> {
-    Ok(tx.run(concat!("DELETE FROM maintenance WHERE task = $1 AND position = 1", few!()), &[&Task::Erase])? == 0)
+/// Notes that everything is scrubbed which was deleted up to that many deletions; says whether more was deleted since.
+pub(super) fn end_erasure(tx: &mut Tx<'_>, deletions: i64) -> Result<bool> {
+    let done = concat!("DELETE FROM maintenance WHERE task = $1 AND position = $2", few!());
+    Ok(tx.run(done, &[&Task::Erase, &deletions])? == 0)
 }

@@ -104,7 +104,7 @@ pub enum Erasure {
     Done,
     /// There was no time for all
     Pending,
-    /// Another program that reads keeps old pages in the write-ahead log
+    /// Another program that uses the database keeps old pages in the write-ahead log
     Blocked,
 }
 
@@ -176,7 +176,7 @@ impl Db {
 
     /// Indexes messages from before there was search, in steps.
     pub fn index(&self, stamp: Stamp) -> Result<()> {
-        while self.write(stamp, maintenance::index_step)? {}
+        while self.write(stamp, maintenance::index_step)? && !stamp.dry_run {}
         Ok(())
     }
 

@@ -89,11 +89,11 @@ enum Part {
     Beginning(String),
 }
 
-/// How many words with the same beginning are looked for: reading one from the index costs some 50 µs.
-const WORDS: usize = 300;
+/// How many words that begin as asked are looked for, all beginnings together: reading one from the index costs some 50 µs.
+const MOST_WORDS: usize = 300;
 
 /// With more words times conversations than these, the index is asked for the words wherever they were said.
-const TERMS: usize = 2000;
+const MOST_TERMS: usize = 2000;
 
 impl Query {
     /// Messages with all these words, from one sender where there is one; where conversations are named, the index is
@@ -106,20 +106,22 @@ impl Query {
     ) -> Result<Self> {
         let mut parts: Vec<Part> = sender.map(|sender| Part::Words(vec![sender_word(sender)])).into_iter().collect();
         let mut is_cut = false;
+        let beginnings = terms.iter().filter(|term| term.is_prefix).count();
+        let most = MOST_WORDS / beginnings.max(1);
         for term in terms.iter() {
             let part = match (term.is_prefix, tx.split(true, false)) {
                 (false, _) => Part::Words(vec![term.folded.clone()]),
                 (true, false) => Part::Beginning(term.folded.clone()),
                 (true, true) => {
-                    let words = words_with(tx, &term.folded)?;
-                    is_cut |= words.len() == WORDS;
+                    let words = words_with(tx, &term.folded, most)?;
+                    is_cut |= words.len() == most;
                     Part::Words(words)
                 }
             };
             parts.push(part);
         }
         let count = parts.iter().map(|part| if let Part::Words(words) = part { words.len() } else { 0 }).sum::<usize>();
-        let is_few = |own: &Vec<ConversationKey>| count > 0 && count * own.len() <= TERMS;
+        let is_few = |own: &Vec<ConversationKey>| count > 0 && count * own.len() <= MOST_TERMS;
         Ok(Self { parts, conversations: conversations.filter(is_few), is_cut })
     }
 
@@ -173,10 +175,10 @@ impl Query {
 
 /// The words that begin so, in order, as far as they are looked for. SQLite gathers all messages of a beginning anew for
 /// each query, which takes seconds for a single letter.
-fn words_with(tx: &mut Tx<'_>, beginning: &str) -> Result<Vec<String>> {
+fn words_with(tx: &mut Tx<'_>, beginning: &str, most: usize) -> Result<Vec<String>> {
     let mut found: Vec<String> = Vec::new();
     let mut next = beginning.to_owned();
-    while found.len() < WORDS {
+    while found.len() < most {
         let term: Option<String> =
             tx.one("SELECT term FROM message_word WHERE term >= $1 LIMIT 1", &[&next], |row| row.get(0))?;
         let Some(term) = term.filter(|term| term.starts_with(beginning)) else { break };

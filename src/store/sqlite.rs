@@ -218,12 +218,18 @@ fn switch_to_wal(connection: &Connection) -> Result<()> {
     }
 }
 
+/// A file that SQLite or this program keeps beside a database
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 /// Holds everybody else up while the file is prepared. A file of its own beside the database: closing a second handle to
 /// the database itself would drop the locks SQLite holds on it.
 fn lock_file(path: &Path) -> std::io::Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-lock");
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(Path::new(&name))?;
+    let lock = beside(path, "-lock");
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lock)?;
     file.lock()?;
     Ok(file)
 }

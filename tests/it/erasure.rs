@@ -64,7 +64,7 @@ fn a_reader_makes_the_erasure_wait_and_the_status_says_so() {
     reader.execute_batch("BEGIN").unwrap();
     reader.query_row("SELECT count(*) FROM message", [], |_| Ok(())).unwrap();
     let run = shell.done("message delete team#41 --yes");
-    assert!(run.stderr.contains("another program is reading"), "{run}");
+    assert!(run.stderr.contains("another program is using the database"), "{run}");
     let status = shell.done("db status -o json");
     assert!(status.stdout.contains("\"erase\""), "{status}");
     let doctor = shell.done("doctor");

@@ -14,7 +14,7 @@ use crate::app::{App, Options};
 use crate::error::Result;
 use crate::model::{Actor, ConversationSelector, Message, UserRef, UserSelector};
 use crate::service::{self, finding};
-use crate::store::{Db, Location, Tx};
+use crate::store::{Db, Tx};
 
 /// How many things a shell is offered
 const LIMIT: i64 = 50;
@@ -74,15 +74,8 @@ impl Request {
     fn found(&self, what: Thing, typed: &str) -> Option<Vec<Candidate>> {
         let stated = &self.0;
         let settings = Settings::load(stated.env_file.as_deref()).ok()?;
-        let location = match &stated.db {
-            Some(db) => Location::parse(db).ok()?,
-            None => settings.location_or(None).ok()?,
-        };
-        let acting = match &stated.acting {
-            Some(acting) => Some(acting.clone()),
-            None => settings.get("TIDINGS_AS").ok()?.map(UserSelector),
-        };
-        let acting = acting.filter(|_| !stated.is_operator);
+        let location = settings.location_or(stated.db.as_deref()).ok()?;
+        let acting = settings.acting(stated.acting.as_ref(), stated.is_operator).ok()?;
         let (db, _) = Db::open(&location, false).ok()?;
         let app = App::new(db, Options::default());
         let find = |tx: &mut Tx<'_>| {

@@ -8,7 +8,7 @@ use crate::app::late_after;
 use crate::cli::output::{Change, Field, Paragraph, Record, View};
 use crate::cli::{Context, Outcome, limit, time};
 use crate::model::{ConversationSelector, Finding, Message, Timestamp, UserSelector};
-use crate::service::messages;
+use crate::service::messages::{self, Partial};
 
 /// How many messages a search shows unless told
 const LIMIT: i64 = 50;
@@ -59,9 +59,14 @@ impl Search {
             messages::search(tx, &actor, &request, &is_late)
         })?;
         let shown = context.out.list([Ok(findings.messages)], "There are no such messages.")?;
-        if findings.partial {
-            let narrow = "The search was cut short, so there may be more; narrow it with --in, --from or more words.";
-            context.out.status(narrow);
+        if let Some(partial) = findings.partial {
+            context.out.status(match partial {
+                Partial::Beginnings => "There may be more: too many words begin so; type more letters.",
+                Partial::Time => {
+                    "There may be more: it took too long; narrow it with --in, --from, --since or more words."
+                }
+                Partial::Index => "There may be more: older messages are not indexed yet; see `tidings db migrate`.",
+            });
         }
         context.say_if_cut(shown, self.limit, LIMIT);
         Ok(())

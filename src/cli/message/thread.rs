@@ -1,9 +1,11 @@
 //! `tidings message thread`
 
+use std::collections::HashMap;
+
 use clap::Args;
 
 use crate::cli::output::{Field, Paragraph, Record, View};
-use crate::cli::{Context, Outcome};
+use crate::cli::{Context, Outcome, PAGE};
 use crate::model::{Message, MessageSelector, ThreadMessage};
 use crate::service::messages;
 
@@ -18,11 +20,19 @@ pub(in crate::cli) struct Thread {
 
 impl Thread {
     pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
-        let thread = context.app.read(|tx| {
+        let (actor, thread) = context.app.read(|tx| {
             let actor = context.actor(tx)?;
-            messages::thread(tx, &actor, &self.message)
+            let thread = messages::thread(tx, &actor, &self.message)?;
+            Ok((actor, thread))
         })?;
-        context.out.list([Ok(thread)], "")?;
+        let Context { app, out, .. } = context;
+        let pages = thread.chunks(PAGE.into()).map(|part| {
+            let (keys, depths): (Vec<_>, HashMap<_, _>) =
+                part.iter().map(|(key, depth)| (*key, (*key, *depth))).unzip();
+            let page = app.read(|tx| messages::resume(tx, &actor, &keys))?;
+            Ok(page.into_iter().map(|message| ThreadMessage { depth: depths[&message.key], message }).collect())
+        });
+        out.list(pages, "")?;
         Ok(())
     }
 }

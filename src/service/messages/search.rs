@@ -1,6 +1,6 @@
 //! Searching messages: every word must be there, and nothing is found that the searcher may not see.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::Result;
 use crate::model::{
@@ -20,6 +20,9 @@ const AT_FIRST: i64 = 1_000;
 
 /// How many of the newest are put in order of rank
 const RANKED: i64 = 500;
+
+/// How many of them are read at once
+const AT_ONCE: usize = 50;
 
 /// What to search for.
 #[derive(Clone, Debug, Default)]
@@ -41,8 +44,19 @@ pub struct Search {
 #[derive(Clone, Debug)]
 pub struct Findings {
     pub messages: Vec<Finding>,
+    /// Why there may be more
+    pub partial: Option<Partial>,
+}
+
+/// Why a search did not find everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partial {
+    /// More words begin as asked than are looked for
+    Beginnings,
     /// There was no time to look everywhere
-    pub partial: bool,
+    Time,
+    /// Messages from before there was search are still being indexed
+    Index,
 }
 
 /// The messages with all the words: newest first, or by rank. Stops when `is_late`.
@@ -65,7 +79,7 @@ pub fn search(tx: &mut Tx<'_>, actor: &Actor, request: &Search, is_late: &dyn Fn
         (None, None) => None,
     };
     if terms.is_empty() || own.as_ref().is_some_and(Vec::is_empty) {
-        return Ok(Findings { messages: Vec::new(), partial: false });
+        return Ok(Findings { messages: Vec::new(), partial: None });
     }
     let own = own.filter(|own| i64::try_from(own.len()).is_ok_and(|count| count <= CONVERSATIONS));
     let query = Query::new(tx, &terms, sender.map(|sender| sender.person.key), own)?;
@@ -78,12 +92,22 @@ pub fn search(tx: &mut Tx<'_>, actor: &Actor, request: &Search, is_late: &dyn Fn
         limit: if request.ranked { RANKED } else { request.limit },
         found: Vec::new(),
     };
-    let is_complete = seeking.seek(tx, is_late)?;
+    let mut is_complete = seeking.seek(tx, is_late)?;
     let is_indexed = store::maintenance::pending(tx)?.iter().all(|pending| pending.task != Task::Index);
-    let keys = if request.ranked { ranked(tx, &seeking.found, &terms, request.limit)? } else { seeking.found };
+    let mut keys = seeking.found;
+    if request.ranked {
+        is_complete &= rank(tx, &mut keys, &terms, is_late)?;
+        keys.truncate(usize::try_from(request.limit).unwrap_or(usize::MAX));
+    }
+    let partial = match (is_indexed, is_complete, is_cut) {
+        (false, _, _) => Some(Partial::Index),
+        (_, false, _) => Some(Partial::Time),
+        (_, _, true) => Some(Partial::Beginnings),
+        _ => None,
+    };
     let finding = |message: Message| Finding { snippet: Snippet::new(&message.content, &terms), message };
     let messages = store::messages::by_keys(tx, &keys)?.into_iter().map(finding).collect();
-    Ok(Findings { messages, partial: is_cut || !is_complete || !is_indexed })
+    Ok(Findings { messages, partial })
 }
 
 /// A search on its way from the newest message down.
@@ -146,35 +170,36 @@ fn count<T>(things: &[T]) -> i64 {
     i64::try_from(things.len()).unwrap_or(i64::MAX)
 }
 
-/// The best of these messages first, by Okapi BM25 with the usual parameters; of equal ones the newer first.
+/// Puts the best of these messages first, by Okapi BM25 with the usual parameters; of equal ones the newer. Says whether it
+/// came to its end before it was late; the rest stays behind.
 ///
 /// What is counted are these messages, not all: so both engines agree, and a search costs what it finds. As each of them
 /// has every term, none is rarer than another.
-fn ranked(tx: &mut Tx<'_>, keys: &[MessageKey], terms: &Terms, limit: i64) -> Result<Vec<MessageKey>> {
-    let contents = store::messages::contents(tx, keys.iter().copied())?;
-    let counted: Vec<(MessageKey, Vec<f64>, f64)> = contents
-        .iter()
-        .map(|(key, content)| {
+fn rank(tx: &mut Tx<'_>, keys: &mut [MessageKey], terms: &Terms, is_late: &dyn Fn() -> bool) -> Result<bool> {
+    let mut counted = HashMap::new();
+    for part in keys.chunks(AT_ONCE) {
+        if is_late() {
+            break;
+        }
+        for (key, content) in store::messages::contents(tx, part)? {
             let mut counts = vec![0.0; terms.iter().count()];
             let mut length = 0.0;
-            for word in words(content) {
+            for word in words(&content) {
                 length += 1.0;
                 if let Some(term) = terms.position(&word) {
                     counts[term] += 1.0;
                 }
             }
-            (*key, counts, length)
-        })
-        .collect();
-    let total: f64 = counted.iter().map(|(_, _, length)| length).sum();
+            counted.insert(key, (counts, length));
+        }
+    }
+    let total: f64 = counted.values().map(|(_, length)| length).sum();
     #[expect(clippy::cast_precision_loss, reason = "at most 500")]
     let average = (total / counted.len() as f64).max(1.0);
-    let score = |counts: &[f64], length: f64| -> f64 {
+    let score = |key: &MessageKey| -> f64 {
+        let Some((counts, length)) = counted.get(key) else { return 0.0 };
         counts.iter().map(|count| count * 2.2 / (count + 1.2 * (0.25 + 0.75 * length / average))).sum()
     };
-    let mut scored: Vec<(f64, MessageKey)> =
-        counted.iter().map(|(key, counts, length)| (score(counts, *length), *key)).collect();
-    scored.sort_by(|one, other| other.0.total_cmp(&one.0).then(other.1.cmp(&one.1)));
-    scored.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(scored.into_iter().map(|(_, key)| key).collect())
+    keys.sort_by(|one, other| score(other).total_cmp(&score(one)).then(other.cmp(one)));
+    Ok(counted.len() == keys.len())
 }

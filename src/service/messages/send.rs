@@ -71,10 +71,13 @@ fn remembered(tx: &mut Tx<'_>, actor: &Actor, sender: &User, key: &str, draft: &
     let Some(first) = store::idempotency::take(tx, sender.person.key, key, &hash)? else {
         return Ok(None);
     };
+    let gone = || Error::conflict(format!("What was sent with the idempotency key “{key}” is there no more."));
+    if first.request_hash.is_empty() {
+        return Err(gone());
+    }
     if first.request_hash != hash {
         return Err(Error::conflict(format!("The idempotency key “{key}” was used for another request.")));
     }
-    let gone = || Error::conflict(format!("What was sent with the idempotency key “{key}” is there no more."));
     let id = MessageId(first.result.ok_or_else(gone)?);
     match service::message(tx, actor, &MessageSelector::Id(id)) {
         Ok(message) if !message.deleted => Ok(Some(message)),

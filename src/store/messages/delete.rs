@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::error::Result;
 use crate::model::{ConversationKey, MessageKey, UserKey};
-use crate::store::{Tx, list, maintenance, search};
+use crate::store::{Tx, idempotency, list, maintenance, search};
 
 /// The messages a user sent or received
 pub fn keys_of(tx: &mut Tx<'_>, user: UserKey) -> Result<Vec<MessageKey>> {
@@ -52,6 +52,7 @@ pub fn delete(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<Gone> {
     let keys = list(messages.iter().map(|key| key.0));
     maintenance::must_erase(tx)?;
     search::forget(tx, messages)?;
+    idempotency::blank(tx, &keys)?;
     let revisions = tx.run(concat!("DELETE FROM revision WHERE message_key IN ", list!("$1")), &[&keys])?;
     let notifications = tx.run(concat!("DELETE FROM notification WHERE message_key IN ", list!("$1")), &[&keys])?;
     tx.run(
@@ -137,6 +138,7 @@ pub fn delete_all_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Resu
     let messages =
         tx.all(concat!("SELECT key FROM message WHERE conversation_key IN ", list!("$1")), &[&keys], |row| row.get(0))?;
     search::forget(tx, &messages)?;
+    idempotency::blank(tx, &list(messages.iter().map(|key| key.0)))?;
     let revisions = tx.run(
         concat!(
             "DELETE FROM revision WHERE message_key IN (SELECT key FROM message WHERE conversation_key IN ",

@@ -165,10 +165,10 @@ pub fn by_keys(tx: &mut Tx<'_>, keys: &[MessageKey]) -> Result<Vec<Message>> {
 }
 
 /// The contents of the messages with these keys
-pub fn contents(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = MessageKey>) -> Result<Vec<(MessageKey, String)>> {
+pub fn contents(tx: &mut Tx<'_>, keys: &[MessageKey]) -> Result<Vec<(MessageKey, String)>> {
     tx.all(
         concat!("SELECT key, content FROM message WHERE key IN ", list!("$1")),
-        &[&super::list(keys.into_iter().map(|key| key.0))],
+        &[&super::list(keys.iter().map(|key| key.0))],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
 }

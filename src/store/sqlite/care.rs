@@ -1,6 +1,6 @@
 //! What a file says of itself: its size, its damages; and giving space back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode};
 
@@ -19,7 +19,7 @@ impl Database {
 
     /// The size of the file and of its log, in bytes
     pub(in crate::store) fn sizes(&self) -> Result<Sizes> {
-        let log = self.connection.path().map(|path| log_of(Path::new(path)));
+        let log = self.connection.path().map(|path| super::beside(Path::new(path), "-wal"));
         Ok(Sizes { bytes: bytes(&self.connection)?, wal_bytes: Some(log.map_or(0, |log| length(&log))) })
     }
 
@@ -30,18 +30,16 @@ impl Database {
 
     /// Writes the file anew without what is free, and empties its log; false where a reader kept the log.
     pub(in crate::store) fn compact(&self) -> Result<bool> {
-        self.connection.execute_batch("VACUUM")?;
+        // In memory would be the whole database.
+        self.connection.execute_batch("PRAGMA temp_store = FILE")?;
+        let vacuumed = self.connection.execute_batch("VACUUM");
+        self.connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+        vacuumed?;
         // What was prepared for the file before would be prepared again.
         self.connection.flush_prepared_statement_cache();
         let is_kept: bool = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         Ok(!is_kept)
     }
-}
-
-fn log_of(path: &Path) -> PathBuf {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    PathBuf::from(log)
 }
 
 fn length(path: &Path) -> i64 {

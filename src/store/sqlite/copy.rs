@@ -12,8 +12,8 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::partial::{Partial, already_there};
 use super::{
-    APPLICATION_ID, care, connect, folder_of, foreign, lock_file, make_folder, refuse_other_than_file, unreadable,
-    version,
+    APPLICATION_ID, beside, care, connect, folder_of, foreign, lock_file, make_folder, refuse_other_than_file,
+    unreadable, version,
 };
 use crate::error::{Error, Result};
 use crate::store::Contents;
@@ -108,6 +108,7 @@ pub(in crate::store) fn restore(source: &Path, target: &Path, may_replace: bool)
         into.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF")?;
         copy(&from, &mut into)?;
         into.close().map_err(|(_, cause)| cause)?;
+        verify(partial.path())?;
         return partial.publish();
     }
     if !may_replace {
@@ -180,10 +181,9 @@ pub(super) fn connect_to_read(path: &Path) -> Result<Connection> {
             byte => uri.extend([format!("%{byte:02X}")]),
         }
     }
-    let mut log = whole.into_os_string();
-    log.push("-wal");
-    // With nothing in its log nobody is at it, and SQLite would make a log only to read.
-    if is_wal && Path::new(&log).metadata().map_or(true, |log| log.len() == 0) {
+    // With neither log nor shared memory nobody is at it, and SQLite would make both only to read.
+    let is_alone = !beside(&whole, "-wal").exists() && !beside(&whole, "-shm").exists();
+    if is_wal && is_alone {
         uri.push_str("?immutable=1");
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;

@@ -10,11 +10,12 @@ use rusqlite::Connection;
 
 use super::{Database, PATIENCE};
 use crate::error::Result;
+use crate::model::Task;
 use crate::store::tx::Stamp;
 use crate::store::{Erasure, maintenance};
 
 /// How many pages of the index one step merges: some 20 ms, in a transaction of its own
-const STEP: i64 = 500;
+const PAGES: i64 = 500;
 
 /// How long a checkpoint waits for readers
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(500);
@@ -22,30 +23,29 @@ const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(500);
 impl Database {
     /// Scrubs what was deleted, until `is_late`.
     pub(in crate::store) fn erase(&self, stamp: Stamp, is_late: &dyn Fn() -> bool) -> Result<Erasure> {
-        loop {
-            if !self.write(stamp, &mut |tx| maintenance::begin_erasure(tx))? {
-                return Ok(Erasure::Done);
-            }
+        while let Some(deletions) = self.read(stamp, &mut |tx| maintenance::position(tx, Task::Erase))? {
             if !self.merge_all(is_late)? {
                 return Ok(Erasure::Pending);
             }
             if !self.checkpoint()? {
                 return Ok(Erasure::Blocked);
             }
-            if !self.write(stamp, &mut |tx| maintenance::end_erasure(tx))? {
-                return Ok(Erasure::Done);
+            let is_more = self.write(stamp, &mut |tx| maintenance::end_erasure(tx, deletions))?;
+            if is_more && is_late() {
+                return Ok(Erasure::Pending);
             }
         }
+        Ok(Erasure::Done)
     }
 
     /// Merges the segments of the search index into one without what was deleted; says whether that came to its end.
     fn merge_all(&self, is_late: &dyn Fn() -> bool) -> Result<bool> {
         // The first round ends a merge that was already going on when something was deleted from its result.
         for _ in 0..2 {
-            if !merge(&self.connection, -STEP)? {
+            if !merge(&self.connection, -PAGES)? {
                 return Ok(true);
             }
-            while merge(&self.connection, STEP)? {
+            while merge(&self.connection, PAGES)? {
                 if is_late() {
                     return Ok(false);
                 }

@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -21,14 +21,13 @@ pub(super) struct Partial {
 impl Partial {
     /// Makes the file, empty and for its owner only. What a killed run left is removed: it is locked by nobody.
     pub(super) fn create(target: &Path) -> Result<Self> {
-        let mut name = target.as_os_str().to_owned();
-        name.push(".partial");
-        let path = PathBuf::from(name);
+        refuse_leftovers(target)?;
+        let path = super::beside(target, ".partial");
         let failed = |cause| cannot_write(target, cause);
         let file = loop {
             match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    remove_abandoned(&path).map_err(failed)?;
+                    remove_abandoned(&path).map_err(|cause| cannot_write(&path, cause))?;
                 }
                 made => break made.map_err(failed)?,
             }
@@ -46,6 +45,7 @@ impl Partial {
     pub(super) fn publish(mut self) -> Result<()> {
         let failed = |cause| cannot_write(&self.target, cause);
         self.file.sync_all().map_err(failed)?;
+        refuse_leftovers(&self.target)?;
         match renameat_with(CWD, &self.path, CWD, &self.target, RenameFlags::NOREPLACE) {
             // Not every file system can rename that way: NFS cannot, but has links.
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => std::fs::hard_link(&self.path, &self.target)
@@ -66,11 +66,29 @@ impl Drop for Partial {
     }
 }
 
+/// Refuses a place beside which the log of another database lies: SQLite would take it for that of the new file, and undo
+/// what was written.
+fn refuse_leftovers(target: &Path) -> Result<()> {
+    for suffix in ["-wal", "-journal"] {
+        let left = super::beside(target, suffix);
+        if left.symlink_metadata().is_ok() {
+            let detail = format!("{} is left of another database; nothing was written.", left.display());
+            return Err(Error::conflict(detail).hint("Move it to the database it belongs to, or remove it."));
+        }
+    }
+    Ok(())
+}
+
 fn remove_abandoned(path: &Path) -> io::Result<()> {
     let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
     match OpenOptions::new().read(true).write(true).custom_flags(no_follow).open(path) {
-        Ok(file) => {
+        Ok(mut file) => {
             lock(&file)?;
+            let mut header = Vec::new();
+            file.by_ref().take(16).read_to_end(&mut header)?;
+            if !header.is_empty() && header != b"SQLite format 3\0" {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is somebody's own"));
+            }
             // Where another run has removed it meanwhile, the name is another file's.
             if file.metadata()?.nlink() > 0 { remove(path) } else { Ok(()) }
         }
@@ -81,9 +99,7 @@ fn remove_abandoned(path: &Path) -> io::Result<()> {
 
 /// Removes the file, and before it the journal that SQLite keeps beside it.
 fn remove(path: &Path) -> io::Result<()> {
-    let mut journal = path.as_os_str().to_owned();
-    journal.push("-journal");
-    match std::fs::remove_file(Path::new(&journal)) {
+    match std::fs::remove_file(super::beside(path, "-journal")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => std::fs::remove_file(path),
     }

@@ -87,18 +87,33 @@ fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
      file      copy.db
      database  test.db
      version   2
-     bytes     196608
+     bytes     200704
     --- stderr
     Dry run, nothing was changed. Without --dry-run: Backed up the database test.db to copy.db.
     ");
     assert!(!shell.path("copy.db").exists());
-    fs::write(shell.path("copy.db.partial"), "what a killed run left").unwrap();
+    fs::write(shell.path("copy.db.partial"), "somebody's own").unwrap();
+    assert_snapshot!(shell.run("db backup copy.db"), @"
+    --- stderr
+    tidings: copy.db.partial is already there; nothing was written.
+    hint: Name a file that is not there yet.
+    --- exit code 5
+    ");
+    fs::write(shell.path("copy.db.partial"), "SQLite format 3\0: what a killed run left").unwrap();
     fs::write(shell.path("copy.db.partial-journal"), "and what SQLite did").unwrap();
+    fs::write(shell.path("copy.db-wal"), "the log of another database").unwrap();
+    assert_snapshot!(shell.run("db backup copy.db"), @"
+    --- stderr
+    tidings: copy.db-wal is left of another database; nothing was written.
+    hint: Move it to the database it belongs to, or remove it.
+    --- exit code 5
+    ");
+    fs::remove_file(shell.path("copy.db-wal")).unwrap();
     assert_snapshot!(shell.run("db backup copy.db"), @"
      file      copy.db
      database  test.db
      version   2
-     bytes     196608
+     bytes     200704
     --- stderr
     Backed up the database test.db to copy.db.
     ");
@@ -148,7 +163,7 @@ fn a_restore_brings_back_what_was_backed_up() {
      file      copy.db
      database  test.db
      version   2
-     bytes     196608
+     bytes     200704
     --- stderr
     Dry run, nothing was changed. Without --dry-run: Restored the database test.db from copy.db.
     ");
@@ -162,7 +177,7 @@ fn a_restore_brings_back_what_was_backed_up() {
      file      copy.db
      database  test.db
      version   2
-     bytes     196608
+     bytes     200704
     --- stderr
     Restored the database test.db from copy.db.
     ");
@@ -305,4 +320,18 @@ fn copies_of_postgresql_are_left_to_its_own_programs() {
     let checks: Vec<_> =
         findings.as_array().unwrap().iter().map(|finding| finding["check"].as_str().unwrap()).collect();
     assert_eq!(checks, ["settings", "frozen_clock", "location", "clock", "engine", "encoding", "database"]);
+}
+
+#[test]
+fn a_restore_beside_the_log_of_another_database_is_refused() {
+    let shell = shell();
+    shell.done("db backup copy.db");
+    fs::rename(shell.path("test.db"), shell.path("broken.db")).unwrap();
+    fs::write(shell.path("test.db-wal"), "what would be played over the backup").unwrap();
+    let run = shell.run("db restore copy.db --yes");
+    assert_eq!(run.code, 5, "{run}");
+    assert!(run.stderr.contains("test.db-wal is left of another database"), "{run}");
+    fs::remove_file(shell.path("test.db-wal")).unwrap();
+    shell.done("db restore copy.db --yes");
+    shell.done("db check");
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tidings::model::{Actor, Message, MessageSelector, UserSelector};
-use tidings::service::messages::{self, Change, Findings, Search};
+use tidings::service::messages::{self, Change, Findings, Partial, Search};
 use tidings::service::{accounts, conversations};
 use tidings::store::Location;
 
@@ -23,7 +23,7 @@ fn found(world: &World, actor: &Actor, text: &str) -> Vec<String> {
 }
 
 fn contents(findings: Findings) -> Vec<String> {
-    assert!(!findings.partial);
+    assert_eq!(findings.partial, None);
     findings.messages.into_iter().map(|finding| finding.message.content).collect()
 }
 
@@ -190,6 +190,8 @@ fn by_rank_the_message_that_says_the_words_most_in_the_fewest_others_comes_first
         let ranked = Search { ranked: true, limit: 2, ..query("ferry") };
         let best = ["ferry", "the ferry, the ferry: when does the ferry go"];
         assert_eq!(contents(find(world, &bob, &ranked)), best);
+        let late = world.app.read(|tx| messages::search(tx, &bob, &ranked, &|| true)).unwrap();
+        assert_eq!(late.partial, Some(Partial::Time));
     });
 }
 
@@ -214,7 +216,7 @@ fn a_search_that_is_late_says_so() {
         }
         let search = Search { since: Some(NOON.plus_seconds(1)), ..query("frequent") };
         let late = world.app.read(|tx| messages::search(tx, &bob, &search, &|| true)).unwrap();
-        assert!(late.partial && late.messages.is_empty(), "{late:?}");
+        assert!(late.partial == Some(Partial::Time) && late.messages.is_empty(), "{late:?}");
         assert!(contents(find(world, &bob, &search)).is_empty());
     });
 }
@@ -230,7 +232,7 @@ fn words_that_begin_alike_are_looked_for_up_to_three_hundred() {
         world.send(&ann, "team", "wordless wordy");
         let findings = find(world, &bob, &query("wor*"));
         let is_sqlite = matches!(world.location, Location::Sqlite(_));
-        assert_eq!(findings.partial, is_sqlite, "PostgreSQL finds all of them");
+        assert_eq!(findings.partial, is_sqlite.then_some(Partial::Beginnings), "PostgreSQL finds all of them");
     });
 }
 
@@ -244,9 +246,14 @@ fn messages_from_before_there_was_search_are_found_once_the_database_is_up_to_da
             world.execute("DROP TABLE message_word; PRAGMA user_version = 1");
         }
         world.execute("DROP VIEW searchable; DROP TABLE message_search; DROP TABLE maintenance");
+        world.execute("DROP INDEX idempotency_by_result");
         world.execute("DELETE FROM refinery_schema_history WHERE version = 2");
         let world = World::open(world.location.clone());
-        assert!(find(&world, &bob, &query("days")).partial, "nobody said that the index is unfinished");
+        assert_eq!(
+            find(&world, &bob, &query("days")).partial,
+            Some(Partial::Index),
+            "nobody said that the index is unfinished"
+        );
         world.app.index().unwrap();
         assert_eq!(found(&world, &bob, "days"), ["from the old days"]);
     });

@@ -9,7 +9,9 @@ use crate::support::{World, on_every_engine};
 fn thread(world: &World, actor: &Actor, message: &str) -> Vec<(i64, usize, bool)> {
     let message: MessageSelector = message.parse().unwrap();
     let thread = world.app.read(|tx| messages::thread(tx, actor, &message)).unwrap();
-    thread.iter().map(|part| (part.message.number.0, part.depth, part.message.deleted)).collect()
+    let (keys, depths): (Vec<_>, Vec<_>) = thread.into_iter().unzip();
+    let page = world.app.read(|tx| messages::resume(tx, actor, &keys)).unwrap();
+    page.iter().zip(depths).map(|(message, depth)| (message.number.0, depth, message.deleted)).collect()
 }
 
 #[test]
