@@ -15,7 +15,8 @@ const WRITERS: [&str; 8] = ["w1", "w2", "w3", "w4", "w5", "w6", "w7", "w8"];
 
 /// Sends to each conversation in turn until the file `stop` is there; notes the id of what was acknowledged.
 const WRITER: &str = r#"
-user=$2; shift 2
+db=$1 user=$2
+shift 2
 count=0
 until [[ -e stop ]]; do
     for conversation; do
@@ -25,10 +26,14 @@ until [[ -e stop ]]; do
     done
 done"#;
 
-/// The ids of the messages that were acknowledged, as the database writes them
+/// The ids of the messages that a writer was told were sent, as the database writes them
+fn acknowledged_to(shell: &Shell, writer: &str) -> Vec<String> {
+    let log = fs::read_to_string(shell.path(&format!("acknowledged-{writer}"))).unwrap_or_default();
+    log.lines().map(ToOwned::to_owned).collect()
+}
+
 fn acknowledged(shell: &Shell) -> Vec<String> {
-    let lines = |writer| fs::read_to_string(shell.path(&format!("acknowledged-{writer}"))).unwrap_or_default();
-    WRITERS.iter().flat_map(|writer| lines(writer).lines().map(ToOwned::to_owned).collect::<Vec<_>>()).collect()
+    WRITERS.iter().flat_map(|writer| acknowledged_to(shell, writer)).collect()
 }
 
 /// The ids of all messages
@@ -59,16 +64,19 @@ fn writers_beside_a_deletion_are_never_told_busy_and_lose_nothing() {
 
         let start = Instant::now();
         let begin = |writer: &&str| {
-            let mut command = bash(shell, &format!("db=$1{WRITER}"), address, &[writer, "team", "club"]);
+            let mut command = bash(shell, WRITER, address, &[writer, "team", "club"]);
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
         };
         let processes: Vec<_> = WRITERS.iter().map(begin).collect();
-        thread::sleep(Duration::from_millis(500));
+        let is_silent = |writer: &&str| acknowledged_to(shell, writer).is_empty();
+        while WRITERS.iter().any(is_silent) && start.elapsed() < Duration::from_secs(30) {
+            thread::sleep(Duration::from_millis(10));
+        }
         let before = acknowledged(shell).len();
         let deletion = shell.run(&format!("user delete zoe --yes --db {address}"));
-        let took = start.elapsed();
+        let end = start.elapsed();
         let meanwhile = acknowledged(shell).len() - before;
-        thread::sleep(Duration::from_secs(seconds).saturating_sub(start.elapsed()).max(Duration::from_millis(500)));
+        thread::sleep(Duration::from_secs(seconds).saturating_sub(end).max(Duration::from_millis(500)));
         fs::write(shell.path("stop"), "").unwrap();
         for process in processes {
             let output = process.wait_with_output().unwrap();
@@ -77,7 +85,7 @@ fn writers_beside_a_deletion_are_never_told_busy_and_lose_nothing() {
         assert_eq!(deletion.code, 0, "{deletion}");
 
         let known = acknowledged(shell);
-        println!("{} sent, {meanwhile} of them beside the deletion, over after {took:?}", known.len());
+        println!("{} sent, {meanwhile} of them beside the deletion, over after {end:?}", known.len());
         let stored = stored(shell, address);
         assert_eq!(stored.len(), known.len(), "each is there once");
         assert_eq!(stored.iter().collect::<BTreeSet<_>>(), known.iter().collect::<BTreeSet<_>>());
