@@ -8,6 +8,7 @@ mod finding;
 mod messages;
 mod notifications;
 mod output;
+mod refusals;
 mod search;
 mod streams;
 mod users;

@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::Shell;
 
 /// Which of the words stand in the file, its write-ahead log or its shared memory
-fn left<'w>(shell: &Shell, words: &[&'w str]) -> Vec<(&'static str, &'w str)> {
+pub(crate) fn left<'w>(shell: &Shell, words: &[&'w str]) -> Vec<(&'static str, &'w str)> {
     let mut left = Vec::new();
     for file in ["test.db", "test.db-wal", "test.db-shm"] {
         let bytes = fs::read(shell.path(file)).unwrap_or_default().to_ascii_lowercase();

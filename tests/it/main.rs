@@ -8,6 +8,7 @@
 
 mod check;
 mod cli;
+mod durability;
 mod erasure;
 mod layers;
 mod plans;

@@ -1,11 +1,13 @@
 //! The README's promises: every example gives what stands below it, and the demonstration plays to its end.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
-use crate::support::Shell;
+use crate::support::{Shell, dump, say_skipped};
 
 /// A command of the README and the output that stands below it
 struct Example {
@@ -31,8 +33,17 @@ fn examples(readme: &str) -> Vec<Example> {
     examples
 }
 
-/// Runs the examples in one shell, in a folder of its own; returns what each printed, stdout and stderr together.
-fn run(examples: &[Example]) -> Vec<String> {
+/// What the examples left
+#[derive(Debug, PartialEq)]
+struct Tour {
+    /// What each printed, stdout and stderr together
+    printed: Vec<String>,
+    /// Every row of every table of each database, by its file's name
+    rows: BTreeMap<String, String>,
+}
+
+/// Runs the examples in one shell, in a folder of its own.
+fn run(examples: &[Example]) -> Tour {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
     symlink(root.join("tests"), folder.path().join("tests")).unwrap();
@@ -52,28 +63,54 @@ fn run(examples: &[Example]) -> Vec<String> {
         .output()
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
-    printed.split("-- next --\n").map(ToOwned::to_owned).collect()
+    let printed = printed.split("-- next --\n").map(ToOwned::to_owned).collect();
+    let files = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+    let databases = files.filter(|file| file.extension().is_some_and(|extension| extension == "db"));
+    let name = |file: &Path| file.file_name().unwrap().to_string_lossy().into_owned();
+    Tour { printed, rows: databases.map(|file| (name(&file), dump(&file))).collect() }
 }
+
+fn readme() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
+/// The README's examples, run once for all tests; none where what they need is not installed
+static TOUR: LazyLock<Option<Tour>> = LazyLock::new(|| {
+    if Command::new("jq").arg("--version").output().is_err() {
+        say_skipped("the examples of the README (jq is not installed)");
+        return None;
+    }
+    Some(run(&examples(&readme())))
+});
 
 #[test]
 fn every_example_prints_what_stands_below_it() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(&path).unwrap();
+    let readme = readme();
     let examples = examples(&readme);
     assert!(examples.len() > 30);
-    if Command::new("jq").arg("--version").output().is_err() {
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "skipped: the examples of the README (jq is not installed)");
-        return;
-    }
-    let printed = run(&examples);
+    let Some(Tour { printed, .. }) = &*TOUR else { return };
     if std::env::var("TIDINGS_UPDATE").is_ok() {
-        fs::write(&path, updated(&readme, &printed)).unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+        fs::write(path, updated(&readme, printed)).unwrap();
         return;
     }
-    for (example, printed) in examples.iter().zip(&printed) {
+    for (example, printed) in examples.iter().zip(printed) {
         assert_eq!(*printed, example.output, "$ {}\n(TIDINGS_UPDATE=1 writes what is printed)", example.command);
     }
+}
+
+#[test]
+fn the_tour_leaves_the_same_bytes_and_rows_each_time() {
+    let Some(first) = &*TOUR else { return };
+    let second = run(&examples(&readme()));
+    assert_eq!(first.rows.keys().collect::<Vec<_>>(), ["irc.db", "tour.db"]);
+    assert!(first.rows["irc.db"].lines().count() > 1000);
+    for (name, rows) in &first.rows {
+        for (one, other) in rows.lines().zip(second.rows[name].lines()) {
+            assert_eq!(one, other, "{name}");
+        }
+    }
+    assert!(*first == second, "the output differs, or the number of rows");
 }
 
 /// The README with what its examples print

@@ -187,17 +187,20 @@ fn the_same_commands_work_on_postgresql() {
 }
 
 #[test]
-fn first_starts_at_once_all_succeed() {
+fn first_starts_at_once_all_succeed_and_lose_nothing() {
     let shell = Shell::new();
     for round in 0..if is_long() { 50 } else { 4 } {
         let schema = postgres_server().map(Schema::create);
         let databases = [Some(format!("fresh{round}/tidings.db")), schema.as_ref().map(Schema::url)];
         for database in databases.into_iter().flatten() {
-            all_succeed((0..10).map(|_| {
+            all_succeed((0..10).map(|number| {
                 let mut start = Command::new(env!("CARGO_BIN_EXE_tidings"));
-                start.args(["--db", &database, "db", "status", "-o", "ids"]).current_dir(shell.path(""));
+                let name = format!("user{number}");
+                start.args(["--db", &database, "user", "create", &name, "--no-password"]).current_dir(shell.path(""));
                 start
             }));
+            let users = shell.run(&format!("user list -o ids --db {database}"));
+            assert_eq!(users.stdout.lines().count(), 10, "{users}");
         }
     }
 }

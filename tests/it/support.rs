@@ -1,7 +1,7 @@
 //! The harness: a fresh database on every engine, and short words for what most tests begin with.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -335,23 +335,27 @@ impl Shell {
 
     /// Every row of every table
     pub(crate) fn dump(&self) -> String {
-        let connection = rusqlite::Connection::open(self.path("test.db")).unwrap();
-        let mut tables =
-            connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
-        let names: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        let mut dump = String::new();
-        // When a migration ran is the one thing the frozen clock does not reach.
-        for name in names.iter().filter(|name| *name != "refinery_schema_history") {
-            let mut rows = connection.prepare(&format!("SELECT * FROM {name}")).unwrap();
-            let columns = rows.column_count();
-            let mut rows = rows.query([]).unwrap();
-            while let Some(row) = rows.next().unwrap() {
-                let values: Vec<rusqlite::types::Value> = (0..columns).map(|index| row.get(index).unwrap()).collect();
-                dump.extend([format!("{name} {values:?}\n")]);
-            }
-        }
-        dump
+        dump(&self.path("test.db"))
     }
+}
+
+/// Every row of every table of an SQLite file
+pub(crate) fn dump(file: &Path) -> String {
+    let connection = rusqlite::Connection::open(file).unwrap();
+    let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+    let names: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let mut dump = String::new();
+    // When a migration ran is the one thing the frozen clock does not reach.
+    for name in names.iter().filter(|name| *name != "refinery_schema_history") {
+        let mut rows = connection.prepare(&format!("SELECT * FROM {name}")).unwrap();
+        let columns = rows.column_count();
+        let mut rows = rows.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let values: Vec<rusqlite::types::Value> = (0..columns).map(|index| row.get(index).unwrap()).collect();
+            dump.extend([format!("{name} {values:?}\n")]);
+        }
+    }
+    dump
 }
 
 /// Splits a line at spaces, except within single quotes.

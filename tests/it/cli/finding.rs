@@ -161,7 +161,7 @@ fn hostile_text_beside_a_completion_is_escaped() {
 }
 
 /// Every command that does something, with its words
-fn leaves(command: &clap::Command, before: &str) -> Vec<(String, clap::Command)> {
+pub(super) fn leaves(command: &clap::Command, before: &str) -> Vec<(String, clap::Command)> {
     let name = format!("{before} {}", command.get_name()).trim().to_owned();
     if !command.has_subcommands() {
         return vec![(name, command.clone())];
