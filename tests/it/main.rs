@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a test that fails shows which engine it was on")]
 #![expect(clippy::too_many_lines, reason = "snapshots are long")]
 
+mod benches;
 mod check;
 mod cli;
 mod durability;
