@@ -27,13 +27,16 @@ pub(super) struct Context<'c> {
 }
 
 impl<'c> Context<'c> {
-    /// Opens the database, making it or bringing it up to date where needed.
+    /// Opens the database, making it or bringing it up to date where needed. Whoever only reads makes none: there would be
+    /// nothing to read, and a slip of the pen would leave a file.
     pub(super) fn open(
         global: &Global,
         settings: &Settings,
         out: &'c mut Output,
+        only_reads: bool,
     ) -> std::result::Result<Self, Failure> {
-        Self::open_if(global, settings, out, !global.dry_run)
+        let is_absent = settings.location_or(global.db.as_deref())?.is_absent();
+        Self::open_if(global, settings, out, !(global.dry_run || only_reads && is_absent))
     }
 
     /// Opens the database, which must be there and up to date.

@@ -26,6 +26,10 @@ pub(super) enum Command {
 }
 
 impl Command {
+    pub(super) fn only_reads(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Show(_))
+    }
+
     pub(super) fn fields(&self) -> &'static [Field] {
         match self {
             Self::Remove(_) => Departure::FIELDS,
@@ -324,7 +328,7 @@ impl Record for ConversationView {
         Field::Value("level"),
     ];
     const COLUMNS: &'static [&'static str] =
-        &["name", "title", "kind", "participants", "messages", "unread", "last message", "id"];
+        &["name", "title", "kind", "participants", "messages", "unread", "level", "last message", "id"];
 
     fn ids(&self) -> Vec<String> {
         vec![self.conversation_id.to_string()]
@@ -348,6 +352,7 @@ impl Record for ConversationView {
                 Some(0) => "0".into(),
                 Some(count) => Piece::Alert(count.to_string()),
             },
+            self.level.map_or("".into(), Piece::from),
             self.last_message.as_ref().map_or("".into(), |message| Piece::Time(message.timestamp)),
             Piece::Faint(self.ids().concat()),
         ]

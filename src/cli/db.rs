@@ -34,9 +34,13 @@ impl Command {
     }
 
     pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
+        if settings.acting(global.acting.as_ref(), global.operator)?.is_some() {
+            let refused = Error::forbidden("The database as a whole is the operator's affair.");
+            return Err(refused.hint("Leave out --as; where TIDINGS_AS is set, say --operator.").into());
+        }
         match self {
             Self::Migrate(Migrate {}) => {
-                let mut context = Context::open(global, settings, out)?;
+                let mut context = Context::open(global, settings, out, false)?;
                 // A first start that was broken off may have left some of it.
                 context.app.index()?;
                 if context.opened == Opened::Ready {
@@ -44,7 +48,7 @@ impl Command {
                 }
                 show_status(&mut context)
             }
-            Self::Status(Status {}) => show_status(&mut Context::open(global, settings, out)?),
+            Self::Status(Status {}) => show_status(&mut Context::open(global, settings, out, true)?),
             Self::Check(Check {}) => check(&mut Context::open_as_it_is(global, settings, out)?),
             Self::Compact(Compact {}) => compact(&mut Context::open_as_it_is(global, settings, out)?),
             Self::Backup(command) => command.run(global, settings, out),

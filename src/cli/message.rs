@@ -37,6 +37,10 @@ pub(super) enum Command {
 }
 
 impl Command {
+    pub(super) fn only_reads(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Show(_) | Self::History(_) | Self::Search(_) | Self::Thread(_))
+    }
+
     pub(super) fn fields(&self) -> &'static [Field] {
         match self {
             Self::History(command) => command.fields(),
@@ -121,6 +125,9 @@ impl Send {
             let actor = context.actor(tx)?;
             messages::send(tx, &actor, &draft)
         })?;
+        if context.dry_run {
+            context.status("Sent the message.");
+        }
         Ok(context.out.created(&message)?)
     }
 }
@@ -205,7 +212,7 @@ impl Restore {
 
 /// Delete messages for good: text, history and notifications
 ///
-/// Where others' replies hang on one, a tombstone keeps its place.
+/// Where replies hang on one, a tombstone keeps its place.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings message delete support#12 support#13 --yes")]
 pub(super) struct Delete {

@@ -134,6 +134,17 @@ enum Command {
 }
 
 impl Command {
+    /// Whether the command only looks at what is there
+    fn only_reads(&self) -> bool {
+        match self {
+            Self::User(command) => command.only_reads(),
+            Self::Conversation(command) => command.only_reads(),
+            Self::Message(command) => command.only_reads(),
+            Self::Notifications(command) => command.only_reads(),
+            _ => false,
+        }
+    }
+
     /// The fields of what the command shows
     fn fields(&self) -> &'static [Field] {
         match self {
@@ -254,13 +265,14 @@ fn run(cli: Cli) -> ExitCode {
 
 fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
     let Cli { global, command } = cli;
+    let only_reads = command.only_reads();
     // Before anything is done: what is refused for the way its result is to be shown has changed nothing.
     out.expect(command.fields())?;
     match command {
-        Command::User(command) => command.run(&mut Context::open(&global, settings, out)?),
-        Command::Conversation(command) => command.run(&mut Context::open(&global, settings, out)?),
-        Command::Message(command) => command.run(&mut Context::open(&global, settings, out)?),
-        Command::Notifications(command) => command.run(&mut Context::open(&global, settings, out)?),
+        Command::User(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
+        Command::Conversation(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
+        Command::Message(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
+        Command::Notifications(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
         Command::Db(command) => command.run(&global, settings, out),
         Command::Config(config::Command::Show(config::Show {})) => config::show(&global, settings, out),
         Command::Doctor(doctor::Doctor {}) => doctor::run(&global, settings, out),
@@ -283,15 +295,16 @@ fn report(out: &Output, failure: Failure) -> ExitCode {
         }
         Failure::Unwritten(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Failure::Unwritten(error) => {
-            out.complain(&format!("It was done, but the result could not be written: {error}."));
+            out.complain(&format!("The result could not be written: {error}. What the command changes is changed."));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Reads a time given on the command line.
+/// Reads a time given on the command line; a date alone is its first moment.
 fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text).ok_or_else(|| "not a time like 2026-01-01T09:00:00Z (RFC 3339)".to_owned())
+    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    Timestamp::parse(&whole).ok_or_else(|| "not a time like 2026-01-01T09:00:00Z or 2026-01-01 (UTC)".to_owned())
 }
 
 /// Reads how many things to list.

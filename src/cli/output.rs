@@ -392,11 +392,12 @@ pub(super) fn talk(line: &str) {
 pub(super) fn complain_of_usage(error: &clap::Error, colors: Colors) {
     for line in error.render().to_string().lines() {
         let (mark, rest) = line.split_at(line.find(':').map_or(0, |colon| colon + 1));
-        let meaning = match mark.trim_start() {
-            "error:" => Meaning::Error,
-            "tip:" => Meaning::Hint,
-            "Usage:" => Meaning::Heading,
-            _ => Meaning::Plain,
+        // The words that all our errors and hints begin with
+        let (mark, meaning) = match mark.trim_start() {
+            "error:" => ("tidings:", Meaning::Error),
+            "tip:" => ("hint:", Meaning::Hint),
+            "Usage:" => (mark, Meaning::Heading),
+            _ => (mark, Meaning::Plain),
         };
         talk(&format!("{}{}", meaning.paint(&escape(mark), colors.stderr), escape(rest)));
     }

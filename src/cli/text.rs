@@ -152,7 +152,7 @@ pub(super) fn confirm_by_name(question: &str, name: &str) -> Outcome {
         ));
     }
     talk(&escape(question));
-    talk(&format!("Type {} to go on:", escape(name)));
+    talk(&format!("Type “{}” to go on:", escape(name)));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     if answer.trim() == name { Ok(()) } else { Err(Failure::Usage("Not confirmed; nothing was changed.".to_owned())) }

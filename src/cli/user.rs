@@ -26,6 +26,10 @@ pub(super) enum Command {
 }
 
 impl Command {
+    pub(super) fn only_reads(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Show(_))
+    }
+
     pub(super) fn fields(&self) -> &'static [Field] {
         match self {
             Self::Delete(_) => Receipt::FIELDS,
@@ -95,10 +99,7 @@ impl Create {
         // Nobody types a password for a user who cannot be created, or is there already.
         let is_new = !self.password.asks() || context.app.try_out(|tx| create(&new, tx))?.1;
         let password = if is_new { self.password.read()? } else { Password::None };
-        if matches!(password, Password::Unasked) {
-            let note = "No password was given, so the user cannot log in until `tidings user passwd` sets one.";
-            context.out.status(note);
-        }
+        let is_unasked = matches!(password, Password::Unasked);
         new.password_hash = hashed(context, password, &new.details.username)?;
         let (user, created) = context.app.write(|tx| create(&new, tx))?;
         let username = &user.person.username;
@@ -107,6 +108,10 @@ impl Create {
         } else {
             format!("The user {username} is there already and stays as it is.")
         });
+        if created && is_unasked {
+            let note = "No password was given, so the user cannot log in until `tidings user passwd` sets one.";
+            context.out.status(note);
+        }
         Ok(context.out.created(&Profile::Full(user))?)
     }
 }
@@ -396,7 +401,8 @@ impl Record for Receipt {
         let names: Vec<&str> = self.users.iter().map(|user| user.username.as_str()).collect();
         let mut cells =
             vec![Piece::Address(names.join(", ")), Piece::Faint(self.ids().join(", ")), Piece::Time(self.deleted_at)];
-        cells.extend(counts.map(Piece::from));
+        // What nothing went of is not worth a line.
+        cells.extend(counts.map(|count| if count == 0 { String::new() } else { count.to_string() }.into()));
         cells
     }
 }

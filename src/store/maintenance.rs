@@ -31,9 +31,7 @@ pub fn pending(tx: &mut Tx<'_>) -> Result<Vec<Pending>> {
 
 /// Indexes the next messages from before there was search; says whether there may be more.
 pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
-    let position: Option<MessageKey> =
-        tx.one(concat!("SELECT position FROM maintenance WHERE task = $1", few!()), &[&Task::Index], |row| row.get(0))?;
-    let Some(position) = position else { return Ok(false) };
+    let Some(position) = position(tx, Task::Index)?.map(MessageKey) else { return Ok(false) };
     // Whoever changes a message locks its conversation first, so what is read here is what is indexed.
     tx.run(
         "UPDATE conversation SET active_at = active_at WHERE key IN (

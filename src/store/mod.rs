@@ -40,6 +40,14 @@ pub enum Location {
 }
 
 impl Location {
+    /// Whether there certainly is no database yet
+    pub fn is_absent(&self) -> bool {
+        match self {
+            Self::Sqlite(path) => matches!(path.try_exists(), Ok(false)),
+            Self::Postgres(_) => false,
+        }
+    }
+
     /// Reads what a person types: a URL that begins with `postgres://` or `postgresql://`, else a path.
     ///
     /// # Errors

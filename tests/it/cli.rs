@@ -79,7 +79,7 @@ fn a_result_that_cannot_be_written_is_said_to_be_done() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().starts_with("tidings: It was done, but"));
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with("tidings: The result could not be written"));
     assert_eq!(shell.done("message show team#3 -o ids").stdout.lines().count(), 1);
 }
 
@@ -171,7 +171,7 @@ fn settings_come_from_flags_then_the_environment_then_the_env_file() {
 fn the_database_is_the_one_the_settings_name() {
     let shell = Shell::new();
     let location = |environment: &[(&str, &str)]| {
-        let run = shell.run_without_db("db status -q -o json", environment);
+        let run = shell.run_without_db("db migrate -q -o json", environment);
         serde_json::from_str::<serde_json::Value>(&run.stdout).unwrap()["location"].as_str().unwrap().to_owned()
     };
     assert!(location(&[]).ends_with("/tidings/tidings.db"));

@@ -106,7 +106,7 @@ fn an_address_that_is_neither_a_path_nor_postgresql_makes_no_file() {
         assert_eq!(run.code, 7, "{address}: {run}");
     }
     assert_eq!(fs::read_dir(shell.path("")).unwrap().count(), before);
-    assert_eq!(shell.run("user list --db :memory:").code, 0);
+    assert_eq!(shell.run("db migrate --db :memory:").code, 0);
     assert!(shell.path(":memory:").exists(), "a name that means something to SQLite is a name like others");
 }
 

@@ -54,7 +54,8 @@ impl Line {
                 _ => {
                     word.get_or_insert_default().push(character);
                     if quote.is_none() && breaks.contains(character) {
-                        kept = length + 1;
+                        // `@` is one of readline's special prefixes: it belongs to what is replaced.
+                        kept = if character == '@' { length } else { length + 1 };
                     }
                 }
             }
@@ -112,7 +113,7 @@ mod tests {
         let line = Line::read("tidings --as=al", BREAKS);
         assert_eq!((line.words[1].as_str(), line.rest_of("--as=alice").as_str()), ("--as=al", "alice"));
         let line = Line::read("tidings message list @b", BREAKS);
-        assert_eq!(line.rest_of("@bob"), "bob");
+        assert_eq!(line.rest_of("@bob"), "@bob");
         let line = Line::read("tidings user show '[[m", BREAKS);
         assert_eq!((line.words[3].as_str(), line.rest_of("[[mandrix]]").as_str()), ("[[m", "[[mandrix]]"));
         assert_eq!(Line::read("tidings user show ", BREAKS).words[3], "");

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::app::late_after;
 use crate::cli::output::{Change, Field, Paragraph, Record, View};
 use crate::cli::{Context, Outcome, limit, time};
-use crate::model::{ConversationSelector, Finding, Message, Timestamp, UserSelector};
+use crate::model::{ConversationSelector, Finding, Message, Terms, Timestamp, UserSelector};
 use crate::service::messages::{self, Partial};
 
 /// How many messages a search shows unless told
@@ -58,7 +58,12 @@ impl Search {
             let actor = context.actor(tx)?;
             messages::search(tx, &actor, &request, &is_late)
         })?;
-        let shown = context.out.list([Ok(findings.messages)], "There are no such messages.")?;
+        let nothing = if Terms::parse(&request.query).is_empty() {
+            "There is nothing to search for: no letters and no digits."
+        } else {
+            "There are no such messages."
+        };
+        let shown = context.out.list([Ok(findings.messages)], nothing)?;
         if let Some(partial) = findings.partial {
             context.out.status(match partial {
                 Partial::Beginnings => "There may be more: too many words begin so; type more letters.",

@@ -135,6 +135,7 @@ impl Looks {
     pub(super) fn paragraph(self, out: &mut impl Write, paragraph: &Paragraph<'_>) -> io::Result<()> {
         let Paragraph { heading, body, depth } = paragraph;
         let indent = "  ".repeat(*depth.min(&DEEPEST));
+        let below = format!("{indent}    ");
         let piece = |piece: &Piece| {
             let (text, meaning) = self.text(piece);
             meaning.paint(&text, self.colored)
@@ -144,16 +145,24 @@ impl Looks {
         if body.iter().all(|(_, text)| text.is_empty()) {
             return Ok(());
         }
-        write!(out, "{indent}    ")?;
+        let mut whole = String::new();
         for (change, text) in body {
-            for (index, line) in text.split('\n').enumerate() {
-                if index > 0 {
-                    write!(out, "\n{indent}    ")?;
+            let lines: Vec<String> = text.split('\n').map(|line| self.changed(*change, &escape(line))).collect();
+            whole.push_str(&lines.join("\n"));
+        }
+        for line in whole.split('\n') {
+            match self.width {
+                // On a terminal lines are broken between words, below the text and not below the heading.
+                Some(width) => {
+                    let room = usize::from(width).saturating_sub(below.len()).max(20);
+                    for part in textwrap::wrap(line, textwrap::Options::new(room)) {
+                        writeln!(out, "{below}{part}")?;
+                    }
                 }
-                write!(out, "{}", self.changed(*change, &escape(line)))?;
+                None => writeln!(out, "{below}{line}")?,
             }
         }
-        writeln!(out)
+        Ok(())
     }
 
     /// A part of a line, so that one sees what became of it.
@@ -161,11 +170,10 @@ impl Looks {
         match change {
             _ if escaped.is_empty() => String::new(),
             Change::Equal => escaped.to_owned(),
-            Change::Delete if self.colored => Meaning::Removed.paint(escaped, true),
-            Change::Insert if self.colored => Meaning::Added.paint(escaped, true),
+            // Marked also where there are colours: not everybody sees them, and they are not copied.
+            Change::Delete => Meaning::Removed.paint(&format!("[-{escaped}-]"), self.colored),
+            Change::Insert => Meaning::Added.paint(&format!("{{+{escaped}+}}"), self.colored),
             Change::Found if self.colored => Meaning::Found.paint(escaped, true),
-            Change::Delete => format!("[-{escaped}-]"),
-            Change::Insert => format!("{{+{escaped}+}}"),
             Change::Found => format!("**{escaped}**"),
         }
     }
@@ -278,7 +286,7 @@ mod tests {
         assert_eq!(shown(false), "a\\u{1b}[0m\n    {+x+}\n    {+\\u{1b}y+}\n");
         assert_eq!(
             shown(true),
-            "\u{1b}[1ma\\u{1b}[0m\u{1b}[0m\n    \u{1b}[32mx\u{1b}[0m\n    \u{1b}[32m\\u{1b}y\u{1b}[0m\n"
+            "\u{1b}[1ma\\u{1b}[0m\u{1b}[0m\n    \u{1b}[32m{+x+}\u{1b}[0m\n    \u{1b}[32m{+\\u{1b}y+}\u{1b}[0m\n"
         );
     }
 

@@ -15,7 +15,7 @@ use super::{
     APPLICATION_ID, beside, care, connect, folder_of, foreign, lock_file, make_folder, refuse_other_than_file,
     unreadable, version,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::Contents;
 
 /// How long a restore waits for others to close the database. Whoever has it open keeps it open.
@@ -53,6 +53,16 @@ pub(in crate::store) fn backup(source: &Path, target: &Path, dry_run: bool) -> R
 /// Whether a backup can be restored: ours, not newer than this program, undamaged. It is left as it is.
 pub(in crate::store) fn verify(path: &Path) -> Result<Contents> {
     must_be_there(path)?;
+    look_through(path).map_err(|error| match error.kind() {
+        // The words are those for a database that is in use.
+        Kind::Unavailable => Error::unavailable(format!("The backup {} cannot be used: {error}", path.display()))
+            .hint("Name another backup; nothing was changed.")
+            .because(error),
+        _ => error,
+    })
+}
+
+fn look_through(path: &Path) -> Result<Contents> {
     let connection = connect_to_read(path)?;
     let version = version(&connection, path)?;
     if version == 0 {
@@ -61,9 +71,7 @@ pub(in crate::store) fn verify(path: &Path) -> Result<Contents> {
     let mut damages = care::damages(&connection)?;
     damages.extend(care::broken_references(&connection)?);
     if let Some(damage) = damages.first() {
-        return Err(
-            Error::unavailable(format!("{} is damaged: {damage}.", path.display())).hint("Take another backup.")
-        );
+        return Err(Error::unavailable(format!("It is damaged: {damage}.")));
     }
     Ok(Contents { version, bytes: care::bytes(&connection)? })
 }

@@ -9,8 +9,8 @@ fn conversations_are_created_listed_changed_and_deleted() {
     let shell = shell();
     shell.done("user create eve --no-password");
     assert_snapshot!(shell.run("conversation list"), @"
-    name  title      kind   participants  messages  unread  last message          id
-    team  Everybody  group  ann, bob      2                 2026-01-01 09:00:00Z  019b78c9-0a80-7e20-8d92-8f4200e39ec3
+    name  title      kind   participants  messages  unread  level  last message          id
+    team  Everybody  group  ann, bob      2                        2026-01-01 09:00:00Z  019b78c9-0a80-7e20-8d92-8f4200e39ec3
     ");
     assert_snapshot!(shell.run("conversation show team -o json --as bob"), @r#"
     {
@@ -71,6 +71,7 @@ fn conversations_are_created_listed_changed_and_deleted() {
      participants  ann, bob
      messages      0
      unread        0
+     level         all
      id            019b78c9-0a80-70ac-91f3-2b58a58ec97a
     --- stderr
     Created the conversation ann, bob.

@@ -272,7 +272,7 @@ fn whoever_restores_on_a_terminal_types_the_name() {
     shell.done("db backup copy.db");
     shell.done("user create eve --no-password");
     let Some(refused) = shell.run_on_terminal("db restore copy.db", "y") else { return };
-    assert!(refused.contains("Type test.db to go on:"), "{refused}");
+    assert!(refused.contains("Type “test.db” to go on:"), "{refused}");
     assert!(
         refused.contains("Not confirmed; nothing was changed.") && refused.ends_with("exit code Some(2)"),
         "{refused}"
@@ -334,4 +334,29 @@ fn a_restore_beside_the_log_of_another_database_is_refused() {
     fs::remove_file(shell.path("test.db-wal")).unwrap();
     shell.done("db restore copy.db --yes");
     shell.done("db check");
+}
+
+#[test]
+fn who_only_reads_makes_no_database() {
+    let shell = shell();
+    for line in
+        ["user list", "message list team", "notifications count --user ann", "conversation show team", "db status"]
+    {
+        let run = shell.run(&format!("{line} --db misspelt/x.db"));
+        assert_eq!(run.code, 7, "{line}: {run}");
+        assert!(run.stderr.contains("The database misspelt/x.db is not there."), "{line}: {run}");
+    }
+    assert!(!shell.path("misspelt").exists());
+}
+
+#[test]
+fn the_database_as_a_whole_is_the_operators_affair() {
+    let shell = shell();
+    for line in ["db status", "db check", "db backup copy.db", "db restore copy.db --yes", "db compact", "db migrate"] {
+        let run = shell.run(&format!("{line} --as ann"));
+        assert_eq!(run.code, 4, "{line}: {run}");
+        assert_eq!(run.stdout, "", "{line}");
+    }
+    assert_eq!(shell.run_env("db status", &[("TIDINGS_AS", "ann")]).code, 4);
+    assert_eq!(shell.run_env("db status --operator", &[("TIDINGS_AS", "ann")]).code, 0);
 }

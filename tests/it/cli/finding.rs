@@ -236,9 +236,9 @@ fn what_may_have_been_meant_is_said() {
     let shell = crowd();
     assert_snapshot!(shell.run("mesage list"), @"
     --- stderr
-    error: unrecognized subcommand 'mesage'
+    tidings: unrecognized subcommand 'mesage'
 
-      tip: a similar subcommand exists: 'message'
+    hint: a similar subcommand exists: 'message'
 
     Usage: tidings [OPTIONS] <COMMAND>
 
@@ -247,9 +247,9 @@ fn what_may_have_been_meant_is_said() {
     ");
     assert_snapshot!(shell.run("message sned team hi --as ann"), @"
     --- stderr
-    error: unrecognized subcommand 'sned'
+    tidings: unrecognized subcommand 'sned'
 
-      tip: a similar subcommand exists: 'send'
+    hint: a similar subcommand exists: 'send'
 
     Usage: tidings message [OPTIONS] <COMMAND>
 
@@ -258,9 +258,9 @@ fn what_may_have_been_meant_is_said() {
     ");
     assert_snapshot!(shell.run("user list --ass ann"), @"
     --- stderr
-    error: unexpected argument '--ass' found
+    tidings: unexpected argument '--ass' found
 
-      tip: a similar argument exists: '--as'
+    hint: a similar argument exists: '--as'
 
     Usage: tidings user list --as <USER>
 

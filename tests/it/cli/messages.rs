@@ -109,7 +109,7 @@ fn messages_are_sent_listed_changed_and_deleted() {
     ");
     assert_snapshot!(shell.run("message show team"), @"
     --- stderr
-    error: invalid value 'team' for '<MSG>': name a message by its id or as CONVERSATION#NUMBER
+    tidings: invalid value 'team' for '<MSG>': name a message by its id or as CONVERSATION#NUMBER
 
     For more information, try '--help'.
     --- exit code 2

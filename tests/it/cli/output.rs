@@ -167,7 +167,7 @@ fn colours_are_there_when_asked_for_and_stand_around_escaped_text_only() {
     ");
     assert_snapshot!(shown("message list --color always --now \u{1b}[2J"), @"
     --- stderr
-    ␛[1m␛[31merror:␛[0m invalid value '' for '--now <TIME>': not a time like 2026-01-01T09:00:00Z (RFC 3339)
+    ␛[1m␛[31mtidings:␛[0m invalid value '' for '--now <TIME>': not a time like 2026-01-01T09:00:00Z or 2026-01-01 (UTC)
 
     For more information, try '--help'.
     --- exit code 2
@@ -228,13 +228,13 @@ fn a_history_shows_what_changed_word_by_word() {
     revision 1 · replaced 2026-01-01 09:00:00Z by ann · ferry
         Lunch at [-noon-]{+one+}, @bob?
     "#);
-    assert_snapshot!(shell.run("message history team#1 --diff --color always").to_string().replace('\u{1b}', "␛"), @r#"
+    assert_snapshot!(shell.run("message history team#1 --diff --color always").to_string().replace('\u{1b}', "␛"), @r"
     ␛[36mrevision 2␛[0m · replaced ␛[2m2026-01-01 09:00:00Z␛[0m by ␛[1mann␛[0m
-        Lunch at one, @bob␛[31m?␛[0m␛[32m!␛[0m
-        ␛[32mBring \u{1b}[2J money␛[0m
+        Lunch at one, @bob␛[31m[-?-]␛[0m␛[32m{+!+}␛[0m
+        ␛[32m{+Bring \u{1b}[2J money+}␛[0m
     ␛[36mrevision 1␛[0m · replaced ␛[2m2026-01-01 09:00:00Z␛[0m by ␛[1mann␛[0m · ferry
-        Lunch at ␛[31mnoon␛[0m␛[32mone␛[0m, @bob?
-    "#);
+        Lunch at ␛[31m[-noon-]␛[0m␛[32m{+one+}␛[0m, @bob?
+    ");
     assert_snapshot!(shell.run("message history team#1 --diff -o json --fields revision,diff"), @r#"
     [
       {

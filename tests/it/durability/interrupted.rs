@@ -26,9 +26,9 @@ fn an_interrupt_at_a_question_is_130_and_changes_nothing() {
     let shell = shell();
     let before = shell.dump();
     for (line, question) in [
-        ("user delete bob", "Type bob"),
-        ("message delete team#1", "Type team#1"),
-        ("conversation delete team", "Type team"),
+        ("user delete bob", "Type “bob”"),
+        ("message delete team#1", "Type “team#1”"),
+        ("conversation delete team", "Type “team”"),
         ("user create eve", "Password:"),
         ("user passwd bob", "Password:"),
     ] {
