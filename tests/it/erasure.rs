@@ -1,6 +1,7 @@
 //! What is deleted leaves the file: no byte of it is found in the database and what stands beside it.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use crate::support::Shell;
 
@@ -54,6 +55,74 @@ fn what_is_deleted_by_any_route_leaves_no_byte() {
     shell.done("user delete bob --yes");
     assert_eq!(left(&shell, &planted), []);
     assert_eq!(left(&shell, &["qqanswer"]).len(), 1, "what stays is still there");
+}
+
+#[test]
+fn people_places_and_what_ends_with_them_leave_no_byte() {
+    let shell = world();
+    shell.done(
+        "user create qquser --email qqmail@example.org --first-name Qqfirstname --last-name Qqlastname --no-password",
+    );
+    shell.done("conversation create qquser bob --name qqname --title 'A qqtitle'");
+    shell.done("message send qqname 'Qqété and more' --as qquser");
+    shell.done("conversation create ann --name qqleft --as eve");
+    shell.done("message send qqleft 'qqending words' --idempotency-key qqkey --as eve");
+    let long = format!("qqlong {}", "a word on several pages ".repeat(2000));
+    shell.done_with(&["message", "send", "team", &long, "--as", "bob"]);
+    let planted = [
+        "qquser",
+        "qqmail",
+        "qqfirstname",
+        "qqlastname",
+        "qqname",
+        "qqtitle",
+        "qqété",
+        "qqete",
+        "qqleft",
+        "qqending",
+        "qqlong",
+    ];
+    assert!(left(&shell, &planted).len() >= planted.len());
+
+    shell.done("conversation remove qqleft ann eve --yes");
+    assert_eq!(left(&shell, &["qqleft", "qqending"]), [], "a group that ended with its last participant");
+    shell.done("user delete qquser bob --yes");
+    assert_eq!(left(&shell, &planted), []);
+}
+
+#[test]
+fn a_result_that_nobody_reads_keeps_nothing_from_being_scrubbed() {
+    let shell = world();
+    shell.done("message send team 'qqpiped words' --as ann");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let program = env!("CARGO_BIN_EXE_tidings");
+    let deleted = Command::new(program)
+        .args(["--db", "test.db", "user", "delete", "ann", "--yes"])
+        .current_dir(shell.path(""))
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(deleted.status.code(), Some(1), "{deleted:?}");
+    assert_eq!(left(&shell, &["qqpiped"]), []);
+}
+
+#[test]
+fn of_two_erasures_at_once_neither_loses_the_other() {
+    let shell = world();
+    shell.done("message send team 'qqone words' --as ann");
+    shell.done("message send team 'qqtwo words' --as ann");
+    let start = |line: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
+        command.args(["--db", "test.db"]).args(line.split(' ')).current_dir(shell.path(""));
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    for mut deletion in [start("message delete team#41 --yes"), start("message delete team#42 --yes")] {
+        assert!(deletion.wait().unwrap().success());
+    }
+    // Whichever was in the other's way, it is known.
+    shell.done("db compact");
+    assert_eq!(left(&shell, &["qqone", "qqtwo"]), []);
+    assert!(shell.done("db status -o json").stdout.contains("\"pending\": []"));
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn a_shell_completes_what_the_database_holds() {
         ("tidings --db test.db user show nobody", ""),
         ("tidings --db test.db conversation show t", "tea  team"),
         ("tidings --db test.db --as ann conversation show ", "team  @\\|trey\\|"),
-        ("tidings --db test.db --as ann conversation show @", "\\|trey\\|"),
+        ("tidings --db test.db --as ann conversation show @", "@\\|trey\\|"),
         ("tidings --db test.db --as ann --operator conversation show ", "tea  team"),
         ("tidings --db test.db message show t", "tea#  team#"),
         ("tidings --db test.db message show team#", "team#2  team#1"),
