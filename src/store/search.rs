@@ -137,39 +137,32 @@ impl Query {
 
     /// FTS5's language. Each word is quoted, and holds nothing but letters, digits, marks and `_`.
     fn fts5(&self) -> String {
-        self.text(" AND ", " OR ", "\"", " *")
+        self.alternatives(" AND ", " OR ", "\"", " *").join(" OR ")
     }
 
-    /// The language of `tsquery`
-    fn tsquery(&self) -> String {
-        self.text(" & ", " | ", "'", ":*")
+    /// A list of texts in the language of `tsquery`, each to be looked up by itself: of a long one with `|` PostgreSQL
+    /// expects so much that it reads the whole table.
+    fn tsqueries(&self) -> String {
+        serde_json::json!(self.alternatives(" & ", " | ", "'", ":*")).to_string()
     }
 
-    fn text(&self, and: &str, or: &str, quote: &str, prefix: &str) -> String {
+    /// The whole query for each conversation, or once for all.
+    fn alternatives(&self, and: &str, or: &str, quote: &str, prefix: &str) -> Vec<String> {
         let begins = |word: &str| format!("{quote}{word}{quote}{prefix}");
-        let group = |texts: Vec<String>, between: &str| format!("({})", texts.join(between));
-        // All terms, each word of which `write` writes
-        let all = |write: &dyn Fn(&String) -> String| -> Vec<String> {
-            let words = |part: &Part| match part {
-                Part::Words(words) => Some(group(words.iter().map(write).collect(), or)),
-                Part::Beginning(_) => None,
+        let all = |write: &dyn Fn(&String) -> String| {
+            let part = |part: &Part| match part {
+                Part::Words(words) => format!("({})", words.iter().map(write).collect::<Vec<_>>().join(or)),
+                Part::Beginning(word) => begins(word),
             };
-            self.parts.iter().filter_map(words).collect()
+            format!("({})", self.parts.iter().map(part).collect::<Vec<_>>().join(and))
         };
-        let mut texts = match &self.conversations {
+        match &self.conversations {
             Some(conversations) => {
-                let said_in = |conversation: &ConversationKey| {
-                    group(all(&|word| format!("{quote}{word}_{}{quote}", conversation.0)), and)
-                };
-                vec![group(conversations.iter().map(said_in).collect(), or)]
+                let said_in = |key: &ConversationKey| all(&|word| format!("{quote}{word}_{}{quote}", key.0));
+                conversations.iter().map(said_in).collect()
             }
-            None => all(&|word| begins(&format!("{word}_"))),
-        };
-        texts.extend(self.parts.iter().filter_map(|part| match part {
-            Part::Words(_) => None,
-            Part::Beginning(word) => Some(begins(word)),
-        }));
-        texts.join(and)
+            None => vec![all(&|word| begins(&format!("{word}_")))],
+        }
     }
 }
 
@@ -190,7 +183,9 @@ fn words_with(tx: &mut Tx<'_>, beginning: &str, most: usize) -> Result<Vec<Strin
     Ok(found)
 }
 
-/// The messages below a key that a query finds, the newest first
+/// The messages below a key that a query finds, the newest first.
+///
+/// `message_key + 0` keeps PostgreSQL from walking through all messages from the newest down, for words that few have.
 pub fn hits(tx: &mut Tx<'_>, query: &Query, below: MessageKey, limit: i64) -> Result<Vec<Hit>> {
     let sql = tx.split(
         "SELECT message.key, message.conversation_key, message.sent_at
@@ -198,12 +193,14 @@ pub fn hits(tx: &mut Tx<'_>, query: &Query, below: MessageKey, limit: i64) -> Re
                WHERE message_search MATCH $1 AND rowid < $2 ORDER BY rowid DESC LIMIT $3) AS hit
          CROSS JOIN message ON message.key = hit.key",
         "SELECT message.key, message.conversation_key, message.sent_at
-         FROM (SELECT message_key FROM message_search
-               WHERE words @@ CAST(CAST($1 AS TEXT) AS TSQUERY) AND message_key < $2
-               ORDER BY message_key DESC LIMIT $3) AS hit
+         FROM (SELECT found.message_key FROM json_each(CAST($1 AS TEXT)) AS query CROSS JOIN LATERAL (
+                   SELECT message_key FROM message_search
+                   WHERE words @@ CAST(query.value AS TSQUERY) AND message_key < $2
+                   ORDER BY message_key + 0 DESC LIMIT $3) AS found
+               ORDER BY found.message_key DESC LIMIT $3) AS hit
          JOIN message ON message.key = hit.message_key ORDER BY message.key DESC",
     );
-    let text = tx.split::<fn(&Query) -> String>(Query::fts5, Query::tsquery)(query);
+    let text = tx.split::<fn(&Query) -> String>(Query::fts5, Query::tsqueries)(query);
     tx.all(sql, &[&text, &below, &limit], |row| {
         Ok(Hit { key: row.get(0)?, conversation: row.get(1)?, sent_at: row.get(2)? })
     })

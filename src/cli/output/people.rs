@@ -99,19 +99,7 @@ impl Looks {
 
     fn cell(self, piece: &Piece) -> Cell {
         let (text, meaning) = self.text(piece);
-        meaning.paint_cell(Cell::new(text))
-    }
-
-    fn table(self) -> Table {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        table.style_text_only();
-        if self.colored {
-            table.enforce_styling()
-        } else {
-            table.force_no_tty()
-        };
-        table
+        Cell::new(meaning.paint(&text, self.colored))
     }
 
     /// Writes a thing as a label and a value a line, as far as it has values; without labels, all values.
@@ -123,10 +111,10 @@ impl Looks {
             }
             return Ok(());
         }
-        let mut table = self.table();
+        let mut table = table();
         let is_said = |cell: &&Piece| !matches!(cell, Piece::Plain(text) if text.is_empty());
         for (column, cell) in columns.iter().zip(cells).filter(|(_, cell)| is_said(cell)) {
-            table.add_row([Meaning::Heading.paint_cell(Cell::new(column)), self.cell(cell)]);
+            table.add_row([Cell::new(Meaning::Heading.paint(column, self.colored)), self.cell(cell)]);
         }
         write_table(out, &table)
     }
@@ -195,9 +183,9 @@ impl Rows {
 
     /// Writes a page of rows.
     pub(super) fn write(&mut self, out: &mut impl Write, looks: Looks, rows: &[Vec<Piece>]) -> io::Result<()> {
-        let mut table = looks.table();
+        let mut table = table();
         if self.is_first && looks.header {
-            table.set_header(self.columns.iter().map(|column| Meaning::Heading.paint_cell(Cell::new(column))));
+            table.set_header(self.columns.iter().map(|column| Meaning::Heading.paint(column, looks.colored)));
         }
         table.add_rows(rows.iter().map(|row| row.iter().map(|piece| looks.cell(piece)).collect::<Vec<_>>()));
         for (width, needed) in self.widths.iter_mut().zip(table.column_max_content_widths()) {
@@ -219,6 +207,14 @@ impl Rows {
         table.set_constraints(self.widths.iter().map(|width| ColumnConstraint::LowerBoundary(Width::Fixed(*width))));
         write_table(out, &table)
     }
+}
+
+/// A table without lines. Its colours are ours, in the texts themselves.
+fn table() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.force_no_tty();
+    table
 }
 
 fn write_table(out: &mut impl Write, table: &Table) -> io::Result<()> {

@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{Attribute, Color};
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -76,16 +75,5 @@ impl Meaning {
         }
         let style = self.style();
         format!("{style}{escaped}{style:#}")
-    }
-
-    /// Colours a cell of a table, whose text must have been escaped.
-    pub(super) fn paint_cell(self, cell: comfy_table::Cell) -> comfy_table::Cell {
-        match self {
-            Self::Heading => cell.add_attribute(Attribute::Bold),
-            Self::Faint => cell.add_attribute(Attribute::Dim),
-            Self::Address => cell.fg(Color::DarkCyan),
-            Self::Alert => cell.fg(Color::DarkYellow),
-            _ => cell,
-        }
     }
 }

@@ -157,8 +157,8 @@ fn colours_are_there_when_asked_for_and_stand_around_escaped_text_only() {
     "#);
     assert_snapshot!(shown("user list --color always"), @"
     ␛[1musername␛[0m  ␛[1mname␛[0m  ␛[1memail␛[0m            ␛[1mrole␛[0m  ␛[1mactive␛[0m  ␛[1mcreated␛[0m               ␛[1mid␛[0m
-    ␛[38;5;6mann␛[39m       Ann   ann@example.org  user  yes     ␛[2m2026-01-01 09:00:00Z␛[0m  ␛[2m019b78c9-0a80-7398-89bc-6d63798b4571␛[0m
-    ␛[38;5;6mbob␛[39m                              user  yes     ␛[2m2026-01-01 09:00:00Z␛[0m  ␛[2m019b78c9-0a80-73dd-ac58-f4b546018d9a␛[0m
+    ␛[36mann␛[0m       Ann   ann@example.org  user  yes     ␛[2m2026-01-01 09:00:00Z␛[0m  ␛[2m019b78c9-0a80-7398-89bc-6d63798b4571␛[0m
+    ␛[36mbob␛[0m                              user  yes     ␛[2m2026-01-01 09:00:00Z␛[0m  ␛[2m019b78c9-0a80-73dd-ac58-f4b546018d9a␛[0m
     ");
     assert_snapshot!(shown("user show eve --color=always"), @"
     --- stderr
