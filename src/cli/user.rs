@@ -1,10 +1,13 @@
 //! `tidings user`
 
+mod delete;
+
 use clap::{Args, Subcommand};
 
+use self::delete::Delete;
 use super::output::{Field, Piece, Record};
 use super::text::{Password, PasswordSource};
-use super::{Context, ERASURE_OF_ACCOUNTS, Failure, Outcome, choice, counted, limit, pages};
+use super::{Context, Failure, Outcome, choice, limit, pages};
 use crate::model::{Profile, Receipt, Role, UserDetails, UserSelector};
 use crate::service;
 use crate::service::users::{NewUser, UserChange};
@@ -267,53 +270,6 @@ fn set_active(context: &mut Context<'_>, selector: &UserSelector, is_active: boo
     Ok(context.out.show(&Profile::Full(user))?)
 }
 
-/// Delete users for good, with everything that is theirs, and show one receipt
-///
-/// Goes: every message they sent or received with its history, every notification of theirs or about those, their direct
-/// conversations, and groups left with nobody. Stays: what others said in groups to nobody in particular.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  tidings user delete alice --dry-run\n  tidings user delete alice bob --yes")]
-pub(super) struct Delete {
-    /// Ids, usernames or emails
-    #[arg(value_name = "USER", required = true)]
-    users: Vec<UserSelector>,
-}
-
-impl Delete {
-    fn run(self, context: &mut Context<'_>) -> Outcome {
-        let delete = |tx: &mut Tx<'_>| {
-            let actor = context.actor(tx)?;
-            service::accounts::delete(tx, &actor, &self.users)
-        };
-        let receipt = context.destroy(delete, |receipt| {
-            let Receipt { messages_sent, messages_received, direct_conversations, .. } = receipt;
-            let sent = counted(*messages_sent, "message");
-            let direct = counted(*direct_conversations, "direct conversation");
-            let question = format!(
-                "Delete {}: {sent}, {messages_received} that others sent to them, {direct}. For good?",
-                accounts_of(receipt)
-            );
-            let name = match receipt.users.as_slice() {
-                [only] => only.username.clone(),
-                users => format!("{} users", users.len()),
-            };
-            Some((question, name))
-        })?;
-        let messages =
-            counted(receipt.messages_sent + receipt.messages_received + receipt.messages_of_groups, "message");
-        context.status(&format!("Deleted {} and {messages}.", accounts_of(&receipt)));
-        let shown = context.out.show(&receipt);
-        context.erase(shown, ERASURE_OF_ACCOUNTS)
-    }
-}
-
-/// `the user alice`, `the users alice, bob`
-fn accounts_of(receipt: &Receipt) -> String {
-    let names: Vec<&str> = receipt.users.iter().map(|user| user.username.as_str()).collect();
-    let noun = if names.len() == 1 { "user" } else { "users" };
-    format!("the {noun} {}", names.join(", "))
-}
-
 /// The fields of a user as others see them
 pub(super) const PERSON: &[Field] =
     &[Field::Value("user_id"), Field::Value("username"), Field::Value("first_name"), Field::Value("last_name")];
@@ -346,63 +302,6 @@ impl Record for Profile {
             Self::Short(_) => cells.extend([""; 4].map(Piece::from)),
         }
         cells.push(Piece::Faint(self.ids().concat()));
-        cells
-    }
-}
-
-impl Record for Receipt {
-    const FIELDS: &'static [Field] = &[
-        Field::Value("deleted_at"),
-        Field::Value("users"),
-        Field::Value("messages_sent"),
-        Field::Value("messages_received"),
-        Field::Value("messages_of_groups"),
-        Field::Value("tombstones"),
-        Field::Value("revisions"),
-        Field::Value("notifications"),
-        Field::Value("participations"),
-        Field::Value("direct_conversations"),
-        Field::Value("groups"),
-        Field::Value("tokens"),
-    ];
-    const COLUMNS: &'static [&'static str] = &[
-        "users",
-        "ids",
-        "deleted",
-        "messages sent",
-        "messages received",
-        "messages of groups that ended",
-        "kept as tombstones",
-        "revisions",
-        "notifications",
-        "participations",
-        "direct conversations",
-        "groups that ended",
-        "tokens",
-    ];
-
-    fn ids(&self) -> Vec<String> {
-        self.users.iter().map(|user| user.user_id.to_string()).collect()
-    }
-
-    fn cells(&self) -> Vec<Piece> {
-        let counts = [
-            self.messages_sent,
-            self.messages_received,
-            self.messages_of_groups,
-            self.tombstones,
-            self.revisions,
-            self.notifications,
-            self.participations,
-            self.direct_conversations,
-            self.groups,
-            self.tokens,
-        ];
-        let names: Vec<&str> = self.users.iter().map(|user| user.username.as_str()).collect();
-        let mut cells =
-            vec![Piece::Address(names.join(", ")), Piece::Faint(self.ids().join(", ")), Piece::Time(self.deleted_at)];
-        // What nothing went of is not worth a line.
-        cells.extend(counts.map(|count| if count == 0 { String::new() } else { count.to_string() }.into()));
         cells
     }
 }

@@ -1,14 +1,15 @@
 //! Conversations and who takes part in them.
 
-use std::collections::HashSet;
+mod participants;
+
+pub use participants::{
+    add, has_participants, level, participants, remove, remove_everywhere, set_level, some_of, those_of,
+};
 
 use super::check::Misfolded;
-use super::users::{person, read_person};
 use super::{Row, Tx};
 use crate::error::Result;
-use crate::model::{
-    Conversation, ConversationId, ConversationKey, Kind, Level, Number, Timestamp, UserKey, UserRef, fold_case,
-};
+use crate::model::{Conversation, ConversationId, ConversationKey, Kind, Level, Number, Timestamp, UserKey, fold_case};
 
 macro_rules! columns {
     () => {
@@ -225,96 +226,6 @@ pub fn take_number(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<Opt
     )
 }
 
-/// Adds people to a conversation; returns those who were not in it.
-pub fn add(
-    tx: &mut Tx<'_>,
-    conversation: ConversationKey,
-    users: impl IntoIterator<Item = UserKey>,
-) -> Result<Vec<UserKey>> {
-    tx.all(
-        concat!(
-            "INSERT INTO participant (conversation_key, user_key) SELECT CAST($1 AS BIGINT), key FROM account WHERE key IN ",
-            list!("$2"),
-            " ON CONFLICT DO NOTHING RETURNING user_key"
-        ),
-        &[&conversation, &super::list(users.into_iter().map(|key| key.0))],
-        |row| row.get(0),
-    )
-}
-
-/// Takes one person out of a conversation, with their notifications of it; says whether they were in it.
-pub fn remove(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey) -> Result<bool> {
-    tx.run("DELETE FROM notification WHERE user_key = $1 AND conversation_key = $2", &[&user, &conversation])?;
-    let removed =
-        tx.run("DELETE FROM participant WHERE conversation_key = $1 AND user_key = $2", &[&conversation, &user])?;
-    Ok(removed > 0)
-}
-
-/// Which messages notify a participant; none for whoever is not one.
-pub fn level(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey) -> Result<Option<Level>> {
-    tx.one(
-        "SELECT level FROM participant WHERE conversation_key = $1 AND user_key = $2",
-        &[&conversation, &user],
-        |row| row.get(0),
-    )
-}
-
-/// Up to `limit` conversations that a user takes part in
-pub fn some_of(tx: &mut Tx<'_>, user: UserKey, limit: i64) -> Result<Vec<ConversationKey>> {
-    tx.all("SELECT conversation_key FROM participant WHERE user_key = $1 LIMIT $2", &[&user, &limit], |row| row.get(0))
-}
-
-/// Those of these conversations that a user takes part in
-pub fn those_of(
-    tx: &mut Tx<'_>,
-    user: UserKey,
-    conversations: impl IntoIterator<Item = ConversationKey>,
-) -> Result<HashSet<ConversationKey>> {
-    let found = tx.all(
-        concat!("SELECT conversation_key FROM participant WHERE user_key = $1 AND conversation_key IN ", list!("$2")),
-        &[&user, &super::list(conversations.into_iter().map(|key| key.0))],
-        |row| row.get(0),
-    )?;
-    Ok(found.into_iter().collect())
-}
-
-/// Changes which messages notify a participant.
-pub fn set_level(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey, level: Level) -> Result<()> {
-    tx.run(
-        "UPDATE participant SET level = $1 WHERE conversation_key = $2 AND user_key = $3",
-        &[&level, &conversation, &user],
-    )?;
-    Ok(())
-}
-
-/// Whether anybody takes part in the conversation
-pub fn has_participants(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<bool> {
-    tx.only("SELECT EXISTS (SELECT 1 FROM participant WHERE conversation_key = $1)", &[&conversation], |row| row.get(0))
-}
-
-/// The first `limit` participants of each of these conversations, oldest account first
-pub fn participants(
-    tx: &mut Tx<'_>,
-    conversations: &[ConversationKey],
-    limit: i64,
-) -> Result<Vec<(ConversationKey, UserRef)>> {
-    tx.all(
-        concat!(
-            "SELECT participant.conversation_key, ",
-            person!(),
-            // CROSS JOIN keeps SQLite from looking up the bound once for each participant instead of each conversation.
-            " FROM (SELECT CAST(value AS BIGINT) AS key FROM json_each(CAST($1 AS TEXT))) AS wanted
-             CROSS JOIN participant JOIN account ON account.key = participant.user_key
-             WHERE participant.conversation_key = wanted.key AND participant.user_key <= coalesce(
-                 (SELECT last.user_key FROM participant AS last WHERE last.conversation_key = wanted.key
-                  ORDER BY last.user_key LIMIT 1 OFFSET $2), 9223372036854775807)
-             ORDER BY participant.conversation_key, participant.user_key"
-        ),
-        &[&super::list(conversations.iter().map(|key| key.0)), &(limit - 1)],
-        |row| Ok((row.get(0)?, read_person(row, 1)?)),
-    )
-}
-
 /// What a conversation is to one viewer.
 pub struct Standing {
     pub conversation: ConversationKey,
@@ -370,11 +281,6 @@ pub fn ending_with(tx: &mut Tx<'_>, user: UserKey) -> Result<(Vec<ConversationKe
         |row| row.get(0),
     )?;
     Ok((direct, groups))
-}
-
-/// Takes a user out of every conversation; returns how many there were.
-pub fn remove_everywhere(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
-    tx.run("DELETE FROM participant WHERE user_key = $1", &[&user])
 }
 
 /// How many conversations, and messages in them, there are
