@@ -88,7 +88,10 @@ fn no_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelect
     let absent = Error::not_found(format!("There is no conversation “{selector}”."));
     match selector {
         ConversationSelector::Name(name) => hinting(absent, finding::group_meant(tx, actor, name)),
-        ConversationSelector::Id(_) | ConversationSelector::Direct(_) => absent,
+        ConversationSelector::Direct(user) => {
+            absent.hint(format!("The first message to {user} begins it: --to {user}"))
+        }
+        ConversationSelector::Id(_) => absent,
     }
 }
 

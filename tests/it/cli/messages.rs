@@ -175,3 +175,13 @@ fn a_text_comes_from_the_line_standard_input_or_a_file() {
     --- exit code 6
     ");
 }
+
+#[test]
+fn a_direct_conversation_that_is_not_begun_says_how() {
+    let shell = shell();
+    let run = shell.run("message send @bob hi --as ann");
+    assert_eq!(run.code, 3, "{run}");
+    assert!(run.stderr.contains("hint: The first message to bob begins it: --to bob"), "{run}");
+    shell.done("message send --to bob hi --as ann");
+    shell.done("message send @bob hi --as ann");
+}
