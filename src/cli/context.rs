@@ -35,8 +35,9 @@ impl<'c> Context<'c> {
         out: &'c mut Output,
         only_reads: bool,
     ) -> std::result::Result<Self, Failure> {
-        let is_absent = settings.location_or(global.db.as_deref())?.is_absent();
-        Self::open_if(global, settings, out, !(global.dry_run || only_reads && is_absent))
+        let location = settings.location_or(global.db.as_deref())?;
+        let may_change = !(global.dry_run || only_reads && location.is_absent());
+        Self::open_at(location, global, settings, out, may_change)
     }
 
     /// Opens the database, which must be there and up to date.
@@ -45,16 +46,16 @@ impl<'c> Context<'c> {
         settings: &Settings,
         out: &'c mut Output,
     ) -> std::result::Result<Self, Failure> {
-        Self::open_if(global, settings, out, false)
+        Self::open_at(settings.location_or(global.db.as_deref())?, global, settings, out, false)
     }
 
-    fn open_if(
+    fn open_at(
+        location: Location,
         global: &Global,
         settings: &Settings,
         out: &'c mut Output,
         may_change: bool,
     ) -> std::result::Result<Self, Failure> {
-        let location = settings.location_or(global.db.as_deref())?;
         let now = match global.now {
             Some(now) => Some(now),
             None => settings.now()?,
@@ -124,8 +125,9 @@ impl<'c> Context<'c> {
         Ok(self.app.write(work)?)
     }
 
-    /// Scrubs what was deleted from the file, once the result is shown: as long as there is patience. What keeps it from being scrubbed now is no failure of the command: it stays pending.
-    /// That the result could not be shown keeps nothing from being scrubbed.
+    /// Scrubs what was deleted from the file, once the result is shown: as long as there is patience. What keeps it from
+    /// being scrubbed now is no failure of the command: it stays pending. That the result could not be shown keeps nothing
+    /// from being scrubbed.
     pub(super) fn erase(&mut self, shown: io::Result<()>, patience: Duration) -> Outcome {
         let shown = shown.and_then(|()| self.out.flush());
         let progress = Progress::begin(self.out, "Scrubbing what was deleted");

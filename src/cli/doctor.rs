@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::output::{Field, Output, Paragraph, Piece, Record, View};
 use super::{Failure, Global, Outcome, Settings, counted};
-use crate::app::{App, Options, clock};
+use crate::app::clock;
 use crate::error::{Error, Result};
 use crate::model::{Pending, Task, Timestamp};
-use crate::store::{self, Db, Inspection, Location};
+use crate::store::{self, Inspection, Location};
 
 /// Look for what is wrong: settings, rights, disk, clock, engine
 ///
@@ -143,10 +143,6 @@ fn look_at_database(global: &Global, settings: &Settings, location: &Location, f
     let newest_event = inspected.as_ref().ok().and_then(|found| found.newest_event);
     findings.push(look_at_clock(now, newest_event));
     look_at_engine(location, inspected, findings);
-    if let Ok((db, _)) = Db::open(location, false) {
-        let pending = App::new(db, Options::default()).read(store::maintenance::pending);
-        findings.extend(pending.unwrap_or_default().into_iter().map(of_pending));
-    }
 }
 
 fn of_pending(Pending { task, since }: Pending) -> Finding {
@@ -195,6 +191,7 @@ fn look_at_engine(location: &Location, inspected: Result<Inspection>, findings: 
             Finding::problem("encoding", format!("text is kept as {encoding}"), remedy)
         });
     }
+    findings.extend(found.pending.into_iter().map(of_pending));
     findings.push(match found.version {
         0 => Finding::ok("database", format!("there is none at {location}; the first command that uses it makes it")),
         store::VERSION => Finding::ok("database", format!("version {}, up to date", store::VERSION)),

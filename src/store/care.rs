@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Db, Engine, Location, postgres, sqlite};
 use crate::error::Result;
-use crate::model::Timestamp;
+use crate::model::{Pending, Timestamp};
 
 /// How much room a database takes.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,8 @@ pub struct Inspection {
     /// The number of the last migration; 0: none yet
     pub version: i64,
     pub newest_event: Option<Timestamp>,
+    /// Work that is not done; known of databases that are up to date
+    pub pending: Vec<Pending>,
     /// How PostgreSQL writes text
     pub encoding: Option<String>,
 }

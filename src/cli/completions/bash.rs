@@ -2,18 +2,7 @@
 
 /// Bash splits words at `=`, `:` and `@`, expands what a script hands back, and quotes nothing: so the program gets the
 /// line as it was typed, and answers with what belongs on it.
-pub(super) const SCRIPT: &str = r#"_tidings() {
-    local candidate
-    COMPREPLY=()
-    while IFS= read -r candidate; do
-        COMPREPLY+=("$candidate")
-    done < <(COMPLETE=bash tidings -- "${COMP_LINE:0:COMP_POINT}" "$COMP_WORDBREAKS" 2>/dev/null)
-    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[=/:#] ]]; then
-        compopt -o nospace 2>/dev/null
-    fi
-}
-complete -o nosort -F _tidings tidings 2>/dev/null || complete -F _tidings tidings
-"#;
+pub(super) const SCRIPT: &str = include_str!("../../../completions/tidings.bash");
 
 /// A line up to the cursor, taken apart as a shell does.
 #[derive(Debug)]

@@ -50,11 +50,7 @@ pub struct Gone {
 /// the tombstones they were the last reply of; where a reply stays, a tombstone stays.
 pub fn delete(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<Gone> {
     let keys = list(messages.iter().map(|key| key.0));
-    maintenance::must_erase(tx)?;
-    search::forget(tx, messages)?;
-    idempotency::blank(tx, &keys)?;
-    let revisions = tx.run(concat!("DELETE FROM revision WHERE message_key IN ", list!("$1")), &[&keys])?;
-    let notifications = tx.run(concat!("DELETE FROM notification WHERE message_key IN ", list!("$1")), &[&keys])?;
+    let (revisions, notifications) = delete_about(tx, messages, &keys)?;
     tx.run(
         concat!(
             "UPDATE conversation SET message_count = message_count - deleted.count
@@ -82,6 +78,16 @@ pub fn delete(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<Gone> {
         &[&list(candidates.difference(&kept).map(|key| key.0))],
     )?;
     Ok(Gone { revisions, notifications, tombstones })
+}
+
+/// Deletes whatever is kept about messages beside their rows; returns how many revisions and notifications there were.
+fn delete_about(tx: &mut Tx<'_>, messages: &[MessageKey], keys: &str) -> Result<(i64, i64)> {
+    maintenance::must_erase(tx)?;
+    search::forget(tx, messages)?;
+    idempotency::blank(tx, keys)?;
+    let revisions = tx.run(concat!("DELETE FROM revision WHERE message_key IN ", list!("$1")), &[&keys])?;
+    let notifications = tx.run(concat!("DELETE FROM notification WHERE message_key IN ", list!("$1")), &[&keys])?;
+    Ok((revisions, notifications))
 }
 
 /// The tombstones that messages hang on, directly or by other tombstones
@@ -133,29 +139,13 @@ pub fn count_left(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<i64> {
 
 /// Deletes every message of conversations that end, tombstones too.
 pub fn delete_all_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<Gone> {
-    let keys = list(conversations.iter().map(|key| key.0));
-    maintenance::must_erase(tx)?;
-    let messages =
-        tx.all(concat!("SELECT key FROM message WHERE conversation_key IN ", list!("$1")), &[&keys], |row| row.get(0))?;
-    search::forget(tx, &messages)?;
-    idempotency::blank(tx, &list(messages.iter().map(|key| key.0)))?;
-    let revisions = tx.run(
-        concat!(
-            "DELETE FROM revision WHERE message_key IN (SELECT key FROM message WHERE conversation_key IN ",
-            list!("$1"),
-            ")"
-        ),
-        &[&keys],
-    )?;
-    let notifications = tx.run(
-        concat!(
-            "DELETE FROM notification WHERE message_key IN (SELECT key FROM message WHERE conversation_key IN ",
-            list!("$1"),
-            ")"
-        ),
-        &[&keys],
-    )?;
-    tx.run(concat!("DELETE FROM message WHERE conversation_key IN ", list!("$1")), &[&keys])?;
+    let conversations = list(conversations.iter().map(|key| key.0));
+    let messages: Vec<MessageKey> =
+        tx.all(concat!("SELECT key FROM message WHERE conversation_key IN ", list!("$1")), &[&conversations], |row| {
+            row.get(0)
+        })?;
+    let (revisions, notifications) = delete_about(tx, &messages, &list(messages.iter().map(|key| key.0)))?;
+    tx.run(concat!("DELETE FROM message WHERE conversation_key IN ", list!("$1")), &[&conversations])?;
     Ok(Gone { revisions, notifications, tombstones: Vec::new() })
 }
 

@@ -4,8 +4,8 @@ use postgres::Client;
 
 use super::{Database, connect, version};
 use crate::error::Result;
-use crate::model::Timestamp;
-use crate::store::{Inspection, Location};
+use crate::model::{Pending, Timestamp};
+use crate::store::{Inspection, Location, VERSION};
 
 /// PostgreSQL 14, as it numbers itself
 const OLDEST_SERVER: i32 = 140_000;
@@ -70,12 +70,19 @@ pub(in crate::store) fn inspect(location: &Location, config: &str) -> Result<Ins
         0 => None,
         _ => client.query_opt(newest, &[])?.map(|row| row.try_get::<_, Timestamp>(0)).transpose()?,
     };
+    let mut pending = Vec::new();
+    if version == VERSION {
+        for row in client.query("SELECT task, since FROM maintenance ORDER BY task", &[])? {
+            pending.push(Pending { task: row.try_get(0)?, since: row.try_get(1)? });
+        }
+    }
     Ok(Inspection {
         engine: format!("PostgreSQL {release}"),
         is_old: number < OLDEST_SERVER,
         oldest: "14",
         version,
         newest_event,
+        pending,
         encoding: Some(encoding),
     })
 }

@@ -6,7 +6,8 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::Database;
 use crate::error::{Error, Result};
-use crate::store::{Inspection, Sizes};
+use crate::model::Pending;
+use crate::store::{Inspection, Sizes, VERSION};
 
 impl Database {
     pub(in crate::store) fn integrity(&self) -> Result<Vec<String>> {
@@ -97,7 +98,14 @@ pub(in crate::store) fn inspect(path: &Path) -> Result<Inspection> {
             found => Some(found.map_err(Error::from)?),
         },
     };
-    Ok(Inspection { version, newest_event, encoding: None, ..engine() })
+    let pending = if version == VERSION {
+        let mut statement = connection.prepare("SELECT task, since FROM maintenance ORDER BY task")?;
+        let read = statement.query_map([], |row| Ok(Pending { task: row.get(0)?, since: row.get(1)? }))?;
+        read.collect::<rusqlite::Result<_>>()?
+    } else {
+        Vec::new()
+    };
+    Ok(Inspection { version, newest_event, pending, ..engine() })
 }
 
 /// The engine that is built in
@@ -108,6 +116,7 @@ pub(in crate::store) fn engine() -> Inspection {
         oldest: "3.51.3",
         version: 0,
         newest_event: None,
+        pending: Vec::new(),
         encoding: None,
     }
 }
