@@ -2,14 +2,15 @@
 //!
 //! The modules stand here in the order of their dependencies; each knows only those above it, and a test says so.
 //!
-//! | module      | what it holds, and nothing else does                                                    |
-//! |-------------|-----------------------------------------------------------------------------------------|
-//! | [`model`]   | the words of messaging as types                                                         |
-//! | [`error`]   | the kinds of errors, and their one table                                                |
-//! | [`store`]   | SQL, written once and run on SQLite and PostgreSQL                                      |
-//! | [`service`] | the rules: who may do what, and what a change brings with it                            |
-//! | [`app`]     | the clock, chance, and transactions for every front end                                 |
-//! | [`cli`]     | the command line: settings, commands, every byte of output                              |
+//! | module       | what it holds, and nothing else does                                                    |
+//! |--------------|-----------------------------------------------------------------------------------------|
+//! | [`model`]    | the words of messaging as types                                                         |
+//! | [`error`]    | the kinds of errors, and their one table                                                |
+//! | [`store`]    | SQL, written once and run on SQLite and PostgreSQL                                      |
+//! | [`service`]  | the rules: who may do what, and what a change brings with it                            |
+//! | [`app`]      | the clock, chance, and transactions for every front end                                 |
+//! | [`transfer`] | records: data in and out as JSON Lines                                                   |
+//! | [`cli`]      | the command line: settings, commands, every byte of output                              |
 //!
 //! A change goes through them from below: a command parses its arguments, opens one transaction with [`app::App::write`],
 //! calls one function of [`service`], which reads and writes through [`store`], and shows what came of it. A failure is an
@@ -24,5 +25,7 @@ pub mod store;
 pub mod service;
 
 pub mod app;
+
+pub mod transfer;
 
 pub mod cli;

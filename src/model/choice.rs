@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// An enumeration whose values have a word for people and programs, and a small integer for the database.
 pub trait Choice: Copy + 'static {
@@ -43,6 +43,14 @@ macro_rules! choice {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.word())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = String::deserialize(deserializer)?;
+                let found = Self::ALL.iter().copied().find(|choice| choice.word() == word);
+                found.ok_or_else(|| de::Error::unknown_variant(&word, &[$($word),+]))
             }
         }
     };

@@ -1,0 +1,173 @@
+//! The records that carry data between databases: JSON Lines, `type` first.
+//!
+//! What is absent or null says nothing: of a new row it takes the usual value, with a row that is there it is not compared.
+//! A user is named by username, id or email; a conversation by its name, its id, or `@USER`, the direct one of the sender
+//! with that user; a message by its id or key.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::{ConversationId, Kind, Level, MessageId, NotificationKind, Number, Role, Timestamp, UserId};
+
+/// One line of a dump: a user, a conversation, a message or a notification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Record {
+    User(UserRecord),
+    Conversation(ConversationRecord),
+    Message(Box<MessageRecord>),
+    Notification(NotificationRecord),
+}
+
+/// A user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserRecord {
+    pub user_id: Option<UserId>,
+    pub username: String,
+    pub email: Option<String>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    /// Usually `user`
+    pub role: Option<Role>,
+    /// Usually true
+    pub is_active: Option<bool>,
+    /// Usually now
+    pub created_at: Option<Timestamp>,
+    /// A password in plain text, which is hashed; never written
+    #[serde(skip_serializing, default)]
+    pub password: Option<String>,
+    /// A hash in PHC form; without one and without a password the user cannot log in
+    pub password_hash: Option<String>,
+}
+
+/// A conversation and who takes part in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConversationRecord {
+    pub conversation_id: Option<ConversationId>,
+    /// Usually `direct` where two people have neither name nor title, else `group`
+    pub kind: Option<Kind>,
+    pub name: Option<String>,
+    pub title: Option<String>,
+    /// A user; none: the operator created it
+    pub creator: Option<String>,
+    pub participants: Vec<Participant>,
+    /// Usually the time of its first message, else now
+    pub created_at: Option<Timestamp>,
+    /// When something was last sent to it; usually the time of its newest message
+    pub active_at: Option<Timestamp>,
+    /// The highest number that a message of it ever had
+    pub last_number: Option<Number>,
+}
+
+/// Somebody who takes part in a conversation: a user, or a user and which messages notify them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "a participant is a username, or {\"user\": a username, \"level\": all, mentions or none}"
+)]
+pub enum Participant {
+    /// Notified of all messages
+    Notified(String),
+    Leveled(LeveledParticipant),
+}
+
+/// Somebody who takes part, and which messages notify them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeveledParticipant {
+    pub user: String,
+    pub level: Level,
+}
+
+impl Participant {
+    /// A participant with a level, in the shorter form where there is one.
+    pub fn new(user: String, level: Level) -> Self {
+        if level == Level::All { Self::Notified(user) } else { Self::Leveled(LeveledParticipant { user, level }) }
+    }
+
+    /// Who it is
+    pub fn user(&self) -> &str {
+        match self {
+            Self::Notified(user) => user,
+            Self::Leveled(participant) => &participant.user,
+        }
+    }
+
+    /// Which messages notify them
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Notified(_) => Level::All,
+            Self::Leveled(participant) => participant.level,
+        }
+    }
+}
+
+/// A message with its earlier contents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MessageRecord {
+    pub message_id: Option<MessageId>,
+    /// A name for the message, once in a database
+    pub key: Option<String>,
+    pub conversation: String,
+    /// Its number in the conversation, usually the next
+    pub number: Option<Number>,
+    /// A user; none only where it is deleted
+    pub sender: Option<String>,
+    /// Usually the other person of a direct conversation, and nobody in a group
+    pub receiver: Option<String>,
+    /// The message it replies to, which stands on an earlier line or is there
+    pub reply_to: Option<String>,
+    /// Usually now
+    pub timestamp: Option<Timestamp>,
+    #[serde(default)]
+    pub content: String,
+    /// The number of the current content, usually the one behind its last revision
+    pub revision: Option<i64>,
+    /// A tombstone: it has neither sender nor content, and replies hang on it
+    #[serde(default)]
+    pub deleted: bool,
+    /// Earlier contents, oldest first
+    #[serde(default)]
+    pub revisions: Vec<RevisionRecord>,
+}
+
+/// An earlier content of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevisionRecord {
+    /// Its number, usually the next from 1 on
+    pub revision: Option<i64>,
+    pub content: String,
+    /// When a newer content took its place; usually the time of the message
+    pub edited_at: Option<Timestamp>,
+    /// Who replaced it; none: the operator
+    pub edited_by: Option<String>,
+    pub reason: Option<String>,
+}
+
+/// That a message concerns a user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NotificationRecord {
+    pub user: String,
+    /// The message's id or key
+    pub message: String,
+    /// Usually what sending the message would have made it
+    pub kind: Option<NotificationKind>,
+    #[serde(default)]
+    pub is_read: bool,
+}
+
+/// A record, where it stands, and the id that its row gets where it brings none.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Counted from 1
+    pub line: u64,
+    /// Depends on the record and all before it, so that loading the same again finds the same rows
+    pub id: Uuid,
+    pub record: Record,
+}
