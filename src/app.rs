@@ -1,5 +1,7 @@
 //! The application every front end holds: a database, a clock, a source of ids.
 
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
@@ -81,6 +83,11 @@ impl App {
         passwords::hash(password, random()?)
     }
 
+    /// Whether every change is undone at its end
+    pub fn is_dry_run(&self) -> bool {
+        self.options.dry_run
+    }
+
     /// Checks the database against its own rules, each on a moment of its own, so that it holds nobody up; `begin` hears
     /// which is next. Returns what breaks them.
     pub fn check(&self, mut begin: impl FnMut(&str)) -> Result<Vec<Problem>> {
@@ -133,6 +140,36 @@ impl App {
         let Options { seed, dry_run, .. } = self.options;
         Stamp { now: self.now(), ids: seed.map_or(Ids::Random(random), Ids::Seeded), dry_run }
     }
+}
+
+/// Hashes passwords that were checked, on all cores; `on_progress` hears how many are done.
+///
+/// # Errors
+/// `Internal` where there is no memory or no chance for it.
+pub fn hash_passwords(passwords: &[String], on_progress: &mut dyn FnMut(usize)) -> Result<Vec<String>> {
+    let next = AtomicUsize::new(0);
+    let hash_next = || {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        let password = passwords.get(index)?;
+        Some(random().and_then(|salt| passwords::hash(password, salt)).map(|hash| (index, hash)))
+    };
+    let others = std::thread::available_parallelism().map_or(1, NonZero::get).min(passwords.len()).saturating_sub(1);
+    let hashes = std::thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..others).map(|_| scope.spawn(|| std::iter::from_fn(hash_next).collect::<Result<Vec<_>>>())).collect();
+        let mut hashes = Vec::with_capacity(passwords.len());
+        while let Some(hash) = hash_next() {
+            hashes.push(hash?);
+            on_progress(next.load(Ordering::Relaxed).min(passwords.len()));
+        }
+        for worker in workers {
+            hashes.extend(worker.join().map_err(|_| Error::internal("hashing a password panicked"))??);
+        }
+        Ok::<_, Error>(hashes)
+    });
+    let mut hashes = hashes?;
+    hashes.sort_unstable();
+    Ok(hashes.into_iter().map(|(_, hash)| hash).collect())
 }
 
 /// Says, whenever it is asked, whether so much time has passed.

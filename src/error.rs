@@ -1,9 +1,8 @@
 //! What can go wrong, in one enumeration and one table: kind → HTTP status → exit code.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The result of whatever can fail with an [`Error`]
 pub type Result<T> = std::result::Result<T, Error>;
@@ -56,20 +55,23 @@ pub struct Error {
     kind: Kind,
     detail: String,
     hint: Option<String>,
-    fields: BTreeMap<&'static str, Vec<String>>,
+    /// What is wrong with each field, or place in a file, in their order
+    fields: Vec<(String, Vec<String>)>,
+    /// The fields are places of a file
+    is_of_file: bool,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), hint: None, fields: BTreeMap::new(), cause: None }
+        Self { kind, detail: detail.into(), hint: None, fields: Vec::new(), is_of_file: false, cause: None }
     }
 
     /// A field's value breaks a rule; `detail` is a whole sentence.
     pub fn invalid(field: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let mut error = Self::new(Kind::Invalid, detail.clone());
-        error.fields.insert(field, vec![detail]);
+        error.fields.push((field.to_owned(), vec![detail]));
         error
     }
 
@@ -108,6 +110,18 @@ impl Error {
         Self::new(Kind::Internal, "Something went wrong inside tidings; nothing was changed.").because(cause)
     }
 
+    /// Several things are wrong with a file; each is named with its place.
+    pub fn of_file(kind: Kind, detail: impl Into<String>, problems: Vec<(String, String)>) -> Self {
+        let mut error = Self { is_of_file: true, ..Self::new(kind, detail) };
+        for (place, problem) in problems {
+            match error.fields.last_mut() {
+                Some((last, more)) if *last == place => more.push(problem),
+                _ => error.fields.push((place, vec![problem])),
+            }
+        }
+        error
+    }
+
     /// Adds the cause, for the log.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -130,6 +144,11 @@ impl Error {
     /// What to do about it, where there is something
     pub fn advice(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// What is wrong at each place of a file, where that is not said by the error itself
+    pub fn places(&self) -> &[(String, Vec<String>)] {
+        if self.is_of_file { &self.fields } else { &[] }
     }
 
     /// The error as programs read it: a problem document (RFC 9457).
@@ -160,6 +179,10 @@ pub struct Problem<'e> {
     status: u16,
     code: &'static str,
     detail: &'e str,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    errors: &'e BTreeMap<&'static str, Vec<String>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "as_map")]
+    errors: &'e [(String, Vec<String>)],
+}
+
+fn as_map<S: Serializer>(errors: &[(String, Vec<String>)], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_map(errors.iter().map(|(field, details)| (field, details)))
 }

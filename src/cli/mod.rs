@@ -4,6 +4,7 @@ mod completions;
 mod config;
 mod context;
 mod conversation;
+mod data;
 mod db;
 mod demo;
 mod doctor;
@@ -120,6 +121,9 @@ enum Command {
     /// List notifications and make them read or unread
     #[command(subcommand)]
     Notifications(notifications::Command),
+    /// Bring data in and out
+    #[command(subcommand)]
+    Data(data::Command),
     /// Manage the database
     #[command(subcommand)]
     Db(db::Command),
@@ -152,6 +156,7 @@ impl Command {
             Self::Conversation(command) => command.fields(),
             Self::Message(command) => command.fields(),
             Self::Notifications(command) => command.fields(),
+            Self::Data(command) => command.fields(),
             Self::Db(command) => command.fields(),
             Self::Config(_) => config::FIELDS,
             Self::Doctor(_) => doctor::FIELDS,
@@ -273,6 +278,7 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
         Command::Conversation(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
         Command::Message(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
         Command::Notifications(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
+        Command::Data(command) => command.run(&global, settings, out),
         Command::Db(command) => command.run(&global, settings, out),
         Command::Config(config::Command::Show(config::Show {})) => config::show(&global, settings, out),
         Command::Doctor(doctor::Doctor {}) => doctor::run(&global, settings, out),

@@ -300,6 +300,9 @@ impl Output {
         if self.options.format.is_json() {
             talk(&serde_json::to_string(&error.problem()).unwrap_or_default());
         } else {
+            for (place, details) in error.places() {
+                details.iter().for_each(|detail| talk(&escape(&format!("{place}: {detail}"))));
+            }
             self.complain(&error.to_string());
             if let Some(advice) = error.advice() {
                 talk(&format!("{} {}", Meaning::Hint.paint("hint:", self.options.colors.stderr), escape(advice)));

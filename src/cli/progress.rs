@@ -26,6 +26,18 @@ impl Progress {
     pub(super) fn doing(&self, what: &str) {
         self.0.set_message(escape(what));
     }
+
+    /// Says what is done now, and how much of how much.
+    pub(super) fn doing_part(&self, what: &str, done: u64, all: u64) {
+        if self.0.length() != Some(all) || self.0.message() != what {
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {bar:30} {percent}% {eta}") {
+                self.0.set_style(style);
+            }
+            self.0.set_length(all);
+            self.0.set_message(escape(what));
+        }
+        self.0.set_position(done);
+    }
 }
 
 impl Drop for Progress {

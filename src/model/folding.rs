@@ -5,7 +5,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Puts text in the one form in which the same characters are the same bytes: Unicode's NFC.
 pub fn normalize(text: &str) -> String {
-    text.nfc().collect()
+    if text.is_ascii() { text.to_owned() } else { text.nfc().collect() }
 }
 
 /// Folds text so that what differs only in case is equal, on every engine: Unicode's canonical caseless matching, which

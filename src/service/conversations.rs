@@ -313,7 +313,10 @@ fn must_be_group(conversation: &Conversation, what: &str) -> Result<()> {
 }
 
 /// Checks a group's name and title; empty ones are none.
-fn checked<'t>(name: Option<&'t str>, title: Option<&'t str>) -> Result<(Option<&'t str>, Option<&'t str>)> {
+///
+/// # Errors
+/// `Invalid`, naming the field.
+pub fn checked<'t>(name: Option<&'t str>, title: Option<&'t str>) -> Result<(Option<&'t str>, Option<&'t str>)> {
     let name = name.filter(|name| !name.is_empty());
     let title = title.filter(|title| !title.trim().is_empty());
     if let Some(name) = name {

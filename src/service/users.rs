@@ -184,7 +184,10 @@ fn email_taken(details: &UserDetails) -> Error {
 }
 
 /// Checks and normalizes what an account says of a user.
-fn checked(details: &UserDetails) -> Result<UserDetails> {
+///
+/// # Errors
+/// `Invalid`, naming the field.
+pub fn checked(details: &UserDetails) -> Result<UserDetails> {
     let username = normalize(&details.username);
     let email = details.email.as_deref().filter(|email| !email.is_empty()).map(normalize);
     if let Some(email) = &email {

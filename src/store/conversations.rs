@@ -18,8 +18,9 @@ macro_rules! columns {
          conversation.created_at, conversation.active_at, conversation.message_count"
     };
 }
+pub(super) use columns;
 
-fn read(row: &Row<'_>) -> Result<Conversation> {
+pub(super) fn read(row: &Row<'_>) -> Result<Conversation> {
     Ok(Conversation {
         key: row.get(0)?,
         id: row.get(1)?,
@@ -32,6 +33,14 @@ fn read(row: &Row<'_>) -> Result<Conversation> {
         active_at: row.get(9)?,
         message_count: row.get(10)?,
     })
+}
+
+/// What a search of conversations looks through
+pub(super) fn kept_names(kind: Kind, name: Option<&str>, title: Option<&str>) -> String {
+    match kind {
+        Kind::Direct => String::new(),
+        Kind::Group => names_folded(name, title),
+    }
 }
 
 fn names_folded(name: Option<&str>, title: Option<&str>) -> String {
@@ -303,10 +312,7 @@ pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Misfo
         |row| {
             last = Some(row.get(0)?);
             let (kind, name, title): (Kind, Option<String>, Option<String>) = (row.get(2)?, row.get(3)?, row.get(4)?);
-            let names = match kind {
-                Kind::Direct => String::new(),
-                Kind::Group => names_folded(name.as_deref(), title.as_deref()),
-            };
+            let names = kept_names(kind, name.as_deref(), title.as_deref());
             let is_folded =
                 row.get::<Option<String>>(5)? == name.as_deref().map(fold_case) && row.get::<String>(6)? == names;
             Ok((row.get(1)?, is_folded))

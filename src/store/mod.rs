@@ -3,6 +3,7 @@
 #[macro_use]
 mod tx;
 
+pub mod bulk;
 mod care;
 pub mod check;
 pub mod conversations;
@@ -12,6 +13,7 @@ pub mod maintenance;
 pub mod messages;
 pub mod notifications;
 mod postgres;
+pub mod scratch;
 pub mod search;
 mod sqlite;
 pub mod users;

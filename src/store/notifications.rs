@@ -6,10 +6,11 @@ use super::{Row, Tx};
 use crate::error::Result;
 use crate::model::{ConversationKey, Message, MessageKey, Notification, NotificationKind, UserKey, UserRef};
 
-/// Notifies every participant whose level lets a new message through, except its sender: one statement, however many.
+/// Notifies every participant of a conversation whose level lets a new message through, except its sender: one statement,
+/// however many.
 pub fn notify(
     tx: &mut Tx<'_>,
-    message: &Message,
+    (message, conversation): (MessageKey, ConversationKey),
     sender: UserKey,
     parent_sender: Option<UserKey>,
     mentioned: &BTreeSet<UserKey>,
@@ -27,13 +28,7 @@ pub fn notify(
             list!("$2"),
             " OR user_key = $3)))"
         ),
-        &[
-            &message.key,
-            &super::list(mentioned.iter().map(|key| key.0)),
-            &parent_sender,
-            &message.conversation_key,
-            &sender,
-        ],
+        &[&message, &super::list(mentioned.iter().map(|key| key.0)), &parent_sender, &conversation, &sender],
     )
 }
 

@@ -28,7 +28,14 @@ pub(super) fn index(tx: &mut Tx<'_>, message: &Message) {
     }
 }
 
-fn index_words(tx: &mut Tx<'_>, message: MessageKey, conversation: ConversationKey, sender: UserKey, content: &str) {
+/// As [`index`], of a message's parts.
+pub(super) fn index_words(
+    tx: &mut Tx<'_>,
+    message: MessageKey,
+    conversation: ConversationKey,
+    sender: UserKey,
+    content: &str,
+) {
     let said_in = format!("_{} ", conversation.0);
     let mut entry = sender_word(sender) + &said_in;
     for word in words(content) {

@@ -16,9 +16,10 @@ pub(super) use person;
 
 macro_rules! columns {
     () => {
-        concat!(person!(), ", account.email, account.role, account.is_active, account.created_at")
+        concat!($crate::store::users::person!(), ", account.email, account.role, account.is_active, account.created_at")
     };
 }
+pub(super) use columns;
 
 /// Reads the columns of `person!`, the first of which stands at `start`.
 pub(super) fn read_person(row: &Row<'_>, start: usize) -> Result<UserRef> {
@@ -31,7 +32,7 @@ pub(super) fn read_person(row: &Row<'_>, start: usize) -> Result<UserRef> {
     })
 }
 
-fn read(row: &Row<'_>) -> Result<User> {
+pub(super) fn read(row: &Row<'_>) -> Result<User> {
     Ok(User {
         person: read_person(row, 0)?,
         email: row.get(5)?,
@@ -45,7 +46,8 @@ fn names_folded(details: &UserDetails) -> String {
     fold_names(&details.username, &details.first_name, &details.last_name)
 }
 
-fn fold_names(username: &str, first_name: &str, last_name: &str) -> String {
+/// What a search of the directory looks through
+pub(super) fn fold_names(username: &str, first_name: &str, last_name: &str) -> String {
     fold_case(&format!("{username}\n{first_name} {last_name}"))
 }
 

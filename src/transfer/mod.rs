@@ -1,6 +1,27 @@
 //! Rows in and out: records as `data dump` writes and `data load` reads them, and what makes them from elsewhere.
 
+pub mod input;
+mod known;
+pub mod load;
 pub mod records;
 mod schema;
 
 pub use schema::schema;
+
+use crate::error::Kind;
+
+/// What is wrong with a record.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// Counted from 1
+    pub line: u64,
+    pub kind: Kind,
+    /// A whole sentence
+    pub detail: String,
+}
+
+impl Problem {
+    pub fn new(line: u64, kind: Kind, detail: impl Into<String>) -> Self {
+        Self { line, kind, detail: detail.into() }
+    }
+}

@@ -135,6 +135,24 @@ pub struct MessageRecord {
     pub revisions: Vec<RevisionRecord>,
 }
 
+impl MessageRecord {
+    /// The earlier contents with their numbers
+    pub fn numbered_revisions(&self) -> impl Iterator<Item = (i64, &RevisionRecord)> {
+        let mut next = 1;
+        self.revisions.iter().map(move |revision| {
+            let number = revision.revision.unwrap_or(next);
+            next = number.saturating_add(1);
+            (number, revision)
+        })
+    }
+
+    /// The number of the current content
+    pub fn current_revision(&self) -> i64 {
+        let usual = || self.numbered_revisions().last().map_or(1, |(number, _)| number.saturating_add(1));
+        self.revision.unwrap_or_else(usual)
+    }
+}
+
 /// An earlier content of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

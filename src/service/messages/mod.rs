@@ -8,7 +8,7 @@ mod thread;
 
 pub use list::{List, begin, list, resume};
 pub use search::{Findings, Partial, Search, search};
-pub use send::{Destination, Draft, send};
+pub use send::{Destination, Draft, notification_kind, notify, send};
 pub use thread::thread;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,10 @@ pub struct Change {
 }
 
 /// Checks a message's content: 1 to 65,536 bytes, not blank, no NUL.
-fn check_content(content: &str) -> Result<()> {
+///
+/// # Errors
+/// `Invalid`, naming the field `content`.
+pub fn check_content(content: &str) -> Result<()> {
     let refuse = |detail: String| Err(Error::invalid("content", detail));
     if content.trim().is_empty() {
         refuse("The message is blank.".to_owned())
@@ -42,6 +45,14 @@ fn check_content(content: &str) -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Checks why a message was edited: up to 500 characters.
+///
+/// # Errors
+/// `Invalid`, naming the field `reason`.
+pub fn check_reason(reason: Option<&str>) -> Result<()> {
+    reason.map_or(Ok(()), |reason| super::check_text("reason", reason, 500))
 }
 
 /// One message.
@@ -75,9 +86,7 @@ pub fn edit(tx: &mut Tx<'_>, editor: &Actor, selector: &MessageSelector, change:
         return Err(Error::stale(detail).hint("Somebody changed it; look at it again."));
     }
     check_content(&change.content)?;
-    if let Some(reason) = &change.reason {
-        super::check_text("reason", reason, 500)?;
-    }
+    check_reason(change.reason.as_deref())?;
     replace(tx, editor, message, &change.content, change.reason.as_deref())
 }
 

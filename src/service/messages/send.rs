@@ -5,8 +5,8 @@ use sha2::{Digest, Sha256};
 use super::{check_content, mentions};
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, Conversation, ConversationSelector, Event, EventKind, Kind, Message, MessageId, MessageSelector, User,
-    UserRef, UserSelector,
+    Actor, Conversation, ConversationKey, ConversationSelector, Event, EventKind, Kind, Message, MessageId, MessageKey,
+    MessageSelector, NotificationKind, User, UserKey, UserRef, UserSelector,
 };
 use crate::service;
 use crate::store::messages::NewMessage;
@@ -125,12 +125,34 @@ fn deliver(tx: &mut Tx<'_>, actor: &Actor, sender: &User, draft: &Draft) -> Resu
         content: &draft.content,
     };
     let message = store::messages::insert(tx, &new)?;
-    let mentioned = mentions::find(tx, conversation.key, &draft.content)?;
     let parent_sender = parent.and_then(|parent| parent.sender).map(|person| person.key);
-    store::notifications::notify(tx, &message, sender.person.key, parent_sender, &mentioned)?;
+    notify(tx, (message.key, conversation.key), sender.person.key, parent_sender, &draft.content)?;
     let event = Event::message(EventKind::MessageCreated, conversation.key, message.message_id);
     store::events::record(tx, actor, event)?;
     Ok(message)
+}
+
+/// Notifies everybody whom a new message of a conversation concerns; returns how many.
+pub fn notify(
+    tx: &mut Tx<'_>,
+    message: (MessageKey, ConversationKey),
+    sender: UserKey,
+    parent_sender: Option<UserKey>,
+    content: &str,
+) -> Result<i64> {
+    let mentioned = mentions::find(tx, message.1, content)?;
+    store::notifications::notify(tx, message, sender, parent_sender, &mentioned)
+}
+
+/// What sending a message made its notification of a participant.
+pub fn notification_kind(tx: &mut Tx<'_>, message: MessageKey, user: UserKey) -> Result<NotificationKind> {
+    let Some(message) = store::messages::by_keys(tx, &[message])?.pop() else { return Ok(NotificationKind::Message) };
+    if mentions::find(tx, message.conversation_key, &message.content)?.contains(&user) {
+        return Ok(NotificationKind::Mention);
+    }
+    let parent = store::messages::by_keys(tx, &message.parent_key.into_iter().collect::<Vec<_>>())?.pop();
+    let is_reply = parent.is_some_and(|parent| parent.is_from(user));
+    Ok(if is_reply { NotificationKind::Reply } else { NotificationKind::Message })
 }
 
 fn destination(tx: &mut Tx<'_>, actor: &Actor, sender: &User, destination: &Destination) -> Result<Conversation> {

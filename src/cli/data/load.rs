@@ -1,0 +1,93 @@
+//! `tidings data load`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::output::{Field, Piece, Record};
+use crate::cli::progress::Progress;
+use crate::cli::{Context, Failure, Outcome};
+use crate::error::{Error, Kind};
+use crate::transfer::Problem;
+use crate::transfer::input::Input;
+use crate::transfer::load::{self, Loaded, MOST_PROBLEMS, Stage};
+
+/// Load records as `data dump` writes them: users, conversations, messages, notifications
+///
+/// The whole file is checked first, and every problem is listed with its line. Into an empty database all is loaded or
+/// nothing; into one in use it is loaded in steps that let others in. What is there already is passed over, so a load that
+/// was broken off goes on when it is given again. Nobody is notified, unless --notify says so.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  tidings data load world.jsonl --dry-run\n  tidings data load backup.jsonl.gz\n  \
+    zcat backup.jsonl.gz | tidings data load -")]
+pub(in crate::cli) struct Load {
+    /// JSON Lines, as they are or compressed by gzip or zstd; `-` is standard input
+    file: PathBuf,
+
+    /// Notify everybody whom a message concerns, as sending it would
+    #[arg(long)]
+    notify: bool,
+}
+
+impl Load {
+    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+        let input = Input::open(&self.file)?;
+        let actor = context.app.read(|tx| context.actor(tx))?;
+        let progress = Progress::begin(context.out, "Checking");
+        let loaded = load::load(&context.app, &actor, &input, self.notify, &mut |stage| match stage {
+            Stage::Checking(done) => progress.doing_part("Checking", done, input.bytes),
+            Stage::Hashing(done, all) => progress.doing_part("Hashing passwords", done as u64, all as u64),
+            Stage::Writing(done, all) => progress.doing_part("Loading", done, all),
+        });
+        drop(progress);
+        let loaded = loaded.map_err(|failure| failed(&input.name, failure))?;
+        context.status(&format!("Loaded {}.", input.name));
+        Ok(context.out.show(&loaded)?)
+    }
+}
+
+/// Says all that is wrong with a file.
+pub(super) fn failed(name: &str, failure: load::Failure) -> Failure {
+    let problems = match failure {
+        load::Failure::Error(error) => return error.into(),
+        load::Failure::Problems(problems) => problems,
+    };
+    let is_conflict = problems.iter().all(|problem| problem.kind == Kind::Conflict);
+    let kind = if is_conflict { Kind::Conflict } else { Kind::Invalid };
+    let detail = match problems.len() {
+        1 => format!("{name} has a problem; nothing was changed."),
+        count if count >= MOST_PROBLEMS => format!("{name} has {count} problems and more; nothing was changed."),
+        count => format!("{name} has {count} problems; nothing was changed."),
+    };
+    let place = |problem: Problem| (format!("{name}:{}", problem.line), problem.detail);
+    Error::of_file(kind, detail, problems.into_iter().map(place).collect()).into()
+}
+
+pub(super) const FIELDS: &[Field] = Loaded::FIELDS;
+
+impl Record for Loaded {
+    const FIELDS: &'static [Field] = &[
+        Field::Object(
+            "created",
+            &[
+                Field::Value("users"),
+                Field::Value("conversations"),
+                Field::Value("messages"),
+                Field::Value("notifications"),
+            ],
+        ),
+        Field::Value("skipped"),
+    ];
+    const COLUMNS: &'static [&'static str] = &["users", "conversations", "messages", "notifications", "there already"];
+
+    fn ids(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn cells(&self) -> Vec<Piece> {
+        let created = self.created;
+        [created.users, created.conversations, created.messages, created.notifications, self.skipped]
+            .map(Piece::from)
+            .into()
+    }
+}

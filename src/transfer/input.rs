@@ -1,0 +1,238 @@
+//! Files of records: found, unpacked, and read line by line, as often as needed.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::Problem;
+use super::records::{Entry, Record};
+use crate::error::{Error, Kind, Result};
+use crate::store::scratch::Scratch;
+
+/// The longest line that is read, in bytes: of a message with as many long revisions as nobody writes
+const LONGEST_LINE: usize = 32 << 20;
+
+/// What is compressed more than so many times over was made to fill memory or disk; gzip reaches a thousand times.
+const MOST_TIMES: u64 = 250;
+
+/// … where it comes to more than so many bytes
+const SUSPICIOUS: u64 = 64 << 20;
+
+/// A file of records that can be read more than once.
+pub struct Input {
+    /// As people call it
+    pub name: String,
+    file: File,
+    /// How many bytes it has, as it lies there
+    pub bytes: u64,
+}
+
+impl Input {
+    /// Opens a file; `-` is standard input. What cannot be read twice is copied into a file without a name.
+    ///
+    /// # Errors
+    /// `NotFound`, `Unavailable` where it cannot be read, `NoSpace` where there is no room for the copy.
+    pub fn open(path: &Path) -> Result<Self> {
+        let is_stdin = path == Path::new("-");
+        let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+        let failed = |cause: io::Error| unreadable(&name, cause);
+        let file = if is_stdin {
+            copied(io::stdin().lock(), &name)?
+        } else {
+            let file = File::open(path).map_err(failed)?;
+            let metadata = file.metadata().map_err(failed)?;
+            match () {
+                () if metadata.is_dir() => return Err(Error::unavailable(format!("{name} is a folder, not a file."))),
+                () if metadata.is_file() => file,
+                () => copied(file, &name)?,
+            }
+        };
+        let bytes = file.metadata().map_err(failed)?.len();
+        Ok(Self { name, file, bytes })
+    }
+
+    /// Reads the records from the beginning, unpacking gzip and zstd.
+    pub fn lines(&self) -> Result<Lines<'_>> {
+        Ok(Lines { input: self, bytes: self.unpacked()?, line: 0, text: Vec::new(), anonymous: None, is_over: false })
+    }
+
+    /// The bytes from the beginning, unpacked
+    pub(super) fn unpacked(&self) -> Result<Box<dyn BufRead + '_>> {
+        let failed = |cause: io::Error| unreadable(&self.name, cause);
+        (&self.file).rewind().map_err(failed)?;
+        let mut packed = BufReader::with_capacity(1 << 16, &self.file);
+        let most = SUSPICIOUS.max(self.bytes.saturating_mul(MOST_TIMES));
+        let unpacked: Box<dyn Read + '_> = match packed.fill_buf().map_err(failed)? {
+            [0x1F, 0x8B, ..] => Box::new(MultiGzDecoder::new(packed)),
+            [0x28, 0xB5, 0x2F, 0xFD, ..] => Box::new(zstd::Decoder::with_buffer(packed).map_err(failed)?),
+            _ => return Ok(Box::new(packed)),
+        };
+        Ok(Box::new(BufReader::with_capacity(1 << 17, Bounded { inner: unpacked, left: most })))
+    }
+
+    /// How many bytes of it, as it lies there, have been read
+    pub fn position(&self) -> u64 {
+        (&self.file).stream_position().unwrap_or(0)
+    }
+}
+
+fn unreadable(name: &str, cause: io::Error) -> Error {
+    match cause.kind() {
+        io::ErrorKind::NotFound => Error::not_found(format!("There is no file {name}.")),
+        _ => Error::unavailable(format!("{name} cannot be read: {cause}.")).because(cause),
+    }
+}
+
+fn copied(mut source: impl Read, name: &str) -> Result<File> {
+    let failed = |cause: io::Error| match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::no_space().because(cause),
+        _ => unreadable(name, cause),
+    };
+    let mut file = tempfile::tempfile().map_err(failed)?;
+    io::copy(&mut source, &mut file).map_err(failed)?;
+    Ok(file)
+}
+
+/// Reads no more than it is allowed to.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        match self.left.checked_sub(count as u64) {
+            Some(left) => self.left = left,
+            None => {
+                let bomb =
+                    format!("it unpacks to more than {MOST_TIMES} times its size; if that is meant, unpack it first");
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, bomb));
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// The records of a file, each with the number of its line; empty lines are passed over.
+pub struct Lines<'i> {
+    input: &'i Input,
+    bytes: Box<dyn BufRead + 'i>,
+    line: u64,
+    text: Vec<u8>,
+    /// How often a record came that has nothing to know it by
+    anonymous: Option<Scratch>,
+    is_over: bool,
+}
+
+impl Lines<'_> {
+    /// The next record, or what is wrong with it; after what cannot be read on there is none.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Unavailable` where the program cannot go on; what is wrong with the file is a [`Problem`].
+    pub fn next(&mut self) -> Result<Option<std::result::Result<Entry, Problem>>> {
+        while !self.is_over {
+            self.line += 1;
+            self.text.clear();
+            let problem = match self.read_line() {
+                Ok(true) => match str::from_utf8(&self.text) {
+                    Ok(text) if text.trim().is_empty() => continue,
+                    Ok(text) => match serde_json::from_str(text) {
+                        Ok(record) => return Ok(Some(Ok(self.entry(record)?))),
+                        Err(error) => wrong_json(&error),
+                    },
+                    Err(error) => format!("The line is not UTF-8 from byte {} on.", error.valid_up_to() + 1),
+                },
+                Ok(false) => {
+                    self.is_over = true;
+                    break;
+                }
+                Err(error) => {
+                    self.is_over = true;
+                    format!("It cannot be read on: {error}.")
+                }
+            };
+            return Ok(Some(Err(Problem::new(self.line, Kind::Invalid, problem))));
+        }
+        Ok(None)
+    }
+
+    /// How many bytes of the file, as it lies there, have been read
+    pub fn position(&self) -> u64 {
+        self.input.position()
+    }
+
+    /// Reads a line; false at the end of the file.
+    fn read_line(&mut self) -> io::Result<bool> {
+        let mut bounded = (&mut self.bytes).take(LONGEST_LINE as u64);
+        let count = bounded.read_until(b'\n', &mut self.text)?;
+        if count == LONGEST_LINE {
+            let detail = format!("the line is longer than {} MiB", LONGEST_LINE >> 20);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, detail));
+        }
+        if self.line == 1 && self.text.starts_with(b"\xEF\xBB\xBF") {
+            self.text.drain(..3);
+        }
+        Ok(count > 0)
+    }
+
+    /// The record with the id its row gets: made from the line, and from how often the same line came before where nothing
+    /// else tells them apart. So the same record is found again whatever happens to the others.
+    fn entry(&mut self, record: Record) -> Result<Entry> {
+        let line = self.text.trim_ascii();
+        let mut hash = Sha256::new_with_prefix(line);
+        if record.is_anonymous() {
+            let anonymous = match &mut self.anonymous {
+                Some(anonymous) => anonymous,
+                empty => empty.insert(Scratch::new()?),
+            };
+            let digest = hash.clone().finalize();
+            hash.update(anonymous.count(&digest[..16])?.to_be_bytes());
+        }
+        Ok(Entry { line: self.line, id: record.id_from(&hash.finalize()), record })
+    }
+}
+
+/// What serde says of a record, for people
+fn wrong_json(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let said = said.split(" at line ").next().unwrap_or_default();
+    let column = error.column();
+    match error.classify() {
+        serde_json::error::Category::Data => {
+            let said = said.replace("unknown variant", "unknown word").replace("unknown field", "unknown field");
+            format!("This is no record: {said}.")
+        }
+        _ => format!("This is no JSON: {said} (column {column})."),
+    }
+}
+
+impl Record {
+    /// Whether nothing tells the record from another like it
+    fn is_anonymous(&self) -> bool {
+        match self {
+            Self::Message(message) => message.message_id.is_none() && message.key.is_none(),
+            Self::Conversation(conversation) => conversation.conversation_id.is_none() && conversation.name.is_none(),
+            Self::User(_) | Self::Notification(_) => false,
+        }
+    }
+
+    /// An id made from a hash: of version 7 where the record has a time, so that ids of one time lie together.
+    fn id_from(&self, hash: &[u8]) -> Uuid {
+        let time = match self {
+            Self::User(user) => user.created_at,
+            Self::Conversation(conversation) => conversation.created_at,
+            Self::Message(message) => message.timestamp,
+            Self::Notification(_) => None,
+        };
+        let byte = |index: usize| hash.get(index).copied().unwrap_or_default();
+        match time.and_then(|time| u64::try_from(time.0 / 1000).ok()) {
+            Some(time) => uuid::Builder::from_unix_timestamp_millis(time, &std::array::from_fn(byte)).into_uuid(),
+            None => uuid::Builder::from_custom_bytes(std::array::from_fn(byte)).into_uuid(),
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! What the database knows of the names that some records use, looked up for all of them at once.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::records::{ConversationRecord, Entry, MessageRecord, Record, UserRecord};
+use crate::error::Result;
+use crate::model::{
+    Conversation, ConversationId, ConversationKey, Kind, Level, MessageId, MessageKey, Number, UserId, UserKey,
+    fold_case, normalize,
+};
+use crate::store::Tx;
+use crate::store::bulk::{self, Account, MessageRow};
+
+/// How a record names a user: an id, or a folded username or email
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum UserName {
+    Id(UserId),
+    Name(String),
+}
+
+/// Reads how a record names a user.
+pub(super) fn user_name(reference: &str) -> UserName {
+    match reference.parse() {
+        Ok(id) => UserName::Id(id),
+        Err(()) => UserName::Name(fold_case(&normalize(reference))),
+    }
+}
+
+/// How a record names a conversation
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ConversationName<'r> {
+    Id(ConversationId),
+    /// A group, by its folded name
+    Name(String),
+    /// The direct one of the sender with that user
+    With(&'r str),
+}
+
+/// Reads how a record names a conversation.
+pub(super) fn conversation_name(reference: &str) -> ConversationName<'_> {
+    match (reference.strip_prefix('@'), reference.parse()) {
+        (Some(user), _) => ConversationName::With(user),
+        (None, Ok(id)) => ConversationName::Id(id),
+        (None, Err(())) => ConversationName::Name(fold_case(reference)),
+    }
+}
+
+/// The two people of a direct conversation, the lower key first
+pub(super) fn pair<T: Ord + Copy>(one: T, other: T) -> (T, T) {
+    (one.min(other), one.max(other))
+}
+
+/// A conversation that is there
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) conversation: Conversation,
+    pub(super) last_number: Number,
+}
+
+/// Users, conversations and messages that are there, by whatever a record may call them
+#[derive(Default)]
+pub(super) struct Known {
+    users: HashMap<UserKey, Account>,
+    user_ids: HashMap<UserId, UserKey>,
+    usernames: HashMap<String, UserKey>,
+    emails: HashMap<String, UserKey>,
+    conversations: HashMap<ConversationKey, Place>,
+    conversation_ids: HashMap<ConversationId, ConversationKey>,
+    names: HashMap<String, ConversationKey>,
+    pairs: HashMap<(UserKey, UserKey), ConversationKey>,
+    messages: HashMap<MessageKey, MessageRow>,
+    message_ids: HashMap<MessageId, MessageKey>,
+    keys: HashMap<String, MessageKey>,
+    participants: HashMap<ConversationKey, HashMap<UserKey, Level>>,
+    revisions: HashMap<MessageKey, Vec<(i64, String)>>,
+    notified: HashSet<(MessageKey, UserKey)>,
+    taken: HashSet<(ConversationKey, Number)>,
+}
+
+/// What records name, each once
+#[derive(Default)]
+struct Names<'r> {
+    user_ids: BTreeSet<UserId>,
+    usernames: BTreeSet<String>,
+    emails: BTreeSet<String>,
+    conversation_ids: BTreeSet<ConversationId>,
+    names: BTreeSet<String>,
+    message_ids: BTreeSet<MessageId>,
+    keys: BTreeSet<&'r str>,
+    pairs: Vec<(&'r str, &'r str)>,
+}
+
+impl<'r> Names<'r> {
+    fn user(&mut self, reference: &str) {
+        match user_name(reference) {
+            UserName::Id(id) => drop(self.user_ids.insert(id)),
+            UserName::Name(name) => {
+                if name.contains('@') {
+                    self.emails.insert(name.clone());
+                }
+                self.usernames.insert(name);
+            }
+        }
+    }
+
+    fn conversation(&mut self, reference: &'r str, sender: Option<&'r str>) {
+        match (conversation_name(reference), sender) {
+            (ConversationName::Id(id), _) => drop(self.conversation_ids.insert(id)),
+            (ConversationName::Name(name), _) => drop(self.names.insert(name)),
+            (ConversationName::With(user), Some(sender)) => {
+                self.user(user);
+                self.pairs.push((sender, user));
+            }
+            (ConversationName::With(_), None) => {}
+        }
+    }
+
+    fn message(&mut self, reference: &'r str) {
+        self.keys.insert(reference);
+        self.message_ids.extend(reference.parse::<MessageId>());
+    }
+
+    fn entry(&mut self, entry: &'r Entry) {
+        match &entry.record {
+            Record::User(user) => {
+                self.user_ids.extend(user.user_id);
+                self.usernames.insert(fold_case(&normalize(&user.username)));
+                self.emails.extend(user.email.as_deref().map(|email| fold_case(&normalize(email))));
+            }
+            Record::Conversation(conversation) => {
+                self.conversation_ids.insert(conversation.id(entry));
+                self.names.extend(conversation.name.as_deref().map(fold_case));
+                conversation.creator.iter().for_each(|creator| self.user(creator));
+                conversation.participants.iter().for_each(|participant| self.user(participant.user()));
+                if let [one, other] = conversation.participants.as_slice() {
+                    self.pairs.push((one.user(), other.user()));
+                }
+            }
+            Record::Message(message) => {
+                self.message_ids.insert(message.id(entry));
+                self.keys.extend(message.key.as_deref());
+                self.conversation(&message.conversation, message.sender.as_deref());
+                let editors = message.revisions.iter().flat_map(|revision| &revision.edited_by);
+                message.sender.iter().chain(&message.receiver).chain(editors).for_each(|user| self.user(user));
+                message.reply_to.iter().for_each(|parent| self.message(parent));
+            }
+            Record::Notification(notification) => {
+                self.user(&notification.user);
+                self.message(&notification.message);
+            }
+        }
+    }
+}
+
+impl ConversationRecord {
+    /// The id its row has or gets
+    pub(super) fn id(&self, entry: &Entry) -> ConversationId {
+        self.conversation_id.unwrap_or(ConversationId(entry.id))
+    }
+
+    /// What it is: as it says, else by who takes part
+    pub(super) fn kind_or_usual(&self) -> Kind {
+        let is_pair = self.participants.len() == 2 && self.name.is_none() && self.title.is_none();
+        self.kind.unwrap_or(if is_pair { Kind::Direct } else { Kind::Group })
+    }
+}
+
+impl MessageRecord {
+    /// The id its row has or gets
+    pub(super) fn id(&self, entry: &Entry) -> MessageId {
+        self.message_id.unwrap_or(MessageId(entry.id))
+    }
+}
+
+impl Known {
+    /// Looks up whatever these records name.
+    pub(super) fn find(tx: &mut Tx<'_>, entries: &[Entry]) -> Result<Self> {
+        let mut names = Names::default();
+        entries.iter().for_each(|entry| names.entry(entry));
+        let mut known = Self::default();
+        let (usernames, emails): (Vec<_>, Vec<_>) =
+            (names.usernames.into_iter().collect(), names.emails.into_iter().collect());
+        for account in bulk::accounts(tx, names.user_ids, &usernames, &emails)? {
+            known.learn_user(account);
+        }
+        let pairs: BTreeSet<(UserKey, UserKey)> = names
+            .pairs
+            .iter()
+            .filter_map(|(one, other)| Some(pair(known.user(one)?, known.user(other)?)))
+            .filter(|(lower, higher)| lower != higher)
+            .collect();
+        let group_names: Vec<_> = names.names.into_iter().collect();
+        let mut places = bulk::conversations(tx, names.conversation_ids, &group_names)?;
+        places.extend(bulk::direct_conversations(tx, &pairs.into_iter().collect::<Vec<_>>())?);
+        for (conversation, last_number) in places {
+            known.learn_conversation(Place { conversation, last_number });
+        }
+        for message in bulk::messages(tx, names.message_ids, &names.keys.into_iter().collect::<Vec<_>>())? {
+            known.learn_message(message);
+        }
+        known.find_details(tx, entries)?;
+        Ok(known)
+    }
+
+    /// Looks up what belongs to the rows that are there and are to be compared.
+    fn find_details(&mut self, tx: &mut Tx<'_>, entries: &[Entry]) -> Result<()> {
+        let (mut conversations, mut edited, mut notified) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut numbered = Vec::new();
+        for entry in entries {
+            match &entry.record {
+                Record::User(_) => {}
+                Record::Conversation(record) => {
+                    conversations.extend(self.conversation_of(entry, record).map(|place| place.conversation.key));
+                }
+                Record::Message(record) => match self.message_of(entry, record) {
+                    Some(message) if !record.revisions.is_empty() => drop(edited.insert(message.key)),
+                    Some(_) => {}
+                    None => {
+                        let sender = record.sender.as_deref().and_then(|sender| self.user(sender));
+                        let place = self.conversation(&record.conversation, sender);
+                        // Above the highest that was ever given out, every number is free.
+                        let used = record.number.zip(place).filter(|(number, place)| *number <= place.last_number);
+                        numbered.extend(used.map(|(number, place)| (place.conversation.key, number)));
+                    }
+                },
+                Record::Notification(record) => {
+                    let message = self.message(&record.message);
+                    notified.extend(message.map(|message| message.key));
+                    conversations.extend(message.map(|message| message.conversation));
+                }
+            }
+        }
+        if !conversations.is_empty() {
+            for (conversation, user, level) in bulk::participants(tx, conversations)? {
+                self.participants.entry(conversation).or_default().insert(user, level);
+            }
+        }
+        if !edited.is_empty() {
+            for (message, number, content) in bulk::revisions(tx, edited)? {
+                self.revisions.entry(message).or_default().push((number, content));
+            }
+        }
+        if !notified.is_empty() {
+            self.notified.extend(bulk::notified(tx, notified)?);
+        }
+        if !numbered.is_empty() {
+            self.taken.extend(bulk::taken_numbers(tx, &numbered)?);
+        }
+        Ok(())
+    }
+
+    /// Whether somebody takes part in a conversation which a record is, or whose message is notified
+    pub(super) fn takes_part(&self, conversation: ConversationKey, user: UserKey) -> bool {
+        self.participants.get(&conversation).is_some_and(|participants| participants.contains_key(&user))
+    }
+
+    /// Whether a message of a conversation has a number that another record wants
+    pub(super) fn is_taken(&self, conversation: ConversationKey, number: Number) -> bool {
+        self.taken.contains(&(conversation, number))
+    }
+
+    /// Whether a user has a notification of a message
+    pub(super) fn is_notified(&self, message: MessageKey, user: UserKey) -> bool {
+        self.notified.contains(&(message, user))
+    }
+
+    pub(super) fn learn_notification(&mut self, message: MessageKey, user: UserKey) {
+        self.notified.insert((message, user));
+    }
+
+    pub(super) fn learn_participants(&mut self, conversation: ConversationKey, participants: &[(UserKey, Level)]) {
+        self.participants.insert(conversation, participants.iter().copied().collect());
+    }
+
+    pub(super) fn learn_user(&mut self, account: Account) {
+        let person = &account.user.person;
+        self.user_ids.insert(person.user_id, person.key);
+        self.usernames.insert(fold_case(&person.username), person.key);
+        self.emails.extend(account.user.email.as_deref().map(|email| (fold_case(email), person.key)));
+        self.users.insert(person.key, account);
+    }
+
+    pub(super) fn learn_conversation(&mut self, place: Place) {
+        let conversation = &place.conversation;
+        self.conversation_ids.insert(conversation.id, conversation.key);
+        self.names.extend(conversation.name.as_deref().map(|name| (fold_case(name), conversation.key)));
+        self.pairs.extend(conversation.pair.map(|pair| (pair, conversation.key)));
+        self.conversations.insert(conversation.key, place);
+    }
+
+    pub(super) fn learn_message(&mut self, message: MessageRow) {
+        self.message_ids.insert(message.id, message.key);
+        self.keys.extend(message.key_name.clone().map(|name| (name, message.key)));
+        self.messages.insert(message.key, message);
+    }
+
+    /// The user a record names
+    pub(super) fn user(&self, reference: &str) -> Option<UserKey> {
+        match user_name(reference) {
+            UserName::Id(id) => self.user_ids.get(&id),
+            UserName::Name(name) => self.usernames.get(&name).or_else(|| self.emails.get(&name)),
+        }
+        .copied()
+    }
+
+    /// The user that a record is, by id or else by username
+    pub(super) fn user_of(&self, record: &UserRecord) -> Option<&Account> {
+        let by_id = record.user_id.and_then(|id| self.user_ids.get(&id));
+        let key = by_id.or_else(|| self.usernames.get(&fold_case(&normalize(&record.username))))?;
+        self.users.get(key)
+    }
+
+    /// Whose email it is
+    pub(super) fn user_with_email(&self, email: &str) -> Option<UserKey> {
+        self.emails.get(&fold_case(email)).copied()
+    }
+
+    pub(super) fn account(&self, key: UserKey) -> Option<&Account> {
+        self.users.get(&key)
+    }
+
+    /// The conversation a record names; of a direct one, the sender says whose
+    pub(super) fn conversation(&self, reference: &str, sender: Option<UserKey>) -> Option<&Place> {
+        let key = match conversation_name(reference) {
+            ConversationName::Id(id) => self.conversation_ids.get(&id),
+            ConversationName::Name(name) => self.names.get(&name),
+            ConversationName::With(user) => self.pairs.get(&pair(sender?, self.user(user)?)),
+        }?;
+        self.conversations.get(key)
+    }
+
+    /// The conversation that a record is, by id, or else by name, or else by its pair
+    pub(super) fn conversation_of(&self, entry: &Entry, record: &ConversationRecord) -> Option<&Place> {
+        let by_id = self.conversation_ids.get(&record.id(entry));
+        let by_name = || record.name.as_deref().and_then(|name| self.names.get(&fold_case(name)));
+        let by_pair = || match record.participants.as_slice() {
+            [one, other] if record.kind_or_usual() == Kind::Direct => {
+                self.pairs.get(&pair(self.user(one.user())?, self.user(other.user())?))
+            }
+            _ => None,
+        };
+        self.conversations.get(by_id.or_else(by_name).or_else(by_pair)?)
+    }
+
+    /// The message a record names: by key, or else by id
+    pub(super) fn message(&self, reference: &str) -> Option<&MessageRow> {
+        let by_id = || self.message_ids.get(&reference.parse().ok()?);
+        self.messages.get(self.keys.get(reference).or_else(by_id)?)
+    }
+
+    /// Who sent a message that is known
+    pub(super) fn sender(&self, message: MessageKey) -> Option<UserKey> {
+        self.messages.get(&message)?.sender
+    }
+
+    /// The message that a record is, by key, or else by id
+    pub(super) fn message_of(&self, entry: &Entry, record: &MessageRecord) -> Option<&MessageRow> {
+        let by_key = record.key.as_ref().and_then(|key| self.keys.get(key));
+        self.messages.get(by_key.or_else(|| self.message_ids.get(&record.id(entry)))?)
+    }
+
+    /// In what a record differs from the account that is there, in the words of its fields; what it does not say is not
+    /// compared, and a password in plain text cannot be.
+    pub(super) fn user_differences(record: &UserRecord, account: &Account) -> Vec<&'static str> {
+        let user = &account.user;
+        let person = &user.person;
+        let email = record.email.as_deref().map(normalize);
+        let differences = [
+            ("user_id", record.user_id.is_some_and(|id| id != person.user_id)),
+            ("username", normalize(&record.username) != person.username),
+            ("email", email.is_some_and(|email| email != user.email.as_deref().unwrap_or_default())),
+            ("first_name", record.first_name.as_ref().is_some_and(|name| *name != person.first_name)),
+            ("last_name", record.last_name.as_ref().is_some_and(|name| *name != person.last_name)),
+            ("role", record.role.is_some_and(|role| role != user.role)),
+            ("is_active", record.is_active.is_some_and(|is_active| is_active != user.is_active)),
+            ("created_at", record.created_at.is_some_and(|created_at| created_at != user.created_at)),
+            ("password_hash", record.password_hash.is_some() && record.password_hash != account.password_hash),
+        ];
+        different(&differences)
+    }
+
+    /// In what a record differs from the conversation that is there, and those who take part in it
+    pub(super) fn conversation_differences(&self, record: &ConversationRecord, place: &Place) -> Vec<&'static str> {
+        let conversation = &place.conversation;
+        let participants = self.participants.get(&conversation.key).cloned().unwrap_or_default();
+        let named: HashMap<Option<UserKey>, Level> =
+            record.participants.iter().map(|one| (self.user(one.user()), one.level())).collect();
+        let is_as_named = named.len() == participants.len()
+            && participants.iter().all(|(user, level)| named.get(&Some(*user)) == Some(level));
+        let creator = record.creator.as_deref().map(|creator| self.user(creator));
+        let differences = [
+            ("conversation_id", record.conversation_id.is_some_and(|id| id != conversation.id)),
+            ("kind", record.kind.is_some_and(|kind| kind != conversation.kind)),
+            ("name", record.name.is_some() && record.name != conversation.name),
+            ("title", record.title.is_some() && record.title != conversation.title),
+            ("creator", creator.is_some_and(|creator| creator != conversation.creator_key)),
+            ("participants", !is_as_named),
+            ("created_at", record.created_at.is_some_and(|created_at| created_at != conversation.created_at)),
+        ];
+        different(&differences)
+    }
+
+    /// In what a record differs from the message that is there and its revisions
+    pub(super) fn message_differences(&self, record: &MessageRecord, message: &MessageRow) -> Vec<&'static str> {
+        let sender = record.sender.as_deref().map(|sender| self.user(sender));
+        let place = self.conversation(&record.conversation, message.sender);
+        let receiver = record.receiver.as_deref().map(|receiver| self.user(receiver));
+        let parent = record.reply_to.as_deref().map(|parent| self.message(parent).map(|parent| parent.key));
+        let said: Vec<(i64, &str)> = record.numbered_revisions().map(|(number, one)| (number, &*one.content)).collect();
+        let kept = self.revisions.get(&message.key).into_iter().flatten();
+        let kept = kept.map(|(number, content)| (*number, content.as_str()));
+        let differences = [
+            ("message_id", record.message_id.is_some_and(|id| id != message.id)),
+            ("key", record.key.is_some() && record.key != message.key_name),
+            ("conversation", place.is_none_or(|place| place.conversation.key != message.conversation)),
+            ("number", record.number.is_some_and(|number| number != message.number)),
+            ("sender", sender.is_some_and(|sender| sender != message.sender)),
+            ("receiver", receiver.is_some_and(|receiver| receiver != message.receiver)),
+            ("reply_to", parent.is_some_and(|parent| parent != message.parent)),
+            ("timestamp", record.timestamp.is_some_and(|timestamp| timestamp != message.sent_at)),
+            ("content", record.content != message.content),
+            ("revision", record.revision.is_some_and(|revision| revision != message.revision)),
+            ("deleted", record.deleted != message.sender.is_none()),
+            ("revisions", !said.is_empty() && !said.iter().copied().eq(kept)),
+        ];
+        different(&differences)
+    }
+}
+
+fn different(differences: &[(&'static str, bool)]) -> Vec<&'static str> {
+    differences.iter().filter(|(_, differs)| *differs).map(|(field, _)| *field).collect()
+}

@@ -1,0 +1,233 @@
+//! `data load`: records into the database, checked before anything is written.
+//!
+//! Into an empty database all is written in one transaction, or nothing. Into one that is in use it is written in steps that
+//! let others in; since what is there already is passed over, loading again goes on where it was broken off.
+
+mod check;
+mod write;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use self::check::Check;
+pub use self::check::MOST_PROBLEMS;
+pub use self::write::{Tally, Undated, Write};
+use super::Problem;
+use super::input::Input;
+use super::known::Known;
+use super::records::Entry;
+use crate::app::{App, hash_passwords, late_after};
+use crate::error::{Error, Kind, Result};
+use crate::model::Actor;
+use crate::store::{Tx, bulk};
+
+/// How many records are looked up and written together
+const TOGETHER: usize = 1000;
+
+/// How many are written between two looks at the clock, beside others
+const STRIDE: usize = 200;
+
+/// How long one transaction goes on beside others, who wait for it
+const STEP: Duration = Duration::from_millis(200);
+
+/// How long others are let in between two transactions: longer than a waiting writer sleeps before it tries again
+const PAUSE: Duration = Duration::from_millis(15);
+
+/// What a load does now, and how far it is
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Up to this byte of the file, as it lies there
+    Checking(u64),
+    /// So many passwords of so many
+    Hashing(usize, usize),
+    /// So many records of so many
+    Writing(u64, u64),
+}
+
+/// What a load came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Loaded {
+    /// What was not there
+    pub created: Tally,
+    /// How many records were there already
+    pub skipped: u64,
+}
+
+/// Why nothing, or no more, was loaded.
+#[derive(Debug)]
+pub enum Failure {
+    /// The file is to be mended
+    Problems(Vec<Problem>),
+    /// The program or the database is in trouble
+    Error(Error),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problems(vec![problem])
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// A result that names what is wrong with the file
+pub type Outcome<T> = std::result::Result<T, Failure>;
+
+/// Loads a file of records.
+///
+/// # Errors
+/// Every problem of the file, before anything is written. What came in between is a problem too, and nothing of its step is
+/// written.
+pub fn load(app: &App, actor: &Actor, input: &Input, notify: bool, on_stage: &mut dyn FnMut(Stage)) -> Outcome<Loaded> {
+    let is_empty = app.read(bulk::is_empty)?;
+    let Checked { records, there, passwords } = check(app, is_empty, input, notify, on_stage)?;
+    if app.is_dry_run() {
+        return Ok(Loaded { created: records, skipped: there });
+    }
+    let (lines, passwords): (Vec<u64>, Vec<String>) = passwords.into_iter().unzip();
+    let hashes = hash_passwords(&passwords, &mut |done| on_stage(Stage::Hashing(done, passwords.len())))?;
+    let write = Write { actor, notify, hashes: &lines.into_iter().zip(hashes).collect() };
+    let entries = || {
+        let mut lines = input.lines()?;
+        Ok(std::iter::from_fn(move || lines.next().transpose()).map(|entry| match entry {
+            Ok(Ok(entry)) => Ok(entry),
+            Ok(Err(problem)) => Err(Failure::Problems(vec![problem])),
+            Err(error) => Err(Failure::Error(error)),
+        }))
+    };
+    let total = records.total() + there;
+    let created = write_all(app, is_empty, &write, entries, &mut |done| on_stage(Stage::Writing(done, total)))?;
+    Ok(Loaded { created, skipped: total.saturating_sub(created.total()) })
+}
+
+/// What checking a file found
+struct Checked {
+    /// What is not there
+    records: Tally,
+    there: u64,
+    /// By the line they stand on
+    passwords: BTreeMap<u64, String>,
+}
+
+fn check(app: &App, is_empty: bool, input: &Input, notify: bool, on_stage: &mut dyn FnMut(Stage)) -> Outcome<Checked> {
+    let mut check = Check::new(notify)?;
+    let mut lines = input.lines()?;
+    let mut entries = Vec::with_capacity(TOGETHER);
+    let mut records = Tally::default();
+    let mut is_over = false;
+    while !is_over && !check.is_hopeless() {
+        entries.clear();
+        while entries.len() < TOGETHER && !is_over {
+            match lines.next()? {
+                Some(Ok(entry)) => entries.push(entry),
+                Some(Err(problem)) => check.problems.push(problem),
+                None => is_over = true,
+            }
+        }
+        let known = if is_empty { Known::default() } else { app.read(|tx| Known::find(tx, &entries))? };
+        records.add(check.go_on(&known, &entries)?);
+        on_stage(Stage::Checking(lines.position()));
+    }
+    if records.total() + check.there == 0 && check.problems.is_empty() {
+        check.problems.push(Problem::new(1, Kind::Invalid, "There are no records in it."));
+    }
+    check.end()?;
+    if check.problems.is_empty() {
+        Ok(Checked { records, there: check.there, passwords: check.passwords })
+    } else {
+        Err(Failure::Problems(check.problems))
+    }
+}
+
+/// Writes records: at once where nothing was there, in steps beside others where something was.
+///
+/// `entries` begins from the first record whenever it is called; `on_progress` hears how many are written.
+pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
+    app: &App,
+    is_empty: bool,
+    write: &Write<'_>,
+    entries: impl Fn() -> Outcome<I>,
+    on_progress: &mut dyn FnMut(u64),
+) -> Outcome<Tally> {
+    let mut undated = Undated::new();
+    let mut done = 0;
+    if is_empty {
+        return transaction(app, |tx| {
+            (undated, done) = (Undated::new(), 0);
+            must_be_empty(tx)?;
+            let mut entries = entries()?;
+            let mut written = Tally::default();
+            loop {
+                let some = entries.by_ref().take(TOGETHER).collect::<Outcome<Vec<_>>>()?;
+                if some.is_empty() {
+                    return Ok(written);
+                }
+                written.add(write.records(tx, &mut undated, &some)?);
+                done += some.len() as u64;
+                on_progress(done);
+            }
+        });
+    }
+    let mut entries = entries()?;
+    let mut waiting: Vec<Entry> = Vec::new();
+    let mut written = Tally::default();
+    loop {
+        while waiting.len() < TOGETHER
+            && let Some(entry) = entries.next()
+        {
+            waiting.push(entry?);
+        }
+        if waiting.is_empty() {
+            return Ok(written);
+        }
+        let (count, step, left) = transaction(app, |tx| {
+            let is_late = late_after(STEP);
+            let (mut count, mut step, mut undated) = (0, Tally::default(), undated.clone());
+            for some in waiting.chunks(STRIDE) {
+                step.add(write.records(tx, &mut undated, some)?);
+                count += some.len();
+                if is_late() {
+                    break;
+                }
+            }
+            Ok((count, step, undated))
+        })?;
+        undated = left;
+        waiting.drain(..count);
+        written.add(step);
+        done += count as u64;
+        on_progress(done);
+        #[expect(clippy::disallowed_methods, reason = "whoever waits to write is let in")]
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Runs a transaction that may end with a problem of the file; then nothing of it is left.
+fn transaction<T>(app: &App, mut work: impl FnMut(&mut Tx<'_>) -> Outcome<T>) -> Outcome<T> {
+    let mut problems = Vec::new();
+    let outcome = app.write(|tx| match work(tx) {
+        Ok(value) => Ok(value),
+        Err(Failure::Error(error)) => Err(error),
+        Err(Failure::Problems(found)) => {
+            problems = found;
+            Err(Error::conflict("What the records say is not so any more."))
+        }
+    });
+    match outcome {
+        Err(_) if !problems.is_empty() => Err(Failure::Problems(problems)),
+        outcome => Ok(outcome?),
+    }
+}
+
+fn must_be_empty(tx: &mut Tx<'_>) -> Result<()> {
+    if bulk::is_empty(tx)? {
+        return Ok(());
+    }
+    Err(Error::conflict("Somebody began to use the database meanwhile; nothing was loaded.").hint("Load it again."))
+}

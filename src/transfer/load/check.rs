@@ -1,0 +1,500 @@
+//! Whether records can be loaded: each by itself, against those before it, and against what is there.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::error::{Error, Kind, Result};
+use crate::model::{
+    ConversationKey, Kind as ConversationKind, MessageId, MessageKey, Role, UserDetails, UserKey, fold_case,
+};
+use crate::service;
+use crate::store::scratch::{Noted, Scratch};
+use crate::transfer::Problem;
+use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, pair, user_name};
+use crate::transfer::load::Tally;
+use crate::transfer::records::{
+    ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, RevisionRecord, UserRecord,
+};
+
+/// More problems are not shown: whoever has these looks at where the file comes from.
+pub const MOST_PROBLEMS: usize = 1000;
+
+/// How many names are kept at hand
+const MOST_AT_HAND: usize = 20_000;
+
+/// Something the records name: a row that is there by its key, one that is to come by its line, below zero.
+type Identity = i64;
+
+fn of_line(line: u64) -> Identity {
+    i64::try_from(line).map_or(Identity::MIN, |line| -line)
+}
+
+/// What the scratch table keeps of a name: its line, what it names, half of a hash of the record; of a message also its
+/// conversation and its sender
+fn noted(line: u64, identity: Identity, content: i64) -> Noted {
+    [i64::try_from(line).unwrap_or(i64::MAX), identity, content, 0, 0]
+}
+
+/// A conversation: which, and of a direct one its two people
+#[derive(Clone, Copy)]
+struct Where {
+    place: Identity,
+    pair: Option<(Identity, Identity)>,
+}
+
+/// Checks records in their order, in bounded memory.
+pub(super) struct Check {
+    scratch: Scratch,
+    /// Users that were named lately
+    at_hand: HashMap<String, Identity>,
+    /// Tombstones that no reply was seen of, and their lines
+    unreplied: HashMap<Identity, u64>,
+    /// Parents that were not there, the lines that name them and the place of the problem
+    missing: Vec<(String, usize)>,
+    notify: bool,
+    pub(super) problems: Vec<Problem>,
+    /// Passwords to be hashed, and the lines they stand on
+    pub(super) passwords: BTreeMap<u64, String>,
+    /// How many records are there already
+    pub(super) there: u64,
+}
+
+impl Check {
+    pub(super) fn new(notify: bool) -> Result<Self> {
+        Ok(Self {
+            scratch: Scratch::new()?,
+            at_hand: HashMap::new(),
+            unreplied: HashMap::new(),
+            missing: Vec::new(),
+            notify,
+            problems: Vec::new(),
+            passwords: BTreeMap::new(),
+            there: 0,
+        })
+    }
+
+    /// Whether there are more problems than anybody wants to read
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.problems.len() >= MOST_PROBLEMS
+    }
+
+    /// Checks the next records beside what is known to be there; returns how many of each kind are not.
+    pub(super) fn go_on(&mut self, known: &Known, entries: &[Entry]) -> Result<Tally> {
+        let mut new = Tally::default();
+        for entry in entries {
+            let is_there = match &entry.record {
+                Record::User(record) => self.user(known, entry, record)?,
+                Record::Conversation(record) => self.conversation(known, entry, record)?,
+                Record::Message(record) => self.message(known, entry, record)?,
+                Record::Notification(record) => self.notification(known, entry, record)?,
+            };
+            if is_there {
+                self.there += 1;
+            } else {
+                new.count(&entry.record);
+            }
+        }
+        Ok(new)
+    }
+
+    /// Notes what only the end of the records shows.
+    pub(super) fn end(&mut self) -> Result<()> {
+        for (parent, problem) in std::mem::take(&mut self.missing) {
+            if let Some(noted) = self.message_in_file(&parent)? {
+                self.problems[problem].detail = format!(
+                    "It refers to “{parent}”, which stands on a later line ({}): a message comes before what refers to \
+                     it, so none replies to itself, directly or by others.",
+                    noted[0]
+                );
+            }
+        }
+        let mut lines: Vec<u64> = self.unreplied.values().copied().collect();
+        lines.sort_unstable();
+        for line in lines {
+            self.invalid(line, "The message was deleted, but no reply follows that would keep its place.");
+        }
+        self.problems.sort_by_key(|problem| problem.line);
+        Ok(())
+    }
+
+    fn invalid(&mut self, line: u64, detail: impl Into<String>) {
+        self.problems.push(Problem::new(line, Kind::Invalid, detail));
+    }
+
+    /// Notes what a rule says of a record; false where it refuses.
+    fn passes<T>(&mut self, line: u64, checked: Result<T>) -> Option<T> {
+        match checked {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problems.push(Problem::new(line, error.kind(), error.to_string()));
+                None
+            }
+        }
+    }
+
+    /// Notes a name in the file; none where it is new, else whether the same record stood on an earlier line.
+    fn note(&mut self, what: &str, name: &[u8], noted: Noted) -> Result<Option<bool>> {
+        let [line, _, content, ..] = noted;
+        let Some([earlier, _, same, ..]) = self.scratch.note(name, noted)? else { return Ok(None) };
+        if earlier != line && same == content {
+            return Ok(Some(true));
+        }
+        self.invalid(line.unsigned_abs(), format!("{what} stands on line {earlier} already."));
+        Ok(Some(false))
+    }
+
+    /// Says in what a record differs from what is there; true where it does not.
+    fn is_same(&mut self, line: u64, what: &str, differences: &[&str]) -> bool {
+        if !differences.is_empty() {
+            let detail = format!("{what} is there already, with another {}.", differences.join(", another "));
+            self.problems.push(Problem::new(line, Kind::Conflict, detail));
+        }
+        differences.is_empty()
+    }
+
+    fn user(&mut self, known: &Known, entry: &Entry, record: &UserRecord) -> Result<bool> {
+        let line = entry.line;
+        let details = UserDetails {
+            username: record.username.clone(),
+            email: record.email.clone(),
+            first_name: record.first_name.clone().unwrap_or_default(),
+            last_name: record.last_name.clone().unwrap_or_default(),
+            role: record.role.unwrap_or(Role::User),
+        };
+        let Some(details) = self.passes(line, service::users::checked(&details)) else { return Ok(false) };
+        let what = format!("The user “{}”", details.username);
+        let there = known.user_of(record);
+        let identity = there.map_or(of_line(line), |account| account.user.person.key.0);
+        let noted = noted(line, identity, content(entry));
+        if let Some(is_there) = self.note(&what, &name(b'u', fold_case(&details.username).as_bytes()), noted)? {
+            return Ok(is_there);
+        }
+        if let Some(id) = record.user_id {
+            self.note(&format!("The id {id}"), &name(b'U', id.0.as_bytes()), noted)?;
+        }
+        if let Some(email) = &details.email {
+            self.note(&format!("The email {email}"), &name(b'e', fold_case(email).as_bytes()), noted)?;
+            let owner = known.user_with_email(email).filter(|owner| owner.0 != identity);
+            if let Some(owner) = owner.and_then(|owner| known.account(owner)) {
+                let detail = format!("The email {email} is that of {}.", owner.user.person.username);
+                self.problems.push(Problem::new(line, Kind::Conflict, detail));
+            }
+        }
+        if let Some(account) = there {
+            return Ok(self.is_same(line, &what, &Known::user_differences(record, account)));
+        }
+        match (&record.password, &record.password_hash) {
+            (Some(_), Some(_)) => self.invalid(line, "It has both a password and a password hash; one is enough."),
+            (Some(password), None) => {
+                if self.passes(line, service::passwords::check(password, &details.username)).is_some() {
+                    self.passwords.insert(line, password.clone());
+                }
+            }
+            (None, Some(hash)) => drop(self.passes(line, service::passwords::check_hash(hash))),
+            (None, None) => {}
+        }
+        Ok(false)
+    }
+
+    /// Finds whom a record means; a problem where there is nobody.
+    fn find_user(&mut self, known: &Known, line: u64, reference: &str) -> Result<Option<Identity>> {
+        if let Some(identity) = self.at_hand.get(reference) {
+            return Ok(Some(*identity));
+        }
+        let found = match known.user(reference) {
+            Some(UserKey(key)) => Some(key),
+            None => match user_name(reference) {
+                UserName::Id(id) => self.scratch.find(&name(b'U', id.0.as_bytes()))?,
+                UserName::Name(folded) => match self.scratch.find(&name(b'u', folded.as_bytes()))? {
+                    None if folded.contains('@') => self.scratch.find(&name(b'e', folded.as_bytes()))?,
+                    found => found,
+                },
+            }
+            .map(|[_, identity, ..]| identity),
+        };
+        match found {
+            Some(identity) => {
+                if self.at_hand.len() >= MOST_AT_HAND {
+                    self.at_hand.clear();
+                }
+                self.at_hand.insert(reference.to_owned(), identity);
+            }
+            None => self.invalid(line, format!("There is no user “{reference}” here, nor on an earlier line.")),
+        }
+        Ok(found)
+    }
+
+    fn conversation(&mut self, known: &Known, entry: &Entry, record: &ConversationRecord) -> Result<bool> {
+        let line = entry.line;
+        let Some((group_name, title)) =
+            self.passes(line, service::conversations::checked(record.name.as_deref(), record.title.as_deref()))
+        else {
+            return Ok(false);
+        };
+        let mut people = Vec::new();
+        for participant in &record.participants {
+            if let Some(person) = self.find_user(known, line, participant.user())?
+                && !people.contains(&person)
+            {
+                people.push(person);
+            }
+        }
+        let creator = match &record.creator {
+            Some(creator) => self.find_user(known, line, creator)?,
+            None => None,
+        };
+        let is_direct = record.kind_or_usual() == ConversationKind::Direct;
+        if is_direct && (people.len() != 2 || group_name.is_some() || title.is_some()) {
+            self.invalid(line, "A direct conversation is between exactly two people, without name or title.");
+            return Ok(false);
+        }
+        if is_direct && creator.is_some_and(|creator| !people.contains(&creator)) {
+            self.invalid(line, "A direct conversation is created by one of its two people, or by the operator.");
+        }
+        if !is_direct && people.len() < if record.kind.is_some() { 1 } else { 2 } {
+            self.invalid(line, "A conversation needs at least two people; name everybody who takes part.");
+        }
+        if record.created_at.zip(record.active_at).is_some_and(|(created_at, active_at)| active_at < created_at) {
+            self.invalid(line, "It was active before it was created.");
+        }
+        let there = known.conversation_of(entry, record);
+        let identity = there.map_or(of_line(line), |place| place.conversation.key.0);
+        let what = group_name.map_or("The conversation".to_owned(), |name| format!("The conversation “{name}”"));
+        let noted = noted(line, identity, content(entry));
+        if let Some(is_there) = self.note(&what, &name(b'C', record.id(entry).0.as_bytes()), noted)? {
+            return Ok(is_there);
+        }
+        if let Some(group_name) = group_name
+            && let Some(is_there) = self.note(&what, &name(b'c', fold_case(group_name).as_bytes()), noted)?
+        {
+            return Ok(is_there);
+        }
+        let pair = is_direct.then(|| pair(people[0], people[1]));
+        if let Some(pair) = pair {
+            if let Some(is_there) = self.note("The conversation of the two", &pair_name(pair), noted)? {
+                return Ok(is_there);
+            }
+            self.scratch.note(&number_name(b'd', identity, 0), [0, pair.0, pair.1, 0, 0])?;
+        }
+        for person in people {
+            self.scratch.note(&number_name(b'm', identity, person), [0; 5])?;
+        }
+        let Some(place) = there else { return Ok(false) };
+        Ok(self.is_same(line, &what, &known.conversation_differences(record, place)))
+    }
+
+    /// Finds the conversation a message belongs to; a problem where there is none.
+    fn find_conversation(
+        &mut self,
+        known: &Known,
+        line: u64,
+        reference: &str,
+        sender: Option<Identity>,
+    ) -> Result<Option<Where>> {
+        let of_place = |place: &Place| Where {
+            place: place.conversation.key.0,
+            pair: place.conversation.pair.map(|(lower, higher)| (lower.0, higher.0)),
+        };
+        let sender_key = sender.filter(|sender| *sender > 0).map(UserKey);
+        if let Some(place) = known.conversation(reference, sender_key) {
+            return Ok(Some(of_place(place)));
+        }
+        let noted = match (conversation_name(reference), sender) {
+            (ConversationName::Id(id), _) => self.scratch.find(&name(b'C', id.0.as_bytes()))?,
+            (ConversationName::Name(folded), _) => self.scratch.find(&name(b'c', folded.as_bytes()))?,
+            (ConversationName::With(user), Some(sender)) => match self.find_user(known, line, user)? {
+                Some(user) => self.scratch.find(&pair_name(pair(sender, user)))?,
+                None => return Ok(None),
+            },
+            (ConversationName::With(_), None) => None,
+        };
+        let Some([_, place, ..]) = noted else {
+            self.invalid(line, format!("There is no conversation “{reference}” here, nor on an earlier line."));
+            return Ok(None);
+        };
+        let pair = self.scratch.find(&number_name(b'd', place, 0))?.map(|[_, lower, higher, ..]| (lower, higher));
+        Ok(Some(Where { place, pair }))
+    }
+
+    fn message_in_file(&self, reference: &str) -> Result<Option<Noted>> {
+        let by_key = self.scratch.find(&name(b'k', reference.as_bytes()))?;
+        match (by_key, reference.parse::<MessageId>()) {
+            (None, Ok(id)) => self.scratch.find(&name(b'M', id.0.as_bytes())),
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// Finds a message that a record refers to, its conversation and its sender; a problem where there is none.
+    fn find_message(&mut self, known: &Known, line: u64, reference: &str) -> Result<Option<[Identity; 3]>> {
+        if let Some(message) = known.message(reference) {
+            return Ok(Some([message.key.0, message.conversation.0, message.sender.map_or(0, |sender| sender.0)]));
+        }
+        if let Some([_, message, _, place, sender]) = self.message_in_file(reference)? {
+            return Ok(Some([message, place, sender]));
+        }
+        self.missing.push((reference.to_owned(), self.problems.len()));
+        self.invalid(line, format!("There is no message “{reference}” here, nor on an earlier line."));
+        Ok(None)
+    }
+
+    fn message(&mut self, known: &Known, entry: &Entry, record: &MessageRecord) -> Result<bool> {
+        let line = entry.line;
+        let before = self.problems.len();
+        let there = known.message_of(entry, record);
+        let identity = there.map_or(of_line(line), |message| message.key.0);
+        self.contents(line, record);
+        let sender = match &record.sender {
+            Some(sender) => self.find_user(known, line, sender)?,
+            None => None,
+        };
+        let receiver = match &record.receiver {
+            Some(receiver) => self.find_user(known, line, receiver)?,
+            None => None,
+        };
+        for editor in record.revisions.iter().filter_map(|revision| revision.edited_by.as_deref()) {
+            self.find_user(known, line, editor)?;
+        }
+        let Some(conversation) = self.find_conversation(known, line, &record.conversation, sender)? else {
+            return Ok(false);
+        };
+        let what = record.key.as_deref().map_or("The message".to_owned(), |key| format!("The message “{key}”"));
+        let [line_noted, _, content, ..] = noted(line, identity, content(entry));
+        let noted = [line_noted, identity, content, conversation.place, sender.unwrap_or(0)];
+        if let Some(key) = &record.key {
+            self.passes(line, check_key(key));
+            if let Some(is_there) = self.note(&what, &name(b'k', key.as_bytes()), noted)? {
+                return Ok(is_there);
+            }
+        }
+        if record.message_id.is_some() || record.key.is_none() {
+            let id = record.id(entry);
+            if let Some(is_there) = self.note(&what, &name(b'M', id.0.as_bytes()), noted)? {
+                return Ok(is_there);
+            }
+        }
+        if let Some(number) = record.number {
+            if number.0 < 1 {
+                self.invalid(line, "Numbers of messages count from 1.");
+            }
+            let number_taken = format!("A message with the number {}", number.0);
+            self.note(&number_taken, &number_name(b'n', conversation.place, number.0), noted)?;
+        }
+        if let (Some(sender), Some((lower, higher))) = (sender, conversation.pair) {
+            let other = if sender == lower { higher } else { lower };
+            if sender != lower && sender != higher {
+                self.invalid(line, "The sender is not one of the two people of the direct conversation.");
+            } else if receiver.is_some_and(|receiver| receiver != other) {
+                self.invalid(line, "In a direct conversation the receiver is the other person.");
+            }
+        } else if sender.is_some() && sender == receiver {
+            self.invalid(line, "The receiver is the sender; name somebody else, or nobody.");
+        }
+        if let Some(parent) = &record.reply_to
+            && let Some([parent, place, _]) = self.find_message(known, line, parent)?
+        {
+            if place != conversation.place {
+                self.invalid(line, "It replies to a message of another conversation.");
+            }
+            self.unreplied.remove(&parent);
+        }
+        let Some(message) = there else {
+            if record.deleted {
+                self.unreplied.insert(identity, line);
+            }
+            let is_taken =
+                record.number.is_some_and(|number| known.is_taken(ConversationKey(conversation.place), number));
+            if is_taken {
+                self.problems.push(Problem::new(line, Kind::Conflict, "Another message has its number."));
+            }
+            return Ok(false);
+        };
+        let differences = known.message_differences(record, message);
+        Ok(self.problems.len() == before && self.is_same(line, &what, &differences))
+    }
+
+    /// What a message says, now and earlier
+    fn contents(&mut self, line: u64, record: &MessageRecord) {
+        if record.deleted {
+            let MessageRecord { key, sender, receiver, content, revision, revisions, .. } = record;
+            let is_bare = key.is_none() && sender.is_none() && receiver.is_none() && content.is_empty();
+            if !is_bare || revisions.len() + usize::from(revision.is_some_and(|revision| revision != 1)) > 0 {
+                self.invalid(line, "A deleted message has neither sender, receiver, key, content nor revisions.");
+            }
+            return;
+        }
+        if record.sender.is_none() {
+            self.invalid(line, "The message has no sender.");
+        }
+        self.passes(line, service::messages::check_content(&record.content));
+        let mut last = 0;
+        for (number, revision) in record.numbered_revisions() {
+            if number <= last {
+                self.invalid(line, "The revisions do not count up from 1.");
+            }
+            last = number;
+            let RevisionRecord { content, reason, .. } = revision;
+            self.passes(line, service::messages::check_content(content));
+            self.passes(line, service::messages::check_reason(reason.as_deref()));
+        }
+        if record.current_revision() <= last {
+            self.invalid(
+                line,
+                format!("The content is revision {}, but there is a revision {last}.", record.current_revision()),
+            );
+        }
+    }
+
+    fn notification(&mut self, known: &Known, entry: &Entry, record: &NotificationRecord) -> Result<bool> {
+        let line = entry.line;
+        if self.notify {
+            self.invalid(line, "The records bring notifications of their own; leave out --notify.");
+            return Ok(false);
+        }
+        let user = self.find_user(known, line, &record.user)?;
+        let message = self.find_message(known, line, &record.message)?;
+        let (Some(user), Some([message, place, sender])) = (user, message) else { return Ok(false) };
+        let takes_part = known.takes_part(ConversationKey(place), UserKey(user))
+            || self.scratch.find(&number_name(b'm', place, user))?.is_some();
+        match sender {
+            0 => self.invalid(line, "The message was deleted; nobody is notified of it."),
+            sender if sender == user => {
+                self.invalid(line, format!("{} sent the message, and is not notified.", record.user))
+            }
+            _ if takes_part => {}
+            _ => {
+                self.invalid(
+                    line,
+                    format!("{} does not take part in the conversation, and is not notified.", record.user),
+                );
+            }
+        }
+        Ok(known.is_notified(MessageKey(message), UserKey(user)))
+    }
+}
+
+/// Checks the name of a message that records refer to it by.
+///
+/// # Errors
+/// `Invalid`, naming the field `key`.
+pub(super) fn check_key(key: &str) -> Result<()> {
+    if key.is_empty() || key.len() > 255 || key.contains('\0') {
+        return Err(Error::invalid("key", "A key has 1 to 255 bytes and no NUL."));
+    }
+    Ok(())
+}
+
+/// What tells a record from others: half of a hash of its line
+fn content(entry: &Entry) -> i64 {
+    i64::from_be_bytes(std::array::from_fn(|index| entry.id.as_bytes()[index + 8]))
+}
+
+fn name(kind: u8, name: &[u8]) -> Vec<u8> {
+    [&[kind], name].concat()
+}
+
+fn number_name(kind: u8, one: Identity, other: i64) -> Vec<u8> {
+    [&[kind][..], &one.to_be_bytes(), &other.to_be_bytes()].concat()
+}
+
+fn pair_name((lower, higher): (Identity, Identity)) -> Vec<u8> {
+    number_name(b'p', lower, higher)
+}

@@ -1,0 +1,364 @@
+//! Writes records that were checked; those that are there already are passed over.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::error::Kind;
+use crate::model::{
+    Actor, Conversation, ConversationKey, Event, EventKind, Kind as ConversationKind, MessageKey, Number, Role, User,
+    UserId, UserKey, UserRef, normalize,
+};
+use crate::service;
+use crate::store::Tx;
+use crate::store::bulk::{self, Account, Advance, MessageRow, NewConversation, NotificationRow, RevisionRow};
+use crate::transfer::Problem;
+use crate::transfer::known::{Known, Place, pair};
+use crate::transfer::load::Outcome;
+use crate::transfer::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
+
+/// How many records of each kind, for example were written
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Tally {
+    pub users: u64,
+    pub conversations: u64,
+    pub messages: u64,
+    pub notifications: u64,
+}
+
+impl Tally {
+    /// Adds another to this one.
+    pub fn add(&mut self, other: Self) {
+        self.users += other.users;
+        self.conversations += other.conversations;
+        self.messages += other.messages;
+        self.notifications += other.notifications;
+    }
+
+    /// Counts a record.
+    pub(super) fn count(&mut self, record: &Record) {
+        match record {
+            Record::User(_) => self.users += 1,
+            Record::Conversation(_) => self.conversations += 1,
+            Record::Message(_) => self.messages += 1,
+            Record::Notification(_) => self.notifications += 1,
+        }
+    }
+
+    /// All of them
+    pub fn total(self) -> u64 {
+        self.users + self.conversations + self.messages + self.notifications
+    }
+}
+
+/// How records are written.
+pub struct Write<'w> {
+    pub actor: &'w Actor,
+    /// Notify everybody whom a message concerns, as sending it would
+    pub notify: bool,
+    /// The hashes of passwords, by the line they stand on
+    pub hashes: &'w HashMap<u64, String>,
+}
+
+/// Conversations that were written without saying when they began: it is when their first message was sent.
+pub type Undated = HashSet<ConversationKey>;
+
+/// Some records on their way into the database
+struct Batch<'w, 't, 'c> {
+    write: &'w Write<'w>,
+    tx: &'t mut Tx<'c>,
+    known: Known,
+    undated: &'t mut Undated,
+    events: Vec<Event>,
+    written: Tally,
+}
+
+impl Write<'_> {
+    /// Writes records, in their order; returns how many of each kind were not there, or the first that cannot be written.
+    pub fn records(&self, tx: &mut Tx<'_>, undated: &mut Undated, entries: &[Entry]) -> Outcome<Tally> {
+        let known = Known::find(tx, entries)?;
+        let mut batch = Batch { write: self, tx, known, undated, events: Vec::new(), written: Tally::default() };
+        let same_kind =
+            |one: &Entry, other: &Entry| std::mem::discriminant(&one.record) == std::mem::discriminant(&other.record);
+        for entries in entries.chunk_by(same_kind) {
+            batch.write(entries)?;
+        }
+        let Batch { events, written, .. } = batch;
+        bulk::record(tx, self.actor, &events)?;
+        Ok(written)
+    }
+}
+
+fn absent(entry: &Entry, what: &str, reference: &str) -> Problem {
+    Problem::new(entry.line, Kind::Conflict, format!("There is no {what} “{reference}” any more."))
+}
+
+/// Refuses a record that differs from what is there.
+fn must_be_same(entry: &Entry, what: &str, differences: &[&str]) -> Result<(), Problem> {
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("The {what} is there already, with another {}.", differences.join(", another "));
+    Err(Problem::new(entry.line, Kind::Conflict, detail))
+}
+
+impl Batch<'_, '_, '_> {
+    /// Writes records of one kind.
+    fn write(&mut self, entries: &[Entry]) -> Outcome<()> {
+        macro_rules! of_kind {
+            ($kind:ident) => {
+                entries
+                    .iter()
+                    .filter_map(
+                        |entry| if let Record::$kind(record) = &entry.record { Some((entry, record)) } else { None },
+                    )
+                    .collect::<Vec<_>>()
+                    .into_iter()
+            };
+        }
+        match entries.first().map(|entry| &entry.record) {
+            None => Ok(()),
+            Some(Record::User(_)) => self.users(of_kind!(User)),
+            Some(Record::Conversation(_)) => self.conversations(of_kind!(Conversation)),
+            Some(Record::Message(_)) => self.messages(of_kind!(Message).map(|(entry, record)| (entry, &**record))),
+            Some(Record::Notification(_)) => self.notifications(of_kind!(Notification)),
+        }
+    }
+
+    fn user(&self, entry: &Entry, reference: &str) -> Result<UserKey, Problem> {
+        self.known.user(reference).ok_or_else(|| absent(entry, "user", reference))
+    }
+
+    fn user_if_named(&self, entry: &Entry, reference: Option<&str>) -> Result<Option<UserKey>, Problem> {
+        reference.map(|reference| self.user(entry, reference)).transpose()
+    }
+
+    fn users<'e>(&mut self, records: impl ExactSizeIterator<Item = (&'e Entry, &'e UserRecord)>) -> Outcome<()> {
+        let keys = bulk::take_user_keys(self.tx, records.len())?;
+        let mut new = Vec::new();
+        for ((entry, record), key) in records.zip(keys) {
+            if let Some(account) = self.known.user_of(record) {
+                must_be_same(entry, "user", &Known::user_differences(record, account))?;
+                continue;
+            }
+            let account = self.account(entry, record, key);
+            self.events.push(Event::user(EventKind::UserCreated, &account.user.person));
+            self.known.learn_user(account.clone());
+            new.push(account);
+        }
+        bulk::add_accounts(self.tx, &new)?;
+        self.written.users += new.len() as u64;
+        Ok(())
+    }
+
+    fn account(&self, entry: &Entry, record: &UserRecord, key: UserKey) -> Account {
+        let hash = self.write.hashes.get(&entry.line).or(record.password_hash.as_ref());
+        Account {
+            user: User {
+                person: UserRef {
+                    key,
+                    user_id: record.user_id.unwrap_or(UserId(entry.id)),
+                    username: normalize(&record.username),
+                    first_name: record.first_name.clone().unwrap_or_default(),
+                    last_name: record.last_name.clone().unwrap_or_default(),
+                },
+                email: record.email.as_deref().filter(|email| !email.is_empty()).map(normalize),
+                role: record.role.unwrap_or(Role::User),
+                is_active: record.is_active.unwrap_or(true),
+                created_at: record.created_at.unwrap_or_else(|| self.tx.now()),
+            },
+            password_hash: hash.cloned(),
+        }
+    }
+
+    fn conversations<'e>(
+        &mut self,
+        records: impl ExactSizeIterator<Item = (&'e Entry, &'e ConversationRecord)>,
+    ) -> Outcome<()> {
+        let keys = bulk::take_conversation_keys(self.tx, records.len())?;
+        let mut new = Vec::new();
+        for ((entry, record), key) in records.zip(keys) {
+            if let Some(place) = self.known.conversation_of(entry, record) {
+                let differences = self.known.conversation_differences(record, place);
+                must_be_same(entry, "conversation", &differences)?;
+                continue;
+            }
+            let added = self.conversation(entry, record, key)?;
+            if record.created_at.is_none() {
+                self.undated.insert(key);
+            }
+            self.events.push(Event::conversation(EventKind::ConversationCreated, &added.conversation));
+            self.known.learn_participants(key, &added.participants);
+            self.known
+                .learn_conversation(Place { conversation: added.conversation.clone(), last_number: added.last_number });
+            new.push(added);
+        }
+        bulk::add_conversations(self.tx, &new)?;
+        self.written.conversations += new.len() as u64;
+        Ok(())
+    }
+
+    fn conversation(
+        &self,
+        entry: &Entry,
+        record: &ConversationRecord,
+        key: ConversationKey,
+    ) -> Result<NewConversation, Problem> {
+        let mut participants = Vec::new();
+        for participant in &record.participants {
+            let user = self.user(entry, participant.user())?;
+            if participants.iter().all(|(other, _)| *other != user) {
+                participants.push((user, participant.level()));
+            }
+        }
+        let kind = record.kind_or_usual();
+        let filled = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        let created_at = record.created_at.unwrap_or_else(|| self.tx.now());
+        let conversation = Conversation {
+            key,
+            id: record.id(entry),
+            kind,
+            name: filled(&record.name),
+            title: filled(&record.title),
+            creator_key: self.user_if_named(entry, record.creator.as_deref())?,
+            pair: match participants.as_slice() {
+                [(one, _), (other, _)] if kind == ConversationKind::Direct => Some(pair(*one, *other)),
+                _ => None,
+            },
+            created_at,
+            active_at: record.active_at.unwrap_or(created_at),
+            message_count: 0,
+        };
+        Ok(NewConversation { conversation, last_number: record.last_number.unwrap_or(Number(0)), participants })
+    }
+
+    fn messages<'e>(&mut self, records: impl ExactSizeIterator<Item = (&'e Entry, &'e MessageRecord)>) -> Outcome<()> {
+        let count = records.len();
+        let mut new = Vec::with_capacity(count);
+        for (entry, record) in records {
+            if let Some(message) = self.known.message_of(entry, record) {
+                must_be_same(entry, "message", &self.known.message_differences(record, message))?;
+                continue;
+            }
+            let sender = self.user_if_named(entry, record.sender.as_deref())?;
+            let Some(place) = self.known.conversation(&record.conversation, sender) else {
+                return Err(absent(entry, "conversation", &record.conversation).into());
+            };
+            new.push((entry, record, sender, place.conversation.key));
+        }
+        // From here on nobody else sends to these conversations; what is read of them now is true at the commit.
+        let wanted: BTreeSet<ConversationKey> = new.iter().map(|(.., conversation)| *conversation).collect();
+        let locked = bulk::lock_conversations(self.tx, &wanted.into_iter().collect::<Vec<_>>())?;
+        let mut places: HashMap<ConversationKey, (Conversation, Advance)> = locked
+            .into_iter()
+            .map(|(conversation, number)| (conversation.key, advance_of(conversation, number)))
+            .collect();
+        let keys = bulk::take_message_keys(self.tx, new.len())?;
+        let mut rows = Vec::with_capacity(new.len());
+        let mut revisions = Vec::new();
+        for ((entry, record, sender, conversation), key) in new.into_iter().zip(keys) {
+            let Some((conversation, advance)) = places.get_mut(&conversation) else {
+                return Err(absent(entry, "conversation", &record.conversation).into());
+            };
+            let row = self.message(entry, record, (key, sender), conversation, advance)?;
+            if self.undated.remove(&conversation.key) {
+                advance.created_at = row.sent_at;
+                advance.active_at = row.sent_at;
+            }
+            advance.active_at = advance.active_at.max(row.sent_at);
+            for (revision, one) in record.numbered_revisions() {
+                revisions.push(RevisionRow {
+                    message: key,
+                    revision,
+                    content: one.content.clone(),
+                    edited_at: one.edited_at.unwrap_or(row.sent_at),
+                    editor: self.user_if_named(entry, one.edited_by.as_deref())?,
+                    reason: one.reason.clone(),
+                });
+            }
+            self.events.push(Event::message(EventKind::MessageCreated, conversation.key, row.id));
+            self.known.learn_message(row.clone());
+            rows.push(row);
+        }
+        bulk::add_messages(self.tx, &rows)?;
+        bulk::add_revisions(self.tx, &revisions)?;
+        bulk::advance(self.tx, places.values().map(|(_, advance)| *advance))?;
+        self.written.messages += rows.len() as u64;
+        if self.write.notify {
+            for row in &rows {
+                let Some(sender) = row.sender else { continue };
+                let message = (row.key, row.conversation);
+                let parent = row.parent.and_then(|parent| self.known.sender(parent));
+                let count = service::messages::notify(self.tx, message, sender, parent, &row.content)?;
+                self.written.notifications += count.unsigned_abs();
+            }
+        }
+        Ok(())
+    }
+
+    fn message(
+        &self,
+        entry: &Entry,
+        record: &MessageRecord,
+        (key, sender): (MessageKey, Option<UserKey>),
+        conversation: &Conversation,
+        advance: &mut Advance,
+    ) -> Result<MessageRow, Problem> {
+        let named = self.user_if_named(entry, record.receiver.as_deref())?;
+        let other = sender.and_then(|sender| conversation.other(sender));
+        let parent = match record.reply_to.as_deref() {
+            Some(parent) => Some(self.known.message(parent).ok_or_else(|| absent(entry, "message", parent))?),
+            None => None,
+        };
+        let number = record.number.unwrap_or(Number(advance.last_number.0 + 1));
+        if let Some(parent) = parent.filter(|parent| parent.number >= number) {
+            let detail = format!("It would be number {}, but replies to {}.", number.0, parent.number.0);
+            return Err(Problem::new(entry.line, Kind::Invalid, detail));
+        }
+        advance.last_number = advance.last_number.max(number);
+        advance.messages += i64::from(sender.is_some());
+        Ok(MessageRow {
+            key,
+            id: record.id(entry),
+            conversation: conversation.key,
+            number,
+            sender,
+            receiver: named.or(other),
+            parent: parent.map(|parent| parent.key),
+            content: record.content.clone(),
+            sent_at: record.timestamp.unwrap_or_else(|| self.tx.now()),
+            revision: record.current_revision(),
+            key_name: record.key.clone(),
+        })
+    }
+
+    fn notifications<'e>(
+        &mut self,
+        records: impl ExactSizeIterator<Item = (&'e Entry, &'e NotificationRecord)>,
+    ) -> Outcome<()> {
+        let mut rows = Vec::with_capacity(records.len());
+        for (entry, record) in records {
+            let user = self.user(entry, &record.user)?;
+            let Some(message) = self.known.message(&record.message) else {
+                return Err(absent(entry, "message", &record.message).into());
+            };
+            if self.known.is_notified(message.key, user) {
+                continue;
+            }
+            let kind = match record.kind {
+                Some(kind) => kind,
+                None => service::messages::notification_kind(self.tx, message.key, user)?,
+            };
+            let (message, conversation) = (message.key, message.conversation);
+            self.known.learn_notification(message, user);
+            rows.push(NotificationRow { message, user, conversation, kind, is_read: record.is_read });
+        }
+        bulk::add_notifications(self.tx, &rows)?;
+        self.written.notifications += rows.len() as u64;
+        Ok(())
+    }
+}
+
+/// A conversation that was locked, and how it changes
+fn advance_of(conversation: Conversation, last_number: Number) -> (Conversation, Advance) {
+    let Conversation { key, created_at, active_at, .. } = conversation;
+    (conversation, Advance { conversation: key, last_number, messages: 0, created_at, active_at })
+}
