@@ -88,7 +88,7 @@ macro_rules! take_keys {
                     $table,
                     "'), 0) + place FROM next /* scans: one row for each table */"
                 ),
-                concat!("SELECT nextval(pg_get_serial_sequence('", $table, "', 'key')) FROM generate_series(1, $1)"),
+                concat!("SELECT nextval(pg_get_serial_sequence('", $table, "', 'key')) FROM generate_series(1, CAST($1 AS BIGINT))"),
             );
             if count == 0 {
                 return Ok(Vec::new());
@@ -516,7 +516,9 @@ pub fn record(tx: &mut Tx<'_>, actor: &Actor, events: &[Event]) -> Result<()> {
 
 /// Whether nobody and nothing is there yet
 pub fn is_empty(tx: &mut Tx<'_>) -> Result<bool> {
-    tx.only("SELECT NOT EXISTS (SELECT 1 FROM account) AND NOT EXISTS (SELECT 1 FROM conversation)", &[], |row| {
-        row.get(0)
-    })
+    tx.only(
+        "SELECT NOT EXISTS (SELECT 1 FROM account WHERE key > 0) AND NOT EXISTS (SELECT 1 FROM conversation WHERE key > 0)",
+        &[],
+        |row| row.get(0),
+    )
 }

@@ -36,6 +36,10 @@ const OLDEST_ENGINE: i32 = 3_051_003;
 /// beside many busy writers an unlucky one can need seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a waiting writer sleeps before it tries again, at first for less. SQLite's own sleeps grow to 100 ms, and whoever
+/// loads data pauses for less than that between two transactions.
+const NAP: Duration = Duration::from_millis(5);
+
 pub(super) struct Database {
     connection: Connection,
 }
@@ -92,9 +96,16 @@ impl Database {
 fn connect(path: &Path) -> Result<Connection> {
     refuse_other_than_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(plain(path), flags).map_err(|cause| unreadable(path, cause))?;
-    connection.busy_timeout(PATIENCE)?;
+    let mut connection = Connection::open_with_flags(plain(path), flags).map_err(|cause| unreadable(path, cause))?;
+    connection.busy_handler(Some(wait))?;
     Ok(connection)
+}
+
+/// Waits for another writer; false where patience is at its end.
+fn wait(naps: i32) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "another process has the lock, and nothing tells when it is free")]
+    std::thread::sleep(if naps < 5 { NAP / 5 } else { NAP });
+    u128::try_from(naps).is_ok_and(|naps| naps * NAP.as_millis() < PATIENCE.as_millis())
 }
 
 fn refuse_other_than_file(path: &Path) -> Result<()> {

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
+use serde_json::error::Category;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -201,13 +202,13 @@ impl Lines<'_> {
 fn wrong_json(error: &serde_json::Error) -> String {
     let said = error.to_string();
     let said = said.split(" at line ").next().unwrap_or_default();
-    let column = error.column();
     match error.classify() {
-        serde_json::error::Category::Data => {
-            let said = said.replace("unknown variant", "unknown word").replace("unknown field", "unknown field");
-            format!("This is no record: {said}.")
+        Category::Data => {
+            let said = said.replace("unknown variant", "unknown word");
+            format!("This is no record: {}.", said.replace("internally tagged enum Record", "an object with a `type`"))
         }
-        _ => format!("This is no JSON: {said} (column {column})."),
+        Category::Eof => "This is no JSON: the line ends in the middle of it.".to_owned(),
+        _ => format!("This is no JSON: {said} (column {}).", error.column()),
     }
 }
 

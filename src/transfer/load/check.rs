@@ -161,7 +161,7 @@ impl Check {
             role: record.role.unwrap_or(Role::User),
         };
         let Some(details) = self.passes(line, service::users::checked(&details)) else { return Ok(false) };
-        let what = format!("The user “{}”", details.username);
+        let what = format!("The username “{}”, whatever its case,", details.username);
         let there = known.user_of(record);
         let identity = there.map_or(of_line(line), |account| account.user.person.key.0);
         let noted = noted(line, identity, content(entry));
@@ -180,6 +180,7 @@ impl Check {
             }
         }
         if let Some(account) = there {
+            let what = format!("The user “{}”", account.user.person.username);
             return Ok(self.is_same(line, &what, &Known::user_differences(record, account)));
         }
         match (&record.password, &record.password_hash) {
@@ -391,7 +392,9 @@ impl Check {
         if let Some(parent) = &record.reply_to
             && let Some([parent, place, _]) = self.find_message(known, line, parent)?
         {
-            if place != conversation.place {
+            if parent == identity {
+                self.invalid(line, "It replies to itself.");
+            } else if place != conversation.place {
                 self.invalid(line, "It replies to a message of another conversation.");
             }
             self.unreplied.remove(&parent);

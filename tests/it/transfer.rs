@@ -1,0 +1,3 @@
+//! Data in and out, each on both engines.
+
+mod load;
