@@ -2,5 +2,6 @@
 
 pub mod records;
 mod schema;
+pub mod seed;
 
 pub use schema::schema;
