@@ -165,7 +165,7 @@ fn member(plan: &Plan, user: u32, kind: Kind, chance: &mut Chance) -> Member {
     // Most have read all there is, or nothing where little is read; the others stopped somewhere, on average half-way, so
     // that the rate is met.
     let (rate, case) = (plan.read, chance.below(100));
-    let somewhere = chance.below_wide(plan.messages + 1);
+    let somewhere = chance.below_wide(plan.messages.saturating_add(1));
     let reads_until = match rate {
         50.. if case < u32::from(rate - 50) * 2 => plan.messages,
         ..50 if case < u32::from(50 - rate) * 2 => 0,

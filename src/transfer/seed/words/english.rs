@@ -238,7 +238,7 @@ pub(super) const WORDS: Words = Words {
         "About {number}, if I remember correctly.",
     ],
     addresses: &["@{user} ", "@{user}, ", "@{user}: "],
-    reasons: &["typo", "wrong word", "clearer", "corrected after a call", "was outdated"],
+    reasons: &["typo", "corrected", "slip of the finger", "small mistake"],
     things: THINGS,
     subjects: THINGS,
     slots: &[

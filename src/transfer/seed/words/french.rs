@@ -306,7 +306,7 @@ pub(super) const WORDS: Words = Words {
         "Environ {number}, si je me souviens bien.",
     ],
     addresses: &["@{user} ", "@{user}, ", "@{user} : "],
-    reasons: &["faute de frappe", "mauvais mot", "plus clair", "corrigé après un appel", "plus à jour"],
+    reasons: &["faute de frappe", "corrigé", "étourderie", "petite erreur"],
     things: THINGS,
     subjects: THINGS,
     slots: &[

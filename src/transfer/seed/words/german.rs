@@ -273,7 +273,7 @@ pub(super) const WORDS: Words = Words {
         "Ungefähr {number}, wenn ich mich richtig erinnere.",
     ],
     addresses: &["@{user} ", "@{user}, ", "@{user}: "],
-    reasons: &["Tippfehler", "falsches Wort", "verständlicher", "nach Rücksprache geändert", "war überholt"],
+    reasons: &["Tippfehler", "berichtigt", "verschrieben", "kleiner Fehler"],
     things: &[
         "den Bericht",
         "den Vertrag",

@@ -281,7 +281,7 @@ pub(super) const WORDS: Words = Words {
         "たしか{number}くらいです。",
     ],
     addresses: &["@{user} さん、", "@{user} "],
-    reasons: &["誤字", "言葉の間違い", "わかりやすくした", "電話の後で訂正", "情報が古かった"],
+    reasons: &["誤字", "訂正", "書き間違い", "小さな間違い"],
     things: THINGS,
     subjects: THINGS,
     slots: &[

@@ -305,7 +305,7 @@ pub(super) const WORDS: Words = Words {
         "Unos {number}, si no recuerdo mal.",
     ],
     addresses: &["@{user} ", "@{user}, ", "@{user}: "],
-    reasons: &["errata", "palabra equivocada", "más claro", "corregido tras una llamada", "ya no era así"],
+    reasons: &["errata", "corregido", "despiste", "pequeño error"],
     things: THINGS,
     subjects: THINGS,
     slots: &[
