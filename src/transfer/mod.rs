@@ -5,6 +5,7 @@ mod known;
 pub mod load;
 pub mod records;
 mod schema;
+pub mod seed;
 
 pub use schema::schema;
 

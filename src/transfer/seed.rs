@@ -1,0 +1,218 @@
+//! Believable data, made up from numbers: the same plan gives the same entries on every machine, for ever.
+//!
+//! Each thing is drawn from a stream of its own: more users or conversations extend what fewer give (who takes part in what
+//! depends on how many users there are), and the number of messages changes none of them.
+
+mod calendar;
+mod chance;
+mod conversations;
+mod messages;
+mod people;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod words;
+
+use std::collections::VecDeque;
+
+use self::conversations::Conversation;
+use self::messages::Messages;
+use self::people::{Names, Person};
+use super::records::{Entry, Record};
+use crate::error::{Error, Result};
+use crate::model::{Choice, Timestamp};
+
+/// What to make up.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub users: u32,
+    pub conversations: u32,
+    pub messages: u64,
+    /// The fewest and the most participants of a group, never more than there are users
+    pub group_size: (u32, u32),
+    /// Of a hundred conversations, how many are direct
+    pub direct: u8,
+    /// Of a hundred messages, how many are replies
+    pub replies: u8,
+    /// Of a hundred messages, how many were edited
+    pub edits: u8,
+    /// Of a hundred notifications, about how many are read
+    pub read: u8,
+    /// How far back everything reaches, in seconds; in the first tenth users come, then messages are sent
+    pub span: u64,
+    pub language: Language,
+    /// Decides what chance decides; another than 0 stands behind every name, so that several fit into one database
+    pub seed: u64,
+    pub now: Timestamp,
+}
+
+impl Default for Plan {
+    /// A company's chat of three months, up to the beginning of 2026
+    fn default() -> Self {
+        Self {
+            users: 100,
+            conversations: 50,
+            messages: 10_000,
+            group_size: (3, 12),
+            direct: 40,
+            replies: 20,
+            edits: 4,
+            read: 90,
+            span: 90 * 24 * 60 * 60,
+            language: Language::English,
+            seed: 0,
+            now: Timestamp(1_767_225_600_000_000),
+        }
+    }
+}
+
+/// What people speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    English,
+    German,
+    Spanish,
+    French,
+    Japanese,
+}
+
+impl Choice for Language {
+    const ALL: &'static [Self] = &[Self::English, Self::German, Self::Spanish, Self::French, Self::Japanese];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::German => "de",
+            Self::Spanish => "es",
+            Self::French => "fr",
+            Self::Japanese => "ja",
+        }
+    }
+
+    fn code(self) -> i64 {
+        self as i64
+    }
+}
+
+impl Plan {
+    /// When everything begins
+    fn start(&self) -> Timestamp {
+        self.before_now(self.span.saturating_mul(1_000_000))
+    }
+
+    /// When the first conversations begin
+    fn first_conversations(&self) -> Timestamp {
+        self.before_now(self.span.saturating_mul(920_000))
+    }
+
+    /// From when on messages are sent
+    fn first_messages(&self) -> Timestamp {
+        self.before_now(self.span.saturating_mul(900_000))
+    }
+
+    fn before_now(&self, microseconds: u64) -> Timestamp {
+        Timestamp(self.now.0.saturating_sub_unsigned(microseconds))
+    }
+
+    fn check(&self) -> Result<()> {
+        let refuse = |field, detail: String| Err(Error::invalid(field, detail));
+        let (fewest, most) = self.group_size;
+        let direct = conversations::direct(self, self.conversations);
+        let pairs = conversations::pairs(self.users);
+        let rates = [("direct", self.direct), ("replies", self.replies), ("edits", self.edits), ("read", self.read)];
+        if let Some((field, rate)) = rates.into_iter().find(|(_, rate)| *rate > 100) {
+            refuse(field, format!("The rate “{field}” is {rate} per cent; it is at most 100."))
+        } else if fewest < 2 || fewest > most {
+            refuse("group_size", format!("A group of {fewest} to {most} people cannot be; it has at least 2."))
+        } else if self.messages > 0 && self.conversations == 0 {
+            refuse("messages", "Messages need a conversation.".to_owned())
+        } else if direct > pairs {
+            let detail = format!("{} users make {pairs} pairs, too few for {direct} direct conversations.", self.users);
+            refuse("conversations", detail)
+        } else if u64::from(self.conversations) > direct && fewest > self.users {
+            refuse("group_size", format!("{} users cannot make a group of {fewest}.", self.users))
+        } else if self.span == 0 || self.start().0 < 0 {
+            refuse("span", "The time span is empty, or reaches back before 1970.".to_owned())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Makes up users, then conversations, then messages in the order of time, each followed by its notifications. Memory
+/// grows with users and conversations, not with messages.
+///
+/// # Errors
+/// `Invalid`, naming the field of the plan that does not fit the others.
+pub fn entries(plan: &Plan) -> Result<impl Iterator<Item = Entry> + use<>> {
+    plan.check()?;
+    Ok(Entries {
+        plan: plan.clone(),
+        line: 0,
+        usernames: Names::new(plan.seed, ""),
+        people: Vec::new(),
+        group_names: Names::new(plan.seed, "-"),
+        conversations: Vec::new(),
+        messages: None,
+        sent: 0,
+        notifications: VecDeque::new(),
+    })
+}
+
+struct Entries {
+    plan: Plan,
+    line: u64,
+    usernames: Names,
+    people: Vec<Person>,
+    group_names: Names,
+    conversations: Vec<Conversation>,
+    /// From the first message on
+    messages: Option<Messages>,
+    sent: u64,
+    /// Those of the last message that are still to come
+    notifications: VecDeque<Entry>,
+}
+
+impl Entries {
+    fn entry(&mut self, id: uuid::Uuid, record: Record) -> Entry {
+        self.line += 1;
+        Entry { line: self.line, id, record }
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        if let Some(entry) = self.notifications.pop_front() {
+            return Some(entry);
+        }
+        let plan = &self.plan;
+        let number = u32::try_from(self.people.len()).ok()?;
+        if number < plan.users {
+            let (id, record, person) = people::user(plan, number, plan.first_conversations(), &mut self.usernames);
+            self.people.push(person);
+            return Some(self.entry(id.0, Record::User(record)));
+        }
+        let number = u32::try_from(self.conversations.len()).ok()?;
+        if number < plan.conversations {
+            let times = (plan.first_conversations(), plan.first_messages());
+            let (id, record, conversation) =
+                conversations::conversation(plan, number, times, &self.people, &mut self.group_names);
+            self.conversations.push(conversation);
+            return Some(self.entry(id.0, Record::Conversation(record)));
+        }
+        if self.sent == plan.messages {
+            return None;
+        }
+        let begin = || Messages::new(plan, plan.first_messages(), &self.conversations);
+        let sent = self.messages.get_or_insert_with(begin).send(plan, self.sent, &self.people, &mut self.conversations);
+        self.sent += 1;
+        let entry = self.entry(sent.id.0, Record::Message(Box::new(sent.record)));
+        for notification in sent.notifications {
+            let entry = self.entry(sent.id.0, Record::Notification(notification));
+            self.notifications.push_back(entry);
+        }
+        Some(entry)
+    }
+}
