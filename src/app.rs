@@ -88,6 +88,11 @@ impl App {
         self.options.dry_run
     }
 
+    /// The number that ids are drawn from, where they are not drawn at random
+    pub fn seed(&self) -> Option<u64> {
+        self.options.seed
+    }
+
     /// Checks the database against its own rules, each on a moment of its own, so that it holds nobody up; `begin` hears
     /// which is next. Returns what breaks them.
     pub fn check(&self, mut begin: impl FnMut(&str)) -> Result<Vec<Problem>> {

@@ -1,22 +1,25 @@
 //! `tidings data`
 
 mod load;
+mod seed;
 
 use clap::Subcommand;
 
-use super::output::{Field, Output};
+use super::output::{Field, Output, Record as _};
 use super::{Context, Global, Outcome, Settings};
 use crate::error::Error;
+use crate::transfer::load::Loaded;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Load(load::Load),
+    Seed(seed::Seed),
 }
 
 impl Command {
     pub(super) fn fields(&self) -> &'static [Field] {
         match self {
-            Self::Load(_) => load::FIELDS,
+            Self::Load(_) | Self::Seed(_) => Loaded::FIELDS,
         }
     }
 
@@ -25,8 +28,10 @@ impl Command {
             let refused = Error::forbidden("The data as a whole is the operator's affair.");
             return Err(refused.hint("Leave out --as; where TIDINGS_AS is set, say --operator.").into());
         }
+        let mut context = Context::open(global, settings, out, false)?;
         match self {
-            Self::Load(command) => command.run(&mut Context::open(global, settings, out, false)?),
+            Self::Load(command) => command.run(&mut context),
+            Self::Seed(command) => command.run(&mut context),
         }
     }
 }

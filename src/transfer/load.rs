@@ -145,22 +145,24 @@ fn check(app: &App, is_empty: bool, input: &Input, notify: bool, on_stage: &mut 
     }
 }
 
-/// Writes records: at once where nothing was there, in steps beside others where something was.
+/// Writes records: all at once, where nothing is there, or in steps beside others.
 ///
 /// `entries` begins from the first record whenever it is called; `on_progress` hears how many are written.
 pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
     app: &App,
-    is_empty: bool,
+    at_once: bool,
     write: &Write<'_>,
     entries: impl Fn() -> Outcome<I>,
     on_progress: &mut dyn FnMut(u64),
 ) -> Outcome<Tally> {
     let mut undated = Undated::new();
     let mut done = 0;
-    if is_empty {
+    if at_once {
         return transaction(app, |tx| {
             (undated, done) = (Undated::new(), 0);
-            must_be_empty(tx)?;
+            if !app.is_dry_run() {
+                must_be_empty(tx)?;
+            }
             let mut entries = entries()?;
             let mut written = Tally::default();
             loop {

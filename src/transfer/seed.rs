@@ -13,14 +13,18 @@ mod tests;
 mod texts;
 mod words;
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
 
 use self::conversations::Conversation;
 use self::messages::Messages;
 use self::people::{Names, Person};
+use super::load::{Loaded, Outcome, Tally, Write, write_all};
 use super::records::{Entry, Record};
+use crate::app::App;
 use crate::error::{Error, Result};
-use crate::model::{Choice, Timestamp};
+use crate::model::{Actor, Choice, Timestamp};
+use crate::store::bulk;
 
 /// What to make up.
 #[derive(Clone, Debug)]
@@ -92,6 +96,34 @@ impl Choice for Language {
     fn code(self) -> i64 {
         self as i64
     }
+}
+
+/// Makes up what a plan gives and writes it; what is there already is passed over. `on_progress` hears how many messages
+/// are written.
+///
+/// # Errors
+/// `Invalid` where the plan cannot be, a problem where something is there that differs.
+pub fn seed(app: &App, actor: &Actor, plan: &Plan, on_progress: &mut dyn FnMut(u64)) -> Outcome<Loaded> {
+    // A dry run writes, and takes back, what could meet what is there; the messages are only counted.
+    let is_trial = app.is_dry_run();
+    let at_once = is_trial || app.read(bulk::is_empty)?;
+    let count = RefCell::new(Tally::default());
+    let made_up = || {
+        *count.borrow_mut() = Tally::default();
+        let counted = entries(plan)?.inspect(|entry| count.borrow_mut().count(&entry.record));
+        let is_wanted =
+            move |entry: &Entry| !is_trial || matches!(entry.record, Record::User(_) | Record::Conversation(_));
+        Ok(counted.filter(is_wanted).map(Ok))
+    };
+    let write = Write { actor, notify: false, hashes: &HashMap::new() };
+    let written = write_all(app, at_once, &write, made_up, &mut |_| on_progress(count.borrow().messages))?;
+    let all = count.into_inner();
+    if is_trial {
+        let Tally { messages, notifications, .. } = all;
+        let created = Tally { messages, notifications, ..written };
+        return Ok(Loaded { created, skipped: all.users + all.conversations - written.total() });
+    }
+    Ok(Loaded { created: written, skipped: all.total() - written.total() })
 }
 
 impl Plan {

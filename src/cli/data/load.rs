@@ -63,8 +63,6 @@ pub(super) fn failed(name: &str, failure: load::Failure) -> Failure {
     Error::of_file(kind, detail, problems.into_iter().map(place).collect()).into()
 }
 
-pub(super) const FIELDS: &[Field] = Loaded::FIELDS;
-
 impl Record for Loaded {
     const FIELDS: &'static [Field] = &[
         Field::Object(

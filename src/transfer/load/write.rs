@@ -34,7 +34,7 @@ impl Tally {
     }
 
     /// Counts a record.
-    pub(super) fn count(&mut self, record: &Record) {
+    pub(in crate::transfer) fn count(&mut self, record: &Record) {
         match record {
             Record::User(_) => self.users += 1,
             Record::Conversation(_) => self.conversations += 1,

@@ -1,0 +1,102 @@
+//! `tidings data seed`
+
+use clap::Args;
+
+use crate::cli::progress::Progress;
+use crate::cli::{Context, Outcome, choice};
+use crate::error::Error;
+use crate::transfer::load::Failure;
+use crate::transfer::seed::{self, Language, Plan};
+
+/// Make up users, conversations and messages that look real
+///
+/// The same numbers, --seed and --now give the same data on every machine. Another --seed makes up others, whose names end
+/// in it, so that several fit into one database. Nobody has a password.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  tidings data seed --users 20 --conversations 10 --messages 500\n  \
+    tidings data seed --messages 100000 --language de --seed 7 --now 2026-01-01")]
+pub(in crate::cli) struct Seed {
+    /// How many users
+    #[arg(long, value_name = "N", default_value_t = Plan::default().users)]
+    users: u32,
+
+    /// How many conversations
+    #[arg(long, value_name = "N", default_value_t = Plan::default().conversations)]
+    conversations: u32,
+
+    /// How many messages
+    #[arg(long, value_name = "N", default_value_t = Plan::default().messages)]
+    messages: u64,
+
+    /// How many people a group has, from the fewest to the most
+    #[arg(long, value_name = "MIN-MAX", default_value = "3-12", value_parser = range)]
+    group_size: (u32, u32),
+
+    /// Of a hundred conversations, how many are direct
+    #[arg(long, value_name = "PERCENT", default_value_t = Plan::default().direct, value_parser = percent())]
+    direct: u8,
+
+    /// Of a hundred messages, how many are replies
+    #[arg(long, value_name = "PERCENT", default_value_t = Plan::default().replies, value_parser = percent())]
+    replies: u8,
+
+    /// Of a hundred messages, how many were edited
+    #[arg(long, value_name = "PERCENT", default_value_t = Plan::default().edits, value_parser = percent())]
+    edits: u8,
+
+    /// Of a hundred notifications, about how many are read
+    #[arg(long, value_name = "PERCENT", default_value_t = Plan::default().read, value_parser = percent())]
+    read: u8,
+
+    /// How many days everything reaches back from now
+    #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=20_000))]
+    days: u64,
+
+    /// What people speak
+    #[arg(long, value_name = "LANGUAGE", default_value = "en", value_parser = choice::<Language>())]
+    language: Language,
+}
+
+fn percent() -> clap::builder::RangedI64ValueParser<u8> {
+    clap::value_parser!(u8).range(0..=100)
+}
+
+/// Reads `3-12`, or `5` for groups of the same size.
+fn range(text: &str) -> Result<(u32, u32), &'static str> {
+    let (fewest, most) = text.split_once('-').unwrap_or((text, text));
+    fewest.parse().ok().zip(most.parse().ok()).ok_or("not a range like 3-12")
+}
+
+impl Seed {
+    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+        let plan = Plan {
+            users: self.users,
+            conversations: self.conversations,
+            messages: self.messages,
+            group_size: self.group_size,
+            direct: self.direct,
+            replies: self.replies,
+            edits: self.edits,
+            read: self.read,
+            span: self.days * 24 * 60 * 60,
+            language: self.language,
+            seed: context.app.seed().unwrap_or(0),
+            now: context.app.now(),
+        };
+        let actor = context.app.read(|tx| context.actor(tx))?;
+        let progress = Progress::begin(context.out, "Making up");
+        let made = seed::seed(&context.app, &actor, &plan, &mut |done| {
+            progress.doing_part("Making up", done, plan.messages);
+        });
+        drop(progress);
+        let made = made.map_err(|failure| match failure {
+            Failure::Error(error) => error,
+            Failure::Problems(_) => {
+                Error::conflict(format!("Some of what the seed {} makes up is there already, but differs.", plan.seed))
+                    .hint("Give another --seed to make up others; the same --seed and --now give the same again.")
+            }
+        })?;
+        context.status(&format!("Made up what the seed {} gives.", plan.seed));
+        Ok(context.out.show(&made)?)
+    }
+}
