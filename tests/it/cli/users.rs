@@ -119,7 +119,7 @@ fn a_password_comes_from_standard_input_or_a_file_and_never_shows() {
     ");
     assert_snapshot!(shell.run("user passwd dan --password-hash secret"), @"
     --- stderr
-    tidings: That is not an argon2 hash in PHC form ($argon2id$v=19$…) of usual cost.
+    tidings: That is neither an argon2 hash in PHC form ($argon2id$v=19$…) nor one of Django's (pbkdf2_sha256$…), of usual cost.
     --- exit code 6
     ");
 }
