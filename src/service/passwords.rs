@@ -98,9 +98,11 @@ fn parsed(hash: &str) -> Option<Hash<'_>> {
         let mut parts = django.split('$');
         let (iterations, salt, output) = (parts.next()?, parts.next()?, parts.next()?);
         let is_number = iterations.bytes().all(|byte| byte.is_ascii_digit());
-        let iterations = iterations.parse().ok().filter(|iterations| is_number && (1..=5_000_000).contains(iterations))?;
+        let iterations =
+            iterations.parse().ok().filter(|iterations| is_number && (1..=5_000_000).contains(iterations))?;
         let is_salt = (1..=1024).contains(&salt.len()) && salt.bytes().all(|byte| byte.is_ascii_graphic());
-        let bytes = STANDARD.decode(output).ok().filter(|bytes| bytes.len() == 32 && is_salt && parts.next().is_none())?;
+        let bytes =
+            STANDARD.decode(output).ok().filter(|bytes| bytes.len() == 32 && is_salt && parts.next().is_none())?;
         return Some(Hash::Pbkdf2 { iterations, salt, output: Output::new(&bytes).ok()? });
     }
     let parsed = PasswordHash::new(hash).ok()?;
@@ -118,8 +120,7 @@ mod tests {
     use super::*;
 
     /// Made by Django 5.2
-    const DJANGO: &str =
-        "pbkdf2_sha256$1000000$Ez2pVn0fGkQyXwbLr5sTua$IGWrATlfUjjxvEbDdL0AGm8lNDjqw7acmY5Gp4Ned+A=";
+    const DJANGO: &str = "pbkdf2_sha256$1000000$Ez2pVn0fGkQyXwbLr5sTua$IGWrATlfUjjxvEbDdL0AGm8lNDjqw7acmY5Gp4Ned+A=";
     const DJANGO_FAST: &str = "pbkdf2_sha256$1000$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=";
     const DJANGO_ARGON2: &str = "$argon2id$v=19$m=102400,t=2,p=8$SkZINUtIUFd4N2FhZHROOWJxYXI3eA$\
                                  5jx5Dat1hpY7LlVxOQkPR1cY1qVIRkoq/QOpN69DJW4";

@@ -18,3 +18,4 @@ mod replay;
 mod service;
 mod store;
 mod support;
+mod transfer;

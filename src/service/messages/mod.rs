@@ -31,7 +31,10 @@ pub struct Change {
 }
 
 /// Checks a message's content: 1 to 65,536 bytes, not blank, no NUL.
-fn check_content(content: &str) -> Result<()> {
+///
+/// # Errors
+/// `Invalid`, naming the field `content`.
+pub fn check_content(content: &str) -> Result<()> {
     let refuse = |detail: String| Err(Error::invalid("content", detail));
     if content.trim().is_empty() {
         refuse("The message is blank.".to_owned())

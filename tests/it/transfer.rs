@@ -1,0 +1,2 @@
+mod django;
+mod export;
