@@ -1,7 +1,8 @@
 //! All there is about a person, part by part: what deleting the account would take away.
 //!
-//! Each part is read in pages, newest first, so that however much there is, little is in memory. It is for the person,
-//! admins and the operator, and holds the person's own words from conversations they have left too.
+//! Each part is read in pages, newest first, each below the last of the page before, so that little is in memory however
+//! much there is. It is for the person, admins and the operator, and holds the person's own words from conversations they
+//! have left too.
 
 use serde::Serialize;
 
@@ -39,9 +40,6 @@ pub struct Participation {
     pub level: Level,
 }
 
-/// How far a part is read: the last of it in the page before
-pub type Place<P> = Option<P>;
-
 /// The messages a person sent, or those they received
 #[derive(Clone, Copy, Debug)]
 pub enum Side {
@@ -69,7 +67,7 @@ impl Subject {
     pub fn conversations(
         &self,
         tx: &mut Tx<'_>,
-        below: Place<ConversationKey>,
+        below: Option<ConversationKey>,
         limit: i64,
     ) -> Result<Vec<Participation>> {
         let below = below.unwrap_or(ConversationKey(i64::MAX));
@@ -92,7 +90,7 @@ impl Subject {
         &self,
         tx: &mut Tx<'_>,
         conversation: ConversationKey,
-        after: Place<UserKey>,
+        after: Option<UserKey>,
         limit: i64,
     ) -> Result<Vec<UserRef>> {
         if store::conversations::level(tx, conversation, self.key())?.is_none() {
@@ -106,7 +104,7 @@ impl Subject {
         &self,
         tx: &mut Tx<'_>,
         side: Side,
-        below: Place<(Timestamp, MessageKey)>,
+        below: Option<(Timestamp, MessageKey)>,
         limit: i64,
     ) -> Result<Vec<Message>> {
         let below = below.unwrap_or((Timestamp::MAX, MessageKey(i64::MAX)));
@@ -122,7 +120,7 @@ impl Subject {
         &self,
         tx: &mut Tx<'_>,
         message: (MessageKey, MessageId),
-        below: Place<i64>,
+        below: Option<i64>,
         limit: i64,
     ) -> Result<Vec<Revision>> {
         store::messages::history_below(tx, message, below.unwrap_or(i64::MAX), limit)
@@ -132,7 +130,7 @@ impl Subject {
     pub fn revisions(
         &self,
         tx: &mut Tx<'_>,
-        below: Place<(MessageKey, i64)>,
+        below: Option<(MessageKey, i64)>,
         limit: i64,
     ) -> Result<Vec<(MessageKey, Revision)>> {
         let below = below.unwrap_or((MessageKey(i64::MAX), 0));
@@ -140,7 +138,7 @@ impl Subject {
     }
 
     /// Their notifications
-    pub fn notifications(&self, tx: &mut Tx<'_>, below: Place<MessageKey>, limit: i64) -> Result<Vec<Notification>> {
+    pub fn notifications(&self, tx: &mut Tx<'_>, below: Option<MessageKey>, limit: i64) -> Result<Vec<Notification>> {
         let below = below.unwrap_or(MessageKey(i64::MAX));
         store::notifications::page(tx, &self.user.person, below, false, limit)
     }

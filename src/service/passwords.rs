@@ -69,7 +69,7 @@ pub fn check_hash(hash: &str) -> Result<()> {
 pub fn verify(password: &str, hash: &str) -> Result<bool> {
     match parsed(hash) {
         None => check_hash(hash).map(|()| false),
-        Some(Hash::Argon2(hash)) => match Argon2::default().verify_password(password.as_bytes(), &hash) {
+        Some(Hash::Argon2(hash)) => match Argon2::default().verify_password(password.as_bytes(), hash.as_ref()) {
             Ok(()) => Ok(true),
             Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
             Err(error) => Err(Error::internal(error.to_string())),
@@ -84,7 +84,7 @@ pub fn verify(password: &str, hash: &str) -> Result<bool> {
 
 /// A hash that can be verified
 enum Hash<'h> {
-    Argon2(PasswordHash),
+    Argon2(Box<PasswordHash>),
     /// HMAC-SHA-256; the salt is text
     Pbkdf2 {
         iterations: u32,
@@ -110,7 +110,7 @@ fn parsed(hash: &str) -> Option<Hash<'_>> {
         && parsed.salt.is_some()
         && parsed.hash.is_some()
         && Params::try_from(&parsed).is_ok_and(|params| params.m_cost() <= 256 * 1024 && params.t_cost() <= 16);
-    is_good.then_some(Hash::Argon2(parsed))
+    is_good.then(|| Hash::Argon2(Box::new(parsed)))
 }
 
 #[cfg(test)]

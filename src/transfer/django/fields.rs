@@ -135,13 +135,11 @@ impl Fields<'_> {
         let found = names.iter().find_map(|name| self.take(&[name, &format!("{name}_id")]));
         let Some((field, value)) = found else { return Vec::new() };
         let Value::Array(values) = value else {
-            return match Key::of(&value) {
-                Some(key) => vec![key],
-                None => {
-                    self.refuse(&field, &value, "list of keys");
-                    Vec::new()
-                }
-            };
+            let key = Key::of(&value);
+            if key.is_none() {
+                self.refuse(&field, &value, "list of keys");
+            }
+            return key.into_iter().collect();
         };
         let mut keys = Vec::new();
         for value in values {

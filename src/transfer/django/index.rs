@@ -53,14 +53,23 @@ impl Index {
 
 /// The ids given to rows of one kind
 #[derive(Default)]
-pub(super) struct Ids(HashSet<Uuid>);
+pub(super) struct Ids {
+    taken: HashSet<Uuid>,
+    /// Rows without a primary key
+    keyless: u64,
+}
 
 impl Ids {
-    /// The id of a row: its primary key where that is one, else another it has, else one made from model and key.
+    /// The id of a row: its primary key where that is one, else another it has, else one made from model and key, or where
+    /// there is none from its place among such rows.
     pub(super) fn of(&mut self, origin: &Origin, other: Option<Uuid>) -> Uuid {
-        let own = [uuid(&origin.pk), other].into_iter().flatten().find(|id| !self.0.contains(id));
-        let id = own.unwrap_or_else(|| derived(&[&origin.model, &origin.pk]));
-        self.0.insert(id);
+        let own = [uuid(&origin.pk), other].into_iter().flatten().find(|id| !self.taken.contains(id));
+        let id = own.unwrap_or_else(|| {
+            self.keyless += u64::from(origin.pk.is_empty());
+            let place = if origin.pk.is_empty() { self.keyless.to_string() } else { String::new() };
+            derived(&[&origin.model, &origin.pk, &place])
+        });
+        self.taken.insert(id);
         id
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Places {
     index: Index,
     /// Of each row, the place it is carried to
     fates: Vec<Option<usize>>,
-    places: Vec<Place>,
+    carried: Vec<Place>,
     direct: HashMap<(usize, usize), usize>,
 }
 
@@ -126,16 +126,16 @@ impl Places {
         let id = ids.of(&origin, row.id);
         let pair = pair(&participants).filter(|_| title.is_none() && involved.is_subset(&participants));
         if let Some(&first) = pair.and_then(|pair| self.direct.get(&pair)) {
-            let one = self.places[first].id;
+            let one = self.carried[first].id;
             let reason =
                 format!("The same two people have the direct conversation {one}; its messages are carried there.");
             report.row(&origin, None, reason);
             return Some(first);
         }
-        let place = self.places.len();
+        let place = self.carried.len();
         self.direct.extend(pair.map(|pair| (pair, place)));
         let kind = if pair.is_some() { Kind::Direct } else { Kind::Group };
-        self.places.push(Place { id, kind, people: participants, title, creator, created: row.created });
+        self.carried.push(Place { id, kind, people: participants, title, creator, created: row.created });
         Some(place)
     }
 
@@ -156,9 +156,9 @@ impl Places {
         }
         let mut names = [people.username(pair.0), people.username(pair.1)];
         names.sort();
-        let place = self.places.len();
+        let place = self.carried.len();
         self.direct.insert(pair, place);
-        self.places.push(Place {
+        self.carried.push(Place {
             id: derived(&["direct", &names[0], &names[1]]),
             kind: Kind::Direct,
             people: BTreeSet::from([pair.0, pair.1]),
@@ -170,7 +170,7 @@ impl Places {
     }
 
     pub(super) fn get(&self, place: usize) -> &Place {
-        &self.places[place]
+        &self.carried[place]
     }
 
     /// The conversations as records
@@ -188,7 +188,7 @@ impl Places {
             created_at: place.created,
             ..ConversationRecord::default()
         };
-        self.places.iter().map(record).collect()
+        self.carried.iter().map(record).collect()
     }
 }
 
