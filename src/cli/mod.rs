@@ -32,6 +32,7 @@ use self::pages::{PAGE, pages};
 use self::settings::Settings;
 use crate::error::Error;
 use crate::model::{Choice, Timestamp, UserSelector};
+use crate::transfer::export::Interruption;
 
 /// A messaging system with notifications in one binary
 #[derive(Debug, Parser)]
@@ -149,6 +150,14 @@ impl Command {
         }
     }
 
+    /// The one format of what the command shows, where there is no choice
+    fn only_format(&self) -> Option<Format> {
+        match self {
+            Self::User(command) => command.only_format(),
+            _ => None,
+        }
+    }
+
     /// The fields of what the command shows
     fn fields(&self) -> &'static [Field] {
         match self {
@@ -179,6 +188,15 @@ enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl From<Interruption> for Failure {
+    fn from(interruption: Interruption) -> Self {
+        match interruption {
+            Interruption::Refused(error) => Self::Refused(error),
+            Interruption::Unwritten(error) => Self::Unwritten(error),
+        }
     }
 }
 
@@ -272,6 +290,11 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
     let Cli { global, command } = cli;
     let only_reads = command.only_reads();
     // Before anything is done: what is refused for the way its result is to be shown has changed nothing.
+    if let (Some(only), Some(asked)) = (command.only_format(), global.output)
+        && only != asked
+    {
+        return Err(Failure::Usage(format!("This command writes {only} and nothing else.")));
+    }
     out.expect(command.fields())?;
     match command {
         Command::User(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),

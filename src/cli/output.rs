@@ -3,6 +3,7 @@
 mod delimited;
 mod escape;
 mod fields;
+mod format;
 mod people;
 mod style;
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 pub(super) use self::escape::escape;
 pub(super) use self::fields::Field;
+pub(super) use self::format::Format;
 pub(super) use self::people::{Change, Paragraph, Piece, View, time};
 use self::people::{Looks, Rows};
 use self::style::Meaning;
@@ -21,34 +23,6 @@ pub(super) use self::style::{Colors, When};
 use super::{Failure, Outcome};
 use crate::error::{Error, Result};
 use crate::model::{Timestamp, UserKey};
-
-/// How results are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Format {
-    /// For people
-    #[default]
-    Table,
-    /// One JSON value: a list is an array, one thing is an object
-    Json,
-    /// One JSON object a line
-    Jsonl,
-    /// Comma-separated values, for spreadsheets
-    Csv,
-    /// Tab-separated values, for programs that read lines
-    Tsv,
-    /// One id a line
-    Ids,
-}
-
-impl Format {
-    /// The words for them
-    pub(super) const WORDS: &'static str = "table, json, jsonl, csv, tsv, ids";
-
-    /// Whether errors are for a program
-    fn is_json(self) -> bool {
-        matches!(self, Self::Json | Self::Jsonl)
-    }
-}
 
 /// Something that can be shown in every format.
 pub(super) trait Record: Serialize {
@@ -283,6 +257,11 @@ impl Output {
     /// Writes a line of a result that is prose.
     pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.stdout, "{}", escape(text))
+    }
+
+    /// Where a result goes that is one document and written as it comes.
+    pub(super) fn document(&mut self) -> &mut impl Write {
+        &mut self.stdout
     }
 
     /// Writes what is waiting to be written.

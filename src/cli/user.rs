@@ -1,11 +1,13 @@
 //! `tidings user`
 
 mod delete;
+mod export;
 
 use clap::{Args, Subcommand};
 
 use self::delete::Delete;
-use super::output::{Field, Piece, Record};
+use self::export::Export;
+use super::output::{Field, Format, Piece, Record};
 use super::text::{Password, PasswordSource};
 use super::{Context, Failure, Outcome, choice, limit, pages};
 use crate::model::{Profile, Receipt, Role, UserDetails, UserSelector};
@@ -26,16 +28,22 @@ pub(super) enum Command {
     Deactivate(Deactivate),
     Activate(Activate),
     Delete(Delete),
+    Export(Export),
 }
 
 impl Command {
     pub(super) fn only_reads(&self) -> bool {
-        matches!(self, Self::List(_) | Self::Show(_))
+        matches!(self, Self::List(_) | Self::Show(_) | Self::Export(_))
+    }
+
+    pub(super) fn only_format(&self) -> Option<Format> {
+        matches!(self, Self::Export(_)).then_some(Format::Json)
     }
 
     pub(super) fn fields(&self) -> &'static [Field] {
         match self {
             Self::Delete(_) => Receipt::FIELDS,
+            Self::Export(_) => &[],
             _ => Profile::FIELDS,
         }
     }
@@ -50,6 +58,7 @@ impl Command {
             Self::Deactivate(Deactivate { user }) => set_active(context, &user, false),
             Self::Activate(Activate { user }) => set_active(context, &user, true),
             Self::Delete(command) => command.run(context),
+            Self::Export(command) => command.run(context),
         }
     }
 }

@@ -53,7 +53,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<(
     if new.name.as_deref() == Some("") {
         return Err(Error::invalid("name", "The name of the conversation is empty."));
     }
-    let (name, title) = checked(new.name.as_deref(), new.title.as_deref())?;
+    let (name, title) = check_names(new.name.as_deref(), new.title.as_deref())?;
     let (conversation, created) = if people.len() == 2 && name.is_none() && title.is_none() {
         direct(tx, actor, people[0].key, people[1].key)?
     } else {
@@ -158,7 +158,7 @@ pub fn update(
     must_manage(actor, &conversation, takes_part, "rename it")?;
     let name = change.name.as_deref().or(conversation.name.as_deref());
     let title = change.title.as_deref().or(conversation.title.as_deref());
-    let (name, title) = checked(name, title)?;
+    let (name, title) = check_names(name, title)?;
     if let Some(name) = name
         && store::conversations::by_name(tx, name)?.is_some_and(|other| other.key != conversation.key)
     {
@@ -316,7 +316,7 @@ fn must_be_group(conversation: &Conversation, what: &str) -> Result<()> {
 ///
 /// # Errors
 /// `Invalid`, naming the field.
-pub fn checked<'t>(name: Option<&'t str>, title: Option<&'t str>) -> Result<(Option<&'t str>, Option<&'t str>)> {
+pub fn check_names<'t>(name: Option<&'t str>, title: Option<&'t str>) -> Result<(Option<&'t str>, Option<&'t str>)> {
     let name = name.filter(|name| !name.is_empty());
     let title = title.filter(|title| !title.trim().is_empty());
     if let Some(name) = name {

@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod conversations;
+pub mod export;
 pub mod finding;
 pub mod messages;
 pub mod notifications;

@@ -1,8 +1,12 @@
 //! Passwords: which are good enough, and their hashes. Slow on purpose, so never inside a transaction.
 
-use argon2::password_hash::PasswordHasher;
-use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::phc::{Output, PasswordHash};
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use pbkdf2::pbkdf2_hmac_array;
+use sha2::Sha256;
 
 use crate::error::{Error, Result};
 use crate::model::fold_case;
@@ -43,20 +47,121 @@ pub fn hash(password: &str, salt: [u8; 16]) -> Result<String> {
     Ok(hash.to_string())
 }
 
-/// Checks that a text is an argon2 hash in PHC form, as another system's export holds it, which to verify takes no more
-/// than 256 MiB and 16 passes: one that takes more would let whoever logs in bring the server down.
+/// Checks that a text is a hash that [`verify`] knows, as another system's export holds it: argon2 in PHC form that takes no
+/// more than 256 MiB and 16 passes, or PBKDF2 as Django writes it (`pbkdf2_sha256$…`) of at most 5,000,000 iterations. One
+/// that takes more would let whoever logs in bring the server down.
 ///
 /// # Errors
 /// `Invalid`, naming the field `password_hash`.
 pub fn check_hash(hash: &str) -> Result<()> {
-    let is_good = PasswordHash::new(hash).is_ok_and(|parsed| {
-        Algorithm::try_from(parsed.algorithm.as_str()).is_ok()
-            && parsed.salt.is_some()
-            && parsed.hash.is_some()
-            && Params::try_from(&parsed).is_ok_and(|params| params.m_cost() <= 256 * 1024 && params.t_cost() <= 16)
-    });
-    if is_good {
+    if parsed(hash).is_some() {
         return Ok(());
     }
-    Err(Error::invalid("password_hash", "That is not an argon2 hash in PHC form ($argon2id$v=19$…) of usual cost."))
+    let detail = "That is neither an argon2 hash in PHC form ($argon2id$v=19$…) nor one of Django's (pbkdf2_sha256$…), of usual \
+                  cost.";
+    Err(Error::invalid("password_hash", detail))
+}
+
+/// Whether the hash is that of the password; slow on purpose. Takes the same time wherever they differ.
+///
+/// # Errors
+/// `Invalid` where the hash is none that [`check_hash`] lets through, `Internal` where there is no memory for it.
+pub fn verify(password: &str, hash: &str) -> Result<bool> {
+    match parsed(hash) {
+        None => check_hash(hash).map(|()| false),
+        Some(Hash::Argon2(hash)) => match Argon2::default().verify_password(password.as_bytes(), hash.as_ref()) {
+            Ok(()) => Ok(true),
+            Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+            Err(error) => Err(Error::internal(error.to_string())),
+        },
+        Some(Hash::Pbkdf2 { iterations, salt, output }) => {
+            let computed = pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), salt.as_bytes(), iterations);
+            // Compared as outputs of hashes are, in constant time.
+            Ok(Output::new(&computed).map_err(|error| Error::internal(error.to_string()))? == output)
+        }
+    }
+}
+
+/// A hash that can be verified
+enum Hash<'h> {
+    Argon2(Box<PasswordHash>),
+    /// HMAC-SHA-256; the salt is text
+    Pbkdf2 {
+        iterations: u32,
+        salt: &'h str,
+        output: Output,
+    },
+}
+
+fn parsed(hash: &str) -> Option<Hash<'_>> {
+    if let Some(django) = hash.strip_prefix("pbkdf2_sha256$") {
+        let mut parts = django.split('$');
+        let (iterations, salt, output) = (parts.next()?, parts.next()?, parts.next()?);
+        let is_number = iterations.bytes().all(|byte| byte.is_ascii_digit());
+        let iterations =
+            iterations.parse().ok().filter(|iterations| is_number && (1..=5_000_000).contains(iterations))?;
+        let is_salt = (1..=1024).contains(&salt.len()) && salt.bytes().all(|byte| byte.is_ascii_graphic());
+        let bytes =
+            STANDARD.decode(output).ok().filter(|bytes| bytes.len() == 32 && is_salt && parts.next().is_none())?;
+        return Some(Hash::Pbkdf2 { iterations, salt, output: Output::new(&bytes).ok()? });
+    }
+    let parsed = PasswordHash::new(hash).ok()?;
+    let is_good = Algorithm::try_from(parsed.algorithm.as_str()).is_ok()
+        && parsed.salt.is_some()
+        && parsed.hash.is_some()
+        && Params::try_from(&parsed).is_ok_and(|params| params.m_cost() <= 256 * 1024 && params.t_cost() <= 16);
+    is_good.then(|| Hash::Argon2(Box::new(parsed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Made by Django 5.2
+    const DJANGO: &str = "pbkdf2_sha256$1000000$Ez2pVn0fGkQyXwbLr5sTua$IGWrATlfUjjxvEbDdL0AGm8lNDjqw7acmY5Gp4Ned+A=";
+    const DJANGO_FAST: &str = "pbkdf2_sha256$1000$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=";
+    const DJANGO_ARGON2: &str = "$argon2id$v=19$m=102400,t=2,p=8$SkZINUtIUFd4N2FhZHROOWJxYXI3eA$\
+                                 5jx5Dat1hpY7LlVxOQkPR1cY1qVIRkoq/QOpN69DJW4";
+
+    #[test]
+    fn hashes_of_ours_and_of_django_are_verified() {
+        let own = hash("correct horse 7", [7; 16]).unwrap();
+        for hash in [own.as_str(), DJANGO, DJANGO_FAST, DJANGO_ARGON2] {
+            check_hash(hash).unwrap();
+            assert!(verify("correct horse 7", hash).unwrap(), "{hash}");
+            assert!(!verify("correct horse 8", hash).unwrap(), "{hash}");
+        }
+        let umlauts = "pbkdf2_sha256$20000$aaaaaaaaaaaaaaaaaaaaaa$Oyw6x+at29iqicBnD1Sd6oZxIJHmRcCtiO+Bzud/opE=";
+        assert!(verify("pä$$wort ☃", umlauts).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_hash_or_costs_too_much_is_refused() {
+        for hash in [
+            "",
+            "secret",
+            "!unusable",
+            "md5$abc$48633cc551055990aa4be5ebc4bcfe5e",
+            "pbkdf2_sha256$",
+            "pbkdf2_sha256$0$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=",
+            "pbkdf2_sha256$+9$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=",
+            "pbkdf2_sha256$5000001$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=",
+            "pbkdf2_sha256$1000$$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=",
+            "pbkdf2_sha256$1000$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhO=",
+            "pbkdf2_sha256$1000$seasalt2$c2hvcnQ=",
+            "pbkdf2_sha256$1000$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=$",
+            "$argon2id$v=19$m=1024000,t=2,p=8$SkZINUtIUFd4N2FhZHROOWJxYXI3eA$5jx5Dat1hpY7LlVxOQkPR1cY1qVIRkoq/QOpN69DJW4",
+        ] {
+            assert!(check_hash(hash).is_err() && verify("correct horse 7", hash).is_err(), "{hash}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_check_panic(text in "(pbkdf2_sha256\\$[0-9]{0,12}\\$[a-z]{0,3}\\$)?\\PC{0,60}") {
+            let _ = check_hash(&text);
+        }
+    }
 }

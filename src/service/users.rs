@@ -35,7 +35,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bo
     if !actor.administers() {
         return Err(Error::forbidden("Only admins create users."));
     }
-    let details = checked(&new.details)?;
+    let details = check_details(&new.details)?;
     if new.if_not_exists
         && let Some(user) = store::users::by_username(tx, &details.username)?
     {
@@ -94,7 +94,7 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, change: &
         }
         must_not_be_last_admin(tx, actor, &user, "demoted")?;
     }
-    let details = checked(&UserDetails {
+    let details = check_details(&UserDetails {
         username: change.username.clone().unwrap_or_else(|| user.person.username.clone()),
         email: change.email.clone().or_else(|| user.email.clone()),
         first_name: change.first_name.clone().unwrap_or_else(|| user.person.first_name.clone()),
@@ -187,7 +187,7 @@ fn email_taken(details: &UserDetails) -> Error {
 ///
 /// # Errors
 /// `Invalid`, naming the field.
-pub fn checked(details: &UserDetails) -> Result<UserDetails> {
+pub fn check_details(details: &UserDetails) -> Result<UserDetails> {
     let username = normalize(&details.username);
     let email = details.email.as_deref().filter(|email| !email.is_empty()).map(normalize);
     if let Some(email) = &email {
@@ -229,7 +229,10 @@ fn controls_direction(character: char) -> bool {
 }
 
 /// Checks an email by the rule browsers use (HTML Living Standard, "valid email address"), with letters of all scripts.
-fn check_email(email: &str) -> Result<()> {
+///
+/// # Errors
+/// `Invalid`, naming the field `email`.
+pub fn check_email(email: &str) -> Result<()> {
     let is_local = |character: char| character.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(character);
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -3,7 +3,8 @@
 mod participants;
 
 pub use participants::{
-    add, has_participants, level, participants, remove, remove_everywhere, set_level, some_of, those_of,
+    add, has_participants, level, participants, participants_after, remove, remove_everywhere, set_level, some_of,
+    those_of,
 };
 
 use super::check::Misfolded;
@@ -128,6 +129,27 @@ pub fn page_of(
         ),
         &[&user, &before.0, &before.1, &search.map(super::pattern), &limit],
         read,
+    )
+}
+
+/// A user's conversations made before one, newest first, with their level in each
+pub fn newest_of(
+    tx: &mut Tx<'_>,
+    user: UserKey,
+    before: ConversationKey,
+    limit: i64,
+) -> Result<Vec<(Conversation, Level)>> {
+    tx.all(
+        concat!(
+            "SELECT ",
+            columns!(),
+            ", participant.level
+             FROM participant JOIN conversation ON conversation.key = participant.conversation_key
+             WHERE participant.user_key = $1 AND participant.conversation_key < $2
+             ORDER BY participant.conversation_key DESC LIMIT $3"
+        ),
+        &[&user, &before, &limit],
+        |row| Ok((read(row)?, row.get(11)?)),
     )
 }
 

@@ -140,6 +140,16 @@ pub fn by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<User>> {
     tx.one(concat!("SELECT ", columns!(), " FROM account WHERE email_folded = $1"), &[&fold_case(email)], read)
 }
 
+/// Whether an account has a password, and how many tokens it has
+pub fn credentials(tx: &mut Tx<'_>, user: UserKey) -> Result<(bool, i64)> {
+    tx.only(
+        "SELECT password_hash IS NOT NULL, (SELECT count(*) FROM refresh_token WHERE user_key = account.key)
+         FROM account WHERE key = $1",
+        &[&user],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
 /// Users after a username, by username; of those, the ones whose names, or email where `by_email`, hold `search`.
 pub fn page(tx: &mut Tx<'_>, after: &str, search: Option<&str>, by_email: bool, limit: i64) -> Result<Vec<User>> {
     tx.all(

@@ -12,6 +12,7 @@ use tidings::service::messages::{Change, Draft, List, Search};
 use tidings::service::users::UserChange;
 use tidings::service::{accounts, conversations, finding, messages, notifications, users};
 use tidings::store::{self, Location};
+use tidings::transfer;
 
 use crate::layers::files;
 use crate::support::{Schema, World, draft, on_every_engine, operator, place, postgres_server, selector};
@@ -133,6 +134,9 @@ fn run_every_statement(world: &World) {
         )
     })
     .unwrap();
+    for user in [&ann, &bob] {
+        transfer::export::export(app, &operator(), &selector(user), std::io::sink()).unwrap();
+    }
     app.write(|tx| messages::delete(tx, &ann, std::slice::from_ref(&first))).unwrap();
     assert!(app.check(|_| {}).unwrap().is_empty());
     world.group("other", &ann, &[&bob]);

@@ -1,3 +1,5 @@
 //! Data in and out, each on both engines.
 
+mod django;
+mod export;
 mod load;

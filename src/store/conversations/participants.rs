@@ -78,6 +78,26 @@ pub fn participants(
     )
 }
 
+/// The participants of a conversation after one, oldest account first
+pub fn participants_after(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    after: UserKey,
+    limit: i64,
+) -> Result<Vec<UserRef>> {
+    tx.all(
+        concat!(
+            "SELECT ",
+            person!(),
+            " FROM participant JOIN account ON account.key = participant.user_key
+             WHERE participant.conversation_key = $1 AND participant.user_key > $2
+             ORDER BY participant.user_key LIMIT $3"
+        ),
+        &[&conversation, &after, &limit],
+        |row| read_person(row, 0),
+    )
+}
+
 /// Up to `limit` conversations that a user takes part in
 pub fn some_of(tx: &mut Tx<'_>, user: UserKey, limit: i64) -> Result<Vec<ConversationKey>> {
     tx.all("SELECT conversation_key FROM participant WHERE user_key = $1 LIMIT $2", &[&user, &limit], |row| row.get(0))

@@ -157,6 +157,36 @@ pub fn newest_to(
     )
 }
 
+/// The messages a user sent before one, newest first, whoever may see them
+pub fn sent_by(
+    tx: &mut Tx<'_>,
+    sender: UserKey,
+    before: (Timestamp, MessageKey),
+    limit: i64,
+) -> Result<Vec<MessageKey>> {
+    tx.all(
+        "SELECT key FROM message WHERE sender_key = $1 AND (sent_at, key) < ($2, $3)
+         ORDER BY sent_at DESC, key DESC LIMIT $4",
+        &[&sender, &before.0, &before.1, &limit],
+        key,
+    )
+}
+
+/// The messages to a user before one, newest first, whoever may see them
+pub fn received_by(
+    tx: &mut Tx<'_>,
+    receiver: UserKey,
+    before: (Timestamp, MessageKey),
+    limit: i64,
+) -> Result<Vec<MessageKey>> {
+    tx.all(
+        "SELECT key FROM message WHERE receiver_key = $1 AND (sent_at, key) < ($2, $3)
+         ORDER BY sent_at DESC, key DESC LIMIT $4",
+        &[&receiver, &before.0, &before.1, &limit],
+        key,
+    )
+}
+
 /// The newest messages a user has not read, newest first
 pub fn newest_unread(tx: &mut Tx<'_>, user: UserKey, filter: &Filter) -> Result<Vec<MessageKey>> {
     let Filter { since, until, sender, receiver, limit } = filter;

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use super::tx::Param;
 use super::{Row, Tx};
 use crate::error::Result;
-use crate::model::{
-    Actor, Conversation, ConversationKey, Message, MessageId, MessageKey, Number, Revision, UserKey, UserRef,
-};
+use crate::model::{Actor, Conversation, ConversationKey, Message, MessageId, MessageKey, Number, UserKey, UserRef};
 
 // Not EXISTS: in a list of columns PostgreSQL would answer it for all by reading the whole table once.
 macro_rules! columns {
@@ -28,12 +26,14 @@ macro_rules! columns {
 }
 
 mod delete;
+mod history;
 mod list;
 
 pub use delete::{Gone, count_left, count_of, count_of_others, delete, delete_all_of, delete_revisions_by, keys_of};
+pub use history::{history, history_below, revisions_by};
 pub use list::{
     Filter, newest, newest_from, newest_in, newest_to, newest_unread, newest_unread_of, newest_visible, page,
-    page_after,
+    page_after, received_by, sent_by,
 };
 
 /// A message whose people are still keys
@@ -232,34 +232,6 @@ pub fn replace_content(tx: &mut Tx<'_>, message: Message, content: &str) -> Resu
     let message = Message { content: content.to_owned(), revision, edited: true, ..message };
     super::search::index(tx, &message);
     Ok(message)
-}
-
-/// The earlier contents of a message, newest first
-pub fn history(tx: &mut Tx<'_>, message: &Message) -> Result<Vec<Revision>> {
-    let found = tx.all(
-        "SELECT revision, content, edited_at, editor_key, by_operator, reason
-         FROM revision WHERE message_key = $1 ORDER BY revision DESC",
-        &[&message.key],
-        |row| {
-            let editor: Option<UserKey> = row.get(3)?;
-            let revision = Revision {
-                message: message.message_id,
-                revision: row.get(0)?,
-                content: row.get(1)?,
-                edited_at: row.get(2)?,
-                edited_by: None,
-                edited_by_operator: row.get(4)?,
-                reason: row.get(5)?,
-            };
-            Ok((revision, editor))
-        },
-    )?;
-    let people = super::users::people(tx, found.iter().filter_map(|(_, editor)| *editor))?;
-    let with_editor = |(revision, editor): (Revision, Option<UserKey>)| Revision {
-        edited_by: editor.and_then(|editor| people.get(&editor).cloned()),
-        ..revision
-    };
-    Ok(found.into_iter().map(with_editor).collect())
 }
 
 /// One earlier content of a message

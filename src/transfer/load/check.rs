@@ -160,7 +160,7 @@ impl Check {
             last_name: record.last_name.clone().unwrap_or_default(),
             role: record.role.unwrap_or(Role::User),
         };
-        let Some(details) = self.passes(line, service::users::checked(&details)) else { return Ok(false) };
+        let Some(details) = self.passes(line, service::users::check_details(&details)) else { return Ok(false) };
         let what = format!("The username “{}”, whatever its case,", details.username);
         let there = known.user_of(record);
         let identity = there.map_or(of_line(line), |account| account.user.person.key.0);
@@ -227,7 +227,7 @@ impl Check {
     fn conversation(&mut self, known: &Known, entry: &Entry, record: &ConversationRecord) -> Result<bool> {
         let line = entry.line;
         let Some((group_name, title)) =
-            self.passes(line, service::conversations::checked(record.name.as_deref(), record.title.as_deref()))
+            self.passes(line, service::conversations::check_names(record.name.as_deref(), record.title.as_deref()))
         else {
             return Ok(false);
         };

@@ -119,7 +119,7 @@ fn a_password_comes_from_standard_input_or_a_file_and_never_shows() {
     ");
     assert_snapshot!(shell.run("user passwd dan --password-hash secret"), @"
     --- stderr
-    tidings: That is not an argon2 hash in PHC form ($argon2id$v=19$…) of usual cost.
+    tidings: That is neither an argon2 hash in PHC form ($argon2id$v=19$…) nor one of Django's (pbkdf2_sha256$…), of usual cost.
     --- exit code 6
     ");
 }
@@ -187,3 +187,218 @@ fn what_cannot_be_undone_is_confirmed_by_typing_its_name() {
     let said = shell.run_on_terminal("user delete ann", "ann").unwrap();
     assert!(said.contains("Deleted the user ann"), "{said}");
 }
+
+#[test]
+fn all_there_is_about_a_user_is_one_json_document() {
+    let shell = super::shell();
+    shell.done("message send --to bob 'Just you' --as ann");
+    shell.done("message edit team#1 'Lunch at one, @bob?' --reason ferry --as ann");
+    shell.done_with(&["user", "passwd", "bob", "--password-hash", HASH]);
+    assert_snapshot!(shell.run("user export bob --as bob"), @r#"
+    {
+      "user": {
+        "user_id": "019b78c9-0a80-73dd-ac58-f4b546018d9a",
+        "username": "bob",
+        "first_name": "",
+        "last_name": "",
+        "email": null,
+        "role": "user",
+        "is_active": true,
+        "created_at": "2026-01-01T09:00:00.000000Z",
+        "has_password": true,
+        "token_count": 0
+      },
+      "conversations": [
+        {
+          "conversation_id": "019b78c9-0a80-7714-a085-d4a82342e6fd",
+          "kind": "direct",
+          "name": null,
+          "title": null,
+          "created_at": "2026-01-01T09:00:00.000000Z",
+          "is_creator": false,
+          "level": "all",
+          "participants": [
+            {
+              "user_id": "019b78c9-0a80-7398-89bc-6d63798b4571",
+              "username": "ann",
+              "first_name": "Ann",
+              "last_name": ""
+            },
+            {
+              "user_id": "019b78c9-0a80-73dd-ac58-f4b546018d9a",
+              "username": "bob",
+              "first_name": "",
+              "last_name": ""
+            }
+          ]
+        },
+        {
+          "conversation_id": "019b78c9-0a80-7e20-8d92-8f4200e39ec3",
+          "kind": "group",
+          "name": "team",
+          "title": "Everybody",
+          "created_at": "2026-01-01T09:00:00.000000Z",
+          "is_creator": false,
+          "level": "all",
+          "participants": [
+            {
+              "user_id": "019b78c9-0a80-7398-89bc-6d63798b4571",
+              "username": "ann",
+              "first_name": "Ann",
+              "last_name": ""
+            },
+            {
+              "user_id": "019b78c9-0a80-73dd-ac58-f4b546018d9a",
+              "username": "bob",
+              "first_name": "",
+              "last_name": ""
+            }
+          ]
+        }
+      ],
+      "messages_sent": [
+        {
+          "message_id": "019b78c9-0a80-7930-ac9a-1d487d21c9db",
+          "conversation": "019b78c9-0a80-7e20-8d92-8f4200e39ec3",
+          "number": 2,
+          "sender": {
+            "user_id": "019b78c9-0a80-73dd-ac58-f4b546018d9a",
+            "username": "bob",
+            "first_name": "",
+            "last_name": ""
+          },
+          "receiver": null,
+          "content": "Yes",
+          "timestamp": "2026-01-01T09:00:00.000000Z",
+          "edited": false,
+          "revision": 1,
+          "parent_message": "019b78c9-0a80-7884-9eac-98eebf188fe5",
+          "is_thread": false,
+          "reply_count": 0,
+          "read": false,
+          "deleted": false,
+          "revisions": []
+        }
+      ],
+      "messages_received": [
+        {
+          "message_id": "019b78c9-0a80-7d1d-a7e2-8898b842928e",
+          "conversation": "019b78c9-0a80-7714-a085-d4a82342e6fd",
+          "number": 1,
+          "sender": {
+            "user_id": "019b78c9-0a80-7398-89bc-6d63798b4571",
+            "username": "ann",
+            "first_name": "Ann",
+            "last_name": ""
+          },
+          "receiver": {
+            "user_id": "019b78c9-0a80-73dd-ac58-f4b546018d9a",
+            "username": "bob",
+            "first_name": "",
+            "last_name": ""
+          },
+          "content": "Just you",
+          "timestamp": "2026-01-01T09:00:00.000000Z",
+          "edited": false,
+          "revision": 1,
+          "parent_message": null,
+          "is_thread": false,
+          "reply_count": 0,
+          "read": false,
+          "deleted": false
+        }
+      ],
+      "revisions": [],
+      "notifications": [
+        {
+          "id": "019b78c9-0a80-7d1d-a7e2-8898b842928e",
+          "user": "019b78c9-0a80-73dd-ac58-f4b546018d9a",
+          "message": {
+            "message_id": "019b78c9-0a80-7d1d-a7e2-8898b842928e",
+            "conversation": "019b78c9-0a80-7714-a085-d4a82342e6fd",
+            "number": 1,
+            "sender": {
+              "user_id": "019b78c9-0a80-7398-89bc-6d63798b4571",
+              "username": "ann",
+              "first_name": "Ann",
+              "last_name": ""
+            },
+            "receiver": {
+              "user_id": "019b78c9-0a80-73dd-ac58-f4b546018d9a",
+              "username": "bob",
+              "first_name": "",
+              "last_name": ""
+            },
+            "content": "Just you",
+            "timestamp": "2026-01-01T09:00:00.000000Z",
+            "edited": false,
+            "revision": 1,
+            "parent_message": null,
+            "is_thread": false,
+            "reply_count": 0,
+            "read": false,
+            "deleted": false
+          },
+          "kind": "message",
+          "is_read": false,
+          "created_at": "2026-01-01T09:00:00.000000Z"
+        },
+        {
+          "id": "019b78c9-0a80-7884-9eac-98eebf188fe5",
+          "user": "019b78c9-0a80-73dd-ac58-f4b546018d9a",
+          "message": {
+            "message_id": "019b78c9-0a80-7884-9eac-98eebf188fe5",
+            "conversation": "019b78c9-0a80-7e20-8d92-8f4200e39ec3",
+            "number": 1,
+            "sender": {
+              "user_id": "019b78c9-0a80-7398-89bc-6d63798b4571",
+              "username": "ann",
+              "first_name": "Ann",
+              "last_name": ""
+            },
+            "receiver": null,
+            "content": "Lunch at one, @bob?",
+            "timestamp": "2026-01-01T09:00:00.000000Z",
+            "edited": true,
+            "revision": 2,
+            "parent_message": null,
+            "is_thread": true,
+            "reply_count": 1,
+            "read": false,
+            "deleted": false
+          },
+          "kind": "mention",
+          "is_read": false,
+          "created_at": "2026-01-01T09:00:00.000000Z"
+        }
+      ]
+    }
+    "#);
+    let as_json = shell.done("user export ann -o json").stdout;
+    let document: serde_json::Value = serde_json::from_str(&as_json).unwrap();
+    assert_eq!(document["messages_sent"][1]["revisions"][0]["content"], "Lunch at noon, @bob?");
+    assert_eq!(shell.run_env("user export ann", &[("TIDINGS_OUTPUT", "csv")]).stdout, as_json, "a habit, not a wish");
+    assert_snapshot!(shell.run("user export bob -o jsonl"), @"
+    --- stderr
+    tidings: This command writes json and nothing else.
+    --- exit code 2
+    ");
+    assert_snapshot!(shell.run("user export bob --fields user"), @"
+    --- stderr
+    tidings: This command shows no field “user”. The fields: it shows none.
+    --- exit code 2
+    ");
+    assert_snapshot!(shell.run("user export ann --as bob"), @"
+    --- stderr
+    tidings: Only ann and admins may do that.
+    --- exit code 4
+    ");
+    assert_snapshot!(shell.run("user export nobody"), @"
+    --- stderr
+    tidings: There is no user “nobody”.
+    --- exit code 3
+    ");
+}
+
+/// Django's of `correct horse 7`
+const HASH: &str = "pbkdf2_sha256$1000$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=";

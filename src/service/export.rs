@@ -1,0 +1,145 @@
+//! All there is about a person, part by part: what deleting the account would take away.
+//!
+//! Each part is read in pages, newest first, each below the last of the page before, so that little is in memory however
+//! much there is. It is for the person, admins and the operator, and holds the person's own words from conversations they
+//! have left too.
+
+use serde::Serialize;
+
+use super::users::must_be_own_or_administered;
+use crate::error::Result;
+use crate::model::{
+    Actor, Conversation, ConversationId, ConversationKey, Kind, Level, Message, MessageId, MessageKey, Notification,
+    Revision, Timestamp, User, UserKey, UserRef, UserSelector,
+};
+use crate::store::{self, Tx};
+
+/// Whom an export is about; the proof that the actor may have it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Subject {
+    #[serde(flatten)]
+    user: User,
+    /// Whether they can log in with a password; the hash is nobody's business
+    has_password: bool,
+    /// How many tokens are theirs
+    token_count: i64,
+}
+
+/// A conversation that a person takes part in.
+#[derive(Clone, Debug, Serialize)]
+pub struct Participation {
+    #[serde(skip)]
+    pub key: ConversationKey,
+    pub conversation_id: ConversationId,
+    pub kind: Kind,
+    pub name: Option<String>,
+    pub title: Option<String>,
+    pub created_at: Timestamp,
+    /// Whether the person created it
+    pub is_creator: bool,
+    pub level: Level,
+}
+
+/// The messages a person sent, or those they received
+#[derive(Clone, Copy, Debug)]
+pub enum Side {
+    Sent,
+    Received,
+}
+
+/// Finds whom an export is about.
+///
+/// # Errors
+/// `NotFound` where there is no such user, `Forbidden` where it is another and the actor administers nobody.
+pub fn subject(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<Subject> {
+    let user = super::user(tx, selector)?;
+    must_be_own_or_administered(actor, &user)?;
+    let (has_password, token_count) = store::users::credentials(tx, user.person.key)?;
+    Ok(Subject { user, has_password, token_count })
+}
+
+impl Subject {
+    fn key(&self) -> UserKey {
+        self.user.person.key
+    }
+
+    /// The conversations they take part in
+    pub fn conversations(
+        &self,
+        tx: &mut Tx<'_>,
+        below: Option<ConversationKey>,
+        limit: i64,
+    ) -> Result<Vec<Participation>> {
+        let below = below.unwrap_or(ConversationKey(i64::MAX));
+        let found = store::conversations::newest_of(tx, self.key(), below, limit)?;
+        let participation = |(conversation, level): (Conversation, Level)| Participation {
+            key: conversation.key,
+            conversation_id: conversation.id,
+            kind: conversation.kind,
+            name: conversation.name,
+            title: conversation.title,
+            created_at: conversation.created_at,
+            is_creator: conversation.creator_key == Some(self.key()),
+            level,
+        };
+        Ok(found.into_iter().map(participation).collect())
+    }
+
+    /// Who takes part in one of those, oldest account first; nobody once the person has left it
+    pub fn participants(
+        &self,
+        tx: &mut Tx<'_>,
+        conversation: ConversationKey,
+        after: Option<UserKey>,
+        limit: i64,
+    ) -> Result<Vec<UserRef>> {
+        if store::conversations::level(tx, conversation, self.key())?.is_none() {
+            return Ok(Vec::new());
+        }
+        store::conversations::participants_after(tx, conversation, after.unwrap_or(UserKey(0)), limit)
+    }
+
+    /// The messages they sent, or received
+    pub fn messages(
+        &self,
+        tx: &mut Tx<'_>,
+        side: Side,
+        below: Option<(Timestamp, MessageKey)>,
+        limit: i64,
+    ) -> Result<Vec<Message>> {
+        let below = below.unwrap_or((Timestamp::MAX, MessageKey(i64::MAX)));
+        let keys = match side {
+            Side::Sent => store::messages::sent_by(tx, self.key(), below, limit)?,
+            Side::Received => store::messages::received_by(tx, self.key(), below, limit)?,
+        };
+        store::messages::by_keys(tx, &keys)
+    }
+
+    /// The earlier contents of a message they sent
+    pub fn history(
+        &self,
+        tx: &mut Tx<'_>,
+        message: (MessageKey, MessageId),
+        below: Option<i64>,
+        limit: i64,
+    ) -> Result<Vec<Revision>> {
+        store::messages::history_below(tx, message, below.unwrap_or(i64::MAX), limit)
+    }
+
+    /// The earlier contents of others' messages that they replaced
+    pub fn revisions(
+        &self,
+        tx: &mut Tx<'_>,
+        below: Option<(MessageKey, i64)>,
+        limit: i64,
+    ) -> Result<Vec<(MessageKey, Revision)>> {
+        let below = below.unwrap_or((MessageKey(i64::MAX), 0));
+        store::messages::revisions_by(tx, &self.user.person, below, limit)
+    }
+
+    /// Their notifications
+    pub fn notifications(&self, tx: &mut Tx<'_>, below: Option<MessageKey>, limit: i64) -> Result<Vec<Notification>> {
+        let below = below.unwrap_or(MessageKey(i64::MAX));
+        store::notifications::page(tx, &self.user.person, below, false, limit)
+    }
+}

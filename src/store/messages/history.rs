@@ -1,0 +1,65 @@
+//! Revisions: the earlier contents of messages.
+
+use crate::error::Result;
+use crate::model::{Message, MessageId, MessageKey, Revision, UserKey, UserRef};
+use crate::store::{Row, Tx, users};
+
+/// The earlier contents of a message, newest first
+pub fn history(tx: &mut Tx<'_>, message: &Message) -> Result<Vec<Revision>> {
+    history_below(tx, (message.key, message.message_id), i64::MAX, i64::MAX)
+}
+
+/// The earlier contents of a message below a revision, newest first
+pub fn history_below(
+    tx: &mut Tx<'_>,
+    (key, id): (MessageKey, MessageId),
+    below: i64,
+    limit: i64,
+) -> Result<Vec<Revision>> {
+    let found = tx.all(
+        "SELECT revision, content, edited_at, editor_key, by_operator, reason
+         FROM revision WHERE message_key = $1 AND revision < $2 ORDER BY revision DESC LIMIT $3",
+        &[&key, &below, &limit],
+        |row| Ok((read(row, id)?, row.get::<Option<UserKey>>(3)?)),
+    )?;
+    let people = users::people(tx, found.iter().filter_map(|(_, editor)| *editor))?;
+    let with_editor = |(revision, editor): (Revision, Option<UserKey>)| Revision {
+        edited_by: editor.and_then(|editor| people.get(&editor).cloned()),
+        ..revision
+    };
+    Ok(found.into_iter().map(with_editor).collect())
+}
+
+fn read(row: &Row<'_>, message: MessageId) -> Result<Revision> {
+    Ok(Revision {
+        message,
+        revision: row.get(0)?,
+        content: row.get(1)?,
+        edited_at: row.get(2)?,
+        edited_by: None,
+        edited_by_operator: row.get(4)?,
+        reason: row.get(5)?,
+    })
+}
+
+/// The earlier contents of others' messages that a user replaced, before one; the newest messages first.
+pub fn revisions_by(
+    tx: &mut Tx<'_>,
+    editor: &UserRef,
+    before: (MessageKey, i64),
+    limit: i64,
+) -> Result<Vec<(MessageKey, Revision)>> {
+    tx.all(
+        "SELECT revision.revision, revision.content, revision.edited_at, revision.editor_key, revision.by_operator,
+             revision.reason, revision.message_key, message.id
+         FROM revision JOIN message ON message.key = revision.message_key
+         WHERE revision.editor_key = $1 AND (revision.message_key, revision.revision) < ($2, $3)
+           AND message.sender_key <> $1
+         ORDER BY revision.message_key DESC, revision.revision DESC LIMIT $4",
+        &[&editor.key, &before.0, &before.1, &limit],
+        |row| {
+            let revision = Revision { edited_by: Some(editor.clone()), ..read(row, row.get(7)?)? };
+            Ok((row.get(6)?, revision))
+        },
+    )
+}

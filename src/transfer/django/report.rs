@@ -1,0 +1,109 @@
+//! What could not be carried over, row by row; what concerns many rows alike is counted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// Something of a dump that is not carried over, or not as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotCarried {
+    /// For example `chats.message`
+    pub model: String,
+    /// None where it concerns several rows
+    pub pk: Option<String>,
+    /// None where it concerns the whole row
+    pub field: Option<String>,
+    /// Whole sentences
+    pub reason: String,
+}
+
+/// Where a row stands: its model and primary key
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub(super) model: Arc<str>,
+    /// Empty where the dump has none
+    pub(super) pk: String,
+}
+
+impl Origin {
+    /// The app that the model belongs to
+    pub(super) fn app(&self) -> &str {
+        self.model.split_once('.').map_or("", |(app, _)| app)
+    }
+}
+
+/// What is to be said of a dump
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    rows: Vec<NotCarried>,
+    /// Rows of models that are not known
+    models: BTreeMap<String, u64>,
+    /// Rows that have something in a field that is not carried, by model and field
+    fields: BTreeMap<(Arc<str>, String), u64>,
+    /// Times without a zone, and the first field that has one
+    zoneless: Option<(Arc<str>, String, u64)>,
+}
+
+impl Report {
+    /// Says something of a row; returns its place, for [`Report::go_on`].
+    pub(super) fn row(&mut self, origin: &Origin, field: Option<&str>, reason: impl Into<String>) -> usize {
+        self.rows.push(NotCarried {
+            model: origin.model.to_string(),
+            pk: Some(origin.pk.clone()).filter(|pk| !pk.is_empty()),
+            field: field.map(ToOwned::to_owned),
+            reason: reason.into(),
+        });
+        self.rows.len() - 1
+    }
+
+    /// Says more of what was said.
+    pub(super) fn go_on(&mut self, place: usize, sentence: &str) {
+        self.rows[place].reason.extend([" ", sentence]);
+    }
+
+    /// Counts a row of a model that is not known.
+    pub(super) fn unknown_model(&mut self, model: &str) {
+        *self.models.entry(model.to_owned()).or_default() += 1;
+    }
+
+    /// Counts a field that is not carried and is not empty.
+    pub(super) fn unknown_field(&mut self, model: &Arc<str>, field: &str) {
+        *self.fields.entry((Arc::clone(model), field.to_owned())).or_default() += 1;
+    }
+
+    /// Counts a time without a zone.
+    pub(super) fn zoneless(&mut self, model: &Arc<str>, field: &str) {
+        self.zoneless.get_or_insert_with(|| (Arc::clone(model), field.to_owned(), 0)).2 += 1;
+    }
+
+    /// All of it: the rows as they came, then what was counted.
+    pub(super) fn finish(self) -> Vec<NotCarried> {
+        let mut all = self.rows;
+        if let Some((model, field, count)) = self.zoneless {
+            let reason = match count {
+                1 => "1 time has no time zone and is taken as UTC.".to_owned(),
+                _ => format!("{count} times, of this field and others, have no time zone and are taken as UTC."),
+            };
+            all.push(NotCarried { model: model.to_string(), pk: None, field: Some(field), reason });
+        }
+        all.extend(self.fields.into_iter().map(|((model, field), count)| NotCarried {
+            model: model.to_string(),
+            pk: None,
+            field: Some(field),
+            reason: format!("The field is not carried; {} something in it.", rows(count, "has", "have")),
+        }));
+        all.extend(self.models.into_iter().map(|(model, count)| NotCarried {
+            model,
+            pk: None,
+            field: None,
+            reason: format!("The model is not carried; it has {}.", rows(count, "", "").trim_end()),
+        }));
+        all
+    }
+}
+
+/// `1 row has`, `2 rows have`
+fn rows(count: u64, one: &str, several: &str) -> String {
+    if count == 1 { format!("1 row {one}") } else { format!("{count} rows {several}") }
+}

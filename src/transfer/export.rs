@@ -1,0 +1,211 @@
+//! All there is about a person as one JSON document, written while it is read.
+
+use std::cell::RefCell;
+use std::io;
+
+use serde::ser::{Error as _, SerializeSeq};
+use serde::{Serialize, Serializer};
+
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::model::{Actor, ConversationKey, Message, MessageId, MessageKey, UserSelector};
+use crate::service::export::{self, Participation, Side, Subject};
+use crate::store::Tx;
+
+/// How many things are read in one transaction, and so are in memory. A message has up to 64 KiB.
+const PAGE: i64 = 100;
+
+/// Why a document ends before its end.
+#[derive(Debug)]
+pub enum Interruption {
+    /// A rule or the database refused
+    Refused(Error),
+    /// The document could not be written
+    Unwritten(io::Error),
+}
+
+/// Writes all there is about a person: each page is read in a transaction of its own, none of which is open while something
+/// is written. What changes meanwhile is in the document or not.
+///
+/// # Errors
+/// `Refused` with `NotFound` or `Forbidden`, before anything is written; `Unwritten`.
+pub fn export(
+    app: &App,
+    actor: &Actor,
+    selector: &UserSelector,
+    mut out: impl io::Write,
+) -> std::result::Result<(), Interruption> {
+    let subject = app.read(|tx| export::subject(tx, actor, selector)).map_err(Interruption::Refused)?;
+    let source = Source { app, subject, failure: RefCell::new(None) };
+    let document = Document {
+        user: &source.subject,
+        conversations: Conversations(&source),
+        messages_sent: MessagesSent(&source),
+        messages_received: MessagesReceived(&source),
+        revisions: Revisions(&source),
+        notifications: Notifications(&source),
+    };
+    let written = serde_json::to_writer_pretty(&mut out, &document).map_err(io::Error::from);
+    let written = written.and_then(|()| writeln!(out));
+    match source.failure.into_inner() {
+        Some(error) => Err(Interruption::Refused(error)),
+        None => written.map_err(Interruption::Unwritten),
+    }
+}
+
+/// The document, in the order in which it is written.
+#[derive(Serialize)]
+struct Document<'s> {
+    user: &'s Subject,
+    conversations: Conversations<'s>,
+    messages_sent: MessagesSent<'s>,
+    messages_received: MessagesReceived<'s>,
+    /// Of others' messages; those of one's own stand with the messages
+    revisions: Revisions<'s>,
+    notifications: Notifications<'s>,
+}
+
+/// Where the pages come from, and why no more come
+struct Source<'a> {
+    app: &'a App,
+    subject: Subject,
+    failure: RefCell<Option<Error>>,
+}
+
+impl Source<'_> {
+    /// Writes an array of whatever `read` finds beyond the last of the page before, which is at a `place`.
+    fn array<S: Serializer, T, P: Copy, W: Serialize>(
+        &self,
+        serializer: S,
+        read: impl Fn(&mut Tx<'_>, Option<P>) -> Result<Vec<T>>,
+        place: impl Fn(&T) -> P,
+        show: impl Fn(T) -> W,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        let mut array = serializer.serialize_seq(None)?;
+        let mut last = None;
+        loop {
+            let page = self.app.read(|tx| read(tx, last)).map_err(|error| {
+                self.failure.replace(Some(error));
+                S::Error::custom("no more could be read")
+            })?;
+            let is_full = i64::try_from(page.len()) == Ok(PAGE);
+            last = page.last().map(&place);
+            for thing in page {
+                array.serialize_element(&show(thing))?;
+            }
+            if !is_full {
+                return array.end();
+            }
+        }
+    }
+}
+
+struct Conversations<'s>(&'s Source<'s>);
+
+impl Serialize for Conversations<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shown<'s> {
+            #[serde(flatten)]
+            participation: Participation,
+            participants: Participants<'s>,
+        }
+        self.0.array(
+            serializer,
+            |tx, below| self.0.subject.conversations(tx, below, PAGE),
+            |participation| participation.key,
+            |participation| Shown { participants: Participants(self.0, participation.key), participation },
+        )
+    }
+}
+
+struct Participants<'s>(&'s Source<'s>, ConversationKey);
+
+impl Serialize for Participants<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.0.array(
+            serializer,
+            |tx, after| self.0.subject.participants(tx, self.1, after, PAGE),
+            |person| person.key,
+            |person| person,
+        )
+    }
+}
+
+struct MessagesSent<'s>(&'s Source<'s>);
+
+impl Serialize for MessagesSent<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shown<'s> {
+            #[serde(flatten)]
+            message: Message,
+            revisions: History<'s>,
+        }
+        self.0.array(
+            serializer,
+            |tx, below| self.0.subject.messages(tx, Side::Sent, below, PAGE),
+            |message| (message.timestamp, message.key),
+            |message| Shown {
+                revisions: History(self.0, message.edited.then_some((message.key, message.message_id))),
+                message,
+            },
+        )
+    }
+}
+
+/// The earlier contents of a message; what was never edited needs no look.
+struct History<'s>(&'s Source<'s>, Option<(MessageKey, MessageId)>);
+
+impl Serialize for History<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.0.array(
+            serializer,
+            |tx, below| match self.1 {
+                Some(message) => self.0.subject.history(tx, message, below, PAGE),
+                None => Ok(Vec::new()),
+            },
+            |revision| revision.revision,
+            |revision| revision,
+        )
+    }
+}
+
+struct MessagesReceived<'s>(&'s Source<'s>);
+
+impl Serialize for MessagesReceived<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.0.array(
+            serializer,
+            |tx, below| self.0.subject.messages(tx, Side::Received, below, PAGE),
+            |message| (message.timestamp, message.key),
+            |message| message,
+        )
+    }
+}
+
+struct Revisions<'s>(&'s Source<'s>);
+
+impl Serialize for Revisions<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.0.array(
+            serializer,
+            |tx, below| self.0.subject.revisions(tx, below, PAGE),
+            |(message, revision)| (*message, revision.revision),
+            |(_, revision)| revision,
+        )
+    }
+}
+
+struct Notifications<'s>(&'s Source<'s>);
+
+impl Serialize for Notifications<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.0.array(
+            serializer,
+            |tx, below| self.0.subject.notifications(tx, below, PAGE),
+            |notification| notification.message.key,
+            |notification| notification,
+        )
+    }
+}
