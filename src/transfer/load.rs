@@ -6,13 +6,13 @@
 mod check;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use self::check::Check;
 pub use self::check::MOST_PROBLEMS;
+pub(super) use self::check::{Check, Rules};
 pub use self::write::{Tally, Undated, Write};
 use super::Problem;
 use super::input::Input;
@@ -90,9 +90,8 @@ pub fn load(app: &App, actor: &Actor, input: &Input, notify: bool, on_stage: &mu
     if app.is_dry_run() {
         return Ok(Loaded { created: records, skipped: there });
     }
-    let (lines, passwords): (Vec<u64>, Vec<String>) = passwords.into_iter().unzip();
-    let hashes = hash_passwords(&passwords, &mut |done| on_stage(Stage::Hashing(done, passwords.len())))?;
-    let write = Write { actor, notify, hashes: &lines.into_iter().zip(hashes).collect() };
+    let hashes = hashes(passwords, on_stage)?;
+    let write = Write { actor, notify, hashes: &hashes };
     let entries = || {
         let mut lines = input.lines()?;
         Ok(std::iter::from_fn(move || lines.next().transpose()).map(|entry| match entry {
@@ -112,11 +111,22 @@ struct Checked {
     records: Tally,
     there: u64,
     /// By the line they stand on
-    passwords: BTreeMap<u64, String>,
+    passwords: Passwords,
+}
+
+/// Passwords by the line they stand on, each with the hash that it may have already
+pub(super) type Passwords = BTreeMap<u64, (String, Option<String>)>;
+
+/// Hashes passwords; those that have their hash already are left out.
+pub(super) fn hashes(passwords: Passwords, on_stage: &mut dyn FnMut(Stage)) -> Result<HashMap<u64, String>> {
+    let (lines, passwords): (Vec<u64>, Vec<_>) = passwords.into_iter().unzip();
+    let hashes = hash_passwords(&passwords, &mut |done| on_stage(Stage::Hashing(done, passwords.len())))?;
+    Ok(lines.into_iter().zip(hashes).filter_map(|(line, hash)| Some((line, hash?))).collect())
 }
 
 fn check(app: &App, is_empty: bool, input: &Input, notify: bool, on_stage: &mut dyn FnMut(Stage)) -> Outcome<Checked> {
-    let mut check = Check::new(notify)?;
+    let place = |line: u64| format!("line {line}");
+    let mut check = Check::new(Rules { notify, may_differ: false, place: &place })?;
     let mut lines = input.lines()?;
     let mut entries = Vec::with_capacity(TOGETHER);
     let mut records = Tally::default();
@@ -158,7 +168,7 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
     let mut undated = Undated::new();
     let mut done = 0;
     if at_once {
-        return transaction(app, |tx| {
+        return transaction(app, false, |tx| {
             (undated, done) = (Undated::new(), 0);
             if !app.is_dry_run() {
                 must_be_empty(tx)?;
@@ -188,7 +198,7 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
         if waiting.is_empty() {
             return Ok(written);
         }
-        let (count, step, left) = transaction(app, |tx| {
+        let (count, step, left) = transaction(app, false, |tx| {
             let is_late = late_after(STEP);
             let (mut count, mut step, mut undated) = (0, Tally::default(), undated.clone());
             for some in waiting.chunks(STRIDE) {
@@ -210,17 +220,18 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
     }
 }
 
-/// Runs a transaction that may end with a problem of the file; then nothing of it is left.
-fn transaction<T>(app: &App, mut work: impl FnMut(&mut Tx<'_>) -> Outcome<T>) -> Outcome<T> {
+/// Runs a transaction that may end with a problem of the file; then nothing of it is left, as of a trial.
+pub(super) fn transaction<T>(app: &App, is_trial: bool, mut work: impl FnMut(&mut Tx<'_>) -> Outcome<T>) -> Outcome<T> {
     let mut problems = Vec::new();
-    let outcome = app.write(|tx| match work(tx) {
+    let carried_out = |tx: &mut Tx<'_>| match work(tx) {
         Ok(value) => Ok(value),
         Err(Failure::Error(error)) => Err(error),
         Err(Failure::Problems(found)) => {
             problems = found;
             Err(Error::conflict("What the records say is not so any more."))
         }
-    });
+    };
+    let outcome = if is_trial { app.try_out(carried_out) } else { app.write(carried_out) };
     match outcome {
         Err(_) if !problems.is_empty() => Err(Failure::Problems(problems)),
         outcome => Ok(outcome?),

@@ -40,14 +40,14 @@ impl Load {
             Stage::Writing(done, all) => progress.doing_part("Loading", done, all),
         });
         drop(progress);
-        let loaded = loaded.map_err(|failure| failed(&input.name, failure))?;
+        let loaded = loaded.map_err(|failure| failed(&input.name, |line| format!("{}:{line}", input.name), failure))?;
         context.status(&format!("Loaded {}.", input.name));
         Ok(context.out.show(&loaded)?)
     }
 }
 
-/// Says all that is wrong with a file.
-pub(super) fn failed(name: &str, failure: load::Failure) -> Failure {
+/// Says all that is wrong with a file; `place` is what people call a line of it.
+pub(super) fn failed(name: &str, place: impl Fn(u64) -> String, failure: load::Failure) -> Failure {
     let problems = match failure {
         load::Failure::Error(error) => return error.into(),
         load::Failure::Problems(problems) => problems,
@@ -59,8 +59,8 @@ pub(super) fn failed(name: &str, failure: load::Failure) -> Failure {
         count if count >= MOST_PROBLEMS => format!("{name} has {count} problems and more; nothing was changed."),
         count => format!("{name} has {count} problems; nothing was changed."),
     };
-    let place = |problem: Problem| (format!("{name}:{}", problem.line), problem.detail);
-    Error::of_file(kind, detail, problems.into_iter().map(place).collect()).into()
+    let placed = |problem: Problem| (place(problem.line), problem.detail);
+    Error::of_file(kind, detail, problems.into_iter().map(placed).collect()).into()
 }
 
 impl Record for Loaded {
