@@ -19,8 +19,8 @@ use crate::model::{Actor, ConversationSelector, Level, MessageSelector, UserKey,
 use crate::service::conversations::ConversationChange;
 use crate::service::users::UserChange;
 use crate::service::{self, messages};
-use crate::store::Tx;
 use crate::store::bulk::{Account, MessageRow};
+use crate::store::{self, Tx};
 
 /// How a fixture is applied.
 #[derive(Clone, Copy, Debug, Default)]
@@ -281,9 +281,9 @@ impl Apply<'_, '_, '_> {
             }
         }
         if self.options.prune {
-            let ids = there.keys().filter(|user| !named.contains(user)).filter_map(|user| known.account(*user));
+            let others = store::users::people(self.tx, there.into_keys().filter(|user| !named.contains(user)))?;
             let others: Vec<UserSelector> =
-                ids.map(|account| UserSelector(account.user.person.user_id.to_string())).collect();
+                others.into_values().map(|person| UserSelector(person.user_id.to_string())).collect();
             if !others.is_empty() {
                 service::conversations::remove(self.tx, self.actor, selector, &others)?;
                 is_changed = true;
