@@ -60,8 +60,23 @@ pub struct Loaded {
 pub enum Failure {
     /// The file is to be mended
     Problems(Vec<Problem>),
+    /// What so many records before it said is loaded, but then something had come in between
+    Behind(u64, Vec<Problem>),
     /// The program or the database is in trouble
     Error(Error),
+}
+
+impl Failure {
+    /// The same, where records before it are loaded.
+    fn behind(self, written: Tally) -> Self {
+        match (written.total(), self) {
+            (0, failure) => failure,
+            (count, Self::Problems(problems) | Self::Behind(_, problems)) => Self::Behind(count, problems),
+            (count, Self::Error(error)) => {
+                Self::Error(error.hint(format!("What {count} records say is loaded; load the file again to go on.")))
+            }
+        }
+    }
 }
 
 impl From<Problem> for Failure {
@@ -209,7 +224,8 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
                 }
             }
             Ok((count, step, undated))
-        })?;
+        })
+        .map_err(|failure| failure.behind(written))?;
         undated = left;
         waiting.drain(..count);
         written.add(step);
@@ -226,7 +242,7 @@ pub(super) fn transaction<T>(app: &App, is_trial: bool, mut work: impl FnMut(&mu
     let carried_out = |tx: &mut Tx<'_>| match work(tx) {
         Ok(value) => Ok(value),
         Err(Failure::Error(error)) => Err(error),
-        Err(Failure::Problems(found)) => {
+        Err(Failure::Problems(found) | Failure::Behind(_, found)) => {
             problems = found;
             Err(Error::conflict("What the records say is not so any more."))
         }

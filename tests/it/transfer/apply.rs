@@ -53,7 +53,7 @@ fn apply_files(world: &World, files: &[(&str, &str)], options: Options) -> Resul
     let refused = |error: Error| vec![(String::new(), error.kind(), error.to_string())];
     let (fixture, problems) = Fixture::read(&inputs).map_err(refused)?;
     let said = |failure: Failure, place: &dyn Fn(u64) -> String| match failure {
-        Failure::Problems(problems) => {
+        Failure::Problems(problems) | Failure::Behind(_, problems) => {
             problems.into_iter().map(|problem| (place(problem.line), problem.kind, problem.detail)).collect()
         }
         Failure::Error(error) => panic!("{error}"),
@@ -105,7 +105,9 @@ fn yaml_a_json_array_and_json_lines_say_the_same() {
         let records: Vec<serde_json::Value> = serde_saphyr::from_str(WORLD).unwrap();
         let array = serde_json::to_string_pretty(&records).unwrap();
         let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
-        for (name, text) in [("a.json", array.as_str()), ("stdin", &array), ("b.jsonl", &lines), ("stdin", &lines), ("stdin", WORLD)] {
+        for (name, text) in
+            [("a.json", array.as_str()), ("stdin", &array), ("b.jsonl", &lines), ("stdin", &lines), ("stdin", WORLD)]
+        {
             let plan = apply_files(world, &[(name, text)], Options::default()).unwrap();
             assert_eq!((plan.changes.len(), plan.unchanged), (0, 8), "{name}");
         }
@@ -162,7 +164,10 @@ fn what_cannot_be_changed_is_a_conflict_and_nothing_of_the_fixture_is_applied() 
             let yaml = format!("- {{type: user, username: new}}\n{}", WORLD.trim_start().replace(old, new));
             let problems = apply(world, &yaml).unwrap_err();
             assert_eq!(problems.len(), 1, "{problems:?}");
-            assert_eq!((problems[0].0.as_str(), problems[0].1), (format!("world.yaml:{line}").as_str(), Kind::Conflict));
+            assert_eq!(
+                (problems[0].0.as_str(), problems[0].1),
+                (format!("world.yaml:{line}").as_str(), Kind::Conflict)
+            );
             assert!(problems[0].2.contains(&format!("another {field}")), "{problems:?}");
             assert_eq!(count(world, "SELECT count(*) FROM account"), 2);
         }
@@ -172,7 +177,8 @@ fn what_cannot_be_changed_is_a_conflict_and_nothing_of_the_fixture_is_applied() 
 #[test]
 fn every_problem_is_named_with_its_file_and_line() {
     on_every_engine(|world| {
-        let users = "[\n  {\"type\": \"user\", \"username\": \"ann\"},\n  {\"type\": \"user\", \"username\": \"x y\"},\n  7\n]";
+        let users =
+            "[\n  {\"type\": \"user\", \"username\": \"ann\"},\n  {\"type\": \"user\", \"username\": \"x y\"},\n  7\n]";
         let talk = "{\"type\":\"message\",\"conversation\":\"team\",\"sender\":\"ann\",\"content\":\"no key\"}\n\n{\"type\":\"user\",\"username\":\"ANN\"}\n{";
         let groups = "- {type: conversation, participants: [ann, ann]}\n- type: conversation\n  title: unnamed\n  participants: [ann]\n  kind: group\n";
         let files = [("users.json", users), ("groups.yml", groups), ("talk.jsonl", talk)];
@@ -195,9 +201,8 @@ fn every_problem_is_named_with_its_file_and_line() {
 #[test]
 fn what_is_no_fixture_is_refused_whatever_it_would_unpack_to() {
     on_every_engine(|world| {
-        let bomb: String = (1..8)
-            .map(|depth| format!("- &x{depth} [{}]\n", vec![format!("*x{}", depth - 1); 10].join(",")))
-            .collect();
+        let bomb: String =
+            (1..8).map(|depth| format!("- &x{depth} [{}]\n", vec![format!("*x{}", depth - 1); 10].join(","))).collect();
         for (name, text) in [
             ("bomb.yaml", format!("- &x0 lol\n{bomb}").as_str()),
             ("map.yaml", "type: user\nusername: ann\n"),

@@ -25,7 +25,7 @@ fn load_bytes(world: &World, bytes: &[u8], notify: bool) -> Result<Loaded, Vec<(
     let input = Input::open(file.path()).unwrap();
     match load::load(&world.app, &operator(), &input, notify, &mut |_| {}) {
         Ok(loaded) => Ok(loaded),
-        Err(Failure::Problems(problems)) => {
+        Err(Failure::Problems(problems) | Failure::Behind(_, problems)) => {
             Err(problems.into_iter().map(|problem| (problem.line, problem.kind, problem.detail)).collect())
         }
         Err(Failure::Error(error)) => panic!("{error}"),
