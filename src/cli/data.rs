@@ -1,5 +1,6 @@
 //! `tidings data`
 
+mod import;
 mod load;
 mod seed;
 
@@ -12,6 +13,9 @@ use crate::transfer::load::Loaded;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Bring in what another system wrote
+    #[command(subcommand)]
+    Import(import::Command),
     Load(load::Load),
     Seed(seed::Seed),
 }
@@ -19,6 +23,7 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn fields(&self) -> &'static [Field] {
         match self {
+            Self::Import(_) => import::FIELDS,
             Self::Load(_) | Self::Seed(_) => Loaded::FIELDS,
         }
     }
@@ -30,6 +35,7 @@ impl Command {
         }
         let mut context = Context::open(global, settings, out, false)?;
         match self {
+            Self::Import(command) => command.run(&mut context),
             Self::Load(command) => command.run(&mut context),
             Self::Seed(command) => command.run(&mut context),
         }

@@ -38,8 +38,8 @@ const PAUSE: Duration = Duration::from_millis(15);
 /// What a load does now, and how far it is
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Up to this byte of the file, as it lies there
-    Checking(u64),
+    /// Up to where the input has been read
+    Checking,
     /// So many passwords of so many
     Hashing(usize, usize),
     /// So many records of so many
@@ -85,28 +85,38 @@ pub type Outcome<T> = std::result::Result<T, Failure>;
 /// Every problem of the file, before anything is written. What came in between is a problem too, and nothing of its step is
 /// written.
 pub fn load(app: &App, actor: &Actor, input: &Input, notify: bool, on_stage: &mut dyn FnMut(Stage)) -> Outcome<Loaded> {
+    let entries = || {
+        let mut lines = input.lines()?;
+        Ok(std::iter::from_fn(move || lines.next().transpose()).map(|entry| Ok(entry??)))
+    };
+    load_entries(app, actor, entries, notify, on_stage)
+}
+
+/// Loads records, wherever they come from: `entries` gives the same ones from the first on whenever it is called.
+///
+/// # Errors
+/// As those of [`load`].
+pub fn load_entries<I: Iterator<Item = Outcome<Entry>>>(
+    app: &App,
+    actor: &Actor,
+    entries: impl Fn() -> Outcome<I>,
+    notify: bool,
+    on_stage: &mut dyn FnMut(Stage),
+) -> Outcome<Loaded> {
     let is_empty = app.read(bulk::is_empty)?;
-    let Checked { records, there, passwords } = check(app, is_empty, input, notify, on_stage)?;
+    let Checked { records, there, passwords } = check(app, is_empty, entries()?, notify, on_stage)?;
     if app.is_dry_run() {
         return Ok(Loaded { created: records, skipped: there });
     }
     let (lines, passwords): (Vec<u64>, Vec<String>) = passwords.into_iter().unzip();
     let hashes = hash_passwords(&passwords, &mut |done| on_stage(Stage::Hashing(done, passwords.len())))?;
     let write = Write { actor, notify, hashes: &lines.into_iter().zip(hashes).collect() };
-    let entries = || {
-        let mut lines = input.lines()?;
-        Ok(std::iter::from_fn(move || lines.next().transpose()).map(|entry| match entry {
-            Ok(Ok(entry)) => Ok(entry),
-            Ok(Err(problem)) => Err(Failure::Problems(vec![problem])),
-            Err(error) => Err(Failure::Error(error)),
-        }))
-    };
     let total = records.total() + there;
     let created = write_all(app, is_empty, &write, entries, &mut |done| on_stage(Stage::Writing(done, total)))?;
     Ok(Loaded { created, skipped: total.saturating_sub(created.total()) })
 }
 
-/// What checking a file found
+/// What checking records found
 struct Checked {
     /// What is not there
     records: Tally,
@@ -115,24 +125,30 @@ struct Checked {
     passwords: BTreeMap<u64, String>,
 }
 
-fn check(app: &App, is_empty: bool, input: &Input, notify: bool, on_stage: &mut dyn FnMut(Stage)) -> Outcome<Checked> {
+fn check(
+    app: &App,
+    is_empty: bool,
+    mut all: impl Iterator<Item = Outcome<Entry>>,
+    notify: bool,
+    on_stage: &mut dyn FnMut(Stage),
+) -> Outcome<Checked> {
     let mut check = Check::new(notify)?;
-    let mut lines = input.lines()?;
     let mut entries = Vec::with_capacity(TOGETHER);
     let mut records = Tally::default();
     let mut is_over = false;
     while !is_over && !check.is_hopeless() {
         entries.clear();
         while entries.len() < TOGETHER && !is_over {
-            match lines.next()? {
+            match all.next() {
                 Some(Ok(entry)) => entries.push(entry),
-                Some(Err(problem)) => check.problems.push(problem),
+                Some(Err(Failure::Problems(problems))) => check.problems.extend(problems),
+                Some(Err(failure)) => return Err(failure),
                 None => is_over = true,
             }
         }
         let known = if is_empty { Known::default() } else { app.read(|tx| Known::find(tx, &entries))? };
         records.add(check.go_on(&known, &entries)?);
-        on_stage(Stage::Checking(lines.position()));
+        on_stage(Stage::Checking);
     }
     if records.total() + check.there == 0 && check.problems.is_empty() {
         check.problems.push(Problem::new(1, Kind::Invalid, "There are no records in it."));

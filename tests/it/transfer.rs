@@ -2,4 +2,5 @@
 
 mod django;
 mod export;
+mod import;
 mod load;
