@@ -1,6 +1,7 @@
 //! `tidings data`
 
 mod apply;
+mod import;
 mod load;
 mod seed;
 
@@ -15,6 +16,9 @@ use crate::transfer::load::Loaded;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Apply(apply::Apply),
+    /// Bring in what another system wrote
+    #[command(subcommand)]
+    Import(import::Command),
     Load(load::Load),
     Seed(seed::Seed),
 }
@@ -23,6 +27,7 @@ impl Command {
     pub(super) fn fields(&self) -> &'static [Field] {
         match self {
             Self::Apply(_) => Change::FIELDS,
+            Self::Import(_) => import::FIELDS,
             Self::Load(_) | Self::Seed(_) => Loaded::FIELDS,
         }
     }
@@ -35,6 +40,7 @@ impl Command {
         let mut context = Context::open(global, settings, out, false)?;
         match self {
             Self::Apply(command) => command.run(&mut context),
+            Self::Import(command) => command.run(&mut context),
             Self::Load(command) => command.run(&mut context),
             Self::Seed(command) => command.run(&mut context),
         }

@@ -250,6 +250,11 @@ impl Output {
         self.options.quiet
     }
 
+    /// Whether the result is for a program that reads JSON
+    pub(super) fn is_json(&self) -> bool {
+        self.options.format.is_json()
+    }
+
     /// Says what was done, to people, on stderr.
     pub(super) fn status(&self, sentence: &str) {
         if !self.options.quiet {

@@ -21,8 +21,8 @@ use uuid::Uuid;
 use self::index::derived;
 use self::people::People;
 use self::places::Places;
-pub use self::report::NotCarried;
 use self::report::Report;
+pub use self::report::{NotCarried, Origin};
 use self::rows::Rows;
 use super::records::{Entry, Record};
 use crate::error::Result;
@@ -32,6 +32,8 @@ use crate::error::Result;
 pub struct Imported {
     /// Users, conversations, then messages, each behind what it replies to and before its notifications
     pub entries: Vec<Entry>,
+    /// The row that each entry comes from
+    pub origins: Vec<Origin>,
     /// What could not be carried over, or not as it was
     pub not_carried: Vec<NotCarried>,
 }
@@ -50,29 +52,33 @@ pub fn read(input: impl BufRead) -> Result<Imported> {
     let messages =
         messages::carry(rows.messages, rows.histories, rows.notifications, &mut people, &mut places, &mut report);
 
-    let mut entries = Entries(Vec::new());
-    for user in users {
-        entries.add(user.user_id.map(|id| id.0), Record::User(user));
+    let mut imported = Imported { entries: Vec::new(), origins: Vec::new(), not_carried: Vec::new() };
+    for (origin, user) in users {
+        imported.add(origin, user.user_id.map(|id| id.0), Record::User(user));
     }
-    for conversation in places.records(&people) {
-        entries.add(conversation.conversation_id.map(|id| id.0), Record::Conversation(conversation));
+    for (origin, conversation) in places.records(&people) {
+        imported.add(origin, conversation.conversation_id.map(|id| id.0), Record::Conversation(conversation));
     }
-    for (message, notifications) in messages {
-        entries.add(message.message_id.map(|id| id.0), Record::Message(Box::new(message)));
+    for (origin, message, notifications) in messages {
+        imported.add(origin.clone(), message.message_id.map(|id| id.0), Record::Message(Box::new(message)));
         for notification in notifications {
             let id = derived(&["notification", &notification.message, &notification.user]);
-            entries.add(Some(id), Record::Notification(notification));
+            imported.add(origin.clone(), Some(id), Record::Notification(notification));
         }
     }
     people.finish(&mut report);
-    Ok(Imported { entries: entries.0, not_carried: report.finish() })
+    Ok(Imported { not_carried: report.finish(), ..imported })
 }
 
-struct Entries(Vec<Entry>);
+impl Imported {
+    fn add(&mut self, origin: Origin, id: Option<Uuid>, record: Record) {
+        let line = self.entries.len() as u64 + 1;
+        self.entries.push(Entry { line, id: id.unwrap_or_default(), record });
+        self.origins.push(origin);
+    }
 
-impl Entries {
-    fn add(&mut self, id: Option<Uuid>, record: Record) {
-        let line = self.0.len() as u64 + 1;
-        self.0.push(Entry { line, id: id.unwrap_or_default(), record });
+    /// The row that the entry of a line comes from; of a notification, its message
+    pub fn origin(&self, line: u64) -> Option<&Origin> {
+        self.origins.get(usize::try_from(line).ok()?.checked_sub(1)?)
     }
 }

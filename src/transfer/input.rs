@@ -58,11 +58,11 @@ impl Input {
 
     /// Reads the records from the beginning, unpacking gzip and zstd.
     pub fn lines(&self) -> Result<Lines<'_>> {
-        Ok(Lines { input: self, bytes: self.unpacked()?, line: 0, text: Vec::new(), anonymous: None, is_over: false })
+        Ok(Lines { bytes: self.unpacked()?, line: 0, text: Vec::new(), anonymous: None, is_over: false })
     }
 
     /// The bytes from the beginning, unpacked
-    pub(super) fn unpacked(&self) -> Result<Box<dyn BufRead + '_>> {
+    pub fn unpacked(&self) -> Result<Box<dyn BufRead + '_>> {
         let failed = |cause: io::Error| unreadable(&self.name, cause);
         (&self.file).rewind().map_err(failed)?;
         let mut packed = BufReader::with_capacity(1 << 16, &self.file);
@@ -121,7 +121,6 @@ impl<R: Read> Read for Bounded<R> {
 
 /// The records of a file, each with the number of its line; empty lines are passed over.
 pub struct Lines<'i> {
-    input: &'i Input,
     bytes: Box<dyn BufRead + 'i>,
     line: u64,
     text: Vec<u8>,
@@ -160,11 +159,6 @@ impl Lines<'_> {
             return Ok(Some(Err(Problem::new(self.line, Kind::Invalid, problem))));
         }
         Ok(None)
-    }
-
-    /// How many bytes of the file, as it lies there, have been read
-    pub fn position(&self) -> u64 {
-        self.input.position()
     }
 
     /// Reads a line; false at the end of the file.

@@ -41,8 +41,8 @@ const PAUSE: Duration = Duration::from_millis(15);
 /// What a load does now, and how far it is
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Up to this byte of the file, as it lies there
-    Checking(u64),
+    /// Up to where the input has been read
+    Checking,
     /// So many passwords of so many
     Hashing(usize, usize),
     /// So many records of so many
@@ -103,27 +103,37 @@ pub type Outcome<T> = std::result::Result<T, Failure>;
 /// Every problem of the file, before anything is written. What came in between is a problem too, and nothing of its step is
 /// written.
 pub fn load(app: &App, actor: &Actor, input: &Input, notify: bool, on_stage: &mut dyn FnMut(Stage)) -> Outcome<Loaded> {
+    let entries = || {
+        let mut lines = input.lines()?;
+        Ok(std::iter::from_fn(move || lines.next().transpose()).map(|entry| Ok(entry??)))
+    };
+    load_entries(app, actor, entries, notify, on_stage)
+}
+
+/// Loads records, wherever they come from: `entries` gives the same ones from the first on whenever it is called.
+///
+/// # Errors
+/// As those of [`load`].
+pub fn load_entries<I: Iterator<Item = Outcome<Entry>>>(
+    app: &App,
+    actor: &Actor,
+    entries: impl Fn() -> Outcome<I>,
+    notify: bool,
+    on_stage: &mut dyn FnMut(Stage),
+) -> Outcome<Loaded> {
     let is_empty = app.read(bulk::is_empty)?;
-    let Checked { records, there, passwords } = check(app, is_empty, input, notify, on_stage)?;
+    let Checked { records, there, passwords } = check(app, is_empty, entries()?, notify, on_stage)?;
     if app.is_dry_run() {
         return Ok(Loaded { created: records, skipped: there });
     }
     let hashes = hashes(passwords, on_stage)?;
     let write = Write { actor, notify, hashes: &hashes };
-    let entries = || {
-        let mut lines = input.lines()?;
-        Ok(std::iter::from_fn(move || lines.next().transpose()).map(|entry| match entry {
-            Ok(Ok(entry)) => Ok(entry),
-            Ok(Err(problem)) => Err(Failure::Problems(vec![problem])),
-            Err(error) => Err(Failure::Error(error)),
-        }))
-    };
     let total = records.total() + there;
     let created = write_all(app, is_empty, &write, entries, &mut |done| on_stage(Stage::Writing(done, total)))?;
     Ok(Loaded { created, skipped: total.saturating_sub(created.total()) })
 }
 
-/// What checking a file found
+/// What checking records found
 struct Checked {
     /// What is not there
     records: Tally,
@@ -142,10 +152,15 @@ pub(super) fn hashes(passwords: Passwords, on_stage: &mut dyn FnMut(Stage)) -> R
     Ok(lines.into_iter().zip(hashes).filter_map(|(line, hash)| Some((line, hash?))).collect())
 }
 
-fn check(app: &App, is_empty: bool, input: &Input, notify: bool, on_stage: &mut dyn FnMut(Stage)) -> Outcome<Checked> {
+fn check(
+    app: &App,
+    is_empty: bool,
+    mut all: impl Iterator<Item = Outcome<Entry>>,
+    notify: bool,
+    on_stage: &mut dyn FnMut(Stage),
+) -> Outcome<Checked> {
     let place = |line: u64| format!("line {line}");
     let mut check = Check::new(Rules { notify, may_differ: false, place: &place })?;
-    let mut lines = input.lines()?;
     let mut entries = Vec::with_capacity(TOGETHER);
     let mut records = Tally::default();
     let mut is_over = false;
@@ -153,9 +168,9 @@ fn check(app: &App, is_empty: bool, input: &Input, notify: bool, on_stage: &mut 
         entries.clear();
         take_some(&mut entries, || {
             while !check.is_hopeless() {
-                match lines.next()? {
-                    Some(Ok(entry)) => return Ok(Some(entry)),
-                    Some(Err(problem)) => check.problems.push(problem),
+                match all.next() {
+                    Some(Err(Failure::Problems(problems))) => check.problems.extend(problems),
+                    Some(entry) => return entry.map(Some),
                     None => break,
                 }
             }
@@ -164,7 +179,7 @@ fn check(app: &App, is_empty: bool, input: &Input, notify: bool, on_stage: &mut 
         })?;
         let known = if is_empty { Known::default() } else { app.read(|tx| Known::find(tx, &entries))? };
         records.add(check.go_on(&known, &entries)?);
-        on_stage(Stage::Checking(lines.position()));
+        on_stage(Stage::Checking);
     }
     if records.total() + check.there == 0 && check.problems.is_empty() {
         check.problems.push(Problem::new(1, Kind::Invalid, "There are no records in it."));

@@ -5,6 +5,7 @@ mod db;
 mod disk;
 mod doctor;
 mod finding;
+mod import;
 mod messages;
 mod notifications;
 mod output;

@@ -3,4 +3,5 @@
 mod apply;
 mod django;
 mod export;
+mod import;
 mod load;

@@ -35,19 +35,19 @@ impl Load {
         let actor = context.app.read(|tx| context.actor(tx))?;
         let progress = Progress::begin(context.out, "Checking");
         let loaded = load::load(&context.app, &actor, &input, self.notify, &mut |stage| match stage {
-            Stage::Checking(done) => progress.doing_part("Checking", done, input.bytes),
+            Stage::Checking => progress.doing_part("Checking", input.position(), input.bytes),
             Stage::Hashing(done, all) => progress.doing_part("Hashing passwords", done as u64, all as u64),
             Stage::Writing(done, all) => progress.doing_part("Loading", done, all),
         });
         drop(progress);
-        let loaded = loaded.map_err(|failure| failed(&input.name, |line| format!("{}:{line}", input.name), failure))?;
+        let loaded = loaded.map_err(|failure| failed(&input.name, failure, |line| format!("{}:{line}", input.name)))?;
         context.status(&format!("Loaded {}.", input.name));
         Ok(context.out.show(&loaded)?)
     }
 }
 
-/// Says all that is wrong with a file; `place` is what people call a line of it.
-pub(super) fn failed(name: &str, place: impl Fn(u64) -> String, failure: load::Failure) -> Failure {
+/// Says all that is wrong with a file, and where: at the `place` of a line.
+pub(super) fn failed(name: &str, failure: load::Failure, place: impl Fn(u64) -> String) -> Failure {
     let (problems, changed) = match failure {
         load::Failure::Error(error) => return error.into(),
         load::Failure::Problems(problems) => (problems, "nothing was changed".to_owned()),

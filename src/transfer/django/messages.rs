@@ -12,8 +12,8 @@ use crate::model::{Kind, MessageId};
 use crate::service::messages::check_content;
 use crate::transfer::records::{MessageRecord, NotificationRecord, RevisionRecord};
 
-/// A message and who has been notified of it
-pub(super) type Carried = (MessageRecord, Vec<NotificationRecord>);
+/// A message with its row, and who has been notified of it
+pub(super) type Carried = (Origin, MessageRecord, Vec<NotificationRecord>);
 
 /// A message that can be carried
 struct Found {
@@ -82,7 +82,7 @@ pub(super) fn carry(
             revisions,
             ..MessageRecord::default()
         };
-        carried.push((record, notifications));
+        carried.push((message.row.origin.clone(), record, notifications));
     }
     carried
 }
@@ -107,7 +107,7 @@ fn find(row: Message, people: &mut People, places: &mut Places, report: &mut Rep
         (None, Some(Ok(receiver))) if *receiver == sender => {
             return Err(left("It goes from somebody to themselves.".to_owned()));
         }
-        (None, Some(Ok(receiver))) => places.between((sender, *receiver), row.sent, people),
+        (None, Some(Ok(receiver))) => places.between((sender, *receiver), &row, people),
         (None, Some(Err(reason))) => return Err(left(reason.clone())),
         (None, None) => return Err(left("It has neither a conversation nor a receiver.".to_owned())),
     };

@@ -36,7 +36,7 @@ pub(super) enum Hanging {
 
 impl People {
     /// Takes over the users of a dump.
-    pub(super) fn carry(users: Vec<User>, report: &mut Report) -> (Self, Vec<UserRecord>) {
+    pub(super) fn carry(users: Vec<User>, report: &mut Report) -> (Self, Vec<(Origin, UserRecord)>) {
         let mut people = Self::default();
         let mut taken = Taken::default();
         let mut records = Vec::new();
@@ -56,7 +56,7 @@ impl People {
             people.fates.push(match taken.record(&user, &origin, report) {
                 Ok(record) => {
                     let username = record.username.clone();
-                    records.push(record);
+                    records.push((origin, record));
                     Fate::Carried(username)
                 }
                 Err(reason) => {

@@ -25,6 +25,8 @@ pub(super) struct Places {
 
 /// A conversation that is carried
 pub(super) struct Place {
+    /// Its row, or else that of its first message
+    origin: Origin,
     pub(super) id: Uuid,
     pub(super) kind: Kind,
     pub(super) people: BTreeSet<usize>,
@@ -135,7 +137,7 @@ impl Places {
         let place = self.carried.len();
         self.direct.extend(pair.map(|pair| (pair, place)));
         let kind = if pair.is_some() { Kind::Direct } else { Kind::Group };
-        self.carried.push(Place { id, kind, people: participants, title, creator, created: row.created });
+        self.carried.push(Place { origin, id, kind, people: participants, title, creator, created: row.created });
         Some(place)
     }
 
@@ -148,8 +150,8 @@ impl Places {
         }
     }
 
-    /// The direct conversation of two people, begun at that time where there is none
-    pub(super) fn between(&mut self, pair: (usize, usize), at: Option<Timestamp>, people: &People) -> usize {
+    /// The direct conversation of two people, begun by that message where there is none
+    pub(super) fn between(&mut self, pair: (usize, usize), first: &Message, people: &People) -> usize {
         let pair = (pair.0.min(pair.1), pair.0.max(pair.1));
         if let Some(&place) = self.direct.get(&pair) {
             return place;
@@ -159,12 +161,13 @@ impl Places {
         let place = self.carried.len();
         self.direct.insert(pair, place);
         self.carried.push(Place {
+            origin: first.origin.clone(),
             id: derived(&["direct", &names[0], &names[1]]),
             kind: Kind::Direct,
             people: BTreeSet::from([pair.0, pair.1]),
             title: None,
             creator: None,
-            created: at,
+            created: first.sent,
         });
         place
     }
@@ -174,7 +177,7 @@ impl Places {
     }
 
     /// The conversations as records
-    pub(super) fn records(&self, people: &People) -> Vec<ConversationRecord> {
+    pub(super) fn records(&self, people: &People) -> Vec<(Origin, ConversationRecord)> {
         let record = |place: &Place| ConversationRecord {
             conversation_id: Some(ConversationId(place.id)),
             kind: Some(place.kind),
@@ -188,7 +191,7 @@ impl Places {
             created_at: place.created,
             ..ConversationRecord::default()
         };
-        self.carried.iter().map(record).collect()
+        self.carried.iter().map(|place| (place.origin.clone(), record(place))).collect()
     }
 }
 

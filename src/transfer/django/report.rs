@@ -1,6 +1,7 @@
 //! What could not be carried over, row by row; what concerns many rows alike is counted.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -18,12 +19,27 @@ pub struct NotCarried {
     pub reason: String,
 }
 
+impl fmt::Display for NotCarried {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = [Some(&self.model), self.pk.as_ref(), self.field.as_ref()];
+        let place: Vec<&str> = place.into_iter().flatten().map(String::as_str).collect();
+        write!(formatter, "{}: {}", place.join(" "), self.reason)
+    }
+}
+
 /// Where a row stands: its model and primary key
 #[derive(Clone, Debug)]
-pub(super) struct Origin {
+pub struct Origin {
     pub(super) model: Arc<str>,
     /// Empty where the dump has none
     pub(super) pk: String,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [&*self.model, &self.pk];
+        formatter.write_str(words.join(" ").trim_end())
+    }
 }
 
 impl Origin {

@@ -26,13 +26,7 @@ fn records(imported: &Imported) -> String {
 }
 
 fn not_carried(imported: &Imported) -> String {
-    let mut lines = String::new();
-    for row in &imported.not_carried {
-        let place = [Some(&row.model), row.pk.as_ref(), row.field.as_ref()];
-        let place: Vec<&str> = place.into_iter().flatten().map(String::as_str).collect();
-        writeln!(lines, "{}: {}", place.join(" "), row.reason).unwrap();
-    }
-    lines
+    imported.not_carried.iter().map(|row| format!("{row}\n")).collect()
 }
 
 fn rows(rows: &serde_json::Value) -> Imported {

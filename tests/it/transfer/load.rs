@@ -161,7 +161,7 @@ fn every_problem_of_a_file_is_named_with_its_line() {
         5: The username holds white space or a control character.
         7: This is no record: “10000-01-01T00:00:00Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999.
         8: The password is too short; it needs at least 8 characters.
-        9: That is not an argon2 hash in PHC form ($argon2id$v=19$…) of usual cost.
+        9: That is neither an argon2 hash in PHC form ($argon2id$v=19$…) nor one of Django's (pbkdf2_sha256$…), of usual cost.
         10: There is no user “nobody” here, nor before.
         10: A conversation needs at least two people; name everybody who takes part.
         11: The name of a conversation is 1 to 64 of the characters A–Z a–z 0–9 . _ -

@@ -1,0 +1,112 @@
+//! `tidings data import`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::load::failed;
+use crate::cli::output::{Field, Piece, Record};
+use crate::cli::progress::Progress;
+use crate::cli::{Context, Outcome};
+use crate::error::{Error, Kind};
+use crate::transfer::django::{self, NotCarried};
+use crate::transfer::input::Input;
+use crate::transfer::load::{Loaded, Stage, load_entries};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    Django(Django),
+}
+
+impl Command {
+    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+        match self {
+            Self::Django(command) => command.run(context),
+        }
+    }
+}
+
+/// Import what `manage.py dumpdata` wrote: users, conversations, messages, histories, notifications
+///
+/// Whatever the apps are called. UUIDs stay, passwords go on to work, and importing again adds nothing. Each row that is not
+/// carried over, or not as it was, is told with the reason; the others are imported all the same. What breaks a rule of
+/// the database, or differs from what is there, refuses the whole file.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  python -Xutf8 manage.py dumpdata --output dump.json\n  \
+    tidings data import django dump.json --dry-run\n  tidings data import django dump.json.gz -o json")]
+pub(in crate::cli) struct Django {
+    /// JSON or JSON Lines, as they are or compressed by gzip or zstd; `-` is standard input
+    file: PathBuf,
+}
+
+impl Django {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        let input = Input::open(&self.file)?;
+        let name = &input.name;
+        let actor = context.app.read(|tx| context.actor(tx))?;
+        let progress = Progress::begin(context.out, "Reading");
+        let imported = django::read(input.unpacked()?).map_err(|error| refused(name, &error))?;
+        drop(progress);
+        // Programs find them in the result.
+        if !context.out.is_json() {
+            imported.not_carried.iter().for_each(|row| context.out.status(&format!("{name}: {row}")));
+        }
+        if imported.entries.is_empty() {
+            let detail = format!("{name} holds no users, conversations or messages to import; nothing was changed.");
+            return Err(Error::of_file(Kind::Invalid, detail, Vec::new()).into());
+        }
+        let progress = Progress::begin(context.out, "Checking");
+        let entries = || Ok(imported.entries.iter().cloned().map(Ok));
+        let loaded = load_entries(&context.app, &actor, entries, false, &mut |stage| match stage {
+            Stage::Checking => progress.doing("Checking"),
+            Stage::Hashing(..) => {}
+            Stage::Writing(done, all) => progress.doing_part("Importing", done, all),
+        });
+        drop(progress);
+        let place = |line| match imported.origin(line) {
+            Some(origin) => format!("{name}: {origin}"),
+            None => name.clone(),
+        };
+        let loaded = loaded.map_err(|failure| failed(name, failure, place))?;
+        context.status(&format!("Imported {name}."));
+        Ok(context.out.show(&Imported { loaded, not_carried: imported.not_carried })?)
+    }
+}
+
+/// Says why a file is no dump.
+fn refused(name: &str, error: &Error) -> Error {
+    let detail = format!("{name} cannot be imported; nothing was changed.");
+    let refused = Error::of_file(error.kind(), detail, vec![(name.to_owned(), error.to_string())]);
+    match error.advice() {
+        Some(advice) => refused.hint(advice),
+        None => refused,
+    }
+}
+
+/// What an import came to
+#[derive(Debug, Serialize)]
+struct Imported {
+    #[serde(flatten)]
+    loaded: Loaded,
+    not_carried: Vec<NotCarried>,
+}
+
+/// The fields of what an import came to
+pub(super) const FIELDS: &[Field] = &[Field::All(Loaded::FIELDS), Field::Value("not_carried")];
+
+impl Record for Imported {
+    const FIELDS: &'static [Field] = FIELDS;
+    const COLUMNS: &'static [&'static str] =
+        &["users", "conversations", "messages", "notifications", "there already", "not carried"];
+
+    fn ids(&self) -> Vec<String> {
+        self.loaded.ids()
+    }
+
+    fn cells(&self) -> Vec<Piece> {
+        let mut cells = self.loaded.cells();
+        cells.push(Piece::from(self.not_carried.len() as u64));
+        cells
+    }
+}
