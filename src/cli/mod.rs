@@ -4,6 +4,7 @@ mod completions;
 mod config;
 mod context;
 mod conversation;
+mod data;
 mod db;
 mod demo;
 mod doctor;
@@ -120,6 +121,9 @@ enum Command {
     /// List notifications and make them read or unread
     #[command(subcommand)]
     Notifications(notifications::Command),
+    /// Move data out and in
+    #[command(subcommand)]
+    Data(data::Command),
     /// Manage the database
     #[command(subcommand)]
     Db(db::Command),
@@ -141,6 +145,7 @@ impl Command {
             Self::Conversation(command) => command.only_reads(),
             Self::Message(command) => command.only_reads(),
             Self::Notifications(command) => command.only_reads(),
+            Self::Data(command) => command.only_reads(),
             _ => false,
         }
     }
@@ -152,6 +157,7 @@ impl Command {
             Self::Conversation(command) => command.fields(),
             Self::Message(command) => command.fields(),
             Self::Notifications(command) => command.fields(),
+            Self::Data(command) => command.fields(),
             Self::Db(command) => command.fields(),
             Self::Config(_) => config::FIELDS,
             Self::Doctor(_) => doctor::FIELDS,
@@ -273,6 +279,7 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
         Command::Conversation(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
         Command::Message(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
         Command::Notifications(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
+        Command::Data(command) => command.run(&global, settings, out),
         Command::Db(command) => command.run(&global, settings, out),
         Command::Config(config::Command::Show(config::Show {})) => config::show(&global, settings, out),
         Command::Doctor(doctor::Doctor {}) => doctor::run(&global, settings, out),
@@ -280,6 +287,15 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(out),
     }
+}
+
+/// Refuses a command on the whole database to a user.
+fn only_operator(global: &Global, settings: &Settings) -> Outcome {
+    if settings.acting(global.acting.as_ref(), global.operator)?.is_none() {
+        return Ok(());
+    }
+    let refused = Error::forbidden("The database as a whole is the operator's affair.");
+    Err(refused.hint("Leave out --as; where TIDINGS_AS is set, say --operator.").into())
 }
 
 /// Says why a command failed and returns its exit code; a reader that went away is no failure.

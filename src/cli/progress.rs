@@ -26,6 +26,18 @@ impl Progress {
     pub(super) fn doing(&self, what: &str) {
         self.0.set_message(escape(what));
     }
+
+    /// Says how much of all is done; from the first time on as a bar.
+    pub(super) fn reached(&self, done: i64, all: i64) {
+        let count = |count: i64| u64::try_from(count).unwrap_or_default();
+        if self.0.length().is_none() {
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {percent} % {elapsed}") {
+                self.0.set_style(style);
+            }
+            self.0.set_length(count(all));
+        }
+        self.0.set_position(count(done));
+    }
 }
 
 impl Drop for Progress {

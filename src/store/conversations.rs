@@ -18,8 +18,9 @@ macro_rules! columns {
          conversation.created_at, conversation.active_at, conversation.message_count"
     };
 }
+pub(super) use columns;
 
-fn read(row: &Row<'_>) -> Result<Conversation> {
+pub(super) fn read(row: &Row<'_>) -> Result<Conversation> {
     Ok(Conversation {
         key: row.get(0)?,
         id: row.get(1)?,

@@ -6,6 +6,7 @@ mod tx;
 mod care;
 pub mod check;
 pub mod conversations;
+pub mod dump;
 pub mod events;
 pub mod idempotency;
 pub mod maintenance;

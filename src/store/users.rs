@@ -19,6 +19,7 @@ macro_rules! columns {
         concat!(person!(), ", account.email, account.role, account.is_active, account.created_at")
     };
 }
+pub(super) use columns;
 
 /// Reads the columns of `person!`, the first of which stands at `start`.
 pub(super) fn read_person(row: &Row<'_>, start: usize) -> Result<UserRef> {
@@ -31,7 +32,7 @@ pub(super) fn read_person(row: &Row<'_>, start: usize) -> Result<UserRef> {
     })
 }
 
-fn read(row: &Row<'_>) -> Result<User> {
+pub(super) fn read(row: &Row<'_>) -> Result<User> {
     Ok(User {
         person: read_person(row, 0)?,
         email: row.get(5)?,
