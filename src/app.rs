@@ -131,6 +131,11 @@ impl App {
         Ok(problems)
     }
 
+    /// A number nobody can guess, never drawn from the seed
+    pub fn secret(&self) -> Result<[u8; 32]> {
+        random()
+    }
+
     /// The database itself, for its state
     pub fn db(&self) -> &Db {
         &self.db

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::output::{Field, Output, Paragraph, Piece, Record, View, time};
 use super::progress::Progress;
-use super::{Context, Failure, Global, Outcome, Settings, counted, text};
+use super::{Context, Failure, Global, Outcome, Settings, counted, only_operator, text};
 use crate::error::Error;
 use crate::model::Pending;
 use crate::store::check::Problem;
@@ -34,10 +34,7 @@ impl Command {
     }
 
     pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
-        if settings.acting(global.acting.as_ref(), global.operator)?.is_some() {
-            let refused = Error::forbidden("The database as a whole is the operator's affair.");
-            return Err(refused.hint("Leave out --as; where TIDINGS_AS is set, say --operator.").into());
-        }
+        only_operator(global, settings)?;
         match self {
             Self::Migrate(Migrate {}) => {
                 let mut context = Context::open(global, settings, out, false)?;
@@ -168,7 +165,7 @@ fn check(context: &mut Context<'_>) -> Outcome {
     if count == 0 {
         return Ok(());
     }
-    let failed = counted(i64::try_from(count).unwrap_or(i64::MAX), "check");
+    let failed = counted(count, "check");
     let error = Error::unavailable(format!("The database {} is damaged: {failed} failed.", context.location));
     Err(error.hint("Each is listed with its remedy; keep a copy of the file before you change anything.").into())
 }

@@ -96,7 +96,7 @@ pub(super) fn run(global: &Global, settings: &Settings, out: &mut Output) -> Out
     if problems == 0 {
         return Ok(());
     }
-    let problems = counted(i64::try_from(problems).unwrap_or(i64::MAX), "problem");
+    let problems = counted(problems, "problem");
     Err(Error::unavailable(format!("The doctor found {problems}.")).hint("Each is listed with its remedy.").into())
 }
 

@@ -32,7 +32,7 @@ use self::pages::{PAGE, pages};
 use self::settings::Settings;
 use crate::error::Error;
 use crate::model::{Choice, Timestamp, UserSelector};
-use crate::transfer::export::Interruption;
+use crate::transfer::Interruption;
 
 /// A messaging system with notifications in one binary
 #[derive(Debug, Parser)]
@@ -122,7 +122,7 @@ enum Command {
     /// List notifications and make them read or unread
     #[command(subcommand)]
     Notifications(notifications::Command),
-    /// Bring data in and out
+    /// Move data out and in
     #[command(subcommand)]
     Data(data::Command),
     /// Manage the database
@@ -146,6 +146,7 @@ impl Command {
             Self::Conversation(command) => command.only_reads(),
             Self::Message(command) => command.only_reads(),
             Self::Notifications(command) => command.only_reads(),
+            Self::Data(command) => command.only_reads(),
             _ => false,
         }
     }
@@ -154,6 +155,7 @@ impl Command {
     fn only_format(&self) -> Option<Format> {
         match self {
             Self::User(command) => command.only_format(),
+            Self::Data(command) => command.only_format(),
             _ => None,
         }
     }
@@ -311,6 +313,15 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
     }
 }
 
+/// Refuses a command on the whole database to a user.
+fn only_operator(global: &Global, settings: &Settings) -> Outcome {
+    if settings.acting(global.acting.as_ref(), global.operator)?.is_none() {
+        return Ok(());
+    }
+    let refused = Error::forbidden("The database as a whole is the operator's affair.");
+    Err(refused.hint("Leave out --as; where TIDINGS_AS is set, say --operator.").into())
+}
+
 /// Says why a command failed and returns its exit code; a reader that went away is no failure.
 fn report(out: &Output, failure: Failure) -> ExitCode {
     match failure {
@@ -349,6 +360,7 @@ fn choice<T: Choice + Send + Sync>() -> impl clap::builder::TypedValueParser<Val
 }
 
 /// `1 message`, `2 messages`
-fn counted(count: i64, noun: &str) -> String {
+fn counted(count: impl TryInto<i64>, noun: &str) -> String {
+    let count = count.try_into().unwrap_or(i64::MAX);
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

@@ -5,10 +5,13 @@ mod escape;
 mod fields;
 mod format;
 mod people;
+mod spool;
 mod style;
 
 use std::cell::Cell;
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::os::fd::AsFd;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -243,6 +246,23 @@ impl Output {
                 paragraphs.iter().try_for_each(|paragraph| looks.paragraph(&mut self.stdout, paragraph))
             }
         }
+    }
+
+    /// Writes a long result as it is produced. Whoever produces it never waits for whoever reads it: what is read more
+    /// slowly than it comes lies in a file without a name, which only this program can read.
+    pub(super) fn stream<T>(
+        &mut self,
+        produce: impl FnOnce(&mut dyn Write) -> std::result::Result<T, Failure>,
+    ) -> std::result::Result<T, Failure> {
+        self.flush()?;
+        // Not by lines, as stdout is written otherwise.
+        let mut stdout = File::from(self.stdout.get_ref().as_fd().try_clone_to_owned()?);
+        if stdout.metadata()?.is_file() { produce(&mut stdout) } else { spool::pass(&stdout, produce) }
+    }
+
+    /// Whether somebody watches the results come
+    pub(super) fn is_terminal(&self) -> bool {
+        self.is_terminal
     }
 
     /// Whether nothing but results is to be said

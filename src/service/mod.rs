@@ -97,7 +97,10 @@ fn no_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelect
 }
 
 /// Finds a conversation the actor may see, and whether they take part in it.
-fn conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<(Conversation, bool)> {
+///
+/// # Errors
+/// `NotFound` where there is none for their eyes.
+pub fn conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<(Conversation, bool)> {
     let found = find_conversation(tx, actor, selector)?;
     if_visible(tx, actor, found, selector)
 }

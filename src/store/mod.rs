@@ -7,6 +7,7 @@ pub mod bulk;
 mod care;
 pub mod check;
 pub mod conversations;
+pub mod dump;
 pub mod events;
 pub mod idempotency;
 pub mod maintenance;

@@ -1,6 +1,7 @@
 //! The boundary to both drivers: one SQL text, run on either.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 
 use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::fallible_iterator::FallibleIterator as _;
@@ -221,29 +222,45 @@ impl<'c> Tx<'c> {
         params: &[&dyn Param],
         mut read: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
+        let mut found = Vec::new();
+        self.each(sql, params, |row| {
+            found.push(read(row)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(found)
+    }
+
+    /// Runs a statement and looks at its rows, one by one, until `look` breaks off.
+    pub(super) fn each(
+        &mut self,
+        sql: &'static str,
+        params: &[&dyn Param],
+        mut look: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
         match &mut self.inner {
             Inner::Sqlite(connection, may_write) => {
                 let mut statement = super::sqlite::prepare(connection, *may_write, sql)?;
                 let mut rows = statement.query(sqlite_params(params).as_slice())?;
-                let mut found = Vec::new();
                 while let Some(row) = rows.next()? {
-                    found.push(read(&Row::Sqlite(row))?);
+                    if look(&Row::Sqlite(row))?.is_break() {
+                        break;
+                    }
                 }
                 drop(rows);
                 super::sqlite::check_stable(&statement, sql);
-                Ok(found)
             }
             Inner::Postgres(transaction, statements) => {
                 let statement = super::postgres::prepare(transaction, statements, sql)?;
                 // Row by row: a driver's row is many times what is made of it.
                 let mut rows = transaction.query_raw(&statement, postgres_params(params))?;
-                let mut found = Vec::new();
                 while let Some(row) = rows.next()? {
-                    found.push(read(&Row::Postgres(&row))?);
+                    if look(&Row::Postgres(&row))?.is_break() {
+                        break;
+                    }
                 }
-                Ok(found)
             }
         }
+        Ok(())
     }
 
     /// Runs a statement and reads its first row, if it has one.

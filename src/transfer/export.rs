@@ -6,6 +6,7 @@ use std::io;
 use serde::ser::{Error as _, SerializeSeq};
 use serde::{Serialize, Serializer};
 
+use super::Interruption;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::model::{Actor, ConversationKey, Message, MessageId, MessageKey, UserSelector};
@@ -14,15 +15,6 @@ use crate::store::Tx;
 
 /// How many things are read in one transaction, and so are in memory. A message has up to 64 KiB.
 const PAGE: i64 = 100;
-
-/// Why a document ends before its end.
-#[derive(Debug)]
-pub enum Interruption {
-    /// A rule or the database refused
-    Refused(Error),
-    /// The document could not be written
-    Unwritten(io::Error),
-}
 
 /// Writes all there is about a person: each page is read in a transaction of its own, none of which is open while something
 /// is written. What changes meanwhile is in the document or not.

@@ -13,11 +13,11 @@ use serde::Serialize;
 
 pub use self::check::MOST_PROBLEMS;
 pub(super) use self::check::{Check, Rules};
-pub use self::write::{Tally, Undated, Write};
-use super::Problem;
+pub use self::write::{Undated, Write};
 use super::input::Input;
 use super::known::Known;
 use super::records::Entry;
+use super::{Problem, Tally};
 use crate::app::{App, hash_passwords, late_after};
 use crate::error::{Error, Kind, Result};
 use crate::model::Actor;

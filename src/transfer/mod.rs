@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod django;
+pub mod dump;
 pub mod export;
 pub mod input;
 mod known;
@@ -12,7 +13,67 @@ pub mod seed;
 
 pub use schema::schema;
 
-use crate::error::Kind;
+use std::io;
+
+use serde::Serialize;
+
+use self::records::Record;
+use crate::error::{Error, Kind};
+
+/// How many records of each kind, for example were written
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    pub users: u64,
+    pub conversations: u64,
+    pub messages: u64,
+    pub notifications: u64,
+}
+
+impl Tally {
+    /// Counts a record.
+    fn count(&mut self, record: &Record) {
+        match record {
+            Record::User(_) => self.users += 1,
+            Record::Conversation(_) => self.conversations += 1,
+            Record::Message(_) => self.messages += 1,
+            Record::Notification(_) => self.notifications += 1,
+        }
+    }
+
+    /// Adds another to this one.
+    fn add(&mut self, other: Self) {
+        self.users += other.users;
+        self.conversations += other.conversations;
+        self.messages += other.messages;
+        self.notifications += other.notifications;
+    }
+
+    /// All of them
+    pub fn total(self) -> u64 {
+        self.users + self.conversations + self.messages + self.notifications
+    }
+}
+
+/// Why what is written ends before its end.
+#[derive(Debug)]
+pub enum Interruption {
+    /// A rule or the database refused
+    Refused(Error),
+    /// It could not be written
+    Unwritten(io::Error),
+}
+
+impl From<Error> for Interruption {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<io::Error> for Interruption {
+    fn from(error: io::Error) -> Self {
+        Self::Unwritten(error)
+    }
+}
 
 /// What is wrong with a record.
 #[derive(Clone, Debug)]

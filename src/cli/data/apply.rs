@@ -68,7 +68,7 @@ impl Apply {
         }
         let plan = carry_out(false)?;
         let removed = plan.count(Action::Removed);
-        let unchanged = counted(i64::try_from(plan.unchanged).unwrap_or(i64::MAX), "record");
+        let unchanged = counted(plan.unchanged, "record");
         let is_changed = !plan.changes.is_empty();
         if is_changed {
             context.status(&format!(

@@ -18,23 +18,55 @@ const MOST: usize = 100;
 pub(super) fn find(tx: &mut Tx<'_>, conversation: ConversationKey, content: &str) -> Result<BTreeSet<UserKey>> {
     let mut mentioned = BTreeSet::new();
     for text in candidates(content) {
-        mentioned.extend(longest(tx, conversation, &text)?);
+        let longest = longest(tx, conversation, &text, &|_, takes_part| takes_part)?;
+        mentioned.extend(longest.map(|(_, user)| user));
     }
     Ok(mentioned)
 }
 
-/// The participant with the longest username that a folded text begins with.
+/// The user whom a content mentions with the `@` that stands at a place, and where their username ends: a participant of
+/// the conversation, or else somebody else who `is_known`.
+pub fn mentioned_at(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    content: &str,
+    at: usize,
+    is_known: &dyn Fn(UserKey) -> bool,
+) -> Result<Option<(usize, UserKey)>> {
+    if !may_begin(content, at) {
+        return Ok(None);
+    }
+    let start = at + 1;
+    let text = candidate(&content[start..]);
+    let longest = match longest(tx, conversation, &text, &|user, takes_part| takes_part && is_known(user))? {
+        None => longest(tx, conversation, &text, &|user, _| is_known(user))?,
+        found => found,
+    };
+    let Some((name, user)) = longest else { return Ok(None) };
+    // Folding may change how long a text is, so the end is where what stands before it folds to the name.
+    let mut ends = content[start..].char_indices().map(|(at, character)| start + at + character.len_utf8());
+    let end = ends.find(|end| fold_case(&normalize(&content[start..*end])) == text[..name]);
+    Ok(end.map(|end| (end, user)))
+}
+
+/// The participant, or whoever else `is_meant`, with the longest username that a folded text begins with, and how long
+/// that is in bytes.
 ///
 /// A username the text begins with stands, in the order of bytes, between itself and the text, and so does whatever
 /// begins with it. So the last username up to the text either is the one, or begins with it as the text does.
-fn longest(tx: &mut Tx<'_>, conversation: ConversationKey, text: &str) -> Result<Option<UserKey>> {
+fn longest(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    text: &str,
+    is_meant: &dyn Fn(UserKey, bool) -> bool,
+) -> Result<Option<(usize, UserKey)>> {
     let mut rest = text;
     while let Some((name, user, takes_part)) = store::users::last_up_to(tx, rest, conversation)? {
         let common = rest.char_indices().zip(name.chars()).find(|((_, one), other)| one != other);
         let end = common.map_or(rest.len().min(name.len()), |((at, _), _)| at);
         // Half a letter, without the accent behind it, is not that name.
-        if end == name.len() && takes_part && !text[end..].starts_with(is_combining_mark) {
-            return Ok(Some(user));
+        if end == name.len() && is_meant(user, takes_part) && !text[end..].starts_with(is_combining_mark) {
+            return Ok(Some((end, user)));
         }
         let shorter =
             if end == name.len() { rest[..end].char_indices().next_back().map_or(0, |(at, _)| at) } else { end };
@@ -46,12 +78,16 @@ fn longest(tx: &mut Tx<'_>, conversation: ConversationKey, text: &str) -> Result
     Ok(None)
 }
 
+/// Whether the `@` at a place may begin a mention: it stands not behind a word character.
+fn may_begin(content: &str, at: usize) -> bool {
+    let is_word = |character: char| character.is_alphanumeric() || character == '_' || is_combining_mark(character);
+    !content[..at].ends_with(is_word)
+}
+
 /// The folded texts behind each `@` that may begin a mention, up to where a username must end; the first ones
 fn candidates(content: &str) -> BTreeSet<String> {
-    let is_word = |character: char| character.is_alphanumeric() || character == '_' || is_combining_mark(character);
-    let may_begin = |at: &usize| !content[..*at].ends_with(is_word);
     let mut found = BTreeSet::new();
-    for at in content.match_indices('@').map(|(at, _)| at).filter(may_begin) {
+    for at in content.match_indices('@').map(|(at, _)| at).filter(|at| may_begin(content, *at)) {
         let text = candidate(&content[at + 1..]);
         if !text.is_empty() {
             found.insert(text);

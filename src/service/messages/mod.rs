@@ -7,6 +7,7 @@ mod send;
 mod thread;
 
 pub use list::{List, begin, list, resume};
+pub use mentions::mentioned_at;
 pub use search::{Findings, Partial, Search, search};
 pub use send::{Destination, Draft, notification_kind, notify, send};
 pub use thread::thread;

@@ -8,12 +8,12 @@ use crate::model::{
 };
 use crate::service;
 use crate::store::scratch::{Noted, Scratch};
-use crate::transfer::Problem;
 use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, pair, user_name};
-use crate::transfer::load::{Passwords, Tally};
+use crate::transfer::load::Passwords;
 use crate::transfer::records::{
     ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, RevisionRecord, UserRecord,
 };
+use crate::transfer::{Problem, Tally};
 
 /// More problems are not shown: whoever has these looks at where the file comes from.
 pub const MOST_PROBLEMS: usize = 1000;

@@ -10,44 +10,10 @@ use crate::model::{
 use crate::service;
 use crate::store::Tx;
 use crate::store::bulk::{self, Account, Advance, MessageRow, NewConversation, NotificationRow, RevisionRow};
-use crate::transfer::Problem;
 use crate::transfer::known::{Known, Place, pair};
 use crate::transfer::load::Outcome;
 use crate::transfer::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
-
-/// How many records of each kind, for example were written
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Tally {
-    pub users: u64,
-    pub conversations: u64,
-    pub messages: u64,
-    pub notifications: u64,
-}
-
-impl Tally {
-    /// Adds another to this one.
-    pub fn add(&mut self, other: Self) {
-        self.users += other.users;
-        self.conversations += other.conversations;
-        self.messages += other.messages;
-        self.notifications += other.notifications;
-    }
-
-    /// Counts a record.
-    pub(in crate::transfer) fn count(&mut self, record: &Record) {
-        match record {
-            Record::User(_) => self.users += 1,
-            Record::Conversation(_) => self.conversations += 1,
-            Record::Message(_) => self.messages += 1,
-            Record::Notification(_) => self.notifications += 1,
-        }
-    }
-
-    /// All of them
-    pub fn total(self) -> u64 {
-        self.users + self.conversations + self.messages + self.notifications
-    }
-}
+use crate::transfer::{Problem, Tally};
 
 /// How records are written.
 pub struct Write<'w> {

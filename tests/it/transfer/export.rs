@@ -4,7 +4,8 @@ use serde_json::Value;
 use tidings::model::{Actor, MessageSelector};
 use tidings::service::messages::{self, Change};
 use tidings::service::{accounts, conversations};
-use tidings::transfer::export::{Interruption, export};
+use tidings::transfer::Interruption;
+use tidings::transfer::export::export;
 
 use crate::support::{World, on_every_engine, operator, place, selector};
 

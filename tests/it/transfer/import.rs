@@ -2,7 +2,8 @@
 
 use tidings::service::passwords;
 use tidings::transfer::django::{Imported, read};
-use tidings::transfer::load::{Failure, Loaded, Outcome, Tally, load_entries};
+use tidings::transfer::Tally;
+use tidings::transfer::load::{Failure, Loaded, Outcome, load_entries};
 
 use crate::support::{World, on_every_engine, operator};
 

@@ -5,8 +5,9 @@ use std::io::Write;
 use tidings::error::Kind;
 use tidings::model::{Level, MessageSelector};
 use tidings::service;
+use tidings::transfer::Tally;
 use tidings::transfer::input::Input;
-use tidings::transfer::load::{self, Failure, Loaded, Tally};
+use tidings::transfer::load::{self, Failure, Loaded};
 
 use crate::support::{World, on_every_engine, operator};
 

@@ -1,0 +1,75 @@
+//! `tidings data dump`
+
+use clap::Args;
+
+use crate::cli::progress::Progress;
+use crate::cli::{Context, Outcome, counted, time};
+use crate::model::{ConversationSelector, Timestamp, UserSelector};
+use crate::transfer::Tally;
+use crate::transfer::dump::{Request, dump};
+
+/// Write the database, or a part of it, as JSON Lines that `tidings data load` reads
+///
+/// The dump is of one moment, and however slowly it is read, it holds up nobody who uses the database: what waits for its
+/// reader lies in a temporary file meanwhile (TMPDIR says where). A part is chosen by conversations, by users and by time,
+/// all of which must fit, and stands by itself: with it come the messages that its messages reply to, their conversations
+/// with all who take part in them, and everybody who is named. Hashes of passwords stand in it, so keep it safe.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings data dump --conversation support --pseudonymise > support.jsonl")]
+pub(in crate::cli) struct Dump {
+    /// Of this conversation, its name or id; may be given more than once
+    #[arg(long, value_name = "CONV")]
+    conversation: Vec<ConversationSelector>,
+
+    /// Of the conversations this user takes part in; may be given more than once
+    #[arg(long, value_name = "USER")]
+    user: Vec<UserSelector>,
+
+    /// Of messages sent at this time or later
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Timestamp>,
+
+    /// Of messages sent before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Timestamp>,
+
+    /// Put made-up words in the place of names, addresses and texts, and leave out the hashes of passwords; ids, times,
+    /// numbers and who wrote to whom stay
+    #[arg(long)]
+    pseudonymise: bool,
+}
+
+impl Dump {
+    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+        let request = Request {
+            conversations: self.conversation,
+            users: self.user,
+            since: self.since,
+            until: self.until,
+            pseudonymise: self.pseudonymise.then(|| context.app.secret()).transpose()?,
+        };
+        // Among lines on a terminal a bar would be a nuisance.
+        let progress = (!context.out.is_terminal()).then(|| Progress::begin(context.out, "Dumping"));
+        let actor = context.app.read(|tx| context.actor(tx))?;
+        let Context { app, out, .. } = context;
+        let counts = out.stream(|to| {
+            let mut reached =
+                |done, all| progress.iter().for_each(|progress| progress.doing_part("Dumping", done, all));
+            Ok(app.read(|tx| Ok(dump(tx, &actor, &request, to, &mut reached)))??)
+        })?;
+        drop(progress);
+        out.status(&said(counts));
+        Ok(())
+    }
+}
+
+/// How many records of each kind there are, in a sentence
+fn said(counts: Tally) -> String {
+    if counts == Tally::default() {
+        return "The dump is empty: there is nothing, or nothing that fits.".to_owned();
+    }
+    let Tally { users, conversations, messages, notifications } = counts;
+    let kinds = [(users, "user"), (conversations, "conversation"), (messages, "message")]
+        .map(|(count, noun)| counted(count, noun));
+    format!("Dumped {} and {}.", kinds.join(", "), counted(notifications, "notification"))
+}
