@@ -147,16 +147,23 @@ impl App {
     }
 }
 
-/// Hashes passwords that were checked, on all cores; `on_progress` hears how many are done.
+/// Hashes passwords that were checked, on all cores, except those whose hash is given already; `on_progress` hears how many
+/// are done.
 ///
 /// # Errors
 /// `Internal` where there is no memory or no chance for it.
-pub fn hash_passwords(passwords: &[String], on_progress: &mut dyn FnMut(usize)) -> Result<Vec<String>> {
+pub fn hash_passwords(
+    passwords: &[(String, Option<String>)],
+    on_progress: &mut dyn FnMut(usize),
+) -> Result<Vec<Option<String>>> {
     let next = AtomicUsize::new(0);
+    let hash = |(password, known): &(String, Option<String>)| match known {
+        Some(known) if passwords::verify(password, known)? => Ok(None),
+        _ => passwords::hash(password, random()?).map(Some),
+    };
     let hash_next = || {
         let index = next.fetch_add(1, Ordering::Relaxed);
-        let password = passwords.get(index)?;
-        Some(random().and_then(|salt| passwords::hash(password, salt)).map(|hash| (index, hash)))
+        Some(hash(passwords.get(index)?).map(|hash| (index, hash)))
     };
     let others = std::thread::available_parallelism().map_or(1, NonZero::get).min(passwords.len()).saturating_sub(1);
     let hashes = std::thread::scope(|scope| {
@@ -173,7 +180,7 @@ pub fn hash_passwords(passwords: &[String], on_progress: &mut dyn FnMut(usize)) 
         Ok::<_, Error>(hashes)
     });
     let mut hashes = hashes?;
-    hashes.sort_unstable();
+    hashes.sort_unstable_by_key(|(index, _)| *index);
     Ok(hashes.into_iter().map(|(_, hash)| hash).collect())
 }
 

@@ -1,6 +1,5 @@
 //! What every command that uses the database begins and ends with.
 
-use std::io;
 use std::time::Duration;
 
 use super::output::Output;
@@ -8,7 +7,7 @@ use super::progress::Progress;
 use super::settings::Settings;
 use super::{Failure, Global, Outcome, text};
 use crate::app::{App, Options};
-use crate::error::Result;
+use crate::error::Error;
 use crate::model::{Actor, UserSelector};
 use crate::service;
 use crate::store::{Db, Erasure, Location, Opened, Tx};
@@ -22,7 +21,7 @@ pub(super) struct Context<'c> {
     pub(super) acting: Option<UserSelector>,
     operator: String,
     pub(super) dry_run: bool,
-    yes: bool,
+    pub(super) yes: bool,
     pub(super) out: &'c mut Output,
 }
 
@@ -34,18 +33,14 @@ impl<'c> Context<'c> {
         settings: &Settings,
         out: &'c mut Output,
         only_reads: bool,
-    ) -> std::result::Result<Self, Failure> {
+    ) -> Result<Self, Failure> {
         let location = settings.location_or(global.db.as_deref())?;
         let may_change = !(global.dry_run || only_reads && location.is_absent());
         Self::open_at(location, global, settings, out, may_change)
     }
 
     /// Opens the database, which must be there and up to date.
-    pub(super) fn open_as_it_is(
-        global: &Global,
-        settings: &Settings,
-        out: &'c mut Output,
-    ) -> std::result::Result<Self, Failure> {
+    pub(super) fn open_as_it_is(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
         Self::open_at(settings.location_or(global.db.as_deref())?, global, settings, out, false)
     }
 
@@ -55,7 +50,7 @@ impl<'c> Context<'c> {
         settings: &Settings,
         out: &'c mut Output,
         may_change: bool,
-    ) -> std::result::Result<Self, Failure> {
+    ) -> Result<Self, Failure> {
         let now = match global.now {
             Some(now) => Some(now),
             None => settings.now()?,
@@ -91,7 +86,7 @@ impl<'c> Context<'c> {
     }
 
     /// Who acts: the user of `--as`, or the operator
-    pub(super) fn actor(&self, tx: &mut Tx<'_>) -> Result<Actor> {
+    pub(super) fn actor(&self, tx: &mut Tx<'_>) -> Result<Actor, Error> {
         let actor = match &self.acting {
             Some(selector) => service::acting(tx, selector)?,
             None => Actor::Operator(self.operator.clone()),
@@ -112,9 +107,9 @@ impl<'c> Context<'c> {
     /// types its name; where there is no question, nobody is asked. Without a terminal to ask on, `--yes` is needed.
     pub(super) fn destroy<T>(
         &self,
-        mut work: impl FnMut(&mut Tx<'_>) -> Result<T>,
+        mut work: impl FnMut(&mut Tx<'_>) -> Result<T, Error>,
         question: impl FnOnce(&T) -> Option<(String, String)>,
-    ) -> std::result::Result<T, Failure> {
+    ) -> Result<T, Failure> {
         if !self.yes && !self.dry_run {
             let preview = self.app.try_out(&mut work)?;
             if let Some((question, name)) = question(&preview) {
@@ -128,20 +123,20 @@ impl<'c> Context<'c> {
     /// Scrubs what was deleted from the file, once the result is shown: as long as there is patience. What keeps it from
     /// being scrubbed now is no failure of the command: it stays pending. That the result could not be shown keeps nothing
     /// from being scrubbed.
-    pub(super) fn erase(&mut self, shown: io::Result<()>, patience: Duration) -> Outcome {
-        let shown = shown.and_then(|()| self.out.flush());
+    pub(super) fn erase(&mut self, shown: Result<(), impl Into<Failure>>, patience: Duration) -> Outcome {
+        let shown = shown.map_err(Into::into).and_then(|()| Ok(self.out.flush()?));
         let progress = Progress::begin(self.out, "Scrubbing what was deleted");
         let erased = self.app.erase(Some(patience));
         drop(progress);
         let why = match erased {
-            Ok(Erasure::Done) => return Ok(shown?),
+            Ok(Erasure::Done) => return shown,
             Ok(Erasure::Pending) => "there is a lot to scrub".to_owned(),
             Ok(Erasure::Blocked) => "another program is using the database".to_owned(),
             Err(error) => error.to_string().trim_end_matches('.').to_owned(),
         };
         self.out
             .status(&format!("It is deleted, but traces can still stand in the file ({why}): `tidings db compact`."));
-        Ok(shown?)
+        shown
     }
 
     /// Says that there may be more than a list shows, to whoever did not say how many.

@@ -1,5 +1,6 @@
 //! `tidings data`
 
+mod apply;
 mod import;
 mod load;
 mod seed;
@@ -9,10 +10,12 @@ use clap::Subcommand;
 use super::output::{Field, Output, Record as _};
 use super::{Context, Global, Outcome, Settings};
 use crate::error::Error;
+use crate::transfer::apply::Change;
 use crate::transfer::load::Loaded;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    Apply(apply::Apply),
     /// Bring in what another system wrote
     #[command(subcommand)]
     Import(import::Command),
@@ -23,6 +26,7 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn fields(&self) -> &'static [Field] {
         match self {
+            Self::Apply(_) => Change::FIELDS,
             Self::Import(_) => import::FIELDS,
             Self::Load(_) | Self::Seed(_) => Loaded::FIELDS,
         }
@@ -35,6 +39,7 @@ impl Command {
         }
         let mut context = Context::open(global, settings, out, false)?;
         match self {
+            Self::Apply(command) => command.run(&mut context),
             Self::Import(command) => command.run(&mut context),
             Self::Load(command) => command.run(&mut context),
             Self::Seed(command) => command.run(&mut context),

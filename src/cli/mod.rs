@@ -277,7 +277,7 @@ fn run(cli: Cli) -> ExitCode {
     };
     let done = dispatch(cli, &settings, &mut out).and_then(|()| Ok(out.flush()?));
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(out.exit_code),
         Err(failure) => {
             // What came before the failure is a result too; that it cannot be written is the lesser trouble.
             let _ = out.flush();

@@ -91,6 +91,8 @@ pub(super) struct Output {
     now: Option<Timestamp>,
     /// Who looks; none: the operator
     viewer: Cell<Option<UserKey>>,
+    /// What the program ends with where nothing fails
+    pub(super) exit_code: u8,
     stdout: BufWriter<Stdout>,
 }
 
@@ -104,6 +106,7 @@ impl Output {
             columns: Vec::new(),
             now: None,
             viewer: Cell::new(None),
+            exit_code: 0,
             stdout: BufWriter::new(io::stdout()),
             options,
         }

@@ -7,7 +7,7 @@ use super::{conversations, list, search, users};
 use crate::error::{Error, Result};
 use crate::model::{
     Actor, Conversation, ConversationId, ConversationKey, Event, Level, MessageId, MessageKey, NotificationKind,
-    Number, Timestamp, User, UserId, UserKey, fold_case,
+    Number, Timestamp, User, UserId, UserKey, UserRef, fold_case,
 };
 
 /// Many texts as one parameter, read by `texts!` in the statement.
@@ -491,12 +491,15 @@ pub fn add_notifications(tx: &mut Tx<'_>, notifications: &[NotificationRow]) -> 
     })
 }
 
-/// Who has a notification of these messages
-pub fn notified(tx: &mut Tx<'_>, messages: impl IntoIterator<Item = MessageKey>) -> Result<Vec<(MessageKey, UserKey)>> {
+/// Who has a notification of these messages, and whether it is read
+pub fn notified(
+    tx: &mut Tx<'_>,
+    messages: impl IntoIterator<Item = MessageKey>,
+) -> Result<Vec<((MessageKey, UserKey), bool)>> {
     tx.all(
-        concat!("SELECT message_key, user_key FROM notification WHERE message_key IN ", list!("$1")),
+        concat!("SELECT message_key, user_key, is_read FROM notification WHERE message_key IN ", list!("$1")),
         &[&list(messages.into_iter().map(|key| key.0))],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)),
     )
 }
 
@@ -520,5 +523,49 @@ pub fn is_empty(tx: &mut Tx<'_>) -> Result<bool> {
         "SELECT NOT EXISTS (SELECT 1 FROM account WHERE key > 0) AND NOT EXISTS (SELECT 1 FROM conversation WHERE key > 0)",
         &[],
         |row| row.get(0),
+    )
+}
+
+/// The people without those with these keys
+pub fn users_besides(tx: &mut Tx<'_>, keys: &[UserKey]) -> Result<Vec<UserRef>> {
+    tx.all(
+        concat!(
+            "SELECT ",
+            users::person!(),
+            " FROM account WHERE key > 0 AND key NOT IN ",
+            list!("$1"),
+            " ORDER BY key /* scans: whoever wants nothing else there has all of it looked at */"
+        ),
+        &[&list(keys.iter().map(|key| key.0))],
+        |row| users::read_person(row, 0),
+    )
+}
+
+/// The ids and names of the conversations without those with these keys
+pub fn conversations_besides(
+    tx: &mut Tx<'_>,
+    keys: &[ConversationKey],
+) -> Result<Vec<(ConversationId, Option<String>)>> {
+    tx.all(
+        concat!(
+            "SELECT id, name FROM conversation WHERE key > 0 AND key NOT IN ",
+            list!("$1"),
+            " ORDER BY key /* scans: as above */"
+        ),
+        &[&list(keys.iter().map(|key| key.0))],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// The ids and keys of the messages without those with these keys, tombstones aside
+pub fn messages_besides(tx: &mut Tx<'_>, keys: &[MessageKey]) -> Result<Vec<(MessageId, Option<String>)>> {
+    tx.all(
+        concat!(
+            "SELECT id, key_name FROM message WHERE key > 0 AND sender_key IS NOT NULL AND key NOT IN ",
+            list!("$1"),
+            " ORDER BY key /* scans: as above */"
+        ),
+        &[&list(keys.iter().map(|key| key.0))],
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )
 }

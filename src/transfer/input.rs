@@ -143,7 +143,7 @@ impl Lines<'_> {
                     Ok(text) if text.trim().is_empty() => continue,
                     Ok(text) => match serde_json::from_str(text) {
                         Ok(record) => return Ok(Some(Ok(self.entry(record)?))),
-                        Err(error) => wrong_json(&error),
+                        Err(error) => said_of(&error),
                     },
                     Err(error) => format!("The line is not UTF-8 from byte {} on.", error.valid_up_to() + 1),
                 },
@@ -193,7 +193,7 @@ impl Lines<'_> {
 }
 
 /// What serde says of a record, for people
-fn wrong_json(error: &serde_json::Error) -> String {
+pub(super) fn said_of(error: &serde_json::Error) -> String {
     let said = error.to_string();
     let said = said.split(" at line ").next().unwrap_or_default();
     match error.classify() {
@@ -217,7 +217,7 @@ impl Record {
     }
 
     /// An id made from a hash: of version 7 where the record has a time, so that ids of one time lie together.
-    fn id_from(&self, hash: &[u8]) -> Uuid {
+    pub(super) fn id_from(&self, hash: &[u8]) -> Uuid {
         let time = match self {
             Self::User(user) => user.created_at,
             Self::Conversation(conversation) => conversation.created_at,

@@ -73,7 +73,7 @@ pub(super) struct Known {
     keys: HashMap<String, MessageKey>,
     participants: HashMap<ConversationKey, HashMap<UserKey, Level>>,
     revisions: HashMap<MessageKey, Vec<(i64, String)>>,
-    notified: HashSet<(MessageKey, UserKey)>,
+    notified: HashMap<(MessageKey, UserKey), bool>,
     taken: HashSet<(ConversationKey, Number)>,
 }
 
@@ -259,13 +259,18 @@ impl Known {
         self.taken.contains(&(conversation, number))
     }
 
-    /// Whether a user has a notification of a message
-    pub(super) fn is_notified(&self, message: MessageKey, user: UserKey) -> bool {
-        self.notified.contains(&(message, user))
+    /// Whether a user has a notification of a message, and whether it is read
+    pub(super) fn notified(&self, message: MessageKey, user: UserKey) -> Option<bool> {
+        self.notified.get(&(message, user)).copied()
     }
 
-    pub(super) fn learn_notification(&mut self, message: MessageKey, user: UserKey) {
-        self.notified.insert((message, user));
+    pub(super) fn learn_notification(&mut self, message: MessageKey, user: UserKey, is_read: bool) {
+        self.notified.insert((message, user), is_read);
+    }
+
+    /// Who takes part in a conversation that a record is, with which level
+    pub(super) fn participants(&self, conversation: ConversationKey) -> impl Iterator<Item = (UserKey, Level)> {
+        self.participants.get(&conversation).into_iter().flatten().map(|(user, level)| (*user, *level))
     }
 
     pub(super) fn learn_participants(&mut self, conversation: ConversationKey, participants: &[(UserKey, Level)]) {

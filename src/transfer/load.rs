@@ -6,13 +6,13 @@
 mod check;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use self::check::Check;
 pub use self::check::MOST_PROBLEMS;
+pub(super) use self::check::{Check, Rules};
 pub use self::write::{Tally, Undated, Write};
 use super::Problem;
 use super::input::Input;
@@ -60,8 +60,23 @@ pub struct Loaded {
 pub enum Failure {
     /// The file is to be mended
     Problems(Vec<Problem>),
+    /// What so many records before it said is loaded, but then something had come in between
+    Behind(u64, Vec<Problem>),
     /// The program or the database is in trouble
     Error(Error),
+}
+
+impl Failure {
+    /// The same, where records before it are loaded.
+    fn behind(self, written: Tally) -> Self {
+        match (written.total(), self) {
+            (0, failure) => failure,
+            (count, Self::Problems(problems) | Self::Behind(_, problems)) => Self::Behind(count, problems),
+            (count, Self::Error(error)) => {
+                Self::Error(error.hint(format!("What {count} records say is loaded; load the file again to go on.")))
+            }
+        }
+    }
 }
 
 impl From<Problem> for Failure {
@@ -89,28 +104,29 @@ pub fn load(app: &App, actor: &Actor, input: &Input, notify: bool, on_stage: &mu
         let mut lines = input.lines()?;
         Ok(std::iter::from_fn(move || lines.next().transpose()).map(|entry| Ok(entry??)))
     };
-    load_entries(app, actor, entries, notify, on_stage)
+    let place = |line: u64| format!("line {line}");
+    load_entries(app, actor, entries, Rules { notify, may_differ: false, place: &place }, on_stage)
 }
 
 /// Loads records, wherever they come from: `entries` gives the same ones from the first on whenever it is called.
 ///
 /// # Errors
 /// As those of [`load`].
-pub fn load_entries<I: Iterator<Item = Outcome<Entry>>>(
+pub(super) fn load_entries<I: Iterator<Item = Outcome<Entry>>>(
     app: &App,
     actor: &Actor,
     entries: impl Fn() -> Outcome<I>,
-    notify: bool,
+    rules: Rules<'_>,
     on_stage: &mut dyn FnMut(Stage),
 ) -> Outcome<Loaded> {
+    let notify = rules.notify;
     let is_empty = app.read(bulk::is_empty)?;
-    let Checked { records, there, passwords } = check(app, is_empty, entries()?, notify, on_stage)?;
+    let Checked { records, there, passwords } = check(app, is_empty, entries()?, rules, on_stage)?;
     if app.is_dry_run() {
         return Ok(Loaded { created: records, skipped: there });
     }
-    let (lines, passwords): (Vec<u64>, Vec<String>) = passwords.into_iter().unzip();
-    let hashes = hash_passwords(&passwords, &mut |done| on_stage(Stage::Hashing(done, passwords.len())))?;
-    let write = Write { actor, notify, hashes: &lines.into_iter().zip(hashes).collect() };
+    let hashes = hashes(passwords, on_stage)?;
+    let write = Write { actor, notify, hashes: &hashes };
     let total = records.total() + there;
     let created = write_all(app, is_empty, &write, entries, &mut |done| on_stage(Stage::Writing(done, total)))?;
     Ok(Loaded { created, skipped: total.saturating_sub(created.total()) })
@@ -122,17 +138,27 @@ struct Checked {
     records: Tally,
     there: u64,
     /// By the line they stand on
-    passwords: BTreeMap<u64, String>,
+    passwords: Passwords,
+}
+
+/// Passwords by the line they stand on, each with the hash that it may have already
+pub(super) type Passwords = BTreeMap<u64, (String, Option<String>)>;
+
+/// Hashes passwords; those that have their hash already are left out.
+pub(super) fn hashes(passwords: Passwords, on_stage: &mut dyn FnMut(Stage)) -> Result<HashMap<u64, String>> {
+    let (lines, passwords): (Vec<u64>, Vec<_>) = passwords.into_iter().unzip();
+    let hashes = hash_passwords(&passwords, &mut |done| on_stage(Stage::Hashing(done, passwords.len())))?;
+    Ok(lines.into_iter().zip(hashes).filter_map(|(line, hash)| Some((line, hash?))).collect())
 }
 
 fn check(
     app: &App,
     is_empty: bool,
     mut all: impl Iterator<Item = Outcome<Entry>>,
-    notify: bool,
+    rules: Rules<'_>,
     on_stage: &mut dyn FnMut(Stage),
 ) -> Outcome<Checked> {
-    let mut check = Check::new(notify)?;
+    let mut check = Check::new(rules)?;
     let mut entries = Vec::with_capacity(TOGETHER);
     let mut records = Tally::default();
     let mut is_over = false;
@@ -174,7 +200,7 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
     let mut undated = Undated::new();
     let mut done = 0;
     if at_once {
-        return transaction(app, |tx| {
+        return transaction(app, false, |tx| {
             (undated, done) = (Undated::new(), 0);
             if !app.is_dry_run() {
                 must_be_empty(tx)?;
@@ -204,7 +230,7 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
         if waiting.is_empty() {
             return Ok(written);
         }
-        let (count, step, left) = transaction(app, |tx| {
+        let (count, step, left) = transaction(app, false, |tx| {
             let is_late = late_after(STEP);
             let (mut count, mut step, mut undated) = (0, Tally::default(), undated.clone());
             for some in waiting.chunks(STRIDE) {
@@ -215,7 +241,8 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
                 }
             }
             Ok((count, step, undated))
-        })?;
+        })
+        .map_err(|failure| failure.behind(written))?;
         undated = left;
         waiting.drain(..count);
         written.add(step);
@@ -226,17 +253,18 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
     }
 }
 
-/// Runs a transaction that may end with a problem of the file; then nothing of it is left.
-fn transaction<T>(app: &App, mut work: impl FnMut(&mut Tx<'_>) -> Outcome<T>) -> Outcome<T> {
+/// Runs a transaction that may end with a problem of the file; then nothing of it is left, as of a trial.
+pub(super) fn transaction<T>(app: &App, is_trial: bool, mut work: impl FnMut(&mut Tx<'_>) -> Outcome<T>) -> Outcome<T> {
     let mut problems = Vec::new();
-    let outcome = app.write(|tx| match work(tx) {
+    let carried_out = |tx: &mut Tx<'_>| match work(tx) {
         Ok(value) => Ok(value),
         Err(Failure::Error(error)) => Err(error),
-        Err(Failure::Problems(found)) => {
+        Err(Failure::Problems(found) | Failure::Behind(_, found)) => {
             problems = found;
             Err(Error::conflict("What the records say is not so any more."))
         }
-    });
+    };
+    let outcome = if is_trial { app.try_out(carried_out) } else { app.write(carried_out) };
     match outcome {
         Err(_) if !problems.is_empty() => Err(Failure::Problems(problems)),
         outcome => Ok(outcome?),

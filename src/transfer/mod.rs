@@ -1,5 +1,6 @@
 //! Rows in and out: records as `data dump` writes and `data load` reads them, and what makes them from elsewhere.
 
+pub mod apply;
 pub mod django;
 pub mod export;
 pub mod input;

@@ -20,6 +20,18 @@ pub enum Record {
     Notification(NotificationRecord),
 }
 
+impl Record {
+    /// The word for its type
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::Conversation(_) => "conversation",
+            Self::Message(_) => "message",
+            Self::Notification(_) => "notification",
+        }
+    }
+}
+
 /// A user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,6 @@
 //! Data in and out, each on both engines.
 
+mod apply;
 mod django;
 mod export;
 mod import;

@@ -40,24 +40,25 @@ impl Load {
             Stage::Writing(done, all) => progress.doing_part("Loading", done, all),
         });
         drop(progress);
-        let loaded = loaded.map_err(|failure| failed(&input.name, failure, |line| format!("{}:{line}", input.name)))?;
+        let loaded = loaded.map_err(|failure| failed(&input.name, |line| format!("{}:{line}", input.name), failure))?;
         context.status(&format!("Loaded {}.", input.name));
         Ok(context.out.show(&loaded)?)
     }
 }
 
-/// Says all that is wrong with a file, and where: at the `place` of a line.
-pub(super) fn failed(name: &str, failure: load::Failure, place: impl Fn(u64) -> String) -> Failure {
-    let problems = match failure {
+/// Says all that is wrong with a file; `place` is what people call a line of it.
+pub(super) fn failed(name: &str, place: impl Fn(u64) -> String, failure: load::Failure) -> Failure {
+    let (problems, changed) = match failure {
         load::Failure::Error(error) => return error.into(),
-        load::Failure::Problems(problems) => problems,
+        load::Failure::Problems(problems) => (problems, "nothing was changed".to_owned()),
+        load::Failure::Behind(count, problems) => (problems, format!("what {count} records before it say is loaded")),
     };
     let is_conflict = problems.iter().all(|problem| problem.kind == Kind::Conflict);
     let kind = if is_conflict { Kind::Conflict } else { Kind::Invalid };
     let detail = match problems.len() {
-        1 => format!("{name} has a problem; nothing was changed."),
-        count if count >= MOST_PROBLEMS => format!("{name} has {count} problems and more; nothing was changed."),
-        count => format!("{name} has {count} problems; nothing was changed."),
+        1 => format!("{name} has a problem; {changed}."),
+        count if count >= MOST_PROBLEMS => format!("{name} has {count} problems and more; {changed}."),
+        count => format!("{name} has {count} problems; {changed}."),
     };
     let placed = |problem: Problem| (place(problem.line), problem.detail);
     Error::of_file(kind, detail, problems.into_iter().map(placed).collect()).into()

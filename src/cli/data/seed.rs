@@ -91,7 +91,7 @@ impl Seed {
         drop(progress);
         let made = made.map_err(|failure| match failure {
             Failure::Error(error) => error,
-            Failure::Problems(_) => {
+            Failure::Problems(_) | Failure::Behind(..) => {
                 Error::conflict(format!("Some of what the seed {} makes up is there already, but differs.", plan.seed))
                     .hint("Give another --seed to make up others; the same --seed and --now give the same again.")
             }

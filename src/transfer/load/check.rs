@@ -1,6 +1,6 @@
 //! Whether records can be loaded: each by itself, against those before it, and against what is there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use crate::error::{Error, Kind, Result};
 use crate::model::{
@@ -10,7 +10,7 @@ use crate::service;
 use crate::store::scratch::{Noted, Scratch};
 use crate::transfer::Problem;
 use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, pair, user_name};
-use crate::transfer::load::Tally;
+use crate::transfer::load::{Passwords, Tally};
 use crate::transfer::records::{
     ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, RevisionRecord, UserRecord,
 };
@@ -41,8 +41,19 @@ struct Where {
     pair: Option<(Identity, Identity)>,
 }
 
+/// How records are checked.
+pub(in crate::transfer) struct Rules<'r> {
+    /// Everybody whom a message concerns will be notified
+    pub(in crate::transfer) notify: bool,
+    /// What is there may differ from the records
+    pub(in crate::transfer) may_differ: bool,
+    /// What people call the line of a record
+    pub(in crate::transfer) place: &'r dyn Fn(u64) -> String,
+}
+
 /// Checks records in their order, in bounded memory.
-pub(super) struct Check {
+pub(in crate::transfer) struct Check<'r> {
+    rules: Rules<'r>,
     scratch: Scratch,
     /// Users that were named lately
     at_hand: HashMap<String, Identity>,
@@ -50,24 +61,23 @@ pub(super) struct Check {
     unreplied: HashMap<Identity, u64>,
     /// Parents that were not there, the lines that name them and the place of the problem
     missing: Vec<(String, usize)>,
-    notify: bool,
-    pub(super) problems: Vec<Problem>,
-    /// Passwords to be hashed, and the lines they stand on
-    pub(super) passwords: BTreeMap<u64, String>,
+    pub(in crate::transfer) problems: Vec<Problem>,
+    /// Passwords to be hashed, by the lines they stand on, each with the hash that it may have already
+    pub(in crate::transfer) passwords: Passwords,
     /// How many records are there already
     pub(super) there: u64,
 }
 
-impl Check {
-    pub(super) fn new(notify: bool) -> Result<Self> {
+impl<'r> Check<'r> {
+    pub(in crate::transfer) fn new(rules: Rules<'r>) -> Result<Self> {
         Ok(Self {
+            rules,
             scratch: Scratch::new()?,
             at_hand: HashMap::new(),
             unreplied: HashMap::new(),
             missing: Vec::new(),
-            notify,
             problems: Vec::new(),
-            passwords: BTreeMap::new(),
+            passwords: Passwords::new(),
             there: 0,
         })
     }
@@ -78,7 +88,7 @@ impl Check {
     }
 
     /// Checks the next records beside what is known to be there; returns how many of each kind are not.
-    pub(super) fn go_on(&mut self, known: &Known, entries: &[Entry]) -> Result<Tally> {
+    pub(in crate::transfer) fn go_on(&mut self, known: &Known, entries: &[Entry]) -> Result<Tally> {
         let mut new = Tally::default();
         for entry in entries {
             let is_there = match &entry.record {
@@ -97,13 +107,13 @@ impl Check {
     }
 
     /// Notes what only the end of the records shows.
-    pub(super) fn end(&mut self) -> Result<()> {
+    pub(in crate::transfer) fn end(&mut self) -> Result<()> {
         for (parent, problem) in std::mem::take(&mut self.missing) {
             if let Some(noted) = self.message_in_file(&parent)? {
+                let later = (self.rules.place)(noted[0].unsigned_abs());
                 self.problems[problem].detail = format!(
-                    "It refers to “{parent}”, which stands on a later line ({}): a message comes before what refers to \
-                     it, so none replies to itself, directly or by others.",
-                    noted[0]
+                    "It refers to “{parent}”, which comes later ({later}): a message stands before what refers to it, so \
+                     none replies to itself, directly or by others."
                 );
             }
         }
@@ -138,17 +148,18 @@ impl Check {
         if earlier != line && same == content {
             return Ok(Some(true));
         }
-        self.invalid(line.unsigned_abs(), format!("{what} stands on line {earlier} already."));
+        let earlier = (self.rules.place)(earlier.unsigned_abs());
+        self.invalid(line.unsigned_abs(), format!("{what} stands on {earlier} already."));
         Ok(Some(false))
     }
 
     /// Says in what a record differs from what is there; true where it does not.
     fn is_same(&mut self, line: u64, what: &str, differences: &[&str]) -> bool {
-        if !differences.is_empty() {
+        if !differences.is_empty() && !self.rules.may_differ {
             let detail = format!("{what} is there already, with another {}.", differences.join(", another "));
             self.problems.push(Problem::new(line, Kind::Conflict, detail));
         }
-        differences.is_empty()
+        differences.is_empty() || self.rules.may_differ
     }
 
     fn user(&mut self, known: &Known, entry: &Entry, record: &UserRecord) -> Result<bool> {
@@ -179,21 +190,28 @@ impl Check {
                 self.problems.push(Problem::new(line, Kind::Conflict, detail));
             }
         }
+        if there.is_none() || self.rules.may_differ {
+            let hash = there.and_then(|account| account.password_hash.clone());
+            self.password(line, record, &details.username, hash);
+        }
         if let Some(account) = there {
             let what = format!("The user “{}”", account.user.person.username);
             return Ok(self.is_same(line, &what, &Known::user_differences(record, account)));
         }
+        Ok(false)
+    }
+
+    fn password(&mut self, line: u64, record: &UserRecord, username: &str, hash: Option<String>) {
         match (&record.password, &record.password_hash) {
             (Some(_), Some(_)) => self.invalid(line, "It has both a password and a password hash; one is enough."),
             (Some(password), None) => {
-                if self.passes(line, service::passwords::check(password, &details.username)).is_some() {
-                    self.passwords.insert(line, password.clone());
+                if self.passes(line, service::passwords::check(password, username)).is_some() {
+                    self.passwords.insert(line, (password.clone(), hash));
                 }
             }
             (None, Some(hash)) => drop(self.passes(line, service::passwords::check_hash(hash))),
             (None, None) => {}
         }
-        Ok(false)
     }
 
     /// Finds whom a record means; a problem where there is nobody.
@@ -219,7 +237,7 @@ impl Check {
                 }
                 self.at_hand.insert(reference.to_owned(), identity);
             }
-            None => self.invalid(line, format!("There is no user “{reference}” here, nor on an earlier line.")),
+            None => self.invalid(line, format!("There is no user “{reference}” here, nor before.")),
         }
         Ok(found)
     }
@@ -309,7 +327,7 @@ impl Check {
             (ConversationName::With(_), None) => None,
         };
         let Some([_, place, ..]) = noted else {
-            self.invalid(line, format!("There is no conversation “{reference}” here, nor on an earlier line."));
+            self.invalid(line, format!("There is no conversation “{reference}” here, nor before."));
             return Ok(None);
         };
         let pair = self.scratch.find(&number_name(b'd', place, 0))?.map(|[_, lower, higher, ..]| (lower, higher));
@@ -333,7 +351,7 @@ impl Check {
             return Ok(Some([message, place, sender]));
         }
         self.missing.push((reference.to_owned(), self.problems.len()));
-        self.invalid(line, format!("There is no message “{reference}” here, nor on an earlier line."));
+        self.invalid(line, format!("There is no message “{reference}” here, nor before."));
         Ok(None)
     }
 
@@ -448,7 +466,7 @@ impl Check {
 
     fn notification(&mut self, known: &Known, entry: &Entry, record: &NotificationRecord) -> Result<bool> {
         let line = entry.line;
-        if self.notify {
+        if self.rules.notify {
             self.invalid(line, "The records bring notifications of their own; leave out --notify.");
             return Ok(false);
         }
@@ -470,7 +488,7 @@ impl Check {
                 );
             }
         }
-        Ok(known.is_notified(MessageKey(message), UserKey(user)))
+        Ok(known.notified(MessageKey(message), UserKey(user)).is_some())
     }
 }
 

@@ -340,7 +340,7 @@ impl Batch<'_, '_, '_> {
             let Some(message) = self.known.message(&record.message) else {
                 return Err(absent(entry, "message", &record.message).into());
             };
-            if self.known.is_notified(message.key, user) {
+            if self.known.notified(message.key, user).is_some() {
                 continue;
             }
             let kind = match record.kind {
@@ -348,7 +348,7 @@ impl Batch<'_, '_, '_> {
                 None => service::messages::notification_kind(self.tx, message.key, user)?,
             };
             let (message, conversation) = (message.key, message.conversation);
-            self.known.learn_notification(message, user);
+            self.known.learn_notification(message, user, record.is_read);
             rows.push(NotificationRow { message, user, conversation, kind, is_read: record.is_read });
         }
         bulk::add_notifications(self.tx, &rows)?;

@@ -25,7 +25,7 @@ fn load_bytes(world: &World, bytes: &[u8], notify: bool) -> Result<Loaded, Vec<(
     let input = Input::open(file.path()).unwrap();
     match load::load(&world.app, &operator(), &input, notify, &mut |_| {}) {
         Ok(loaded) => Ok(loaded),
-        Err(Failure::Problems(problems)) => {
+        Err(Failure::Problems(problems) | Failure::Behind(_, problems)) => {
             Err(problems.into_iter().map(|problem| (problem.line, problem.kind, problem.detail)).collect())
         }
         Err(Failure::Error(error)) => panic!("{error}"),
@@ -162,16 +162,16 @@ fn every_problem_of_a_file_is_named_with_its_line() {
         7: This is no record: “10000-01-01T00:00:00Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999.
         8: The password is too short; it needs at least 8 characters.
         9: That is neither an argon2 hash in PHC form ($argon2id$v=19$…) nor one of Django's (pbkdf2_sha256$…), of usual cost.
-        10: There is no user “nobody” here, nor on an earlier line.
+        10: There is no user “nobody” here, nor before.
         10: A conversation needs at least two people; name everybody who takes part.
         11: The name of a conversation is 1 to 64 of the characters A–Z a–z 0–9 . _ -
-        13: It refers to “b”, which stands on a later line (14): a message comes before what refers to it, so none replies to itself, directly or by others.
+        13: It refers to “b”, which comes later (line 14): a message stands before what refers to it, so none replies to itself, directly or by others.
         15: It replies to itself.
-        16: There is no message “gone” here, nor on an earlier line.
+        16: There is no message “gone” here, nor before.
         17: The message is blank.
         18: The message has no sender.
         19: The message was deleted, but no reply follows that would keep its place.
-        20: There is no conversation “elsewhere” here, nor on an earlier line.
+        20: There is no conversation “elsewhere” here, nor before.
         21: The revisions do not count up from 1.
         22: Numbers of messages count from 1.
         23: ann sent the message, and is not notified.

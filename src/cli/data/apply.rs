@@ -1,0 +1,128 @@
+//! `tidings data apply`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::load::failed;
+use crate::cli::output::{Field, Piece, Record};
+use crate::cli::progress::Progress;
+use crate::cli::{Context, ERASURE_OF_ACCOUNTS, Outcome, counted, text};
+use crate::transfer::apply::{self, Action, Change, Fixture, Options, Plan};
+use crate::transfer::input::Input;
+use crate::transfer::load::Stage;
+
+/// The exit code that tells of changes to whoever asks for it
+const CHANGED: u8 = 10;
+
+/// Make the database what a fixture says: users, conversations, messages, notifications
+///
+/// Users and groups are matched by name, direct conversations by their two people, messages by key. What is not there is
+/// created, what differs is changed, as one transaction; applying again changes nothing. What a fixture does not name stays,
+/// unless --prune says otherwise.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  tidings data apply world.yaml\n  \
+    tidings data apply users.yaml talk.jsonl --dry-run --detailed-exitcode\n  tidings data apply world.yaml --prune --yes")]
+pub(in crate::cli) struct Apply {
+    /// YAML, a JSON array, or JSON Lines; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Also remove the users, conversations, participants and messages that the fixture does not name
+    #[arg(long)]
+    prune: bool,
+
+    /// Notify everybody whom a new message concerns, as sending it would
+    #[arg(long)]
+    notify: bool,
+
+    /// Exit with 10 where something changed, or would; with 0 where nothing was to be done
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+impl Apply {
+    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+        let inputs = self.files.iter().map(|file| Input::open(file)).collect::<Result<Vec<_>, _>>()?;
+        let name = match inputs.as_slice() {
+            [input] => input.name.clone(),
+            inputs => format!("The fixture of {} files", inputs.len()),
+        };
+        let options = Options { notify: self.notify, prune: self.prune };
+        let actor = context.app.read(|tx| context.actor(tx))?;
+        let progress = Progress::begin(context.out, "Checking");
+        let (fixture, problems) = Fixture::read(&inputs)?;
+        let checked = apply::check(&context.app, fixture, problems, options, &mut |stage| {
+            if let Stage::Hashing(done, all) = stage {
+                progress.doing_part("Hashing passwords", done as u64, all as u64);
+            }
+        });
+        drop(progress);
+        let checked = checked.map_err(|(fixture, failure)| failed(&name, |line| fixture.place(line), failure))?;
+        let carry_out = |is_trial| {
+            let plan = apply::apply(&context.app, &actor, &checked, options, is_trial);
+            plan.map_err(|failure| failed(&name, |line| checked.place(line), failure))
+        };
+        if self.prune && !context.dry_run && !context.yes {
+            confirm(&carry_out(true)?)?;
+        }
+        let plan = carry_out(false)?;
+        let removed = plan.count(Action::Removed);
+        let unchanged = counted(i64::try_from(plan.unchanged).unwrap_or(i64::MAX), "record");
+        let is_changed = !plan.changes.is_empty();
+        if is_changed {
+            context.status(&format!(
+                "Applied {name}: {} created, {} changed, {removed} removed, {unchanged} unchanged.",
+                plan.count(Action::Created),
+                plan.count(Action::Changed)
+            ));
+        }
+        let nothing = format!("All is as {name} says: {unchanged} unchanged.");
+        let changes = Some(plan.changes).filter(|_| is_changed).map(Ok);
+        let shown = context.out.list(changes, &nothing).map(|_| ());
+        if removed > 0 {
+            context.erase(shown, ERASURE_OF_ACCOUNTS)?;
+        } else {
+            shown?;
+        }
+        if self.detailed_exitcode && is_changed {
+            context.out.exit_code = CHANGED;
+        }
+        Ok(())
+    }
+}
+
+/// Asks before anything is removed.
+fn confirm(plan: &Plan) -> Outcome {
+    let removed: Vec<&Change> = plan.changes.iter().filter(|change| change.action == Action::Removed).collect();
+    if removed.is_empty() {
+        return Ok(());
+    }
+    let count = |kind| removed.iter().filter(|change| change.kind == kind).count();
+    let question = format!(
+        "Remove what the fixture does not name: users {}, conversations {}, messages {}? For good.",
+        count("user"),
+        count("conversation"),
+        count("message")
+    );
+    text::confirm_by_name(&question, "prune")
+}
+
+impl Record for Change {
+    const FIELDS: &'static [Field] =
+        &[Field::Value("action"), Field::Value("type"), Field::Value("name"), Field::Value("fields")];
+    const COLUMNS: &'static [&'static str] = &["action", "type", "name", "fields"];
+
+    fn ids(&self) -> Vec<String> {
+        vec![self.name.clone()]
+    }
+
+    fn cells(&self) -> Vec<Piece> {
+        let action = match self.action {
+            Action::Created => "created".into(),
+            Action::Changed => "changed".into(),
+            Action::Removed => Piece::Alert("removed".to_owned()),
+        };
+        vec![action, self.kind.into(), Piece::Address(self.name.clone()), self.fields.join(", ").into()]
+    }
+}

@@ -1,0 +1,369 @@
+//! `data apply`: makes the database what a fixture says. Users are matched by name, groups by name, direct conversations by
+//! their two people, messages by key; all of it is one transaction.
+
+mod fixture;
+mod prune;
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
+
+pub use self::fixture::Fixture;
+use super::Problem;
+use super::known::{Known, Place};
+use super::load::{Check, Failure, Outcome, Rules, Stage, Undated, Write, hashes, transaction};
+use super::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
+use crate::app::App;
+use crate::error::Kind;
+use crate::model::{Actor, ConversationSelector, Level, MessageSelector, UserKey, UserSelector};
+use crate::service::conversations::ConversationChange;
+use crate::service::users::UserChange;
+use crate::service::{self, messages};
+use crate::store::bulk::{Account, MessageRow};
+use crate::store::{self, Tx};
+
+/// How a fixture is applied.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Notify everybody whom a new message concerns, as sending it would
+    pub notify: bool,
+    /// Remove what the fixture does not name: users, conversations, participants, messages
+    pub prune: bool,
+}
+
+/// What applying a fixture does, or would do.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    pub changes: Vec<Change>,
+    /// How many records say what is so already
+    pub unchanged: u64,
+}
+
+impl Plan {
+    /// How many changes are of that kind
+    pub fn count(&self, action: Action) -> usize {
+        self.changes.iter().filter(|change| change.action == action).count()
+    }
+
+    fn note(&mut self, action: Action, kind: &'static str, name: &str, fields: Vec<&'static str>) {
+        self.changes.push(Change { action, kind, name: name.to_owned(), fields });
+    }
+}
+
+/// Something that becomes what the fixture says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    pub action: Action,
+    /// The type of the record
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// What the fixture, or for what is removed the database, calls it
+    pub name: String,
+    /// What is changed of it
+    pub fields: Vec<&'static str>,
+}
+
+/// What becomes of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    Created,
+    Changed,
+    Removed,
+}
+
+/// A fixture that was checked against what is there, with the hashes of its new passwords.
+pub struct Checked {
+    fixture: Fixture,
+    hashes: HashMap<u64, String>,
+}
+
+impl Checked {
+    /// Where a record stands: `FILE:LINE`
+    pub fn place(&self, place: u64) -> String {
+        self.fixture.place(place)
+    }
+}
+
+/// Checks a fixture, and hashes its passwords before there is a transaction.
+///
+/// # Errors
+/// Every problem of the fixture.
+pub fn check(
+    app: &App,
+    fixture: Fixture,
+    mut problems: Vec<Problem>,
+    options: Options,
+    on_stage: &mut dyn FnMut(Stage),
+) -> Result<Checked, (Fixture, Failure)> {
+    let checked = (|| {
+        let place = |line: u64| fixture.place(line);
+        let mut check = Check::new(Rules { notify: options.notify, may_differ: true, place: &place })?;
+        for entries in fixture.entries.chunks(1000) {
+            let known = app.read(|tx| Known::find(tx, entries))?;
+            check.go_on(&known, entries)?;
+        }
+        check.end()?;
+        problems.append(&mut check.problems);
+        problems.extend(fixture.entries.iter().filter_map(nameless));
+        problems.sort_by_key(|problem| problem.line);
+        if problems.is_empty() { Ok(hashes(check.passwords, on_stage)?) } else { Err(Failure::Problems(problems)) }
+    })();
+    match checked {
+        Ok(hashes) => Ok(Checked { fixture, hashes }),
+        Err(failure) => Err((fixture, failure)),
+    }
+}
+
+/// Refuses a record that would be another one each time.
+fn nameless(entry: &Entry) -> Option<Problem> {
+    let detail = match &entry.record {
+        Record::Message(message) if message.key.is_none() && message.message_id.is_none() => {
+            "The message has no key; applying the fixture again would not find it."
+        }
+        Record::Conversation(conversation)
+            if conversation.name.is_none()
+                && conversation.conversation_id.is_none()
+                && conversation.kind_or_usual() == crate::model::Kind::Group =>
+        {
+            "The group has neither name nor id; applying the fixture again would not find it."
+        }
+        _ => return None,
+    };
+    Some(Problem::new(entry.line, Kind::Invalid, detail))
+}
+
+/// Makes the database what the fixture says; a trial takes it back.
+///
+/// # Errors
+/// What a record says otherwise than what is there and cannot be changed.
+pub fn apply(app: &App, actor: &Actor, checked: &Checked, options: Options, is_trial: bool) -> Outcome<Plan> {
+    transaction(app, is_trial, |tx| {
+        let mut apply = Apply { tx, actor, checked, options, undated: Undated::new(), plan: Plan::default() };
+        let entries = &checked.fixture.entries;
+        let same_kind =
+            |one: &Entry, other: &Entry| std::mem::discriminant(&one.record) == std::mem::discriminant(&other.record);
+        for entries in entries.chunk_by(same_kind) {
+            apply.records(entries)?;
+        }
+        if options.prune {
+            prune::prune(apply.tx, actor, entries, &mut apply.plan)?;
+        }
+        Ok(apply.plan)
+    })
+}
+
+/// A fixture on its way into the database
+struct Apply<'a, 't, 'c> {
+    tx: &'t mut Tx<'c>,
+    actor: &'a Actor,
+    checked: &'a Checked,
+    options: Options,
+    undated: Undated,
+    plan: Plan,
+}
+
+impl Apply<'_, '_, '_> {
+    /// Applies records of one kind: new ones together, each of the others by the service that changes it.
+    fn records(&mut self, entries: &[Entry]) -> Outcome<()> {
+        let known = Known::find(self.tx, entries)?;
+        let mut new: Vec<Entry> = Vec::new();
+        let mut seen = HashSet::new();
+        for entry in entries {
+            let (name, fields) = match &entry.record {
+                Record::User(record) => {
+                    (record.username.clone(), known.user_of(record).map(|there| self.user(entry, record, there)))
+                }
+                Record::Conversation(record) => {
+                    let there = known.conversation_of(entry, record);
+                    (record.called(), there.map(|there| self.conversation(entry, &known, record, there)))
+                }
+                Record::Message(record) => {
+                    let there = known.message_of(entry, record);
+                    (record.called(), there.map(|there| self.message(entry, &known, record, there)))
+                }
+                Record::Notification(record) => {
+                    let message = known.message(&record.message).zip(known.user(&record.user));
+                    let there =
+                        message.and_then(|(message, user)| Some((message, user, known.notified(message.key, user)?)));
+                    let name = format!("{} of {}", record.user, record.message);
+                    (name, there.map(|(message, _, is_read)| self.notification(record, message, is_read)))
+                }
+            };
+            match fields.transpose()? {
+                // The same record again is the same thing.
+                None if !seen.insert(entry.id) => {}
+                None => {
+                    self.plan.note(Action::Created, entry.record.kind(), &name, Vec::new());
+                    new.push(entry.clone());
+                }
+                Some(fields) if fields.is_empty() => self.plan.unchanged += 1,
+                Some(fields) => self.plan.note(Action::Changed, entry.record.kind(), &name, fields),
+            }
+        }
+        let write = Write { actor: self.actor, notify: self.options.notify, hashes: &self.checked.hashes };
+        write.records(self.tx, &mut self.undated, &new)?;
+        Ok(())
+    }
+
+    fn user(&mut self, entry: &Entry, record: &UserRecord, account: &Account) -> Outcome<Vec<&'static str>> {
+        let mut fields = Known::user_differences(record, account);
+        must_be_changeable(entry, &fields, &["user_id", "created_at"])?;
+        let hash = self.checked.hashes.get(&entry.line).or(record.password_hash.as_ref());
+        let selector = UserSelector(account.user.person.user_id.to_string());
+        let differs = |field: &str| fields.contains(&field);
+        if differs("password_hash") || self.checked.hashes.contains_key(&entry.line) {
+            service::users::set_password(self.tx, self.actor, &selector, hash.map(String::as_str))?;
+        }
+        if ["username", "email", "first_name", "last_name", "role"].into_iter().any(differs) {
+            let change = UserChange {
+                username: Some(record.username.clone()),
+                email: record.email.clone(),
+                first_name: record.first_name.clone(),
+                last_name: record.last_name.clone(),
+                role: record.role,
+            };
+            service::users::update(self.tx, self.actor, &selector, &change)?;
+        }
+        if let Some(is_active) = record.is_active.filter(|_| differs("is_active")) {
+            service::users::set_active(self.tx, self.actor, &selector, is_active)?;
+        }
+        if self.checked.hashes.contains_key(&entry.line) {
+            fields.push("password");
+        }
+        Ok(fields)
+    }
+
+    fn conversation(
+        &mut self,
+        entry: &Entry,
+        known: &Known,
+        record: &ConversationRecord,
+        place: &Place,
+    ) -> Outcome<Vec<&'static str>> {
+        let mut fields = known.conversation_differences(record, place);
+        must_be_changeable(entry, &fields, &["conversation_id", "kind", "creator", "created_at"])?;
+        let selector = ConversationSelector::Id(place.conversation.id);
+        if fields.contains(&"name") || fields.contains(&"title") {
+            let change = ConversationChange { name: record.name.clone(), title: record.title.clone() };
+            service::conversations::update(self.tx, self.actor, &selector, &change)?;
+        }
+        if fields.contains(&"participants") && !self.participants(known, record, place, &selector)? {
+            fields.retain(|field| *field != "participants");
+        }
+        Ok(fields)
+    }
+
+    /// Lets those who are named take part, with their levels, and where the fixture is to be all there is nobody else; says
+    /// whether anything changed.
+    fn participants(
+        &mut self,
+        known: &Known,
+        record: &ConversationRecord,
+        place: &Place,
+        selector: &ConversationSelector,
+    ) -> Outcome<bool> {
+        let there: HashMap<UserKey, Level> = known.participants(place.conversation.key).collect();
+        let mut is_changed = false;
+        let mut named = HashSet::new();
+        for participant in &record.participants {
+            let Some(user) = known.user(participant.user()) else { continue };
+            named.insert(user);
+            let who = UserSelector(participant.user().to_owned());
+            if !there.contains_key(&user) {
+                service::conversations::add(self.tx, self.actor, selector, std::slice::from_ref(&who))?;
+                is_changed = true;
+            }
+            if there.get(&user).copied().unwrap_or(Level::All) != participant.level() {
+                let user = service::user(self.tx, &who)?;
+                service::conversations::set_level(self.tx, &Actor::User(user), selector, participant.level())?;
+                is_changed = true;
+            }
+        }
+        if self.options.prune {
+            let others = store::users::people(self.tx, there.into_keys().filter(|user| !named.contains(user)))?;
+            let others: Vec<UserSelector> =
+                others.into_values().map(|person| UserSelector(person.user_id.to_string())).collect();
+            if !others.is_empty() {
+                service::conversations::remove(self.tx, self.actor, selector, &others)?;
+                is_changed = true;
+            }
+        }
+        Ok(is_changed)
+    }
+
+    fn message(
+        &mut self,
+        entry: &Entry,
+        known: &Known,
+        record: &MessageRecord,
+        message: &MessageRow,
+    ) -> Outcome<Vec<&'static str>> {
+        let fields = known.message_differences(record, message);
+        let fixed =
+            ["message_id", "key", "conversation", "number", "sender", "receiver", "reply_to", "timestamp", "deleted"];
+        must_be_changeable(entry, &fields, &fixed)?;
+        if !fields.contains(&"content") {
+            must_be_changeable(entry, &fields, &["revision", "revisions"])?;
+            return Ok(fields);
+        }
+        let last = record.revisions.last();
+        let editor = match last.and_then(|revision| revision.edited_by.as_ref()).or(record.sender.as_ref()) {
+            Some(editor) => Actor::User(service::user(self.tx, &UserSelector(editor.clone()))?),
+            None => self.actor.clone(),
+        };
+        let change = messages::Change {
+            content: record.content.clone(),
+            reason: last.and_then(|revision| revision.reason.clone()),
+            if_revision: None,
+        };
+        messages::edit(self.tx, &editor, &MessageSelector::Id(message.id), &change)?;
+        let known = Known::find(self.tx, std::slice::from_ref(entry))?;
+        if let Some(message) = known.message_of(entry, record) {
+            must_be_changeable(entry, &known.message_differences(record, message), &["revision", "revisions"])?;
+        }
+        Ok(vec!["content"])
+    }
+
+    fn notification(
+        &mut self,
+        record: &NotificationRecord,
+        message: &MessageRow,
+        is_read: bool,
+    ) -> Outcome<Vec<&'static str>> {
+        if is_read == record.is_read {
+            return Ok(Vec::new());
+        }
+        let selector = [MessageSelector::Id(message.id)];
+        let owner = service::user(self.tx, &UserSelector(record.user.clone()))?.person;
+        service::notifications::set_read(self.tx, self.actor, &owner, &selector, record.is_read)?;
+        Ok(vec!["is_read"])
+    }
+}
+
+/// Refuses what a record says otherwise than what is there, where that stays as it is.
+fn must_be_changeable(entry: &Entry, fields: &[&'static str], fixed: &[&str]) -> Outcome<()> {
+    let different: Vec<&str> = fields.iter().filter(|field| fixed.contains(field)).copied().collect();
+    if different.is_empty() {
+        return Ok(());
+    }
+    let detail =
+        format!("It is there already, with another {}, which cannot be changed.", different.join(", another "));
+    Err(Problem::new(entry.line, Kind::Conflict, detail).into())
+}
+
+impl ConversationRecord {
+    /// What people call it: its name, else its title, else who takes part
+    fn called(&self) -> String {
+        let people = || self.participants.iter().map(|one| one.user()).collect::<Vec<_>>().join(", ");
+        self.name.clone().or_else(|| self.title.clone()).unwrap_or_else(people)
+    }
+}
+
+impl MessageRecord {
+    /// What people call it: its key, else its id
+    fn called(&self) -> String {
+        let id = || self.message_id.map(|id| id.to_string()).unwrap_or_default();
+        self.key.clone().unwrap_or_else(id)
+    }
+}

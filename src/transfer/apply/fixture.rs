@@ -1,0 +1,136 @@
+//! Fixtures: records as YAML, as a JSON array or as JSON Lines, from one file or several.
+
+use std::io::{self, Read};
+
+use serde_json::value::RawValue;
+use serde_saphyr::Spanned;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Kind, Result};
+use crate::transfer::Problem;
+use crate::transfer::input::{Input, said_of};
+use crate::transfer::records::{Entry, Record};
+
+/// A fixture is held in memory; more is for `data load`.
+const LONGEST: u64 = 32 << 20;
+
+/// The records of some files, one after the other.
+#[derive(Default)]
+pub struct Fixture {
+    /// Their lines are their places among all, counted from 1
+    pub(super) entries: Vec<Entry>,
+    /// File and line of each
+    places: Vec<(usize, u64)>,
+    files: Vec<String>,
+}
+
+/// What is read of a file: each record, or what is wrong with it, and its line
+type Found = Vec<(u64, std::result::Result<Record, String>)>;
+
+impl Fixture {
+    /// Reads files; YAML and JSON are known by the endings of their names, else by how they begin. What is wrong with the
+    /// records comes after those that can be read.
+    ///
+    /// # Errors
+    /// `Unavailable` where a file cannot be read, `Invalid` where it is too large or no fixture.
+    pub fn read(inputs: &[Input]) -> Result<(Self, Vec<Problem>)> {
+        let mut fixture = Self::default();
+        let mut problems = Vec::new();
+        for input in inputs {
+            fixture.files.push(input.name.clone());
+            for (line, record) in records(input)? {
+                fixture.places.push((fixture.files.len() - 1, line));
+                let place = fixture.places.len() as u64;
+                match record {
+                    Ok(record) => fixture.entries.push(entry(place, record)?),
+                    Err(detail) => problems.push(Problem::new(place, Kind::Invalid, detail)),
+                }
+            }
+        }
+        Ok((fixture, problems))
+    }
+
+    /// Where a record stands: `FILE:LINE`
+    pub fn place(&self, place: u64) -> String {
+        let index = usize::try_from(place).unwrap_or(usize::MAX).wrapping_sub(1);
+        let (file, line) = self.places.get(index).copied().unwrap_or_default();
+        format!("{}:{line}", self.files.get(file).map_or("", String::as_str))
+    }
+}
+
+/// A record with an id made from what it says
+fn entry(place: u64, record: Record) -> Result<Entry> {
+    let said = serde_json::to_vec(&record).map_err(Error::internal)?;
+    Ok(Entry { line: place, id: record.id_from(&Sha256::digest(said)), record })
+}
+
+fn records(input: &Input) -> Result<Found> {
+    let mut text = String::new();
+    let unreadable = |cause: io::Error| {
+        let detail = match cause.kind() {
+            io::ErrorKind::InvalidData => format!("{} is not UTF-8.", input.name),
+            _ => format!("{} cannot be read: {cause}.", input.name),
+        };
+        Error::invalid("file", detail).because(cause)
+    };
+    input.unpacked()?.take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 == LONGEST {
+        let detail = format!("{} has {} MiB or more, too many for a fixture.", input.name, LONGEST >> 20);
+        return Err(Error::invalid("file", detail).hint("Make it JSON Lines and load it: tidings data load FILE"));
+    }
+    let text = text.trim_start_matches('\u{FEFF}');
+    let ends_with = |endings: &[&str]| endings.iter().any(|ending| input.name.to_ascii_lowercase().ends_with(ending));
+    let begins_with = |character: char| text.trim_start().starts_with(character);
+    if ends_with(&[".yaml", ".yml", ".yaml.gz", ".yml.gz"]) || !begins_with('[') && !begins_with('{') {
+        yaml(input, text)
+    } else if begins_with('[') {
+        array(input, text)
+    } else {
+        Ok(lines(text))
+    }
+}
+
+fn yaml(input: &Input, text: &str) -> Result<Found> {
+    // Whoever shares a list by an alias has enough with these; an alias bomb has not.
+    let limits = serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 };
+    let options = serde_saphyr::options! { alias_limits: limits };
+    let found = serde_saphyr::from_str_with_options::<Option<Vec<Spanned<serde_json::Value>>>>(text, options);
+    let found = found.map_err(|error| {
+        let error = error.without_snippet();
+        let line = error.location().map_or(1, |location| location.line());
+        Error::of_file(
+            Kind::Invalid,
+            format!("{} is no fixture; nothing was changed.", input.name),
+            vec![(format!("{}:{line}", input.name), format!("This is no YAML list of records: {error}."))],
+        )
+    })?;
+    let read = |spanned: Spanned<serde_json::Value>| {
+        let record = serde_json::from_value(spanned.value).map_err(|error| said_of(&error));
+        (u64::from(spanned.referenced.line()), record)
+    };
+    Ok(found.unwrap_or_default().into_iter().map(read).collect())
+}
+
+fn array(input: &Input, text: &str) -> Result<Found> {
+    let found: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
+        Error::of_file(
+            Kind::Invalid,
+            format!("{} is no fixture; nothing was changed.", input.name),
+            vec![(format!("{}:{}", input.name, error.line()), said_of(&error))],
+        )
+    })?;
+    let (mut line, mut end) = (1, 0);
+    let read = |raw: &RawValue| {
+        // Where it stands in the text it is a part of.
+        let start = raw.get().as_ptr().addr() - text.as_ptr().addr();
+        line += text[end..start].matches('\n').count() as u64;
+        end = start;
+        (line, serde_json::from_str(raw.get()).map_err(|error| said_of(&error)))
+    };
+    Ok(found.into_iter().map(read).collect())
+}
+
+fn lines(text: &str) -> Found {
+    let numbered = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    numbered.map(|(number, line)| (number, serde_json::from_str(line).map_err(|error| said_of(&error)))).collect()
+}

@@ -1,0 +1,247 @@
+//! `data apply`: a fixture becomes what is there, and applying it again changes nothing.
+
+use std::io::Write;
+
+use tidings::error::{Error, Kind};
+use tidings::model::Level;
+use tidings::service;
+use tidings::transfer::apply::{self, Action, Fixture, Options, Plan};
+use tidings::transfer::input::Input;
+use tidings::transfer::load::Failure;
+
+use crate::support::{World, on_every_engine, operator};
+
+const WORLD: &str = r#"
+- type: user
+  username: ann
+  email: ann@example.org
+- {type: user, username: bob, role: admin}
+- type: conversation
+  name: team
+  participants: [ann, {user: bob, level: mentions}]
+- {type: conversation, participants: [ann, bob]}
+- type: message
+  conversation: team
+  sender: ann
+  key: m1
+  timestamp: 2020-01-01T09:00:00Z
+  content: hello
+- type: message
+  conversation: team
+  sender: bob
+  key: m2
+  reply_to: m1
+  content: hi
+  revisions: [{content: ho, edited_by: bob}]
+- {type: message, conversation: "@bob", sender: ann, key: m3, content: just you}
+- {type: notification, user: ann, message: m2, is_read: true}
+"#;
+
+/// Applies fixtures: names of files and what they hold.
+fn apply_files(world: &World, files: &[(&str, &str)], options: Options) -> Result<Plan, Vec<(String, Kind, String)>> {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs: Vec<Input> = files
+        .iter()
+        .map(|(name, text)| {
+            let path = folder.path().join(name);
+            std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+            let mut input = Input::open(&path).unwrap();
+            (*name).clone_into(&mut input.name);
+            input
+        })
+        .collect();
+    let refused = |error: Error| vec![(String::new(), error.kind(), error.to_string())];
+    let (fixture, problems) = Fixture::read(&inputs).map_err(refused)?;
+    let said = |failure: Failure, place: &dyn Fn(u64) -> String| match failure {
+        Failure::Problems(problems) | Failure::Behind(_, problems) => {
+            problems.into_iter().map(|problem| (place(problem.line), problem.kind, problem.detail)).collect()
+        }
+        Failure::Error(error) => panic!("{error}"),
+    };
+    let checked = apply::check(&world.app, fixture, problems, options, &mut |_| {})
+        .map_err(|(fixture, failure)| said(failure, &|line| fixture.place(line)))?;
+    apply::apply(&world.app, &operator(), &checked, options, false)
+        .map_err(|failure| said(failure, &|line| checked.place(line)))
+}
+
+fn apply(world: &World, yaml: &str) -> Result<Plan, Vec<(String, Kind, String)>> {
+    apply_files(world, &[("world.yaml", yaml)], Options::default())
+}
+
+/// What changed: action, name and fields
+fn changes(plan: &Plan) -> Vec<String> {
+    plan.changes.iter().map(|change| format!("{:?} {} {:?}", change.action, change.name, change.fields)).collect()
+}
+
+#[test]
+fn a_fixture_becomes_what_is_there_and_applying_it_again_changes_nothing() {
+    on_every_engine(|world| {
+        let plan = apply(world, WORLD).unwrap();
+        assert_eq!((plan.count(Action::Created), plan.unchanged), (8, 0));
+        assert!(world.app.check(|_| {}).unwrap().is_empty());
+        let events = "SELECT count(*) FROM event";
+        let before = count(world, events);
+        let again = apply(world, WORLD).unwrap();
+        assert_eq!((again.changes.len(), again.unchanged), (0, 8));
+        assert_eq!(count(world, events), before, "nothing happened");
+    });
+}
+
+fn count(world: &World, sql: &str) -> i64 {
+    match &world.location {
+        tidings::store::Location::Sqlite(path) => {
+            rusqlite::Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+        }
+        tidings::store::Location::Postgres(url) => {
+            postgres::Client::connect(url, postgres::NoTls).unwrap().query_one(sql, &[]).unwrap().get(0)
+        }
+    }
+}
+
+#[test]
+fn yaml_a_json_array_and_json_lines_say_the_same() {
+    on_every_engine(|world| {
+        apply(world, WORLD).unwrap();
+        let records: Vec<serde_json::Value> = serde_saphyr::from_str(WORLD).unwrap();
+        let array = serde_json::to_string_pretty(&records).unwrap();
+        let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+        for (name, text) in
+            [("a.json", array.as_str()), ("stdin", &array), ("b.jsonl", &lines), ("stdin", &lines), ("stdin", WORLD)]
+        {
+            let plan = apply_files(world, &[(name, text)], Options::default()).unwrap();
+            assert_eq!((plan.changes.len(), plan.unchanged), (0, 8), "{name}");
+        }
+    });
+}
+
+#[test]
+fn what_differs_is_changed_as_the_commands_would() {
+    on_every_engine(|world| {
+        apply(world, WORLD).unwrap();
+        let changed = WORLD
+            .replace("ann@example.org", "ann@example.com")
+            .replace("role: admin", "role: user, password: a good long one")
+            .replace("level: mentions", "level: none")
+            .replace("content: hello", "content: hello all")
+            .replace("is_read: true", "is_read: false");
+        let plan = apply(world, &changed).unwrap();
+        let expected = [
+            "Changed ann [\"email\"]",
+            "Changed bob [\"role\", \"password\"]",
+            "Changed team [\"participants\"]",
+            "Changed m1 [\"content\"]",
+            "Changed ann of m2 [\"is_read\"]",
+        ];
+        assert_eq!(changes(&plan), expected);
+        assert_eq!(apply(world, &changed).unwrap().changes, [], "the password is the same, and so is everything");
+        world
+            .app
+            .read(|tx| {
+                let bob = service::acting(tx, &"bob".parse().unwrap())?;
+                let team = service::conversations::show(tx, &bob, &"team".parse().unwrap())?;
+                assert_eq!(team.level, Some(Level::None));
+                let history = service::messages::history(tx, &bob, &"team#1".parse().unwrap())?;
+                let editor = history[0].edited_by.as_ref().map(|editor| editor.username.as_str());
+                assert_eq!((history[0].content.as_str(), editor), ("hello", Some("ann")));
+                Ok(())
+            })
+            .unwrap();
+        assert!(world.app.check(|_| {}).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn what_cannot_be_changed_is_a_conflict_and_nothing_of_the_fixture_is_applied() {
+    on_every_engine(|world| {
+        apply(world, WORLD).unwrap();
+        for (old, new, line, field) in [
+            ("2020-01-01", "2021-01-01", 10, "timestamp"),
+            ("reply_to: m1\n", "reply_to: m1\n  number: 7\n", 16, "number"),
+            ("[{content: ho, edited_by: bob}]", "[{content: other}]", 16, "revisions"),
+            ("sender: bob", "sender: ann", 16, "sender"),
+            ("participants: [ann, bob]}", "participants: [ann, bob], creator: ann}", 9, "creator"),
+        ] {
+            let yaml = format!("- {{type: user, username: new}}\n{}", WORLD.trim_start().replace(old, new));
+            let problems = apply(world, &yaml).unwrap_err();
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert_eq!(
+                (problems[0].0.as_str(), problems[0].1),
+                (format!("world.yaml:{line}").as_str(), Kind::Conflict)
+            );
+            assert!(problems[0].2.contains(&format!("another {field}")), "{problems:?}");
+            assert_eq!(count(world, "SELECT count(*) FROM account"), 2);
+        }
+    });
+}
+
+#[test]
+fn every_problem_is_named_with_its_file_and_line() {
+    on_every_engine(|world| {
+        let users =
+            "[\n  {\"type\": \"user\", \"username\": \"ann\"},\n  {\"type\": \"user\", \"username\": \"x y\"},\n  7\n]";
+        let talk = "{\"type\":\"message\",\"conversation\":\"team\",\"sender\":\"ann\",\"content\":\"no key\"}\n\n{\"type\":\"user\",\"username\":\"ANN\"}\n{";
+        let groups = "- {type: conversation, participants: [ann, ann]}\n- type: conversation\n  title: unnamed\n  participants: [ann]\n  kind: group\n";
+        let files = [("users.json", users), ("groups.yml", groups), ("talk.jsonl", talk)];
+        let problems = apply_files(world, &files, Options::default()).unwrap_err();
+        let said: Vec<String> = problems.into_iter().map(|(place, _, detail)| format!("{place}: {detail}")).collect();
+        insta::allow_duplicates! { insta::assert_snapshot!(said.join("\n"), @"
+        users.json:3: The username holds white space or a control character.
+        users.json:4: This is no record: invalid type: integer `7`, expected an object with a `type`.
+        groups.yml:1: A direct conversation is between exactly two people, without name or title.
+        groups.yml:2: The group has neither name nor id; applying the fixture again would not find it.
+        talk.jsonl:1: There is no conversation “team” here, nor before.
+        talk.jsonl:1: The message has no key; applying the fixture again would not find it.
+        talk.jsonl:3: The username “ANN”, whatever its case, stands on users.json:2 already.
+        talk.jsonl:4: This is no JSON: the line ends in the middle of it.
+        "); }
+        assert_eq!(count(world, "SELECT count(*) FROM account"), 0);
+    });
+}
+
+#[test]
+fn what_is_no_fixture_is_refused_whatever_it_would_unpack_to() {
+    on_every_engine(|world| {
+        let bomb: String =
+            (1..8).map(|depth| format!("- &x{depth} [{}]\n", vec![format!("*x{}", depth - 1); 10].join(","))).collect();
+        for (name, text) in [
+            ("bomb.yaml", format!("- &x0 lol\n{bomb}").as_str()),
+            ("map.yaml", "type: user\nusername: ann\n"),
+            ("broken.json", "[{\"type\":\"user\","),
+            ("broken.yaml", "- {type: user"),
+        ] {
+            let problems = apply_files(world, &[(name, text)], Options::default()).unwrap_err();
+            assert_eq!(problems[0].1, Kind::Invalid, "{problems:?}");
+            assert!(problems[0].2.contains("is no fixture"), "{problems:?}");
+        }
+        assert_eq!(apply(world, "# nothing\n").unwrap().changes, []);
+    });
+}
+
+#[test]
+fn pruning_removes_what_the_fixture_does_not_name_and_nothing_else() {
+    on_every_engine(|world| {
+        apply(world, WORLD).unwrap();
+        let eve = world.user("eve");
+        let ann = world.app.read(|tx| service::acting(tx, &"ann".parse().unwrap())).unwrap();
+        world.group("other", &ann, &[&eve]);
+        world.send(&ann, "other", "gone");
+        let extra = world.send(&ann, "team", "gone too");
+        let team: tidings::model::ConversationSelector = "team".parse().unwrap();
+        let named = [crate::support::selector(&eve)];
+        world.app.write(|tx| service::conversations::add(tx, &ann, &team, &named)).unwrap();
+
+        assert_eq!(apply(world, WORLD).unwrap().changes, [], "without pruning they stay");
+        let prune = Options { prune: true, ..Options::default() };
+        let plan = apply_files(world, &[("world.yaml", WORLD)], prune).unwrap();
+        let expected = [
+            "Changed team [\"participants\"]".to_owned(),
+            "Removed eve []".to_owned(),
+            "Removed other []".to_owned(),
+            format!("Removed {} []", extra.message_id),
+        ];
+        assert_eq!(changes(&plan), expected);
+        assert_eq!(apply_files(world, &[("world.yaml", WORLD)], prune).unwrap().changes, []);
+        assert_eq!(count(world, "SELECT count(*) FROM message"), 3);
+        assert!(world.app.check(|_| {}).unwrap().is_empty());
+    });
+}
