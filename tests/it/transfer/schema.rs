@@ -52,7 +52,9 @@ fn records_and_arrays_of_them_obey_the_schema_of_records() {
     let validator = Validator::new(schema::records());
     let lines: Vec<Value> =
         data("tests/data/ubuntu-irc.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    lines.iter().for_each(|record| validator.accepts(record).unwrap());
+    for record in &lines {
+        validator.accepts(record).unwrap();
+    }
     validator.accepts(&json!(lines)).unwrap();
     validator.accepts(&serde_saphyr::from_str(&data("examples/pytest/world.yaml")).unwrap()).unwrap();
     for record in [
@@ -113,9 +115,13 @@ fn closed(mut schema: Value) -> Value {
         if fields.get("type") == Some(&json!("object")) {
             fields.insert("additionalProperties".to_owned(), json!(false));
         }
-        fields.values_mut().for_each(|inner| *inner = closed(inner.take()));
+        for inner in fields.values_mut() {
+            *inner = closed(inner.take());
+        }
     } else if let Some(items) = schema.as_array_mut() {
-        items.iter_mut().for_each(|inner| *inner = closed(inner.take()));
+        for inner in items {
+            *inner = closed(inner.take());
+        }
     }
     schema
 }
