@@ -24,10 +24,13 @@ use crate::model::Actor;
 use crate::store::{Tx, bulk};
 
 /// How many records are looked up and written together
-const TOGETHER: usize = 1000;
+const TOGETHER: usize = 4000;
+
+/// … unless their texts come to so many bytes
+const MOST_BYTES: usize = 2 << 20;
 
 /// How many are written between two looks at the clock, beside others
-const STRIDE: usize = 200;
+const STRIDE: usize = 500;
 
 /// How long one transaction goes on beside others, who wait for it
 const STEP: Duration = Duration::from_millis(200);
@@ -162,16 +165,19 @@ fn check(
     let mut entries = Vec::with_capacity(TOGETHER);
     let mut records = Tally::default();
     let mut is_over = false;
-    while !is_over && !check.is_hopeless() {
+    while !is_over {
         entries.clear();
-        while entries.len() < TOGETHER && !is_over {
-            match all.next() {
-                Some(Ok(entry)) => entries.push(entry),
-                Some(Err(Failure::Problems(problems))) => check.problems.extend(problems),
-                Some(Err(failure)) => return Err(failure),
-                None => is_over = true,
+        take_some(&mut entries, || {
+            while !check.is_hopeless() {
+                match all.next() {
+                    Some(Err(Failure::Problems(problems))) => check.problems.extend(problems),
+                    Some(entry) => return entry.map(Some),
+                    None => break,
+                }
             }
-        }
+            is_over = true;
+            Ok(None)
+        })?;
         let known = if is_empty { Known::default() } else { app.read(|tx| Known::find(tx, &entries))? };
         records.add(check.go_on(&known, &entries)?);
         on_stage(Stage::Checking);
@@ -206,9 +212,10 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
                 must_be_empty(tx)?;
             }
             let mut entries = entries()?;
-            let mut written = Tally::default();
+            let (mut written, mut some) = (Tally::default(), Vec::new());
             loop {
-                let some = entries.by_ref().take(TOGETHER).collect::<Outcome<Vec<_>>>()?;
+                some.clear();
+                take_some(&mut some, || entries.next().transpose())?;
                 if some.is_empty() {
                     return Ok(written);
                 }
@@ -222,11 +229,7 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
     let mut waiting: Vec<Entry> = Vec::new();
     let mut written = Tally::default();
     loop {
-        while waiting.len() < TOGETHER
-            && let Some(entry) = entries.next()
-        {
-            waiting.push(entry?);
-        }
+        take_some(&mut waiting, || entries.next().transpose())?;
         if waiting.is_empty() {
             return Ok(written);
         }
@@ -251,6 +254,19 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
         #[expect(clippy::disallowed_methods, reason = "whoever waits to write is let in")]
         std::thread::sleep(PAUSE);
     }
+}
+
+/// Adds entries until there are as many as are written together.
+fn take_some(some: &mut Vec<Entry>, mut next: impl FnMut() -> Outcome<Option<Entry>>) -> Outcome<()> {
+    let mut bytes: usize = some.iter().map(|entry| entry.record.bytes()).sum();
+    while some.len() < TOGETHER
+        && bytes < MOST_BYTES
+        && let Some(entry) = next()?
+    {
+        bytes += entry.record.bytes();
+        some.push(entry);
+    }
+    Ok(())
 }
 
 /// Runs a transaction that may end with a problem of the file; then nothing of it is left, as of a trial.

@@ -21,6 +21,18 @@ pub enum Record {
 }
 
 impl Record {
+    /// How many bytes its texts have that may be long
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Message(message) => {
+                let revisions = message.revisions.iter().map(|revision| revision.content.len());
+                message.content.len() + revisions.sum::<usize>()
+            }
+            Self::Conversation(conversation) => conversation.participants.len() * 16,
+            Self::User(_) | Self::Notification(_) => 0,
+        }
+    }
+
     /// The word for its type
     pub fn kind(&self) -> &'static str {
         match self {

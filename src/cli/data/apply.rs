@@ -58,10 +58,10 @@ impl Apply {
             }
         });
         drop(progress);
-        let checked = checked.map_err(|(fixture, failure)| failed(&name, |line| fixture.place(line), failure))?;
+        let checked = checked.map_err(|(fixture, failure)| failed(&name, failure, |line| fixture.place(line)))?;
         let carry_out = |is_trial| {
             let plan = apply::apply(&context.app, &actor, &checked, options, is_trial);
-            plan.map_err(|failure| failed(&name, |line| checked.place(line), failure))
+            plan.map_err(|failure| failed(&name, failure, |line| checked.place(line)))
         };
         if self.prune && !context.dry_run && !context.yes {
             confirm(&carry_out(true)?)?;

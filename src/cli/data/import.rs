@@ -64,7 +64,7 @@ impl Django {
         });
         drop(progress);
         let place = |line| format!("{name}: {}", imported.place(line));
-        let loaded = loaded.map_err(|failure| failed(name, place, failure))?;
+        let loaded = loaded.map_err(|failure| failed(name, failure, place))?;
         context.status(&format!("Imported {name}."));
         Ok(context.out.show(&Imported { loaded, not_carried: imported.not_carried })?)
     }

@@ -40,14 +40,14 @@ impl Load {
             Stage::Writing(done, all) => progress.doing_part("Loading", done, all),
         });
         drop(progress);
-        let loaded = loaded.map_err(|failure| failed(&input.name, |line| format!("{}:{line}", input.name), failure))?;
+        let loaded = loaded.map_err(|failure| failed(&input.name, failure, |line| format!("{}:{line}", input.name)))?;
         context.status(&format!("Loaded {}.", input.name));
         Ok(context.out.show(&loaded)?)
     }
 }
 
-/// Says all that is wrong with a file; `place` is what people call a line of it.
-pub(super) fn failed(name: &str, place: impl Fn(u64) -> String, failure: load::Failure) -> Failure {
+/// Says all that is wrong with a file, and where: at the `place` of a line.
+pub(super) fn failed(name: &str, failure: load::Failure, place: impl Fn(u64) -> String) -> Failure {
     let (problems, changed) = match failure {
         load::Failure::Error(error) => return error.into(),
         load::Failure::Problems(problems) => (problems, "nothing was changed".to_owned()),

@@ -76,11 +76,19 @@ impl Write<'_> {
     pub fn records(&self, tx: &mut Tx<'_>, undated: &mut Undated, entries: &[Entry]) -> Outcome<Tally> {
         let known = Known::find(tx, entries)?;
         let mut batch = Batch { write: self, tx, known, undated, events: Vec::new(), written: Tally::default() };
-        let same_kind =
-            |one: &Entry, other: &Entry| std::mem::discriminant(&one.record) == std::mem::discriminant(&other.record);
-        for entries in entries.chunk_by(same_kind) {
-            batch.write(entries)?;
+        // By kind, many at once: whatever a record refers to stands before it, and is of a kind that comes before its own.
+        macro_rules! of_kind {
+            ($kind:ident) => {
+                entries.iter().filter_map(|entry| match &entry.record {
+                    Record::$kind(record) => Some((entry, record)),
+                    _ => None,
+                })
+            };
         }
+        batch.users(of_kind!(User).collect())?;
+        batch.conversations(of_kind!(Conversation).collect())?;
+        batch.messages(of_kind!(Message).map(|(entry, record)| (entry, &**record)).collect())?;
+        batch.notifications(of_kind!(Notification).collect())?;
         let Batch { events, written, .. } = batch;
         bulk::record(tx, self.actor, &events)?;
         Ok(written)
@@ -101,28 +109,6 @@ fn must_be_same(entry: &Entry, what: &str, differences: &[&str]) -> Result<(), P
 }
 
 impl Batch<'_, '_, '_> {
-    /// Writes records of one kind.
-    fn write(&mut self, entries: &[Entry]) -> Outcome<()> {
-        macro_rules! of_kind {
-            ($kind:ident) => {
-                entries
-                    .iter()
-                    .filter_map(
-                        |entry| if let Record::$kind(record) = &entry.record { Some((entry, record)) } else { None },
-                    )
-                    .collect::<Vec<_>>()
-                    .into_iter()
-            };
-        }
-        match entries.first().map(|entry| &entry.record) {
-            None => Ok(()),
-            Some(Record::User(_)) => self.users(of_kind!(User)),
-            Some(Record::Conversation(_)) => self.conversations(of_kind!(Conversation)),
-            Some(Record::Message(_)) => self.messages(of_kind!(Message).map(|(entry, record)| (entry, &**record))),
-            Some(Record::Notification(_)) => self.notifications(of_kind!(Notification)),
-        }
-    }
-
     fn user(&self, entry: &Entry, reference: &str) -> Result<UserKey, Problem> {
         self.known.user(reference).ok_or_else(|| absent(entry, "user", reference))
     }
@@ -131,10 +117,10 @@ impl Batch<'_, '_, '_> {
         reference.map(|reference| self.user(entry, reference)).transpose()
     }
 
-    fn users<'e>(&mut self, records: impl ExactSizeIterator<Item = (&'e Entry, &'e UserRecord)>) -> Outcome<()> {
+    fn users(&mut self, records: Vec<(&Entry, &UserRecord)>) -> Outcome<()> {
         let keys = bulk::take_user_keys(self.tx, records.len())?;
         let mut new = Vec::new();
-        for ((entry, record), key) in records.zip(keys) {
+        for ((entry, record), key) in records.into_iter().zip(keys) {
             if let Some(account) = self.known.user_of(record) {
                 must_be_same(entry, "user", &Known::user_differences(record, account))?;
                 continue;
@@ -169,13 +155,10 @@ impl Batch<'_, '_, '_> {
         }
     }
 
-    fn conversations<'e>(
-        &mut self,
-        records: impl ExactSizeIterator<Item = (&'e Entry, &'e ConversationRecord)>,
-    ) -> Outcome<()> {
+    fn conversations(&mut self, records: Vec<(&Entry, &ConversationRecord)>) -> Outcome<()> {
         let keys = bulk::take_conversation_keys(self.tx, records.len())?;
         let mut new = Vec::new();
-        for ((entry, record), key) in records.zip(keys) {
+        for ((entry, record), key) in records.into_iter().zip(keys) {
             if let Some(place) = self.known.conversation_of(entry, record) {
                 let differences = self.known.conversation_differences(record, place);
                 must_be_same(entry, "conversation", &differences)?;
@@ -230,9 +213,8 @@ impl Batch<'_, '_, '_> {
         Ok(NewConversation { conversation, last_number: record.last_number.unwrap_or(Number(0)), participants })
     }
 
-    fn messages<'e>(&mut self, records: impl ExactSizeIterator<Item = (&'e Entry, &'e MessageRecord)>) -> Outcome<()> {
-        let count = records.len();
-        let mut new = Vec::with_capacity(count);
+    fn messages(&mut self, records: Vec<(&Entry, &MessageRecord)>) -> Outcome<()> {
+        let mut new = Vec::with_capacity(records.len());
         for (entry, record) in records {
             if let Some(message) = self.known.message_of(entry, record) {
                 must_be_same(entry, "message", &self.known.message_differences(record, message))?;
@@ -330,10 +312,7 @@ impl Batch<'_, '_, '_> {
         })
     }
 
-    fn notifications<'e>(
-        &mut self,
-        records: impl ExactSizeIterator<Item = (&'e Entry, &'e NotificationRecord)>,
-    ) -> Outcome<()> {
+    fn notifications(&mut self, records: Vec<(&Entry, &NotificationRecord)>) -> Outcome<()> {
         let mut rows = Vec::with_capacity(records.len());
         for (entry, record) in records {
             let user = self.user(entry, &record.user)?;
