@@ -5,10 +5,12 @@
 mod choice;
 mod folding;
 mod identity;
+mod schema;
 mod selector;
 mod snippet;
 mod words;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -22,7 +24,7 @@ pub use snippet::Snippet;
 pub use words::{Term, Terms, Word, words};
 
 /// A user as others see them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UserRef {
     #[serde(skip)]
     pub key: UserKey,
@@ -33,7 +35,7 @@ pub struct UserRef {
 }
 
 /// A user as they and the admins see them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct User {
     #[serde(flatten)]
     pub person: UserRef,
@@ -171,7 +173,7 @@ pub struct Departure {
 }
 
 /// A message.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Message {
     #[serde(skip)]
     pub key: MessageKey,
@@ -189,16 +191,25 @@ pub struct Message {
     #[serde(skip)]
     pub parent_number: Option<Number>,
     pub message_id: MessageId,
+    /// The id of the conversation
     pub conversation: ConversationId,
+    /// Its number in the conversation
     pub number: Number,
+    /// None of a tombstone
     pub sender: Option<UserRef>,
+    /// Whom it is written to: the other person of a direct conversation, in a group somebody or nobody
     pub receiver: Option<UserRef>,
+    /// Empty of a tombstone
     pub content: String,
+    /// When it was sent
     pub timestamp: Timestamp,
+    /// Whether it has earlier contents
     pub edited: bool,
     /// Counts from 1
     pub revision: i64,
+    /// The message it replies to
     pub parent_message: Option<MessageId>,
+    /// It has replies
     pub is_thread: bool,
     /// Replies that are not tombstones
     pub reply_count: i64,
@@ -233,9 +244,11 @@ pub struct ThreadMessage {
 }
 
 /// An earlier content of a message.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Revision {
+    /// The id of the message
     pub message: MessageId,
+    /// Counts from 1
     pub revision: i64,
     pub content: String,
     /// When a newer content took its place
@@ -243,13 +256,16 @@ pub struct Revision {
     /// Who replaced it; none where the operator did
     pub edited_by: Option<UserRef>,
     pub edited_by_operator: bool,
+    /// Why, in the words of whoever replaced it
     pub reason: Option<String>,
 }
 
 /// That a message concerns a user; named by the message.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Notification {
+    /// That of its message
     pub id: MessageId,
+    /// Whose it is
     pub user: UserId,
     pub message: Message,
     pub kind: NotificationKind,

@@ -4,6 +4,7 @@
 //! much there is. It is for the person, admins and the operator, and holds the person's own words from conversations they
 //! have left too.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::users::must_be_own_or_administered;
@@ -15,7 +16,8 @@ use crate::model::{
 use crate::store::{self, Tx};
 
 /// Whom an export is about; the proof that the actor may have it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Account", description = "An account.")]
 pub struct Subject {
     #[serde(flatten)]
     user: User,
@@ -26,17 +28,19 @@ pub struct Subject {
 }
 
 /// A conversation that a person takes part in.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Participation {
     #[serde(skip)]
     pub key: ConversationKey,
     pub conversation_id: ConversationId,
     pub kind: Kind,
+    /// By which a group is called, where it has one
     pub name: Option<String>,
     pub title: Option<String>,
     pub created_at: Timestamp,
     /// Whether the person created it
     pub is_creator: bool,
+    /// Which messages notify the person
     pub level: Level,
 }
 

@@ -21,11 +21,14 @@ use uuid::Uuid;
 use self::index::derived;
 use self::people::People;
 use self::places::Places;
-use self::report::Report;
-pub use self::report::{NotCarried, Origin};
+pub use self::report::NotCarried;
+use self::report::{Origin, Report};
 use self::rows::Rows;
+use super::load::{Loaded, Outcome, Rules, Stage, load_entries};
 use super::records::{Entry, Record};
+use crate::app::App;
 use crate::error::Result;
+use crate::model::Actor;
 
 /// A dump as records
 #[derive(Clone, Debug)]
@@ -33,7 +36,7 @@ pub struct Imported {
     /// Users, conversations, then messages, each behind what it replies to and before its notifications
     pub entries: Vec<Entry>,
     /// The row that each entry comes from
-    pub origins: Vec<Origin>,
+    origins: Vec<Origin>,
     /// What could not be carried over, or not as it was
     pub not_carried: Vec<NotCarried>,
 }
@@ -77,8 +80,19 @@ impl Imported {
         self.origins.push(origin);
     }
 
-    /// The row that the entry of a line comes from; of a notification, its message
-    pub fn origin(&self, line: u64) -> Option<&Origin> {
-        self.origins.get(usize::try_from(line).ok()?.checked_sub(1)?)
+    /// The model and primary key that the entry of a line comes from; of a notification, those of its message
+    pub fn place(&self, line: u64) -> String {
+        let index = usize::try_from(line).unwrap_or(usize::MAX).wrapping_sub(1);
+        self.origins.get(index).map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// Loads the records; what is there already is passed over.
+    ///
+    /// # Errors
+    /// Every problem of the records beside what is there, before anything is written; their lines have a [`Self::place`].
+    pub fn load(&self, app: &App, actor: &Actor, on_stage: &mut dyn FnMut(Stage)) -> Outcome<Loaded> {
+        let place = |line| self.place(line);
+        let rules = Rules { notify: false, may_differ: false, place: &place };
+        load_entries(app, actor, || Ok(self.entries.iter().cloned().map(Ok)), rules, on_stage)
     }
 }

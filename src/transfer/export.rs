@@ -3,13 +3,16 @@
 use std::cell::RefCell;
 use std::io;
 
+use schemars::JsonSchema;
 use serde::ser::{Error as _, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use super::Interruption;
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::model::{Actor, ConversationKey, Message, MessageId, MessageKey, UserSelector};
+use crate::model::{
+    Actor, ConversationKey, Message, MessageId, MessageKey, Notification, Revision, UserRef, UserSelector,
+};
 use crate::service::export::{self, Participation, Side, Subject};
 use crate::store::Tx;
 
@@ -45,16 +48,47 @@ pub fn export(
     }
 }
 
-/// The document, in the order in which it is written.
-#[derive(Serialize)]
-struct Document<'s> {
+/// All there is about a person, as `user export` writes it; the newest first, where nothing else is said.
+// The fields stand in the order in which they are written.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "Export of a user")]
+pub(super) struct Document<'s> {
+    /// The account
     user: &'s Subject,
+    /// What they take part in
+    #[schemars(with = "Vec<ShownConversation<'_>>")]
     conversations: Conversations<'s>,
+    /// What they said, with everything they had said before
+    #[schemars(with = "Vec<SentMessage<'_>>")]
     messages_sent: MessagesSent<'s>,
+    /// What was written to them
+    #[schemars(with = "Vec<Message>")]
     messages_received: MessagesReceived<'s>,
-    /// Of others' messages; those of one's own stand with the messages
+    /// What others had said before they replaced it; that of their own messages stands with the messages
+    #[schemars(with = "Vec<Revision>")]
     revisions: Revisions<'s>,
+    #[schemars(with = "Vec<Notification>")]
     notifications: Notifications<'s>,
+}
+
+/// A conversation, and who takes part in it
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Conversation")]
+struct ShownConversation<'s> {
+    #[serde(flatten)]
+    participation: Participation,
+    /// Oldest account first
+    #[schemars(with = "Vec<UserRef>")]
+    participants: Participants<'s>,
+}
+
+/// A message that the person sent, and what they had said before
+#[derive(Serialize, JsonSchema)]
+struct SentMessage<'s> {
+    #[serde(flatten)]
+    message: Message,
+    #[schemars(with = "Vec<Revision>")]
+    revisions: History<'s>,
 }
 
 /// Where the pages come from, and why no more come
@@ -96,17 +130,11 @@ struct Conversations<'s>(&'s Source<'s>);
 
 impl Serialize for Conversations<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Shown<'s> {
-            #[serde(flatten)]
-            participation: Participation,
-            participants: Participants<'s>,
-        }
         self.0.array(
             serializer,
             |tx, below| self.0.subject.conversations(tx, below, PAGE),
             |participation| participation.key,
-            |participation| Shown { participants: Participants(self.0, participation.key), participation },
+            |participation| ShownConversation { participants: Participants(self.0, participation.key), participation },
         )
     }
 }
@@ -128,17 +156,11 @@ struct MessagesSent<'s>(&'s Source<'s>);
 
 impl Serialize for MessagesSent<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Shown<'s> {
-            #[serde(flatten)]
-            message: Message,
-            revisions: History<'s>,
-        }
         self.0.array(
             serializer,
             |tx, below| self.0.subject.messages(tx, Side::Sent, below, PAGE),
             |message| (message.timestamp, message.key),
-            |message| Shown {
+            |message| SentMessage {
                 revisions: History(self.0, message.edited.then_some((message.key, message.message_id))),
                 message,
             },

@@ -107,22 +107,24 @@ pub fn load(app: &App, actor: &Actor, input: &Input, notify: bool, on_stage: &mu
         let mut lines = input.lines()?;
         Ok(std::iter::from_fn(move || lines.next().transpose()).map(|entry| Ok(entry??)))
     };
-    load_entries(app, actor, entries, notify, on_stage)
+    let place = |line: u64| format!("line {line}");
+    load_entries(app, actor, entries, Rules { notify, may_differ: false, place: &place }, on_stage)
 }
 
 /// Loads records, wherever they come from: `entries` gives the same ones from the first on whenever it is called.
 ///
 /// # Errors
 /// As those of [`load`].
-pub fn load_entries<I: Iterator<Item = Outcome<Entry>>>(
+pub(super) fn load_entries<I: Iterator<Item = Outcome<Entry>>>(
     app: &App,
     actor: &Actor,
     entries: impl Fn() -> Outcome<I>,
-    notify: bool,
+    rules: Rules<'_>,
     on_stage: &mut dyn FnMut(Stage),
 ) -> Outcome<Loaded> {
+    let notify = rules.notify;
     let is_empty = app.read(bulk::is_empty)?;
-    let Checked { records, there, passwords } = check(app, is_empty, entries()?, notify, on_stage)?;
+    let Checked { records, there, passwords } = check(app, is_empty, entries()?, rules, on_stage)?;
     if app.is_dry_run() {
         return Ok(Loaded { created: records, skipped: there });
     }
@@ -156,11 +158,10 @@ fn check(
     app: &App,
     is_empty: bool,
     mut all: impl Iterator<Item = Outcome<Entry>>,
-    notify: bool,
+    rules: Rules<'_>,
     on_stage: &mut dyn FnMut(Stage),
 ) -> Outcome<Checked> {
-    let place = |line: u64| format!("line {line}");
-    let mut check = Check::new(Rules { notify, may_differ: false, place: &place })?;
+    let mut check = Check::new(rules)?;
     let mut entries = Vec::with_capacity(TOGETHER);
     let mut records = Tally::default();
     let mut is_over = false;

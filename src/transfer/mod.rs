@@ -8,10 +8,8 @@ pub mod input;
 mod known;
 pub mod load;
 pub mod records;
-mod schema;
+pub mod schema;
 pub mod seed;
-
-pub use schema::schema;
 
 use std::io;
 

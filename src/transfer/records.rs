@@ -46,10 +46,14 @@ impl Record {
 
 /// A user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "User")]
 #[serde(deny_unknown_fields)]
 pub struct UserRecord {
+    /// Usually a new one
     pub user_id: Option<UserId>,
+    /// 1 to 150 characters without white space; no two differ in case alone
     pub username: String,
+    /// No two users have the same
     pub email: Option<String>,
     pub first_name: Option<String>,
     pub last_name: Option<String>,
@@ -68,21 +72,27 @@ pub struct UserRecord {
 
 /// A conversation and who takes part in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "Conversation")]
 #[serde(deny_unknown_fields)]
 pub struct ConversationRecord {
+    /// Usually a new one
     pub conversation_id: Option<ConversationId>,
     /// Usually `direct` where two people have neither name nor title, else `group`
     pub kind: Option<Kind>,
+    /// By which a group is called: 1 to 64 of the characters A–Z a–z 0–9 . _ -
     pub name: Option<String>,
+    /// What people read, up to 200 characters
     pub title: Option<String>,
     /// A user; none: the operator created it
     pub creator: Option<String>,
+    /// Users, each by username, id or email
     pub participants: Vec<Participant>,
     /// Usually the time of its first message, else now
     pub created_at: Option<Timestamp>,
     /// When something was last sent to it; usually the time of its newest message
     pub active_at: Option<Timestamp>,
     /// The highest number that a message of it ever had
+    #[schemars(range(min = 0))]
     pub last_number: Option<Number>,
 }
 
@@ -102,7 +112,9 @@ pub enum Participant {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LeveledParticipant {
+    /// Username, id or email
     pub user: String,
+    /// Which messages notify them
     pub level: Level,
 }
 
@@ -131,11 +143,14 @@ impl Participant {
 
 /// A message with its earlier contents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "Message")]
 #[serde(deny_unknown_fields)]
 pub struct MessageRecord {
+    /// Usually a new one
     pub message_id: Option<MessageId>,
-    /// A name for the message, once in a database
+    /// A name for the message, once in a database; `data apply` needs one
     pub key: Option<String>,
+    /// A name, an id, or `@USER`: the direct conversation of the sender with that user
     pub conversation: String,
     /// Its number in the conversation, usually the next
     pub number: Option<Number>,
@@ -143,10 +158,11 @@ pub struct MessageRecord {
     pub sender: Option<String>,
     /// Usually the other person of a direct conversation, and nobody in a group
     pub receiver: Option<String>,
-    /// The message it replies to, which stands on an earlier line or is there
+    /// The id or key of the message it replies to, which stands on an earlier line or is there
     pub reply_to: Option<String>,
     /// Usually now
     pub timestamp: Option<Timestamp>,
+    /// 1 to 65,536 bytes, of a deleted message none
     #[serde(default)]
     pub content: String,
     /// The number of the current content, usually the one behind its last revision
@@ -183,18 +199,22 @@ impl MessageRecord {
 pub struct RevisionRecord {
     /// Its number, usually the next from 1 on
     pub revision: Option<i64>,
+    /// 1 to 65,536 bytes
     pub content: String,
     /// When a newer content took its place; usually the time of the message
     pub edited_at: Option<Timestamp>,
     /// Who replaced it; none: the operator
     pub edited_by: Option<String>,
+    /// Why, up to 500 characters
     pub reason: Option<String>,
 }
 
 /// That a message concerns a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "Notification")]
 #[serde(deny_unknown_fields)]
 pub struct NotificationRecord {
+    /// Username, id or email of somebody who takes part in the conversation
     pub user: String,
     /// The message's id or key
     pub message: String,

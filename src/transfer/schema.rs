@@ -1,48 +1,29 @@
-//! The JSON Schema of the records, for editors and for whoever makes records elsewhere.
+//! The JSON Schemas of what is written and read, for editors and for whoever makes records elsewhere (draft 2020-12).
 
-use std::borrow::Cow;
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-
+use super::export::Document;
 use super::records::Record;
-use crate::model::{Choice, ConversationId, Kind, Level, MessageId, NotificationKind, Number, Role, Timestamp, UserId};
 
-/// The JSON Schema of one record (draft 2020-12).
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Record).to_value()
+/// The schema of a record, which is also that of a fixture: an array of them.
+pub fn records() -> Value {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let record = generator.subschema_for::<Record>();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Records of tidings",
+        "description": "A line of what `data dump` writes and `data load` reads, or a fixture that `data apply` reads: an array of the \
+                        same records, as YAML or JSON.",
+        "type": ["object", "array"],
+        "if": { "type": "array" },
+        "then": { "items": record },
+        "else": record,
+        "$defs": generator.take_definitions(true),
+    })
 }
 
-macro_rules! schemas {
-    ($($name:ident: $schema:expr;)+) => {$(
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                $schema
-            }
-        }
-    )+};
-}
-
-schemas! {
-    UserId: json_schema!({ "type": "string", "format": "uuid" });
-    ConversationId: json_schema!({ "type": "string", "format": "uuid" });
-    MessageId: json_schema!({ "type": "string", "format": "uuid" });
-    Timestamp: json_schema!({ "type": "string", "format": "date-time" });
-    Number: json_schema!({ "type": "integer", "minimum": 1 });
-    Role: words::<Role>();
-    Kind: words::<Kind>();
-    Level: words::<Level>();
-    NotificationKind: words::<NotificationKind>();
-}
-
-fn words<T: Choice>() -> Schema {
-    let words: Vec<&str> = T::ALL.iter().map(|choice| choice.word()).collect();
-    json_schema!({ "enum": words })
+/// The schema of what `user export` writes.
+pub fn export() -> Value {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Document<'_>>().to_value()
 }

@@ -11,6 +11,7 @@ mod check;
 mod cli;
 mod durability;
 mod erasure;
+mod examples;
 mod layers;
 mod plans;
 mod readme;

@@ -5,3 +5,4 @@ mod django;
 mod export;
 mod import;
 mod load;
+mod schema;

@@ -12,7 +12,7 @@ use crate::cli::{Context, Outcome};
 use crate::error::{Error, Kind};
 use crate::transfer::django::{self, NotCarried};
 use crate::transfer::input::Input;
-use crate::transfer::load::{Loaded, Stage, load_entries};
+use crate::transfer::load::{Loaded, Stage};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
@@ -57,17 +57,13 @@ impl Django {
             return Err(Error::of_file(Kind::Invalid, detail, Vec::new()).into());
         }
         let progress = Progress::begin(context.out, "Checking");
-        let entries = || Ok(imported.entries.iter().cloned().map(Ok));
-        let loaded = load_entries(&context.app, &actor, entries, false, &mut |stage| match stage {
+        let loaded = imported.load(&context.app, &actor, &mut |stage| match stage {
             Stage::Checking => progress.doing("Checking"),
             Stage::Hashing(..) => {}
             Stage::Writing(done, all) => progress.doing_part("Importing", done, all),
         });
         drop(progress);
-        let place = |line| match imported.origin(line) {
-            Some(origin) => format!("{name}: {origin}"),
-            None => name.clone(),
-        };
+        let place = |line| format!("{name}: {}", imported.place(line));
         let loaded = loaded.map_err(|failure| failed(name, failure, place))?;
         context.status(&format!("Imported {name}."));
         Ok(context.out.show(&Imported { loaded, not_carried: imported.not_carried })?)

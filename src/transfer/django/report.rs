@@ -29,7 +29,7 @@ impl fmt::Display for NotCarried {
 
 /// Where a row stands: its model and primary key
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub(super) struct Origin {
     pub(super) model: Arc<str>,
     /// Empty where the dump has none
     pub(super) pk: String,

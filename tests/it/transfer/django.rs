@@ -26,7 +26,11 @@ fn records(imported: &Imported) -> String {
 }
 
 fn not_carried(imported: &Imported) -> String {
-    imported.not_carried.iter().map(|row| format!("{row}\n")).collect()
+    let mut lines = String::new();
+    for row in &imported.not_carried {
+        writeln!(lines, "{row}").unwrap();
+    }
+    lines
 }
 
 fn rows(rows: &serde_json::Value) -> Imported {

@@ -1,0 +1,76 @@
+//! What stands in `examples/` works: the shell script, the pytest suite, and the commands of the workflow.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::support::{Shell, say_skipped};
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
+
+/// Runs a program that finds the tidings under test first; its temporary files go into that folder.
+fn run(program: &str, arguments: &[&str], folder: &Path) -> Output {
+    let programs = Path::new(env!("CARGO_BIN_EXE_tidings")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", folder)
+        .env("TMPDIR", folder)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+fn is_missing(program: &str) -> bool {
+    !Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn the_shell_script_does_what_it_says_and_leaves_nothing_behind() {
+    if is_missing("jq") {
+        return say_skipped("the shell script of the examples (jq is not installed)");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let done = run("sh", &[example("shell/newsletter.sh").to_str().unwrap()], folder.path());
+    assert_eq!(String::from_utf8_lossy(&done.stderr), "");
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "20 messages wait to be read\n");
+    assert!(done.status.success());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something is left");
+}
+
+#[test]
+fn the_pytest_suite_passes() {
+    if is_missing("pytest") {
+        return say_skipped("the pytest suite of the examples (pytest is not installed)");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let suite = example("pytest");
+    let done = run("pytest", &["-q", "-p", "no:cacheprovider", suite.to_str().unwrap()], folder.path());
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("5 passed"), "{said}{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn the_commands_of_the_workflow_are_those_of_this_program() {
+    let workflow = std::fs::read_to_string(example("github-actions/tidings.yml")).unwrap();
+    let workflow: Value = serde_saphyr::from_str(&workflow).unwrap();
+    let shell = Shell::new();
+    std::fs::create_dir(shell.path("tests")).unwrap();
+    std::fs::copy(example("pytest/world.yaml"), shell.path("tests/world.yaml")).unwrap();
+    let steps = workflow["jobs"]["pytest"]["steps"].as_array().unwrap();
+    let scripts = steps.iter().filter_map(|step| step["run"].as_str());
+    let commands: Vec<&str> = scripts.flat_map(str::lines).filter_map(|line| line.strip_prefix("tidings ")).collect();
+    assert_eq!(commands.len(), 3, "{commands:?}");
+    for command in commands {
+        shell.done(command);
+    }
+    assert_eq!(shell.done("message list -o ids").stdout.lines().count(), 1);
+    // With --detailed-exitcode, 10 would tell of something that is not as the fixture says.
+    shell.done("data apply tests/world.yaml --detailed-exitcode");
+}
