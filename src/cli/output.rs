@@ -308,7 +308,9 @@ impl Output {
             talk(&serde_json::to_string(&error.problem()).unwrap_or_default());
         } else {
             for (place, details) in error.places() {
-                details.iter().for_each(|detail| talk(&escape(&format!("{place}: {detail}"))));
+                for detail in details {
+                    talk(&escape(&format!("{place}: {detail}")));
+                }
             }
             self.complain(&error.to_string());
             if let Some(advice) = error.advice() {

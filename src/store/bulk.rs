@@ -3,16 +3,13 @@
 use uuid::Uuid;
 
 use super::tx::{Addition, Row, Tx};
-use super::{conversations, list, search, users};
+use super::{list, users};
 use crate::error::{Error, Result};
-use crate::model::{
-    Actor, Conversation, ConversationId, ConversationKey, Event, Level, MessageId, MessageKey, NotificationKind,
-    Number, Timestamp, User, UserId, UserKey, UserRef, fold_case,
-};
+use crate::model::{Actor, ConversationKey, Event, MessageKey, User, UserId, UserKey, UserRef, fold_case};
 
 /// Many texts as one parameter, read by `texts!` in the statement.
 fn texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
-    serde_json::Value::from_iter(texts.into_iter().map(|text| text.as_ref().to_owned())).to_string()
+    texts.into_iter().map(|text| text.as_ref().to_owned()).collect::<serde_json::Value>().to_string()
 }
 
 macro_rules! texts {
@@ -39,7 +36,7 @@ macro_rules! by_ids {
 
 /// Many rows of numbers as one parameter
 fn tuples<const COLUMNS: usize>(rows: impl IntoIterator<Item = [i64; COLUMNS]>) -> Result<String> {
-    serde_json::to_string(&Vec::from_iter(rows.into_iter().map(Vec::from))).map_err(Error::internal)
+    serde_json::to_string(&rows.into_iter().map(Vec::from).collect::<Vec<_>>()).map_err(Error::internal)
 }
 
 /// A number of such a row, as each engine reads it from `json_each`
@@ -99,6 +96,18 @@ macro_rules! take_keys {
     };
 }
 
+mod conversations;
+mod messages;
+
+pub use self::conversations::{
+    Advance, NewConversation, add_conversations, advance, conversations, conversations_besides, direct_conversations,
+    lock_conversations, participants,
+};
+pub use self::messages::{
+    MessageRow, NotificationRow, RevisionRow, add_messages, add_notifications, add_revisions, messages,
+    messages_besides, notified, revisions, taken_numbers,
+};
+
 take_keys!(take_user_keys, UserKey, "account");
 take_keys!(take_conversation_keys, ConversationKey, "conversation");
 take_keys!(take_message_keys, MessageKey, "message");
@@ -134,8 +143,8 @@ pub fn accounts(
         tx.all(by_ids!(tx, account!(), "account.id"), &[&wanted], read_account)?
     };
     if !names.is_empty() {
-        let named = concat!(account!(), " WHERE account.username_folded IN ", texts!("$1"));
-        found.extend(tx.all(named, &[&texts(names)], read_account)?);
+        let by_name = concat!(account!(), " WHERE account.username_folded IN ", texts!("$1"));
+        found.extend(tx.all(by_name, &[&texts(names)], read_account)?);
     }
     if !emails.is_empty() {
         let written_to = concat!(account!(), " WHERE account.email_folded IN ", texts!("$1"));
@@ -190,316 +199,18 @@ pub fn add_accounts(tx: &mut Tx<'_>, accounts: &[Account]) -> Result<()> {
     })
 }
 
-macro_rules! conversation {
-    () => {
-        concat!("SELECT ", conversations::columns!(), ", conversation.last_number FROM conversation")
-    };
-}
-
-fn read_conversation(row: &Row<'_>) -> Result<(Conversation, Number)> {
-    Ok((conversations::read(row)?, row.get(11)?))
-}
-
-/// The conversations with these ids or folded names, each with the highest number it ever gave out
-pub fn conversations(
-    tx: &mut Tx<'_>,
-    conversation_ids: impl IntoIterator<Item = ConversationId>,
-    names: &[String],
-) -> Result<Vec<(Conversation, Number)>> {
-    let wanted = ids(tx, conversation_ids.into_iter().map(|id| id.0));
-    let mut found = if wanted == "[]" {
-        Vec::new()
-    } else {
-        tx.all(by_ids!(tx, conversation!(), "conversation.id"), &[&wanted], read_conversation)?
-    };
-    if !names.is_empty() {
-        let named = concat!(conversation!(), " WHERE conversation.name_folded IN ", texts!("$1"));
-        found.extend(tx.all(named, &[&texts(names)], read_conversation)?);
-    }
-    Ok(found)
-}
-
-/// The direct conversations of these pairs, the lower key first
-pub fn direct_conversations(tx: &mut Tx<'_>, pairs: &[(UserKey, UserKey)]) -> Result<Vec<(Conversation, Number)>> {
-    if pairs.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = by_pairs!(tx, conversation!(), "lower_user_key", "higher_user_key");
-    tx.all(sql, &[&tuples(pairs.iter().map(|(lower, higher)| [lower.0, higher.0]))?], read_conversation)
-}
-
-/// Locks conversations, as `conversations::lock` does one; those that ended meanwhile are left out.
-pub fn lock_conversations(tx: &mut Tx<'_>, keys: &[ConversationKey]) -> Result<Vec<(Conversation, Number)>> {
+/// The people without those with these keys
+pub fn users_besides(tx: &mut Tx<'_>, keys: &[UserKey]) -> Result<Vec<UserRef>> {
     tx.all(
         concat!(
-            "UPDATE conversation SET active_at = active_at WHERE key IN ",
+            "SELECT ",
+            users::person!(),
+            " FROM account WHERE key > 0 AND key NOT IN ",
             list!("$1"),
-            " RETURNING ",
-            conversations::columns!(),
-            ", conversation.last_number"
+            " ORDER BY key /* scans: whoever wants nothing else there has all of it looked at */"
         ),
         &[&list(keys.iter().map(|key| key.0))],
-        read_conversation,
-    )
-}
-
-/// Who takes part in these conversations, with which level
-pub fn participants(
-    tx: &mut Tx<'_>,
-    keys: impl IntoIterator<Item = ConversationKey>,
-) -> Result<Vec<(ConversationKey, UserKey, Level)>> {
-    tx.all(
-        concat!("SELECT conversation_key, user_key, level FROM participant WHERE conversation_key IN ", list!("$1")),
-        &[&list(keys.into_iter().map(|key| key.0))],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )
-}
-
-/// A new conversation with who takes part in it.
-#[derive(Clone, Debug)]
-pub struct NewConversation {
-    pub conversation: Conversation,
-    pub last_number: Number,
-    pub participants: Vec<(UserKey, Level)>,
-}
-
-/// Adds conversations whose names and pairs are free.
-pub fn add_conversations(tx: &mut Tx<'_>, new: &[NewConversation]) -> Result<()> {
-    const ADDITION: Addition = addition!(
-        "conversation",
-        "key, id, kind, name, name_folded, title, names_folded, creator_key, lower_user_key, higher_user_key, created_at,
-         active_at, last_number",
-        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13"
-    );
-    const PARTICIPANTS: Addition = addition!("participant", "conversation_key, user_key, level", "$1, $2, $3");
-    struct Folded<'a> {
-        new: &'a NewConversation,
-        name: Option<String>,
-        names: String,
-        pair: (Option<UserKey>, Option<UserKey>),
-    }
-    let folded: Vec<Folded<'_>> = new
-        .iter()
-        .map(|new| {
-            let Conversation { kind, name, title, pair, .. } = &new.conversation;
-            Folded {
-                new,
-                name: name.as_deref().map(fold_case),
-                names: conversations::kept_names(*kind, name.as_deref(), title.as_deref()),
-                pair: (pair.map(|pair| pair.0), pair.map(|pair| pair.1)),
-            }
-        })
-        .collect();
-    tx.add(&ADDITION, &folded, |Folded { new, name: folded, names, pair: (lower, higher) }| {
-        let Conversation { key, id, kind, name, title, creator_key, created_at, active_at, .. } = &new.conversation;
-        [key, id, kind, name, folded, title, names, creator_key, lower, higher, created_at, active_at, &new.last_number]
-    })?;
-    let participants: Vec<(ConversationKey, UserKey, Level)> = new
-        .iter()
-        .flat_map(|new| new.participants.iter().map(|(user, level)| (new.conversation.key, *user, *level)))
-        .collect();
-    tx.add(&PARTICIPANTS, &participants, |(conversation, user, level)| [conversation, user, level])
-}
-
-/// What changes of a conversation when messages are added to it.
-#[derive(Clone, Copy, Debug)]
-pub struct Advance {
-    pub conversation: ConversationKey,
-    pub last_number: Number,
-    /// How many of the new messages are no tombstones
-    pub messages: i64,
-    pub created_at: Timestamp,
-    pub active_at: Timestamp,
-}
-
-/// Lets conversations, which the transaction locked, know of new messages.
-pub fn advance(tx: &mut Tx<'_>, advances: impl IntoIterator<Item = Advance>) -> Result<()> {
-    macro_rules! sql {
-        ($number:ident) => {
-            concat!(
-                "UPDATE conversation SET last_number = added.last_number, message_count = message_count + added.messages,
-                     created_at = added.created_at, active_at = added.active_at
-                 FROM (SELECT ",
-                $number!(0), " AS key, ", $number!(1), " AS last_number, ", $number!(2), " AS messages, ",
-                $number!(3), " AS created_at, ", $number!(4), " AS active_at
-                 FROM json_each(CAST($1 AS TEXT))) AS added WHERE conversation.key = added.key"
-            )
-        };
-    }
-    let rows = advances
-        .into_iter()
-        .map(|to| [to.conversation.0, to.last_number.0, to.messages, to.created_at.0, to.active_at.0]);
-    tx.run(tx.split(sql!(sqlite), sql!(postgres)), &[&tuples(rows)?])?;
-    Ok(())
-}
-
-/// A message's row.
-#[derive(Clone, Debug)]
-pub struct MessageRow {
-    pub key: MessageKey,
-    pub id: MessageId,
-    pub conversation: ConversationKey,
-    pub number: Number,
-    /// None: a tombstone
-    pub sender: Option<UserKey>,
-    pub receiver: Option<UserKey>,
-    pub parent: Option<MessageKey>,
-    pub content: String,
-    pub sent_at: Timestamp,
-    pub revision: i64,
-    /// The `key` of the record it was loaded from
-    pub key_name: Option<String>,
-}
-
-macro_rules! message {
-    () => {
-        "SELECT key, id, conversation_key, number, sender_key, receiver_key, parent_key, content, sent_at, revision, key_name
-         FROM message"
-    };
-}
-
-fn read_message(row: &Row<'_>) -> Result<MessageRow> {
-    Ok(MessageRow {
-        key: row.get(0)?,
-        id: row.get(1)?,
-        conversation: row.get(2)?,
-        number: row.get(3)?,
-        sender: row.get(4)?,
-        receiver: row.get(5)?,
-        parent: row.get(6)?,
-        content: row.get(7)?,
-        sent_at: row.get(8)?,
-        revision: row.get(9)?,
-        key_name: row.get(10)?,
-    })
-}
-
-/// The messages with these ids or keys
-pub fn messages(
-    tx: &mut Tx<'_>,
-    message_ids: impl IntoIterator<Item = MessageId>,
-    keys: &[&str],
-) -> Result<Vec<MessageRow>> {
-    let wanted = ids(tx, message_ids.into_iter().map(|id| id.0));
-    let mut found =
-        if wanted == "[]" { Vec::new() } else { tx.all(by_ids!(tx, message!(), "id"), &[&wanted], read_message)? };
-    if !keys.is_empty() {
-        let named = concat!(message!(), " WHERE key_name IN ", texts!("$1"));
-        found.extend(tx.all(named, &[&texts(keys)], read_message)?);
-    }
-    Ok(found)
-}
-
-/// Those of these numbers that a message of the conversation has
-pub fn taken_numbers(tx: &mut Tx<'_>, wanted: &[(ConversationKey, Number)]) -> Result<Vec<(ConversationKey, Number)>> {
-    let sql = by_pairs!(tx, "SELECT conversation_key, number FROM message", "conversation_key", "number");
-    let wanted = tuples(wanted.iter().map(|(conversation, number)| [conversation.0, number.0]))?;
-    tx.all(sql, &[&wanted], |row| Ok((row.get(0)?, row.get(1)?)))
-}
-
-/// Adds messages, and lets search know them; their conversations are to be told with [`advance`].
-pub fn add_messages(tx: &mut Tx<'_>, messages: &[MessageRow]) -> Result<()> {
-    const ADDITION: Addition = addition!(
-        "message",
-        "key, id, conversation_key, number, sender_key, receiver_key, parent_key, content, sent_at, revision, key_name",
-        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11"
-    );
-    tx.add(&ADDITION, messages, |message| {
-        let MessageRow {
-            key,
-            id,
-            conversation,
-            number,
-            sender,
-            receiver,
-            parent,
-            content,
-            sent_at,
-            revision,
-            key_name,
-        } = message;
-        [key, id, conversation, number, sender, receiver, parent, content, sent_at, revision, key_name]
-    })?;
-    for message in messages {
-        if let Some(sender) = message.sender {
-            search::index_words(tx, message.key, message.conversation, sender, &message.content);
-        }
-    }
-    // Now, not at the end: one transaction may add more than memory holds.
-    search::write_index(tx)
-}
-
-/// An earlier content of a message.
-#[derive(Clone, Debug)]
-pub struct RevisionRow {
-    pub message: MessageKey,
-    pub revision: i64,
-    pub content: String,
-    pub edited_at: Timestamp,
-    /// None: the operator
-    pub editor: Option<UserKey>,
-    pub reason: Option<String>,
-}
-
-/// Adds revisions.
-pub fn add_revisions(tx: &mut Tx<'_>, revisions: &[RevisionRow]) -> Result<()> {
-    const ADDITION: Addition = addition!(
-        "revision",
-        "message_key, revision, content, edited_at, editor_key, by_operator, reason",
-        "$1, $2, $3, $4, $5, $6, $7"
-    );
-    tx.add(&ADDITION, revisions, |row| {
-        let RevisionRow { message, revision, content, edited_at, editor, reason } = row;
-        let by_operator: &bool = if editor.is_none() { &true } else { &false };
-        [message, revision, content, edited_at, editor, by_operator, reason]
-    })
-}
-
-/// The revisions of these messages: of which, its number and its content
-pub fn revisions(
-    tx: &mut Tx<'_>,
-    messages: impl IntoIterator<Item = MessageKey>,
-) -> Result<Vec<(MessageKey, i64, String)>> {
-    tx.all(
-        concat!(
-            "SELECT message_key, revision, content FROM revision WHERE message_key IN ",
-            list!("$1"),
-            " ORDER BY message_key, revision"
-        ),
-        &[&list(messages.into_iter().map(|key| key.0))],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )
-}
-
-/// That a message concerns a user.
-#[derive(Clone, Copy, Debug)]
-pub struct NotificationRow {
-    pub message: MessageKey,
-    pub user: UserKey,
-    pub conversation: ConversationKey,
-    pub kind: NotificationKind,
-    pub is_read: bool,
-}
-
-/// Adds notifications that are not there.
-pub fn add_notifications(tx: &mut Tx<'_>, notifications: &[NotificationRow]) -> Result<()> {
-    const ADDITION: Addition =
-        addition!("notification", "message_key, user_key, conversation_key, kind, is_read", "$1, $2, $3, $4, $5");
-    tx.add(&ADDITION, notifications, |row| {
-        let NotificationRow { message, user, conversation, kind, is_read } = row;
-        [message, user, conversation, kind, is_read]
-    })
-}
-
-/// Who has a notification of these messages, and whether it is read
-pub fn notified(
-    tx: &mut Tx<'_>,
-    messages: impl IntoIterator<Item = MessageKey>,
-) -> Result<Vec<((MessageKey, UserKey), bool)>> {
-    tx.all(
-        concat!("SELECT message_key, user_key, is_read FROM notification WHERE message_key IN ", list!("$1")),
-        &[&list(messages.into_iter().map(|key| key.0))],
-        |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)),
+        |row| users::read_person(row, 0),
     )
 }
 
@@ -523,49 +234,5 @@ pub fn is_empty(tx: &mut Tx<'_>) -> Result<bool> {
         "SELECT NOT EXISTS (SELECT 1 FROM account WHERE key > 0) AND NOT EXISTS (SELECT 1 FROM conversation WHERE key > 0)",
         &[],
         |row| row.get(0),
-    )
-}
-
-/// The people without those with these keys
-pub fn users_besides(tx: &mut Tx<'_>, keys: &[UserKey]) -> Result<Vec<UserRef>> {
-    tx.all(
-        concat!(
-            "SELECT ",
-            users::person!(),
-            " FROM account WHERE key > 0 AND key NOT IN ",
-            list!("$1"),
-            " ORDER BY key /* scans: whoever wants nothing else there has all of it looked at */"
-        ),
-        &[&list(keys.iter().map(|key| key.0))],
-        |row| users::read_person(row, 0),
-    )
-}
-
-/// The ids and names of the conversations without those with these keys
-pub fn conversations_besides(
-    tx: &mut Tx<'_>,
-    keys: &[ConversationKey],
-) -> Result<Vec<(ConversationId, Option<String>)>> {
-    tx.all(
-        concat!(
-            "SELECT id, name FROM conversation WHERE key > 0 AND key NOT IN ",
-            list!("$1"),
-            " ORDER BY key /* scans: as above */"
-        ),
-        &[&list(keys.iter().map(|key| key.0))],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )
-}
-
-/// The ids and keys of the messages without those with these keys, tombstones aside
-pub fn messages_besides(tx: &mut Tx<'_>, keys: &[MessageKey]) -> Result<Vec<(MessageId, Option<String>)>> {
-    tx.all(
-        concat!(
-            "SELECT id, key_name FROM message WHERE key > 0 AND sender_key IS NOT NULL AND key NOT IN ",
-            list!("$1"),
-            " ORDER BY key /* scans: as above */"
-        ),
-        &[&list(keys.iter().map(|key| key.0))],
-        |row| Ok((row.get(0)?, row.get(1)?)),
     )
 }

@@ -188,14 +188,18 @@ pub fn keys_of(
     tx.each(
         "SELECT key FROM message WHERE conversation_key = $1 AND sent_at >= $2 AND sent_at < $3",
         &[&conversation, &sent.start, &sent.end],
-        |row| Ok(go_on(take(row.get(0)?))),
+        |row| {
+            take(row.get(0)?);
+            GO_ON
+        },
     )
 }
 
 /// Gives the keys of all messages that were sent in a time to `take`.
 pub fn keys(tx: &mut Tx<'_>, sent: &Range<Timestamp>, mut take: impl FnMut(MessageKey)) -> Result<()> {
     tx.each("SELECT key FROM message WHERE sent_at >= $1 AND sent_at < $2", &[&sent.start, &sent.end], |row| {
-        Ok(go_on(take(row.get(0)?)))
+        take(row.get(0)?);
+        GO_ON
     })
 }
 
@@ -225,7 +229,8 @@ pub fn links(tx: &mut Tx<'_>, keys: &Range<i64>, mut take: impl FnMut(Links)) ->
                 receiver: row.get(4)?,
                 is_edited: row.get::<i64>(5)? > 1,
             };
-            Ok(go_on(take(links)))
+            take(links);
+            GO_ON
         },
     )
 }
@@ -236,7 +241,10 @@ pub fn editors(tx: &mut Tx<'_>, keys: &Range<i64>, mut take: impl FnMut(MessageK
         "SELECT message_key, editor_key FROM revision
          WHERE message_key >= $1 AND message_key < $2 AND editor_key IS NOT NULL",
         &[&keys.start, &keys.end],
-        |row| Ok(go_on(take(row.get(0)?, row.get(1)?))),
+        |row| {
+            take(row.get(0)?, row.get(1)?);
+            GO_ON
+        },
     )
 }
 
@@ -245,10 +253,12 @@ pub fn notified(tx: &mut Tx<'_>, keys: &Range<i64>, mut take: impl FnMut(Message
     tx.each(
         "SELECT message_key, user_key FROM notification WHERE message_key >= $1 AND message_key < $2",
         &[&keys.start, &keys.end],
-        |row| Ok(go_on(take(row.get(0)?, row.get(1)?))),
+        |row| {
+            take(row.get(0)?, row.get(1)?);
+            GO_ON
+        },
     )
 }
 
-fn go_on((): ()) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
+/// The next row, please
+const GO_ON: Result<ControlFlow<()>> = Ok(ControlFlow::Continue(()));

@@ -34,8 +34,9 @@ impl Scratch {
     /// Notes a name where it is new; returns what is known of it where it is not.
     pub fn note(&self, name: &[u8], noted: Noted) -> Result<Option<Noted>> {
         let insert = "INSERT INTO noted VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
-        let [a, b, c, d, e] = noted;
-        let is_new = self.connection.prepare_cached(insert)?.execute((name, a, b, c, d, e))? == 1;
+        let [first, second, third, fourth, fifth] = noted;
+        let row = (name, first, second, third, fourth, fifth);
+        let is_new = self.connection.prepare_cached(insert)?.execute(row)? == 1;
         if is_new { Ok(None) } else { self.find(name) }
     }
 

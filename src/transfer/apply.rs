@@ -12,7 +12,7 @@ pub use self::fixture::Fixture;
 use super::Problem;
 use super::known::{Known, Place};
 use super::load::{Check, Failure, Outcome, Rules, Stage, Undated, Write, hashes, transaction};
-use super::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
+use super::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Participant, Record, UserRecord};
 use crate::app::App;
 use crate::error::Kind;
 use crate::model::{Actor, ConversationSelector, Level, MessageSelector, UserKey, UserSelector};
@@ -95,7 +95,7 @@ pub fn check(
     mut problems: Vec<Problem>,
     options: Options,
     on_stage: &mut dyn FnMut(Stage),
-) -> Result<Checked, (Fixture, Failure)> {
+) -> Result<Checked, Box<(Fixture, Failure)>> {
     let checked = (|| {
         let place = |line: u64| fixture.place(line);
         let mut check = Check::new(Rules { notify: options.notify, may_differ: true, place: &place })?;
@@ -111,7 +111,7 @@ pub fn check(
     })();
     match checked {
         Ok(hashes) => Ok(Checked { fixture, hashes }),
-        Err(failure) => Err((fixture, failure)),
+        Err(failure) => Err(Box::new((fixture, failure))),
     }
 }
 
@@ -355,7 +355,7 @@ fn must_be_changeable(entry: &Entry, fields: &[&'static str], fixed: &[&str]) ->
 impl ConversationRecord {
     /// What people call it: its name, else its title, else who takes part
     fn called(&self) -> String {
-        let people = || self.participants.iter().map(|one| one.user()).collect::<Vec<_>>().join(", ");
+        let people = || self.participants.iter().map(Participant::user).collect::<Vec<_>>().join(", ");
         self.name.clone().or_else(|| self.title.clone()).unwrap_or_else(people)
     }
 }

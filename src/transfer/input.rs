@@ -107,14 +107,12 @@ struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        match self.left.checked_sub(count as u64) {
-            Some(left) => self.left = left,
-            None => {
-                let bomb =
-                    format!("it unpacks to more than {MOST_TIMES} times its size; if that is meant, unpack it first");
-                return Err(io::Error::new(io::ErrorKind::FileTooLarge, bomb));
-            }
-        }
+        let Some(left) = self.left.checked_sub(count as u64) else {
+            let bomb =
+                format!("it unpacks to more than {MOST_TIMES} times its size; if that is meant, unpack it first");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, bomb));
+        };
+        self.left = left;
         Ok(count)
     }
 }
@@ -134,7 +132,7 @@ impl Lines<'_> {
     ///
     /// # Errors
     /// `NoSpace`, `Unavailable` where the program cannot go on; what is wrong with the file is a [`Problem`].
-    pub fn next(&mut self) -> Result<Option<std::result::Result<Entry, Problem>>> {
+    pub fn next_record(&mut self) -> Result<Option<std::result::Result<Entry, Problem>>> {
         while !self.is_over {
             self.line += 1;
             self.text.clear();

@@ -1,5 +1,7 @@
 //! What the database knows of the names that some records use, looked up for all of them at once.
 
+mod differences;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::records::{ConversationRecord, Entry, MessageRecord, Record, UserRecord};
@@ -79,7 +81,7 @@ pub(super) struct Known {
 
 /// What records name, each once
 #[derive(Default)]
-struct Names<'r> {
+struct Wanted<'r> {
     user_ids: BTreeSet<UserId>,
     usernames: BTreeSet<String>,
     emails: BTreeSet<String>,
@@ -90,7 +92,7 @@ struct Names<'r> {
     pairs: Vec<(&'r str, &'r str)>,
 }
 
-impl<'r> Names<'r> {
+impl<'r> Wanted<'r> {
     fn user(&mut self, reference: &str) {
         match user_name(reference) {
             UserName::Id(id) => drop(self.user_ids.insert(id)),
@@ -175,27 +177,29 @@ impl MessageRecord {
 impl Known {
     /// Looks up whatever these records name.
     pub(super) fn find(tx: &mut Tx<'_>, entries: &[Entry]) -> Result<Self> {
-        let mut names = Names::default();
-        entries.iter().for_each(|entry| names.entry(entry));
+        let mut wanted = Wanted::default();
+        for entry in entries {
+            wanted.entry(entry);
+        }
         let mut known = Self::default();
         let (usernames, emails): (Vec<_>, Vec<_>) =
-            (names.usernames.into_iter().collect(), names.emails.into_iter().collect());
-        for account in bulk::accounts(tx, names.user_ids, &usernames, &emails)? {
+            (wanted.usernames.into_iter().collect(), wanted.emails.into_iter().collect());
+        for account in bulk::accounts(tx, wanted.user_ids, &usernames, &emails)? {
             known.learn_user(account);
         }
-        let pairs: BTreeSet<(UserKey, UserKey)> = names
+        let pairs: BTreeSet<(UserKey, UserKey)> = wanted
             .pairs
             .iter()
             .filter_map(|(one, other)| Some(pair(known.user(one)?, known.user(other)?)))
             .filter(|(lower, higher)| lower != higher)
             .collect();
-        let group_names: Vec<_> = names.names.into_iter().collect();
-        let mut places = bulk::conversations(tx, names.conversation_ids, &group_names)?;
+        let group_names: Vec<_> = wanted.names.into_iter().collect();
+        let mut places = bulk::conversations(tx, wanted.conversation_ids, &group_names)?;
         places.extend(bulk::direct_conversations(tx, &pairs.into_iter().collect::<Vec<_>>())?);
         for (conversation, last_number) in places {
             known.learn_conversation(Place { conversation, last_number });
         }
-        for message in bulk::messages(tx, names.message_ids, &names.keys.into_iter().collect::<Vec<_>>())? {
+        for message in bulk::messages(tx, wanted.message_ids, &wanted.keys.into_iter().collect::<Vec<_>>())? {
             known.learn_message(message);
         }
         known.find_details(tx, entries)?;
@@ -363,75 +367,4 @@ impl Known {
         let by_key = record.key.as_ref().and_then(|key| self.keys.get(key));
         self.messages.get(by_key.or_else(|| self.message_ids.get(&record.id(entry)))?)
     }
-
-    /// In what a record differs from the account that is there, in the words of its fields; what it does not say is not
-    /// compared, and a password in plain text cannot be.
-    pub(super) fn user_differences(record: &UserRecord, account: &Account) -> Vec<&'static str> {
-        let user = &account.user;
-        let person = &user.person;
-        let email = record.email.as_deref().map(normalize);
-        let differences = [
-            ("user_id", record.user_id.is_some_and(|id| id != person.user_id)),
-            ("username", normalize(&record.username) != person.username),
-            ("email", email.is_some_and(|email| email != user.email.as_deref().unwrap_or_default())),
-            ("first_name", record.first_name.as_ref().is_some_and(|name| *name != person.first_name)),
-            ("last_name", record.last_name.as_ref().is_some_and(|name| *name != person.last_name)),
-            ("role", record.role.is_some_and(|role| role != user.role)),
-            ("is_active", record.is_active.is_some_and(|is_active| is_active != user.is_active)),
-            ("created_at", record.created_at.is_some_and(|created_at| created_at != user.created_at)),
-            ("password_hash", record.password_hash.is_some() && record.password_hash != account.password_hash),
-        ];
-        different(&differences)
-    }
-
-    /// In what a record differs from the conversation that is there, and those who take part in it
-    pub(super) fn conversation_differences(&self, record: &ConversationRecord, place: &Place) -> Vec<&'static str> {
-        let conversation = &place.conversation;
-        let participants = self.participants.get(&conversation.key).cloned().unwrap_or_default();
-        let named: HashMap<Option<UserKey>, Level> =
-            record.participants.iter().map(|one| (self.user(one.user()), one.level())).collect();
-        let is_as_named = named.len() == participants.len()
-            && participants.iter().all(|(user, level)| named.get(&Some(*user)) == Some(level));
-        let creator = record.creator.as_deref().map(|creator| self.user(creator));
-        let differences = [
-            ("conversation_id", record.conversation_id.is_some_and(|id| id != conversation.id)),
-            ("kind", record.kind.is_some_and(|kind| kind != conversation.kind)),
-            ("name", record.name.is_some() && record.name != conversation.name),
-            ("title", record.title.is_some() && record.title != conversation.title),
-            ("creator", creator.is_some_and(|creator| creator != conversation.creator_key)),
-            ("participants", !is_as_named),
-            ("created_at", record.created_at.is_some_and(|created_at| created_at != conversation.created_at)),
-        ];
-        different(&differences)
-    }
-
-    /// In what a record differs from the message that is there and its revisions
-    pub(super) fn message_differences(&self, record: &MessageRecord, message: &MessageRow) -> Vec<&'static str> {
-        let sender = record.sender.as_deref().map(|sender| self.user(sender));
-        let place = self.conversation(&record.conversation, message.sender);
-        let receiver = record.receiver.as_deref().map(|receiver| self.user(receiver));
-        let parent = record.reply_to.as_deref().map(|parent| self.message(parent).map(|parent| parent.key));
-        let said: Vec<(i64, &str)> = record.numbered_revisions().map(|(number, one)| (number, &*one.content)).collect();
-        let kept = self.revisions.get(&message.key).into_iter().flatten();
-        let kept = kept.map(|(number, content)| (*number, content.as_str()));
-        let differences = [
-            ("message_id", record.message_id.is_some_and(|id| id != message.id)),
-            ("key", record.key.is_some() && record.key != message.key_name),
-            ("conversation", place.is_none_or(|place| place.conversation.key != message.conversation)),
-            ("number", record.number.is_some_and(|number| number != message.number)),
-            ("sender", sender.is_some_and(|sender| sender != message.sender)),
-            ("receiver", receiver.is_some_and(|receiver| receiver != message.receiver)),
-            ("reply_to", parent.is_some_and(|parent| parent != message.parent)),
-            ("timestamp", record.timestamp.is_some_and(|timestamp| timestamp != message.sent_at)),
-            ("content", record.content != message.content),
-            ("revision", record.revision.is_some_and(|revision| revision != message.revision)),
-            ("deleted", record.deleted != message.sender.is_none()),
-            ("revisions", !said.is_empty() && !said.iter().copied().eq(kept)),
-        ];
-        different(&differences)
-    }
-}
-
-fn different(differences: &[(&'static str, bool)]) -> Vec<&'static str> {
-    differences.iter().filter(|(_, differs)| *differs).map(|(field, _)| *field).collect()
 }

@@ -105,7 +105,7 @@ pub type Outcome<T> = std::result::Result<T, Failure>;
 pub fn load(app: &App, actor: &Actor, input: &Input, notify: bool, on_stage: &mut dyn FnMut(Stage)) -> Outcome<Loaded> {
     let entries = || {
         let mut lines = input.lines()?;
-        Ok(std::iter::from_fn(move || lines.next().transpose()).map(|entry| Ok(entry??)))
+        Ok(std::iter::from_fn(move || lines.next_record().transpose()).map(|entry| Ok(entry??)))
     };
     let place = |line: u64| format!("line {line}");
     load_entries(app, actor, entries, Rules { notify, may_differ: false, place: &place }, on_stage)

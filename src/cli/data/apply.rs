@@ -58,7 +58,7 @@ impl Apply {
             }
         });
         drop(progress);
-        let checked = checked.map_err(|(fixture, failure)| failed(&name, failure, |line| fixture.place(line)))?;
+        let checked = checked.map_err(|refused| failed(&name, refused.1, |line| refused.0.place(line)))?;
         let carry_out = |is_trial| {
             let plan = apply::apply(&context.app, &actor, &checked, options, is_trial);
             plan.map_err(|failure| failed(&name, failure, |line| checked.place(line)))

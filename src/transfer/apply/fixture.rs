@@ -106,7 +106,7 @@ fn yaml(input: &Input, text: &str) -> Result<Found> {
     })?;
     let read = |spanned: Spanned<serde_json::Value>| {
         let record = serde_json::from_value(spanned.value).map_err(|error| said_of(&error));
-        (u64::from(spanned.referenced.line()), record)
+        (spanned.referenced.line(), record)
     };
     Ok(found.unwrap_or_default().into_iter().map(read).collect())
 }

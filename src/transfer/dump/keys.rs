@@ -89,7 +89,9 @@ mod tests {
         #[test]
         fn a_set_of_keys_is_a_set(inserted in prop::collection::btree_set(0..5000_i64, 0..50), asked in 0..6000_i64) {
             let mut keys = Keys::default();
-            inserted.iter().for_each(|key| keys.insert(*key));
+            for key in &inserted {
+                keys.insert(*key);
+            }
             prop_assert_eq!(keys.iter().collect::<BTreeSet<_>>(), inserted.clone());
             prop_assert_eq!(keys.contains(asked), inserted.contains(&asked));
             prop_assert_eq!(keys.next_after(asked), inserted.range(asked + 1..).next().copied());

@@ -39,7 +39,9 @@ impl Selection {
             let user = service::user(tx, user)?.person.key;
             chosen.users.insert(user.0);
             let theirs = store::conversations::some_of(tx, user, i64::MAX)?;
-            theirs.into_iter().for_each(|conversation| chosen.conversations.insert(conversation.0));
+            for conversation in theirs {
+                chosen.conversations.insert(conversation.0);
+            }
         }
         let sent = since.unwrap_or(Timestamp::MIN)..until.unwrap_or(Timestamp::MAX);
         let Chosen { conversations, messages, .. } = &mut chosen;

@@ -1,18 +1,16 @@
 //! Whether records can be loaded: each by itself, against those before it, and against what is there.
 
+mod messages;
+
 use std::collections::HashMap;
 
-use crate::error::{Error, Kind, Result};
-use crate::model::{
-    ConversationKey, Kind as ConversationKind, MessageId, MessageKey, Role, UserDetails, UserKey, fold_case,
-};
+use crate::error::{Kind, Result};
+use crate::model::{Kind as ConversationKind, Role, UserDetails, UserKey, fold_case};
 use crate::service;
 use crate::store::scratch::{Noted, Scratch};
 use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, pair, user_name};
 use crate::transfer::load::Passwords;
-use crate::transfer::records::{
-    ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, RevisionRecord, UserRecord,
-};
+use crate::transfer::records::{ConversationRecord, Entry, Record, UserRecord};
 use crate::transfer::{Problem, Tally};
 
 /// More problems are not shown: whoever has these looks at where the file comes from.
@@ -333,174 +331,6 @@ impl<'r> Check<'r> {
         let pair = self.scratch.find(&number_name(b'd', place, 0))?.map(|[_, lower, higher, ..]| (lower, higher));
         Ok(Some(Where { place, pair }))
     }
-
-    fn message_in_file(&self, reference: &str) -> Result<Option<Noted>> {
-        let by_key = self.scratch.find(&name(b'k', reference.as_bytes()))?;
-        match (by_key, reference.parse::<MessageId>()) {
-            (None, Ok(id)) => self.scratch.find(&name(b'M', id.0.as_bytes())),
-            (found, _) => Ok(found),
-        }
-    }
-
-    /// Finds a message that a record refers to, its conversation and its sender; a problem where there is none.
-    fn find_message(&mut self, known: &Known, line: u64, reference: &str) -> Result<Option<[Identity; 3]>> {
-        if let Some(message) = known.message(reference) {
-            return Ok(Some([message.key.0, message.conversation.0, message.sender.map_or(0, |sender| sender.0)]));
-        }
-        if let Some([_, message, _, place, sender]) = self.message_in_file(reference)? {
-            return Ok(Some([message, place, sender]));
-        }
-        self.missing.push((reference.to_owned(), self.problems.len()));
-        self.invalid(line, format!("There is no message “{reference}” here, nor before."));
-        Ok(None)
-    }
-
-    fn message(&mut self, known: &Known, entry: &Entry, record: &MessageRecord) -> Result<bool> {
-        let line = entry.line;
-        let before = self.problems.len();
-        let there = known.message_of(entry, record);
-        let identity = there.map_or(of_line(line), |message| message.key.0);
-        self.contents(line, record);
-        let sender = match &record.sender {
-            Some(sender) => self.find_user(known, line, sender)?,
-            None => None,
-        };
-        let receiver = match &record.receiver {
-            Some(receiver) => self.find_user(known, line, receiver)?,
-            None => None,
-        };
-        for editor in record.revisions.iter().filter_map(|revision| revision.edited_by.as_deref()) {
-            self.find_user(known, line, editor)?;
-        }
-        let Some(conversation) = self.find_conversation(known, line, &record.conversation, sender)? else {
-            return Ok(false);
-        };
-        let what = record.key.as_deref().map_or("The message".to_owned(), |key| format!("The message “{key}”"));
-        let [line_noted, _, content, ..] = noted(line, identity, content(entry));
-        let noted = [line_noted, identity, content, conversation.place, sender.unwrap_or(0)];
-        if let Some(key) = &record.key {
-            self.passes(line, check_key(key));
-            if let Some(is_there) = self.note(&what, &name(b'k', key.as_bytes()), noted)? {
-                return Ok(is_there);
-            }
-        }
-        if record.message_id.is_some() || record.key.is_none() {
-            let id = record.id(entry);
-            if let Some(is_there) = self.note(&what, &name(b'M', id.0.as_bytes()), noted)? {
-                return Ok(is_there);
-            }
-        }
-        if let Some(number) = record.number {
-            if number.0 < 1 {
-                self.invalid(line, "Numbers of messages count from 1.");
-            }
-            let number_taken = format!("A message with the number {}", number.0);
-            self.note(&number_taken, &number_name(b'n', conversation.place, number.0), noted)?;
-        }
-        if let (Some(sender), Some((lower, higher))) = (sender, conversation.pair) {
-            let other = if sender == lower { higher } else { lower };
-            if sender != lower && sender != higher {
-                self.invalid(line, "The sender is not one of the two people of the direct conversation.");
-            } else if receiver.is_some_and(|receiver| receiver != other) {
-                self.invalid(line, "In a direct conversation the receiver is the other person.");
-            }
-        } else if sender.is_some() && sender == receiver {
-            self.invalid(line, "The receiver is the sender; name somebody else, or nobody.");
-        }
-        if let Some(parent) = &record.reply_to
-            && let Some([parent, place, _]) = self.find_message(known, line, parent)?
-        {
-            if parent == identity {
-                self.invalid(line, "It replies to itself.");
-            } else if place != conversation.place {
-                self.invalid(line, "It replies to a message of another conversation.");
-            }
-            self.unreplied.remove(&parent);
-        }
-        let Some(message) = there else {
-            if record.deleted {
-                self.unreplied.insert(identity, line);
-            }
-            let is_taken =
-                record.number.is_some_and(|number| known.is_taken(ConversationKey(conversation.place), number));
-            if is_taken {
-                self.problems.push(Problem::new(line, Kind::Conflict, "Another message has its number."));
-            }
-            return Ok(false);
-        };
-        let differences = known.message_differences(record, message);
-        Ok(self.problems.len() == before && self.is_same(line, &what, &differences))
-    }
-
-    /// What a message says, now and earlier
-    fn contents(&mut self, line: u64, record: &MessageRecord) {
-        if record.deleted {
-            let MessageRecord { key, sender, receiver, content, revision, revisions, .. } = record;
-            let is_bare = key.is_none() && sender.is_none() && receiver.is_none() && content.is_empty();
-            if !is_bare || revisions.len() + usize::from(revision.is_some_and(|revision| revision != 1)) > 0 {
-                self.invalid(line, "A deleted message has neither sender, receiver, key, content nor revisions.");
-            }
-            return;
-        }
-        if record.sender.is_none() {
-            self.invalid(line, "The message has no sender.");
-        }
-        self.passes(line, service::messages::check_content(&record.content));
-        let mut last = 0;
-        for (number, revision) in record.numbered_revisions() {
-            if number <= last {
-                self.invalid(line, "The revisions do not count up from 1.");
-            }
-            last = number;
-            let RevisionRecord { content, reason, .. } = revision;
-            self.passes(line, service::messages::check_content(content));
-            self.passes(line, service::messages::check_reason(reason.as_deref()));
-        }
-        if record.current_revision() <= last {
-            self.invalid(
-                line,
-                format!("The content is revision {}, but there is a revision {last}.", record.current_revision()),
-            );
-        }
-    }
-
-    fn notification(&mut self, known: &Known, entry: &Entry, record: &NotificationRecord) -> Result<bool> {
-        let line = entry.line;
-        if self.rules.notify {
-            self.invalid(line, "The records bring notifications of their own; leave out --notify.");
-            return Ok(false);
-        }
-        let user = self.find_user(known, line, &record.user)?;
-        let message = self.find_message(known, line, &record.message)?;
-        let (Some(user), Some([message, place, sender])) = (user, message) else { return Ok(false) };
-        let takes_part = known.takes_part(ConversationKey(place), UserKey(user))
-            || self.scratch.find(&number_name(b'm', place, user))?.is_some();
-        match sender {
-            0 => self.invalid(line, "The message was deleted; nobody is notified of it."),
-            sender if sender == user => {
-                self.invalid(line, format!("{} sent the message, and is not notified.", record.user))
-            }
-            _ if takes_part => {}
-            _ => {
-                self.invalid(
-                    line,
-                    format!("{} does not take part in the conversation, and is not notified.", record.user),
-                );
-            }
-        }
-        Ok(known.notified(MessageKey(message), UserKey(user)).is_some())
-    }
-}
-
-/// Checks the name of a message that records refer to it by.
-///
-/// # Errors
-/// `Invalid`, naming the field `key`.
-pub(super) fn check_key(key: &str) -> Result<()> {
-    if key.is_empty() || key.len() > 255 || key.contains('\0') {
-        return Err(Error::invalid("key", "A key has 1 to 255 bytes and no NUL."));
-    }
-    Ok(())
 }
 
 /// What tells a record from others: half of a hash of its line

@@ -59,7 +59,7 @@ fn apply_files(world: &World, files: &[(&str, &str)], options: Options) -> Resul
         Failure::Error(error) => panic!("{error}"),
     };
     let checked = apply::check(&world.app, fixture, problems, options, &mut |_| {})
-        .map_err(|(fixture, failure)| said(failure, &|line| fixture.place(line)))?;
+        .map_err(|refused| said(refused.1, &|line| refused.0.place(line)))?;
     apply::apply(&world.app, &operator(), &checked, options, false)
         .map_err(|failure| said(failure, &|line| checked.place(line)))
 }
@@ -104,7 +104,7 @@ fn yaml_a_json_array_and_json_lines_say_the_same() {
         apply(world, WORLD).unwrap();
         let records: Vec<serde_json::Value> = serde_saphyr::from_str(WORLD).unwrap();
         let array = serde_json::to_string_pretty(&records).unwrap();
-        let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+        let lines = records.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         for (name, text) in
             [("a.json", array.as_str()), ("stdin", &array), ("b.jsonl", &lines), ("stdin", &lines), ("stdin", WORLD)]
         {
@@ -201,8 +201,10 @@ fn every_problem_is_named_with_its_file_and_line() {
 #[test]
 fn what_is_no_fixture_is_refused_whatever_it_would_unpack_to() {
     on_every_engine(|world| {
-        let bomb: String =
-            (1..8).map(|depth| format!("- &x{depth} [{}]\n", vec![format!("*x{}", depth - 1); 10].join(","))).collect();
+        let bomb = (1..8)
+            .map(|depth| format!("- &x{depth} [{}]\n", vec![format!("*x{}", depth - 1); 10].join(",")))
+            .collect::<Vec<_>>()
+            .concat();
         for (name, text) in [
             ("bomb.yaml", format!("- &x0 lol\n{bomb}").as_str()),
             ("map.yaml", "type: user\nusername: ann\n"),

@@ -1,0 +1,166 @@
+//! Conversations by the thousand, and who takes part in them.
+
+use super::{ids, texts, tuples};
+use crate::error::Result;
+use crate::model::{Conversation, ConversationId, ConversationKey, Level, Number, Timestamp, UserKey, fold_case};
+use crate::store::tx::{Addition, Row, Tx};
+use crate::store::{conversations, list};
+
+macro_rules! conversation {
+    () => {
+        concat!("SELECT ", conversations::columns!(), ", conversation.last_number FROM conversation")
+    };
+}
+
+fn read_conversation(row: &Row<'_>) -> Result<(Conversation, Number)> {
+    Ok((conversations::read(row)?, row.get(11)?))
+}
+
+/// The conversations with these ids or folded names, each with the highest number it ever gave out
+pub fn conversations(
+    tx: &mut Tx<'_>,
+    conversation_ids: impl IntoIterator<Item = ConversationId>,
+    names: &[String],
+) -> Result<Vec<(Conversation, Number)>> {
+    let wanted = ids(tx, conversation_ids.into_iter().map(|id| id.0));
+    let mut found = if wanted == "[]" {
+        Vec::new()
+    } else {
+        tx.all(by_ids!(tx, conversation!(), "conversation.id"), &[&wanted], read_conversation)?
+    };
+    if !names.is_empty() {
+        let by_name = concat!(conversation!(), " WHERE conversation.name_folded IN ", texts!("$1"));
+        found.extend(tx.all(by_name, &[&texts(names)], read_conversation)?);
+    }
+    Ok(found)
+}
+
+/// The direct conversations of these pairs, the lower key first
+pub fn direct_conversations(tx: &mut Tx<'_>, pairs: &[(UserKey, UserKey)]) -> Result<Vec<(Conversation, Number)>> {
+    if pairs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = by_pairs!(tx, conversation!(), "lower_user_key", "higher_user_key");
+    tx.all(sql, &[&tuples(pairs.iter().map(|(lower, higher)| [lower.0, higher.0]))?], read_conversation)
+}
+
+/// Locks conversations, as `conversations::lock` does one; those that ended meanwhile are left out.
+pub fn lock_conversations(tx: &mut Tx<'_>, keys: &[ConversationKey]) -> Result<Vec<(Conversation, Number)>> {
+    tx.all(
+        concat!(
+            "UPDATE conversation SET active_at = active_at WHERE key IN ",
+            list!("$1"),
+            " RETURNING ",
+            conversations::columns!(),
+            ", conversation.last_number"
+        ),
+        &[&list(keys.iter().map(|key| key.0))],
+        read_conversation,
+    )
+}
+
+/// Who takes part in these conversations, with which level
+pub fn participants(
+    tx: &mut Tx<'_>,
+    keys: impl IntoIterator<Item = ConversationKey>,
+) -> Result<Vec<(ConversationKey, UserKey, Level)>> {
+    tx.all(
+        concat!("SELECT conversation_key, user_key, level FROM participant WHERE conversation_key IN ", list!("$1")),
+        &[&list(keys.into_iter().map(|key| key.0))],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )
+}
+
+/// A new conversation with who takes part in it.
+#[derive(Clone, Debug)]
+pub struct NewConversation {
+    pub conversation: Conversation,
+    pub last_number: Number,
+    pub participants: Vec<(UserKey, Level)>,
+}
+
+/// Adds conversations whose names and pairs are free.
+pub fn add_conversations(tx: &mut Tx<'_>, new: &[NewConversation]) -> Result<()> {
+    const ADDITION: Addition = addition!(
+        "conversation",
+        "key, id, kind, name, name_folded, title, names_folded, creator_key, lower_user_key, higher_user_key, created_at,
+         active_at, last_number",
+        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13"
+    );
+    const PARTICIPANTS: Addition = addition!("participant", "conversation_key, user_key, level", "$1, $2, $3");
+    struct Folded<'a> {
+        new: &'a NewConversation,
+        name: Option<String>,
+        names: String,
+        pair: (Option<UserKey>, Option<UserKey>),
+    }
+    let folded: Vec<Folded<'_>> = new
+        .iter()
+        .map(|new| {
+            let Conversation { kind, name, title, pair, .. } = &new.conversation;
+            Folded {
+                new,
+                name: name.as_deref().map(fold_case),
+                names: conversations::kept_names(*kind, name.as_deref(), title.as_deref()),
+                pair: (pair.map(|pair| pair.0), pair.map(|pair| pair.1)),
+            }
+        })
+        .collect();
+    tx.add(&ADDITION, &folded, |Folded { new, name: folded, names, pair: (lower, higher) }| {
+        let Conversation { key, id, kind, name, title, creator_key, created_at, active_at, .. } = &new.conversation;
+        [key, id, kind, name, folded, title, names, creator_key, lower, higher, created_at, active_at, &new.last_number]
+    })?;
+    let participants: Vec<(ConversationKey, UserKey, Level)> = new
+        .iter()
+        .flat_map(|new| new.participants.iter().map(|(user, level)| (new.conversation.key, *user, *level)))
+        .collect();
+    tx.add(&PARTICIPANTS, &participants, |(conversation, user, level)| [conversation, user, level])
+}
+
+/// What changes of a conversation when messages are added to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Advance {
+    pub conversation: ConversationKey,
+    pub last_number: Number,
+    /// How many of the new messages are no tombstones
+    pub messages: i64,
+    pub created_at: Timestamp,
+    pub active_at: Timestamp,
+}
+
+/// Lets conversations, which the transaction locked, know of new messages.
+pub fn advance(tx: &mut Tx<'_>, advances: impl IntoIterator<Item = Advance>) -> Result<()> {
+    macro_rules! sql {
+        ($number:ident) => {
+            concat!(
+                "UPDATE conversation SET last_number = added.last_number, message_count = message_count + added.messages,
+                     created_at = added.created_at, active_at = added.active_at
+                 FROM (SELECT ",
+                $number!(0), " AS key, ", $number!(1), " AS last_number, ", $number!(2), " AS messages, ",
+                $number!(3), " AS created_at, ", $number!(4), " AS active_at
+                 FROM json_each(CAST($1 AS TEXT))) AS added WHERE conversation.key = added.key"
+            )
+        };
+    }
+    let rows = advances
+        .into_iter()
+        .map(|to| [to.conversation.0, to.last_number.0, to.messages, to.created_at.0, to.active_at.0]);
+    tx.run(tx.split(sql!(sqlite), sql!(postgres)), &[&tuples(rows)?])?;
+    Ok(())
+}
+
+/// The ids and names of the conversations without those with these keys
+pub fn conversations_besides(
+    tx: &mut Tx<'_>,
+    keys: &[ConversationKey],
+) -> Result<Vec<(ConversationId, Option<String>)>> {
+    tx.all(
+        concat!(
+            "SELECT id, name FROM conversation WHERE key > 0 AND key NOT IN ",
+            list!("$1"),
+            " ORDER BY key /* scans: as above */"
+        ),
+        &[&list(keys.iter().map(|key| key.0))],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
