@@ -17,10 +17,10 @@ fn the_benchmarks_say_how_they_are_used() {
     let help = run(folder.path(), &["--help"]);
     assert!(help.status.success());
     let text = String::from_utf8(help.stdout).unwrap();
-    for option in ["--program FILE", "--limits PROGRAM", "--rounds N", "--messages N"] {
+    for option in ["--program FILE", "--limits PROGRAM", "--data FILE", "--rounds N", "--messages N"] {
         assert!(text.contains(option), "{option} is missing:\n{text}");
     }
-    for wrong in [["--rounds", "0"], ["--messages", "many"], ["--program", "nowhere"]] {
+    for wrong in [["--rounds", "0"], ["--messages", "many"], ["--program", "nowhere"], ["--data", "nowhere"]] {
         let refused = run(folder.path(), &wrong);
         assert!(!refused.status.success() && refused.stdout.is_empty(), "{wrong:?}");
     }
@@ -34,14 +34,16 @@ fn the_benchmarks_print_a_table_and_leave_nothing_behind() {
     }
     let folder = tempfile::tempdir().unwrap();
     let program = env!("CARGO_BIN_EXE_tidings");
-    let done = run(folder.path(), &["--messages", "1000", "--rounds", "1", "--program", program]);
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ubuntu-irc.jsonl");
+    let small = ["--messages", "1000", "--rounds", "1", "--program", program, "--data", data];
+    let done = run(folder.path(), &small);
     let progress = String::from_utf8(done.stderr).unwrap();
     assert!(done.status.success(), "{progress}");
     let printed = String::from_utf8(done.stdout).unwrap();
     let (machine, table) = printed.split_once("\n\n").unwrap();
     assert!(machine.starts_with("Measured on ") && machine.contains("tidings"), "{machine}");
     assert!(table.starts_with("| what | asked | measured |\n|---|---|---|\n"), "{table}");
-    assert!(table.lines().count() > 25, "{table}");
+    assert!(table.lines().count() > 30, "{table}");
     for row in table.lines() {
         assert_eq!(row.matches('|').count(), 4, "{row}");
     }
