@@ -1,0 +1,3 @@
+//! `tidings data`
+
+mod dump;
