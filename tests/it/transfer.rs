@@ -6,4 +6,6 @@ mod dump;
 mod export;
 mod import;
 pub(crate) mod load;
+mod outcomes;
+mod round_trip;
 mod schema;
