@@ -1,6 +1,9 @@
 //! What every command that uses the database begins and ends with.
 
+use std::io;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use super::output::Output;
 use super::progress::Progress;
@@ -23,6 +26,8 @@ pub(super) struct Context<'c> {
     pub(super) dry_run: bool,
     pub(super) yes: bool,
     pub(super) out: &'c mut Output,
+    /// Where the database of a dry run lies that has none; gone with it
+    _folder: Option<TempDir>,
 }
 
 impl<'c> Context<'c> {
@@ -37,6 +42,23 @@ impl<'c> Context<'c> {
         let location = settings.location_or(global.db.as_deref())?;
         let may_change = !(global.dry_run || only_reads && location.is_absent());
         Self::open_at(location, global, settings, out, may_change)
+    }
+
+    /// Opens the database; where there is none, a dry run has an empty one of its own: so it says what would be said.
+    pub(super) fn open_to_fill(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
+        let location = settings.location_or(global.db.as_deref())?;
+        if !(global.dry_run && location.is_absent()) {
+            return Self::open_at(location, global, settings, out, !global.dry_run);
+        }
+        let failed = |cause: io::Error| match cause.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::no_space().because(cause),
+            _ => Error::unavailable(format!("A temporary folder cannot be made: {cause}.")).because(cause),
+        };
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let empty = Location::Sqlite(folder.path().join("empty.db"));
+        Db::open(&empty, true)?;
+        let context = Self::open_at(empty, global, settings, out, false)?;
+        Ok(Self { location, _folder: Some(folder), ..context })
     }
 
     /// Opens the database, which must be there and up to date.
@@ -82,6 +104,7 @@ impl<'c> Context<'c> {
             dry_run: global.dry_run,
             yes: global.yes,
             out,
+            _folder: None,
         })
     }
 

@@ -44,7 +44,10 @@ impl Command {
 
     pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
         only_operator(global, settings)?;
-        let mut context = Context::open(global, settings, out, self.only_reads())?;
+        let mut context = match self {
+            Self::Dump(_) => Context::open(global, settings, out, true)?,
+            _ => Context::open_to_fill(global, settings, out)?,
+        };
         match self {
             Self::Dump(command) => command.run(&mut context),
             Self::Load(command) => command.run(&mut context),

@@ -231,7 +231,8 @@ pub fn record(tx: &mut Tx<'_>, actor: &Actor, events: &[Event]) -> Result<()> {
 /// Whether nobody and nothing is there yet
 pub fn is_empty(tx: &mut Tx<'_>) -> Result<bool> {
     tx.only(
-        "SELECT NOT EXISTS (SELECT 1 FROM account WHERE key > 0) AND NOT EXISTS (SELECT 1 FROM conversation WHERE key > 0)",
+        "SELECT (SELECT min(key) FROM account WHERE key > 0) IS NULL
+             AND (SELECT min(key) FROM conversation WHERE key > 0) IS NULL",
         &[],
         |row| row.get(0),
     )

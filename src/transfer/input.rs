@@ -20,7 +20,8 @@ const LONGEST_LINE: usize = 32 << 20;
 /// What is compressed more than so many times over was made to fill memory or disk; gzip reaches a thousand times.
 const MOST_TIMES: u64 = 250;
 
-/// … where it comes to more than so many bytes
+/// … where it comes to more than so many bytes; that is asked all the while, so that a large bomb is refused as soon as a
+/// small one
 const SUSPICIOUS: u64 = 64 << 20;
 
 /// A file of records that can be read more than once.
@@ -66,13 +67,12 @@ impl Input {
         let failed = |cause: io::Error| unreadable(&self.name, cause);
         (&self.file).rewind().map_err(failed)?;
         let mut packed = BufReader::with_capacity(1 << 16, &self.file);
-        let most = SUSPICIOUS.max(self.bytes.saturating_mul(MOST_TIMES));
         let unpacked: Box<dyn Read + '_> = match packed.fill_buf().map_err(failed)? {
             [0x1F, 0x8B, ..] => Box::new(MultiGzDecoder::new(packed)),
             [0x28, 0xB5, 0x2F, 0xFD, ..] => Box::new(zstd::Decoder::with_buffer(packed).map_err(failed)?),
             _ => return Ok(Box::new(packed)),
         };
-        Ok(Box::new(BufReader::with_capacity(1 << 17, Bounded { inner: unpacked, left: most })))
+        Ok(Box::new(BufReader::with_capacity(1 << 17, Bounded { inner: unpacked, input: self, count: 0 })))
     }
 
     /// How many bytes of it, as it lies there, have been read
@@ -98,21 +98,23 @@ fn copied(mut source: impl Read, name: &str) -> Result<File> {
     Ok(file)
 }
 
-/// Reads no more than it is allowed to.
-struct Bounded<R> {
+/// Reads what unpacks to no more than what was read of the file can mean.
+struct Bounded<'i, R> {
     inner: R,
-    left: u64,
+    input: &'i Input,
+    /// How many bytes came of it
+    count: u64,
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for Bounded<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        let Some(left) = self.left.checked_sub(count as u64) else {
+        self.count += count as u64;
+        if self.count > SUSPICIOUS && self.count > self.input.position().saturating_mul(MOST_TIMES) {
             let bomb =
                 format!("it unpacks to more than {MOST_TIMES} times its size; if that is meant, unpack it first");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, bomb));
-        };
-        self.left = left;
+        }
         Ok(count)
     }
 }
@@ -159,8 +161,18 @@ impl Lines<'_> {
         Ok(None)
     }
 
-    /// Reads a line; false at the end of the file.
+    /// Reads a line; false at the end of the file. Empty lines before it are passed over together: there may be millions.
     fn read_line(&mut self) -> io::Result<bool> {
+        loop {
+            let buffered = self.bytes.fill_buf()?;
+            let empty = buffered.iter().take_while(|byte| **byte == b'\n').count();
+            let is_on = empty > 0 && empty == buffered.len();
+            self.bytes.consume(empty);
+            self.line += empty as u64;
+            if !is_on {
+                break;
+            }
+        }
         let mut bounded = (&mut self.bytes).take(LONGEST_LINE as u64);
         let count = bounded.read_until(b'\n', &mut self.text)?;
         if count == LONGEST_LINE {

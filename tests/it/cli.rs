@@ -1,6 +1,7 @@
 //! The command line: its wiring, its words and its codes. The rules themselves are tested at the service.
 
 mod conversations;
+mod data;
 mod db;
 mod disk;
 mod doctor;

@@ -13,13 +13,16 @@ use tidings::service::users::UserChange;
 use tidings::service::{accounts, conversations, finding, messages, notifications, users};
 use tidings::store::{self, Location};
 use tidings::transfer;
+use tidings::transfer::dump::{Request, dump};
 
 use crate::layers::files;
 use crate::support::{Schema, World, draft, on_every_engine, operator, place, postgres_server, selector};
+use crate::transfer::apply::apply_files;
+use crate::transfer::load::load;
 
 /// How many statements the files of the store hold: one for each call that runs one
 fn statements_in_the_source() -> usize {
-    let calls = ["tx.all(", "tx.one(", "tx.only(", "tx.run(", "fetch(", "broken!("];
+    let calls = ["tx.all(", "tx.each(", "tx.one(", "tx.only(", "tx.run(", "fetch(", "broken!("];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
     let texts = files(&folder).into_iter().map(|file| fs::read_to_string(file).unwrap());
     let count = texts.map(|text| calls.iter().map(|call| text.matches(call).count()).sum::<usize>());
@@ -30,6 +33,27 @@ fn statements_in_the_source() -> usize {
 fn search(world: &World, actor: &Actor, request: &Search) {
     let found = world.app.read(|tx| messages::search(tx, actor, request, &|| false)).unwrap();
     assert!(!found.messages.is_empty() && found.partial.is_none(), "{found:?}");
+}
+
+/// Brings in records: those that are there, named by ids and by names, and new ones; then looks at what a fixture that
+/// names few of them would remove.
+fn bring_in(world: &World) {
+    let mut dumped = Vec::new();
+    world.app.read(|tx| Ok(dump(tx, &operator(), &Request::default(), &mut dumped, &mut |_, _| {}))).unwrap().unwrap();
+    let records = r#"{"type":"user","username":"joe","email":"joe@example.org"}
+        {"type":"conversation","name":"hall","participants":["ann","joe"]}
+        {"type":"conversation","participants":["joe","ann"]}
+        {"type":"message","conversation":"team","sender":"ann","content":"new","key":"k1","revisions":[{"content":"old"}]}
+        {"type":"message","conversation":"hall","sender":"joe","content":"number","key":"k2","number":9}
+        {"type":"notification","user":"bob","message":"k1"}"#;
+    dumped.extend(records.as_bytes());
+    let created = load(world, std::str::from_utf8(&dumped).unwrap()).unwrap().created;
+    assert_eq!(created.total(), 6);
+    assert_eq!(load(world, records).unwrap().created.total(), 0);
+    let options = transfer::apply::Options { prune: true, ..transfer::apply::Options::default() };
+    let fixture = "[{type: user, username: ann}, {type: conversation, name: team, participants: [ann, bob]}]";
+    let plan = apply_files(world, &[("few.yaml", fixture)], options, true).unwrap();
+    assert!(plan.count(transfer::apply::Action::Removed) > 3, "{plan:?}");
 }
 
 /// Does whatever the services can do.
@@ -53,6 +77,14 @@ fn run_every_statement(world: &World) {
     app.write(|tx| messages::restore(tx, &ann, &first, 1)).unwrap();
     app.read(|tx| messages::history(tx, &bob, &by_id)).unwrap();
 
+    for request in [
+        Request::default(),
+        Request { since: Some(tidings::model::Timestamp::MIN), ..Request::default() },
+        Request { conversations: vec![place("team")], users: vec![selector(&eve)], ..Request::default() },
+    ] {
+        app.read(|tx| Ok(dump(tx, &operator(), &request, &mut std::io::sink(), &mut |_, _| {}))).unwrap().unwrap();
+    }
+    bring_in(world);
     let all = List { conversation: None, limit: 10, ..List::default() };
     let team = List { conversation: Some(place("team")), ..all.clone() };
     for request in [

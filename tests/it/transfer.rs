@@ -1,8 +1,11 @@
 //! Data in and out, each on both engines.
 
-mod apply;
+pub(crate) mod apply;
 mod django;
+mod dump;
 mod export;
 mod import;
-mod load;
+pub(crate) mod load;
+mod outcomes;
+mod round_trip;
 mod schema;

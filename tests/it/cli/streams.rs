@@ -10,7 +10,7 @@ use crate::support::Shell;
 const MANY: usize = 2500;
 
 /// A database with long lists
-fn long_lists() -> Shell {
+pub(super) fn long_lists() -> Shell {
     let shell = shell();
     let connection = rusqlite::Connection::open(shell.path("test.db")).unwrap();
     let series = format!("WITH RECURSIVE n (i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY})");
@@ -32,7 +32,7 @@ fn long_lists() -> Shell {
     shell
 }
 
-fn begin(shell: &Shell, line: &str) -> Child {
+pub(super) fn begin(shell: &Shell, line: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_tidings"))
         .args(["--db", "test.db"])
         .args(line.split(' '))

@@ -37,8 +37,13 @@ const WORLD: &str = r#"
 - {type: notification, user: ann, message: m2, is_read: true}
 "#;
 
-/// Applies fixtures: names of files and what they hold.
-fn apply_files(world: &World, files: &[(&str, &str)], options: Options) -> Result<Plan, Vec<(String, Kind, String)>> {
+/// Applies fixtures: names of files and what they hold; a trial takes it back.
+pub(crate) fn apply_files(
+    world: &World,
+    files: &[(&str, &str)],
+    options: Options,
+    is_trial: bool,
+) -> Result<Plan, Vec<(String, Kind, String)>> {
     let folder = tempfile::tempdir().unwrap();
     let inputs: Vec<Input> = files
         .iter()
@@ -60,12 +65,12 @@ fn apply_files(world: &World, files: &[(&str, &str)], options: Options) -> Resul
     };
     let checked = apply::check(&world.app, fixture, problems, options, &mut |_| {})
         .map_err(|refused| said(refused.1, &|line| refused.0.place(line)))?;
-    apply::apply(&world.app, &operator(), &checked, options, false)
+    apply::apply(&world.app, &operator(), &checked, options, is_trial)
         .map_err(|failure| said(failure, &|line| checked.place(line)))
 }
 
 fn apply(world: &World, yaml: &str) -> Result<Plan, Vec<(String, Kind, String)>> {
-    apply_files(world, &[("world.yaml", yaml)], Options::default())
+    apply_files(world, &[("world.yaml", yaml)], Options::default(), false)
 }
 
 /// What changed: action, name and fields
@@ -108,7 +113,7 @@ fn yaml_a_json_array_and_json_lines_say_the_same() {
         for (name, text) in
             [("a.json", array.as_str()), ("stdin", &array), ("b.jsonl", &lines), ("stdin", &lines), ("stdin", WORLD)]
         {
-            let plan = apply_files(world, &[(name, text)], Options::default()).unwrap();
+            let plan = apply_files(world, &[(name, text)], Options::default(), false).unwrap();
             assert_eq!((plan.changes.len(), plan.unchanged), (0, 8), "{name}");
         }
     });
@@ -182,7 +187,7 @@ fn every_problem_is_named_with_its_file_and_line() {
         let talk = "{\"type\":\"message\",\"conversation\":\"team\",\"sender\":\"ann\",\"content\":\"no key\"}\n\n{\"type\":\"user\",\"username\":\"ANN\"}\n{";
         let groups = "- {type: conversation, participants: [ann, ann]}\n- type: conversation\n  title: unnamed\n  participants: [ann]\n  kind: group\n";
         let files = [("users.json", users), ("groups.yml", groups), ("talk.jsonl", talk)];
-        let problems = apply_files(world, &files, Options::default()).unwrap_err();
+        let problems = apply_files(world, &files, Options::default(), false).unwrap_err();
         let said: Vec<String> = problems.into_iter().map(|(place, _, detail)| format!("{place}: {detail}")).collect();
         insta::allow_duplicates! { insta::assert_snapshot!(said.join("\n"), @"
         users.json:3: The username holds white space or a control character.
@@ -211,7 +216,7 @@ fn what_is_no_fixture_is_refused_whatever_it_would_unpack_to() {
             ("broken.json", "[{\"type\":\"user\","),
             ("broken.yaml", "- {type: user"),
         ] {
-            let problems = apply_files(world, &[(name, text)], Options::default()).unwrap_err();
+            let problems = apply_files(world, &[(name, text)], Options::default(), false).unwrap_err();
             assert_eq!(problems[0].1, Kind::Invalid, "{problems:?}");
             assert!(problems[0].2.contains("is no fixture"), "{problems:?}");
         }
@@ -234,7 +239,7 @@ fn pruning_removes_what_the_fixture_does_not_name_and_nothing_else() {
 
         assert_eq!(apply(world, WORLD).unwrap().changes, [], "without pruning they stay");
         let prune = Options { prune: true, ..Options::default() };
-        let plan = apply_files(world, &[("world.yaml", WORLD)], prune).unwrap();
+        let plan = apply_files(world, &[("world.yaml", WORLD)], prune, false).unwrap();
         let expected = [
             "Changed team [\"participants\"]".to_owned(),
             "Removed eve []".to_owned(),
@@ -242,7 +247,7 @@ fn pruning_removes_what_the_fixture_does_not_name_and_nothing_else() {
             format!("Removed {} []", extra.message_id),
         ];
         assert_eq!(changes(&plan), expected);
-        assert_eq!(apply_files(world, &[("world.yaml", WORLD)], prune).unwrap().changes, []);
+        assert_eq!(apply_files(world, &[("world.yaml", WORLD)], prune, false).unwrap().changes, []);
         assert_eq!(count(world, "SELECT count(*) FROM message"), 3);
         assert!(world.app.check(|_| {}).unwrap().is_empty());
     });
