@@ -290,7 +290,7 @@ fn two_loads_of_one_file_at_once_double_nothing() {
 
 #[test]
 fn a_load_into_a_used_database_holds_up_no_sender_for_a_second() {
-    let records = records(if is_long() { 30_000 } else { 3000 });
+    let records = records(if is_long() { 15_000 } else { 3000 });
     let place = Place::used(None);
     let mut child = place.begin(&records);
     let mut waits = Vec::new();
