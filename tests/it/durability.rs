@@ -2,6 +2,7 @@
 
 mod interrupted;
 mod killed;
+mod loads;
 mod writers;
 
 use std::collections::hash_map::RandomState;

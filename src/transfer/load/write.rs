@@ -128,6 +128,11 @@ impl Batch<'_, '_, '_> {
             if let Some(place) = self.known.conversation_of(entry, record) {
                 let differences = self.known.conversation_differences(record, place);
                 must_be_same(entry, "conversation", &differences)?;
+                let found = &place.conversation;
+                // A load that was broken off has written it, but not its first message.
+                if record.created_at.is_none() && found.id == record.id(entry) && is_unused(place, record) {
+                    self.undated.insert(found.key);
+                }
                 continue;
             }
             let added = self.conversation(entry, record, key)?;
@@ -184,6 +189,8 @@ impl Batch<'_, '_, '_> {
         for (entry, record) in records {
             if let Some(message) = self.known.message_of(entry, record) {
                 must_be_same(entry, "message", &self.known.message_differences(record, message))?;
+                // Another load of the same file was faster, and has dated it.
+                self.undated.remove(&message.conversation);
                 continue;
             }
             let sender = self.user_if_named(entry, record.sender.as_deref())?;
@@ -300,6 +307,11 @@ impl Batch<'_, '_, '_> {
         self.written.notifications += rows.len() as u64;
         Ok(())
     }
+}
+
+/// Whether nothing was ever sent to a conversation, as far as its record says
+fn is_unused(place: &Place, record: &ConversationRecord) -> bool {
+    place.conversation.message_count == 0 && place.last_number == record.last_number.unwrap_or(Number(0))
 }
 
 /// A conversation that was locked, and how it changes

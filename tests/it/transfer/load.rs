@@ -102,6 +102,17 @@ fn loading_again_adds_nothing_whatever_became_of_the_file() {
 }
 
 #[test]
+fn a_conversation_whose_load_was_broken_off_begins_with_its_first_message_all_the_same() {
+    on_every_engine(|world| {
+        load(world, PEOPLE).unwrap();
+        load(world, &format!("{PEOPLE}{TALK}")).unwrap();
+        let team =
+            world.app.read(|tx| service::conversations::show(tx, &operator(), &"team".parse().unwrap())).unwrap();
+        assert_eq!(team.created_at.to_string(), "2020-01-01T09:00:00.000000Z");
+    });
+}
+
+#[test]
 fn what_differs_from_what_is_there_is_a_conflict_and_changes_nothing() {
     on_every_engine(|world| {
         load(world, &format!("{PEOPLE}{TALK}")).unwrap();
