@@ -122,7 +122,7 @@ fn nameless(entry: &Entry) -> Option<Problem> {
             "The message has no key; applying the fixture again would not find it."
         }
         Record::Conversation(conversation)
-            if conversation.name.is_none()
+            if conversation.names().0.is_none()
                 && conversation.conversation_id.is_none()
                 && conversation.kind_or_usual() == crate::model::Kind::Group =>
         {

@@ -221,7 +221,9 @@ impl Record {
     fn is_anonymous(&self) -> bool {
         match self {
             Self::Message(message) => message.message_id.is_none() && message.key.is_none(),
-            Self::Conversation(conversation) => conversation.conversation_id.is_none() && conversation.name.is_none(),
+            Self::Conversation(conversation) => {
+                conversation.conversation_id.is_none() && conversation.names().0.is_none()
+            }
             Self::User(_) | Self::Notification(_) => false,
         }
     }

@@ -162,7 +162,7 @@ impl ConversationRecord {
 
     /// What it is: as it says, else by who takes part
     pub(super) fn kind_or_usual(&self) -> Kind {
-        let is_pair = self.participants.len() == 2 && self.name.is_none() && self.title.is_none();
+        let is_pair = self.participants.len() == 2 && self.names() == (None, None);
         self.kind.unwrap_or(if is_pair { Kind::Direct } else { Kind::Group })
     }
 }

@@ -87,13 +87,26 @@ pub struct ConversationRecord {
     pub creator: Option<String>,
     /// Users, each by username, id or email
     pub participants: Vec<Participant>,
-    /// Usually the time of its first message, else now
+    /// Usually the time of its first message, or now where it has none yet
     pub created_at: Option<Timestamp>,
     /// When something was last sent to it; usually the time of its newest message
     pub active_at: Option<Timestamp>,
     /// The highest number that a message of it ever had
     #[schemars(range(min = 0))]
     pub last_number: Option<Number>,
+}
+
+impl ConversationRecord {
+    /// Whether it does not say when it began: that is when its first message was sent
+    pub(super) fn is_undated(&self) -> bool {
+        self.created_at.is_none() && self.active_at.is_none()
+    }
+
+    /// Its name and its title; an empty one is none.
+    pub(super) fn names(&self) -> (Option<&str>, Option<&str>) {
+        let filled = |text: &&str| !text.trim().is_empty();
+        (self.name.as_deref().filter(filled), self.title.as_deref().filter(filled))
+    }
 }
 
 /// Somebody who takes part in a conversation: a user, or a user and which messages notify them.

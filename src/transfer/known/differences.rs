@@ -35,6 +35,7 @@ impl Known {
         place: &Place,
     ) -> Vec<&'static str> {
         let conversation = &place.conversation;
+        let (name, title) = record.names();
         let participants = self.participants.get(&conversation.key).cloned().unwrap_or_default();
         let named: HashMap<Option<UserKey>, Level> =
             record.participants.iter().map(|one| (self.user(one.user()), one.level())).collect();
@@ -44,8 +45,8 @@ impl Known {
         let differences = [
             ("conversation_id", record.conversation_id.is_some_and(|id| id != conversation.id)),
             ("kind", record.kind.is_some_and(|kind| kind != conversation.kind)),
-            ("name", record.name.is_some() && record.name != conversation.name),
-            ("title", record.title.is_some() && record.title != conversation.title),
+            ("name", record.name.is_some() && name != conversation.name.as_deref()),
+            ("title", record.title.is_some() && title != conversation.title.as_deref()),
             ("creator", creator.is_some_and(|creator| creator != conversation.creator_key)),
             ("participants", !is_as_named),
             ("created_at", record.created_at.is_some_and(|created_at| created_at != conversation.created_at)),

@@ -130,13 +130,13 @@ impl Batch<'_, '_, '_> {
                 must_be_same(entry, "conversation", &differences)?;
                 let found = &place.conversation;
                 // A load that was broken off has written it, but not its first message.
-                if record.created_at.is_none() && found.id == record.id(entry) && is_unused(place, record) {
+                if record.is_undated() && found.id == record.id(entry) && is_unused(place, record) {
                     self.undated.insert(found.key);
                 }
                 continue;
             }
             let added = self.conversation(entry, record, key)?;
-            if record.created_at.is_none() {
+            if record.is_undated() {
                 self.undated.insert(key);
             }
             self.events.push(Event::conversation(EventKind::ConversationCreated, &added.conversation));
@@ -164,14 +164,14 @@ impl Batch<'_, '_, '_> {
             }
         }
         let kind = record.kind_or_usual();
-        let filled = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        let (name, title) = record.names();
         let created_at = record.created_at.unwrap_or_else(|| self.tx.now());
         let conversation = Conversation {
             key,
             id: record.id(entry),
             kind,
-            name: filled(&record.name),
-            title: filled(&record.title),
+            name: name.map(ToOwned::to_owned),
+            title: title.map(ToOwned::to_owned),
             creator_key: self.user_if_named(entry, record.creator.as_deref())?,
             pair: match participants.as_slice() {
                 [(one, _), (other, _)] if kind == ConversationKind::Direct => Some(pair(*one, *other)),

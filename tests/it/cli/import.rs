@@ -136,7 +136,7 @@ fn what_cannot_be_imported_is_told_with_its_place_and_changes_nothing() {
     ");
     assert_snapshot!(shell.run("data import django dump.json --as alice"), @"
     --- stderr
-    tidings: The data as a whole is the operator's affair.
+    tidings: The database as a whole is the operator's affair.
     hint: Leave out --as; where TIDINGS_AS is set, say --operator.
     --- exit code 4
     ");
