@@ -112,9 +112,9 @@ impl Pseudonyms {
     /// Writes a word of as many letters, large and small as they were; digits become other digits.
     fn write_word(&self, word: &str, made: &mut String) {
         let chance = Sha256::new().chain_update(self.secret).chain_update(fold_case(word)).finalize();
-        // A mark belongs to the letter before it.
-        let characters = word.chars().filter(|character| !is_combining_mark(*character));
-        for (index, character) in characters.enumerate() {
+        // A mark belongs to the letter before it, if there is one.
+        let characters = word.char_indices().filter(|(at, character)| *at == 0 || !is_combining_mark(*character));
+        for (index, (_, character)) in characters.enumerate() {
             let chance = usize::from(chance[index % chance.len()]) + index / chance.len();
             if let Some(digit) = character.to_digit(10) {
                 let other = (digit as usize + 1 + chance % 9) % 10;
@@ -152,6 +152,12 @@ mod tests {
         assert_eq!(shape(&made), "Aaaaa, AAAAA!\naaaaa — a00_00 (aaaaaa)  ❤\u{fe0f}");
         assert_eq!(made[..5].to_lowercase(), made[14..19]);
         assert_ne!(made, Pseudonyms::new([8; 32]).text("Hello, WORLD!\nhello — x86_64 (résumé)  ❤\u{fe0f}"));
+    }
+
+    #[test]
+    fn a_mark_on_its_own_is_replaced() {
+        let made = Pseudonyms::new([7; 32]).text("\u{17b6}");
+        assert!(made.chars().all(|character| character.is_ascii_lowercase()) && made.len() == 1, "{made}");
     }
 
     proptest! {
