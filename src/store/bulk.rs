@@ -101,10 +101,10 @@ mod messages;
 
 pub use self::conversations::{
     Advance, NewConversation, add_conversations, advance, conversations, conversations_besides, direct_conversations,
-    lock_conversations, participants,
+    lock_conversations, participants, participating,
 };
 pub use self::messages::{
-    MessageRow, NotificationRow, RevisionRow, add_messages, add_notifications, add_revisions, messages,
+    MessageRow, NotificationRow, RevisionRow, add_messages, add_notifications, add_revisions, concerned, messages,
     messages_besides, notified, revisions, taken_numbers,
 };
 

@@ -2,6 +2,8 @@
 
 mod differences;
 
+pub(super) use self::differences::{deleted, said_of};
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::records::{ConversationRecord, Entry, MessageRecord, Record, UserRecord};
@@ -92,15 +94,22 @@ struct Wanted<'r> {
     pairs: Vec<(&'r str, &'r str)>,
 }
 
+/// Takes note of a name. Nothing is called by one with NUL, and PostgreSQL does not even look for it.
+fn insert<T: AsRef<str> + Ord>(names: &mut BTreeSet<T>, name: T) {
+    if !name.as_ref().contains('\0') {
+        names.insert(name);
+    }
+}
+
 impl<'r> Wanted<'r> {
     fn user(&mut self, reference: &str) {
         match user_name(reference) {
             UserName::Id(id) => drop(self.user_ids.insert(id)),
             UserName::Name(name) => {
                 if name.contains('@') {
-                    self.emails.insert(name.clone());
+                    insert(&mut self.emails, name.clone());
                 }
-                self.usernames.insert(name);
+                insert(&mut self.usernames, name);
             }
         }
     }
@@ -108,7 +117,7 @@ impl<'r> Wanted<'r> {
     fn conversation(&mut self, reference: &'r str, sender: Option<&'r str>) {
         match (conversation_name(reference), sender) {
             (ConversationName::Id(id), _) => drop(self.conversation_ids.insert(id)),
-            (ConversationName::Name(name), _) => drop(self.names.insert(name)),
+            (ConversationName::Name(name), _) => insert(&mut self.names, name),
             (ConversationName::With(user), Some(sender)) => {
                 self.user(user);
                 self.pairs.push((sender, user));
@@ -118,7 +127,7 @@ impl<'r> Wanted<'r> {
     }
 
     fn message(&mut self, reference: &'r str) {
-        self.keys.insert(reference);
+        insert(&mut self.keys, reference);
         self.message_ids.extend(reference.parse::<MessageId>());
     }
 
@@ -126,12 +135,12 @@ impl<'r> Wanted<'r> {
         match &entry.record {
             Record::User(user) => {
                 self.user_ids.extend(user.user_id);
-                self.usernames.insert(fold_case(&normalize(&user.username)));
-                self.emails.extend(user.email.as_deref().map(|email| fold_case(&normalize(email))));
+                insert(&mut self.usernames, fold_case(&normalize(&user.username)));
+                user.email.iter().for_each(|email| insert(&mut self.emails, fold_case(&normalize(email))));
             }
             Record::Conversation(conversation) => {
                 self.conversation_ids.insert(conversation.id(entry));
-                self.names.extend(conversation.name.as_deref().map(fold_case));
+                conversation.name.iter().for_each(|name| insert(&mut self.names, fold_case(name)));
                 conversation.creator.iter().for_each(|creator| self.user(creator));
                 conversation.participants.iter().for_each(|participant| self.user(participant.user()));
                 if let [one, other] = conversation.participants.as_slice() {
@@ -140,7 +149,7 @@ impl<'r> Wanted<'r> {
             }
             Record::Message(message) => {
                 self.message_ids.insert(message.id(entry));
-                self.keys.extend(message.key.as_deref());
+                message.key.iter().for_each(|key| insert(&mut self.keys, key));
                 self.conversation(&message.conversation, message.sender.as_deref());
                 let editors = message.revisions.iter().flat_map(|revision| &revision.edited_by);
                 message.sender.iter().chain(&message.receiver).chain(editors).for_each(|user| self.user(user));
@@ -228,9 +237,7 @@ impl Known {
                     }
                 },
                 Record::Notification(record) => {
-                    let message = self.message(&record.message);
-                    notified.extend(message.map(|message| message.key));
-                    conversations.extend(message.map(|message| message.conversation));
+                    notified.extend(self.message(&record.message).map(|message| message.key));
                 }
             }
         }
@@ -253,9 +260,19 @@ impl Known {
         Ok(())
     }
 
-    /// Whether somebody takes part in a conversation which a record is, or whose message is notified
-    pub(super) fn takes_part(&self, conversation: ConversationKey, user: UserKey) -> bool {
-        self.participants.get(&conversation).is_some_and(|participants| participants.contains_key(&user))
+    /// The users that records name
+    pub(super) fn users(&self) -> impl Iterator<Item = UserKey> {
+        self.users.keys().copied()
+    }
+
+    /// The conversations that records name
+    pub(super) fn conversations(&self) -> impl Iterator<Item = ConversationKey> {
+        self.conversations.keys().copied()
+    }
+
+    /// The messages that records name
+    pub(super) fn messages(&self) -> impl Iterator<Item = &MessageRow> {
+        self.messages.values()
     }
 
     /// Whether a message of a conversation has a number that another record wants

@@ -15,7 +15,6 @@ pub use self::check::MOST_PROBLEMS;
 pub(super) use self::check::{Check, Rules};
 pub use self::write::{Undated, Write};
 use super::input::Input;
-use super::known::Known;
 use super::records::Entry;
 use super::{Problem, Tally};
 use crate::app::{App, hash_passwords, late_after};
@@ -31,6 +30,9 @@ const MOST_BYTES: usize = 2 << 20;
 
 /// How many are written between two looks at the clock, beside others
 const STRIDE: usize = 500;
+
+/// … where each may notify thousands
+const STRIDE_NOTIFYING: usize = 10;
 
 /// How long one transaction goes on beside others, who wait for it
 const STEP: Duration = Duration::from_millis(200);
@@ -129,10 +131,11 @@ pub(super) fn load_entries<I: Iterator<Item = Outcome<Entry>>>(
         return Ok(Loaded { created: records, skipped: there });
     }
     let hashes = hashes(passwords, on_stage)?;
-    let write = Write { actor, notify, hashes: &hashes };
+    let write = Write { actor, notify, hashes: &hashes, is_alone: is_empty };
     let total = records.total() + there;
-    let created = write_all(app, is_empty, &write, entries, &mut |done| on_stage(Stage::Writing(done, total)))?;
-    Ok(Loaded { created, skipped: total.saturating_sub(created.total()) })
+    let created = write_all(app, &write, entries, &mut |done| on_stage(Stage::Writing(done, total)))?;
+    let raised = if notify { created.notifications } else { 0 };
+    Ok(Loaded { created, skipped: total.saturating_sub(created.total() - raised) })
 }
 
 /// What checking records found
@@ -178,8 +181,7 @@ fn check(
             is_over = true;
             Ok(None)
         })?;
-        let known = if is_empty { Known::default() } else { app.read(|tx| Known::find(tx, &entries))? };
-        records.add(check.go_on(&known, &entries)?);
+        records.add(check.go_on(app, is_empty, &entries)?);
         on_stage(Stage::Checking);
     }
     if records.total() + check.there == 0 && check.problems.is_empty() {
@@ -193,19 +195,18 @@ fn check(
     }
 }
 
-/// Writes records: all at once, where nothing is there, or in steps beside others.
+/// Writes records: all at once, where it is alone, or in steps beside others.
 ///
 /// `entries` begins from the first record whenever it is called; `on_progress` hears how many are written.
 pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
     app: &App,
-    at_once: bool,
     write: &Write<'_>,
     entries: impl Fn() -> Outcome<I>,
     on_progress: &mut dyn FnMut(u64),
 ) -> Outcome<Tally> {
     let mut undated = Undated::new();
     let mut done = 0;
-    if at_once {
+    if write.is_alone {
         return transaction(app, false, |tx| {
             (undated, done) = (Undated::new(), 0);
             if !app.is_dry_run() {
@@ -236,7 +237,7 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
         let (count, step, left) = transaction(app, false, |tx| {
             let is_late = late_after(STEP);
             let (mut count, mut step, mut undated) = (0, Tally::default(), undated.clone());
-            for some in waiting.chunks(STRIDE) {
+            for some in waiting.chunks(if write.notify { STRIDE_NOTIFYING } else { STRIDE }) {
                 step.add(write.records(tx, &mut undated, some)?);
                 count += some.len();
                 if is_late() {

@@ -84,7 +84,19 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A problem of a line, in a whole sentence.
     pub fn new(line: u64, kind: Kind, detail: impl Into<String>) -> Self {
         Self { line, kind, detail: detail.into() }
+    }
+}
+
+/// How much is shown of what a record says, in characters: enough to find it by
+const LONGEST_QUOTE: usize = 100;
+
+/// What a record says, for a sentence about it; of a long text its beginning.
+fn quoted(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_QUOTE) {
+        Some((end, _)) => format!("“{}…”", &text[..end]),
+        None => format!("“{text}”"),
     }
 }

@@ -10,6 +10,9 @@ use uuid::Uuid;
 
 use crate::model::{ConversationId, Kind, Level, MessageId, NotificationKind, Number, Role, Timestamp, UserId};
 
+/// The highest number that every reader of JSON takes for what it is (RFC 8259, section 6)
+pub(super) const HIGHEST_NUMBER: i64 = (1 << 53) - 1;
+
 /// One line of a dump: a user, a conversation, a message or a notification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
@@ -28,7 +31,9 @@ impl Record {
                 let revisions = message.revisions.iter().map(|revision| revision.content.len());
                 message.content.len() + revisions.sum::<usize>()
             }
-            Self::Conversation(conversation) => conversation.participants.len() * 16,
+            Self::Conversation(conversation) => {
+                conversation.participants.iter().map(|participant| participant.user().len() + 16).sum()
+            }
             Self::User(_) | Self::Notification(_) => 0,
         }
     }
@@ -92,7 +97,7 @@ pub struct ConversationRecord {
     /// When something was last sent to it; usually the time of its newest message
     pub active_at: Option<Timestamp>,
     /// The highest number that a message of it ever had
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = HIGHEST_NUMBER))]
     pub last_number: Option<Number>,
 }
 
@@ -161,11 +166,12 @@ impl Participant {
 pub struct MessageRecord {
     /// Usually a new one
     pub message_id: Option<MessageId>,
-    /// A name for the message, once in a database; `data apply` needs one
+    /// A name for the message, once in a database: 1 to 255 bytes, not in the form of an id; `data apply` needs one
     pub key: Option<String>,
     /// A name, an id, or `@USER`: the direct conversation of the sender with that user
     pub conversation: String,
     /// Its number in the conversation, usually the next
+    #[schemars(range(min = 1, max = HIGHEST_NUMBER))]
     pub number: Option<Number>,
     /// A user; none only where it is deleted
     pub sender: Option<String>,
@@ -179,6 +185,7 @@ pub struct MessageRecord {
     #[serde(default)]
     pub content: String,
     /// The number of the current content, usually the one behind its last revision
+    #[schemars(range(min = 1, max = HIGHEST_NUMBER))]
     pub revision: Option<i64>,
     /// A tombstone: it has neither sender nor content, and replies hang on it
     #[serde(default)]
@@ -211,6 +218,7 @@ impl MessageRecord {
 #[serde(deny_unknown_fields)]
 pub struct RevisionRecord {
     /// Its number, usually the next from 1 on
+    #[schemars(range(min = 1, max = HIGHEST_NUMBER))]
     pub revision: Option<i64>,
     /// 1 to 65,536 bytes
     pub content: String,

@@ -116,8 +116,8 @@ pub fn seed(app: &App, actor: &Actor, plan: &Plan, on_progress: &mut dyn FnMut(u
             move |entry: &Entry| !is_trial || matches!(entry.record, Record::User(_) | Record::Conversation(_));
         Ok(counted.filter(is_wanted).map(Ok))
     };
-    let write = Write { actor, notify: false, hashes: &HashMap::new() };
-    let written = write_all(app, at_once, &write, made_up, &mut |_| on_progress(count.borrow().messages))?;
+    let write = Write { actor, notify: false, hashes: &HashMap::new(), is_alone: at_once };
+    let written = write_all(app, &write, made_up, &mut |_| on_progress(count.borrow().messages))?;
     let all = count.into_inner();
     if is_trial {
         let Tally { messages, notifications, .. } = all;

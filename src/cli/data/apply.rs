@@ -98,12 +98,12 @@ fn confirm(plan: &Plan) -> Outcome {
     if removed.is_empty() {
         return Ok(());
     }
-    let count = |kind| removed.iter().filter(|change| change.kind == kind).count();
+    let count = |kind| removed.iter().filter(|change| change.kind == kind).count() as u64;
     let question = format!(
-        "Remove what the fixture does not name: users {}, conversations {}, messages {}? For good.",
-        count("user"),
-        count("conversation"),
-        count("message")
+        "Remove what the fixture does not name: {}, {} and {} in all? For good.",
+        counted(count("user"), "user"),
+        counted(count("conversation"), "conversation"),
+        counted(plan.messages_removed, "message")
     );
     text::confirm_by_name(&question, "prune")
 }

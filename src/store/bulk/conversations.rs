@@ -71,6 +71,13 @@ pub fn participants(
     )
 }
 
+/// Those of these pairs where the user takes part in the conversation
+pub fn participating(tx: &mut Tx<'_>, pairs: &[(ConversationKey, UserKey)]) -> Result<Vec<(ConversationKey, UserKey)>> {
+    let sql = by_pairs!(tx, "SELECT conversation_key, user_key FROM participant", "conversation_key", "user_key");
+    let pairs = tuples(pairs.iter().map(|(conversation, user)| [conversation.0, user.0]))?;
+    tx.all(sql, &[&pairs], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
 /// A new conversation with who takes part in it.
 #[derive(Clone, Debug)]
 pub struct NewConversation {

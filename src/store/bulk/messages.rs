@@ -154,6 +154,29 @@ pub struct NotificationRow {
     pub is_read: bool,
 }
 
+/// Those of these pairs where the message concerns the user: it stands, somebody else sent it, and they take part
+pub fn concerned(tx: &mut Tx<'_>, pairs: &[(MessageKey, UserKey)]) -> Result<Vec<(MessageKey, UserKey)>> {
+    macro_rules! sql {
+        ($number:ident) => {
+            concat!(
+                "SELECT message.key, participant.user_key
+                 FROM (SELECT ",
+                $number!(0),
+                " AS message_key, ",
+                $number!(1),
+                " AS user_key
+                     FROM json_each(CAST($1 AS TEXT))) AS wanted
+                 JOIN message ON message.key = wanted.message_key
+                 JOIN participant ON participant.conversation_key = message.conversation_key
+                     AND participant.user_key = wanted.user_key
+                 WHERE message.sender_key IS NOT NULL AND message.sender_key <> wanted.user_key"
+            )
+        };
+    }
+    let pairs = tuples(pairs.iter().map(|(message, user)| [message.0, user.0]))?;
+    tx.all(tx.split(sql!(sqlite), sql!(postgres)), &[&pairs], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
 /// Adds notifications that are not there.
 pub fn add_notifications(tx: &mut Tx<'_>, notifications: &[NotificationRow]) -> Result<()> {
     const ADDITION: Addition =

@@ -54,6 +54,15 @@ impl Known {
         different(&differences)
     }
 
+    /// Whether the revisions of a message begin with those of the record: what came behind them may have come later
+    pub(in crate::transfer) fn keeps_history(&self, record: &MessageRecord, message: &MessageRow) -> bool {
+        let mut kept = self.revisions.get(&message.key).into_iter().flatten();
+        record.revision.is_none_or(|revision| revision <= message.revision)
+            && record
+                .numbered_revisions()
+                .all(|(number, one)| kept.next().is_some_and(|kept| (kept.0, &kept.1) == (number, &one.content)))
+    }
+
     /// In what a record differs from the message that is there and its revisions
     pub(in crate::transfer) fn message_differences(
         &self,
@@ -83,6 +92,16 @@ impl Known {
         ];
         different(&differences)
     }
+}
+
+/// What is said of fields in which a record differs from what is there
+pub(in crate::transfer) fn said_of(what: &str, differences: &[&str]) -> String {
+    format!("{what} is there already; it differs in {}.", differences.join(", "))
+}
+
+/// What is said of a message that was deleted since a record spoke of it
+pub(in crate::transfer) fn deleted(what: &str) -> String {
+    format!("{what} was deleted here; only its place is kept, for the replies.")
 }
 
 fn different(differences: &[(&'static str, bool)]) -> Vec<&'static str> {

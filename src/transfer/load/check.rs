@@ -2,16 +2,18 @@
 
 mod messages;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use crate::app::App;
 use crate::error::{Kind, Result};
-use crate::model::{Kind as ConversationKind, Role, UserDetails, UserKey, fold_case};
+use crate::model::{ConversationKey, Kind as ConversationKind, Role, UserDetails, UserKey, fold_case};
 use crate::service;
+use crate::store::bulk;
 use crate::store::scratch::{Noted, Scratch};
-use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, pair, user_name};
+use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, pair, said_of, user_name};
 use crate::transfer::load::Passwords;
-use crate::transfer::records::{ConversationRecord, Entry, Record, UserRecord};
-use crate::transfer::{Problem, Tally};
+use crate::transfer::records::{ConversationRecord, Entry, HIGHEST_NUMBER, Record, UserRecord};
+use crate::transfer::{Problem, Tally, quoted};
 
 /// More problems are not shown: whoever has these looks at where the file comes from.
 pub const MOST_PROBLEMS: usize = 1000;
@@ -27,16 +29,26 @@ fn of_line(line: u64) -> Identity {
 }
 
 /// What the scratch table keeps of a name: its line, what it names, half of a hash of the record; of a message also its
-/// conversation and its sender
+/// conversation, its sender and its number
 fn noted(line: u64, identity: Identity, content: i64) -> Noted {
-    [i64::try_from(line).unwrap_or(i64::MAX), identity, content, 0, 0]
+    [i64::try_from(line).unwrap_or(i64::MAX), identity, content, 0, 0, 0]
 }
 
-/// A conversation: which, and of a direct one its two people
+/// A conversation: which, of a direct one its two people, and the highest number it gave out here
 #[derive(Clone, Copy)]
 struct Where {
     place: Identity,
     pair: Option<(Identity, Identity)>,
+    last_number: i64,
+}
+
+/// Somebody who is to be notified, of a message in a conversation that is there: only the database knows whether they
+/// take part
+struct Notified {
+    line: u64,
+    conversation: ConversationKey,
+    user: UserKey,
+    name: String,
 }
 
 /// How records are checked.
@@ -59,6 +71,7 @@ pub(in crate::transfer) struct Check<'r> {
     unreplied: HashMap<Identity, u64>,
     /// Parents that were not there, the lines that name them and the place of the problem
     missing: Vec<(String, usize)>,
+    notified: Vec<Notified>,
     pub(in crate::transfer) problems: Vec<Problem>,
     /// Passwords to be hashed, by the lines they stand on, each with the hash that it may have already
     pub(in crate::transfer) passwords: Passwords,
@@ -74,6 +87,7 @@ impl<'r> Check<'r> {
             at_hand: HashMap::new(),
             unreplied: HashMap::new(),
             missing: Vec::new(),
+            notified: Vec::new(),
             problems: Vec::new(),
             passwords: Passwords::new(),
             there: 0,
@@ -85,8 +99,9 @@ impl<'r> Check<'r> {
         self.problems.len() >= MOST_PROBLEMS
     }
 
-    /// Checks the next records beside what is known to be there; returns how many of each kind are not.
-    pub(in crate::transfer) fn go_on(&mut self, known: &Known, entries: &[Entry]) -> Result<Tally> {
+    /// Checks the next records beside what is there; returns how many of each kind are not.
+    pub(in crate::transfer) fn go_on(&mut self, app: &App, is_empty: bool, entries: &[Entry]) -> Result<Tally> {
+        let known = &if is_empty { Known::default() } else { app.read(|tx| Known::find(tx, entries))? };
         let mut new = Tally::default();
         for entry in entries {
             let is_there = match &entry.record {
@@ -101,6 +116,14 @@ impl<'r> Check<'r> {
                 new.count(&entry.record);
             }
         }
+        let notified = std::mem::take(&mut self.notified);
+        if !notified.is_empty() {
+            let pairs: Vec<_> = notified.iter().map(|one| (one.conversation, one.user)).collect();
+            let found: HashSet<_> = app.read(|tx| bulk::participating(tx, &pairs))?.into_iter().collect();
+            for one in notified.iter().filter(|one| !found.contains(&(one.conversation, one.user))) {
+                self.takes_no_part(one.line, &one.name);
+            }
+        }
         Ok(new)
     }
 
@@ -110,8 +133,9 @@ impl<'r> Check<'r> {
             if let Some(noted) = self.message_in_file(&parent)? {
                 let later = (self.rules.place)(noted[0].unsigned_abs());
                 self.problems[problem].detail = format!(
-                    "It refers to “{parent}”, which comes later ({later}): a message stands before what refers to it, so \
-                     none replies to itself, directly or by others."
+                    "It refers to {}, which comes later ({later}): a message stands before what refers to it, so none \
+                     replies to itself, directly or by others.",
+                    quoted(&parent)
                 );
             }
         }
@@ -124,8 +148,15 @@ impl<'r> Check<'r> {
         Ok(())
     }
 
+    /// Notes a problem, unless there are enough.
+    fn problem(&mut self, line: u64, kind: Kind, detail: impl Into<String>) {
+        if !self.is_hopeless() {
+            self.problems.push(Problem::new(line, kind, detail));
+        }
+    }
+
     fn invalid(&mut self, line: u64, detail: impl Into<String>) {
-        self.problems.push(Problem::new(line, Kind::Invalid, detail));
+        self.problem(line, Kind::Invalid, detail);
     }
 
     /// Notes what a rule says of a record; false where it refuses.
@@ -133,7 +164,7 @@ impl<'r> Check<'r> {
         match checked {
             Ok(value) => Some(value),
             Err(error) => {
-                self.problems.push(Problem::new(line, error.kind(), error.to_string()));
+                self.problem(line, error.kind(), error.to_string());
                 None
             }
         }
@@ -151,13 +182,17 @@ impl<'r> Check<'r> {
         Ok(Some(false))
     }
 
-    /// Says in what a record differs from what is there; true where it does not.
-    fn is_same(&mut self, line: u64, what: &str, differences: &[&str]) -> bool {
-        if !differences.is_empty() && !self.rules.may_differ {
-            let detail = format!("{what} is there already, with another {}.", differences.join(", another "));
-            self.problems.push(Problem::new(line, Kind::Conflict, detail));
+    /// Says in what a record differs from the row that is there, or that an earlier one is the same row by another name;
+    /// true where neither is so.
+    fn is_same(&mut self, what: &str, kind: u8, noted: Noted, differences: &[&str]) -> Result<bool> {
+        let [line, row, ..] = noted;
+        if self.rules.may_differ {
+            return Ok(self.note(what, &number_name(b'r', row, kind.into()), noted)? != Some(false));
         }
-        differences.is_empty() || self.rules.may_differ
+        if !differences.is_empty() {
+            self.problem(line.unsigned_abs(), Kind::Conflict, said_of(what, differences));
+        }
+        Ok(differences.is_empty())
     }
 
     fn user(&mut self, known: &Known, entry: &Entry, record: &UserRecord) -> Result<bool> {
@@ -170,7 +205,7 @@ impl<'r> Check<'r> {
             role: record.role.unwrap_or(Role::User),
         };
         let Some(details) = self.passes(line, service::users::check_details(&details)) else { return Ok(false) };
-        let what = format!("The username “{}”, whatever its case,", details.username);
+        let what = format!("The username {}, whatever its case,", quoted(&details.username));
         let there = known.user_of(record);
         let identity = there.map_or(of_line(line), |account| account.user.person.key.0);
         let noted = noted(line, identity, content(entry));
@@ -185,7 +220,7 @@ impl<'r> Check<'r> {
             let owner = known.user_with_email(email).filter(|owner| owner.0 != identity);
             if let Some(owner) = owner.and_then(|owner| known.account(owner)) {
                 let detail = format!("The email {email} is that of {}.", owner.user.person.username);
-                self.problems.push(Problem::new(line, Kind::Conflict, detail));
+                self.problem(line, Kind::Conflict, detail);
             }
         }
         if there.is_none() || self.rules.may_differ {
@@ -194,7 +229,7 @@ impl<'r> Check<'r> {
         }
         if let Some(account) = there {
             let what = format!("The user “{}”", account.user.person.username);
-            return Ok(self.is_same(line, &what, &Known::user_differences(record, account)));
+            return self.is_same(&what, b'u', noted, &Known::user_differences(record, account));
         }
         Ok(false)
     }
@@ -235,7 +270,7 @@ impl<'r> Check<'r> {
                 }
                 self.at_hand.insert(reference.to_owned(), identity);
             }
-            None => self.invalid(line, format!("There is no user “{reference}” here, nor before.")),
+            None => self.invalid(line, format!("There is no user {} here, nor before.", quoted(reference))),
         }
         Ok(found)
     }
@@ -247,12 +282,15 @@ impl<'r> Check<'r> {
         else {
             return Ok(false);
         };
-        let mut people = Vec::new();
+        let mut people = Vec::with_capacity(record.participants.len());
+        let mut named = HashSet::new();
         for participant in &record.participants {
-            if let Some(person) = self.find_user(known, line, participant.user())?
-                && !people.contains(&person)
-            {
+            if let Some(person) = self.find_user(known, line, participant.user())? {
                 people.push(person);
+                if !named.insert(person) {
+                    let name = quoted(participant.user());
+                    self.invalid(line, format!("{name} stands twice among those who take part."));
+                }
             }
         }
         let creator = match &record.creator {
@@ -273,6 +311,9 @@ impl<'r> Check<'r> {
         if record.created_at.zip(record.active_at).is_some_and(|(created_at, active_at)| active_at < created_at) {
             self.invalid(line, "It was active before it was created.");
         }
+        if record.last_number.is_some_and(|number| !(0..=HIGHEST_NUMBER).contains(&number.0)) {
+            self.invalid(line, format!("The highest number is 0 to {HIGHEST_NUMBER}."));
+        }
         let there = known.conversation_of(entry, record);
         let identity = there.map_or(of_line(line), |place| place.conversation.key.0);
         let what = group_name.map_or("The conversation".to_owned(), |name| format!("The conversation “{name}”"));
@@ -290,13 +331,14 @@ impl<'r> Check<'r> {
             if let Some(is_there) = self.note("The conversation of the two", &pair_name(pair), noted)? {
                 return Ok(is_there);
             }
-            self.scratch.note(&number_name(b'd', identity, 0), [0, pair.0, pair.1, 0, 0])?;
+            self.scratch.note(&number_name(b'd', identity, 0), [0, pair.0, pair.1, 0, 0, 0])?;
         }
         for person in people {
-            self.scratch.note(&number_name(b'm', identity, person), [0; 5])?;
+            self.scratch.note(&number_name(b'm', identity, person), [0; 6])?;
         }
+        self.scratch.raise(&number_name(b'h', identity, 0), record.last_number.map_or(0, |number| number.0))?;
         let Some(place) = there else { return Ok(false) };
-        Ok(self.is_same(line, &what, &known.conversation_differences(record, place)))
+        self.is_same(&what, b'c', noted, &known.conversation_differences(record, place))
     }
 
     /// Finds the conversation a message belongs to; a problem where there is none.
@@ -310,6 +352,7 @@ impl<'r> Check<'r> {
         let of_place = |place: &Place| Where {
             place: place.conversation.key.0,
             pair: place.conversation.pair.map(|(lower, higher)| (lower.0, higher.0)),
+            last_number: place.last_number.0,
         };
         let sender_key = sender.filter(|sender| *sender > 0).map(UserKey);
         if let Some(place) = known.conversation(reference, sender_key) {
@@ -325,11 +368,13 @@ impl<'r> Check<'r> {
             (ConversationName::With(_), None) => None,
         };
         let Some([_, place, ..]) = noted else {
-            self.invalid(line, format!("There is no conversation “{reference}” here, nor before."));
+            let with =
+                if reference.starts_with('@') { "; a direct one needs a record too, with its two people" } else { "" };
+            self.invalid(line, format!("There is no conversation {} here, nor before{with}.", quoted(reference)));
             return Ok(None);
         };
         let pair = self.scratch.find(&number_name(b'd', place, 0))?.map(|[_, lower, higher, ..]| (lower, higher));
-        Ok(Some(Where { place, pair }))
+        Ok(Some(Where { place, pair, last_number: 0 }))
     }
 }
 

@@ -10,10 +10,10 @@ use crate::model::{
 use crate::service;
 use crate::store::Tx;
 use crate::store::bulk::{self, Account, Advance, MessageRow, NewConversation, NotificationRow, RevisionRow};
-use crate::transfer::known::{Known, Place, pair};
+use crate::transfer::known::{Known, Place, deleted, pair, said_of};
 use crate::transfer::load::Outcome;
 use crate::transfer::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
-use crate::transfer::{Problem, Tally};
+use crate::transfer::{Problem, Tally, quoted};
 
 /// How records are written.
 pub struct Write<'w> {
@@ -22,6 +22,8 @@ pub struct Write<'w> {
     pub notify: bool,
     /// The hashes of passwords, by the line they stand on
     pub hashes: &'w HashMap<u64, String>,
+    /// Nobody else changes what the records refer to: nothing was there before
+    pub is_alone: bool,
 }
 
 /// Conversations that were written without saying when they began: it is when their first message was sent.
@@ -62,7 +64,7 @@ impl Write<'_> {
 }
 
 fn absent(entry: &Entry, what: &str, reference: &str) -> Problem {
-    Problem::new(entry.line, Kind::Conflict, format!("There is no {what} “{reference}” any more."))
+    Problem::new(entry.line, Kind::Conflict, format!("There is no {what} {} any more.", quoted(reference)))
 }
 
 /// Refuses a record that differs from what is there.
@@ -70,8 +72,7 @@ fn must_be_same(entry: &Entry, what: &str, differences: &[&str]) -> Result<(), P
     if differences.is_empty() {
         return Ok(());
     }
-    let detail = format!("The {what} is there already, with another {}.", differences.join(", another "));
-    Err(Problem::new(entry.line, Kind::Conflict, detail))
+    Err(Problem::new(entry.line, Kind::Conflict, said_of(what, differences)))
 }
 
 impl Batch<'_, '_, '_> {
@@ -88,7 +89,7 @@ impl Batch<'_, '_, '_> {
         let mut new = Vec::new();
         for ((entry, record), key) in records.into_iter().zip(keys) {
             if let Some(account) = self.known.user_of(record) {
-                must_be_same(entry, "user", &Known::user_differences(record, account))?;
+                must_be_same(entry, "The user", &Known::user_differences(record, account))?;
                 continue;
             }
             let account = self.account(entry, record, key);
@@ -127,7 +128,7 @@ impl Batch<'_, '_, '_> {
         for ((entry, record), key) in records.into_iter().zip(keys) {
             if let Some(place) = self.known.conversation_of(entry, record) {
                 let differences = self.known.conversation_differences(record, place);
-                must_be_same(entry, "conversation", &differences)?;
+                must_be_same(entry, "The conversation", &differences)?;
                 let found = &place.conversation;
                 // A load that was broken off has written it, but not its first message.
                 if record.is_undated() && found.id == record.id(entry) && is_unused(place, record) {
@@ -156,16 +157,14 @@ impl Batch<'_, '_, '_> {
         record: &ConversationRecord,
         key: ConversationKey,
     ) -> Result<NewConversation, Problem> {
-        let mut participants = Vec::new();
+        let mut participants = Vec::with_capacity(record.participants.len());
         for participant in &record.participants {
-            let user = self.user(entry, participant.user())?;
-            if participants.iter().all(|(other, _)| *other != user) {
-                participants.push((user, participant.level()));
-            }
+            participants.push((self.user(entry, participant.user())?, participant.level()));
         }
         let kind = record.kind_or_usual();
         let (name, title) = record.names();
-        let created_at = record.created_at.unwrap_or_else(|| self.tx.now());
+        // It did not begin after something was sent to it.
+        let created_at = record.created_at.or(record.active_at).unwrap_or_else(|| self.tx.now());
         let conversation = Conversation {
             key,
             id: record.id(entry),
@@ -186,11 +185,19 @@ impl Batch<'_, '_, '_> {
 
     fn messages(&mut self, records: Vec<(&Entry, &MessageRecord)>) -> Outcome<()> {
         let mut new = Vec::with_capacity(records.len());
+        let mut ids = HashSet::new();
         for (entry, record) in records {
             if let Some(message) = self.known.message_of(entry, record) {
-                must_be_same(entry, "message", &self.known.message_differences(record, message))?;
+                if message.sender.is_none() && !record.deleted {
+                    return Err(Problem::new(entry.line, Kind::Conflict, deleted("The message")).into());
+                }
+                must_be_same(entry, "The message", &self.known.message_differences(record, message))?;
                 // Another load of the same file was faster, and has dated it.
                 self.undated.remove(&message.conversation);
+                continue;
+            }
+            // The same record may stand there twice.
+            if !ids.insert(record.id(entry)) {
                 continue;
             }
             let sender = self.user_if_named(entry, record.sender.as_deref())?;
@@ -206,6 +213,8 @@ impl Batch<'_, '_, '_> {
             .into_iter()
             .map(|(conversation, number)| (conversation.key, advance_of(conversation, number)))
             .collect();
+        let numbered = new.iter().filter_map(|(_, record, _, conversation)| Some((*conversation, record.number?)));
+        let mut taken = self.taken(numbered.collect(), &places)?;
         let keys = bulk::take_message_keys(self.tx, new.len())?;
         let mut rows = Vec::with_capacity(new.len());
         let mut revisions = Vec::new();
@@ -214,6 +223,10 @@ impl Batch<'_, '_, '_> {
                 return Err(absent(entry, "conversation", &record.conversation).into());
             };
             let row = self.message(entry, record, (key, sender), conversation, advance)?;
+            if !taken.insert((conversation.key, row.number)) {
+                let detail = format!("Another message has the number {}.", row.number.0);
+                return Err(Problem::new(entry.line, Kind::Conflict, detail).into());
+            }
             if self.undated.remove(&conversation.key) {
                 advance.created_at = row.sent_at;
                 advance.active_at = row.sent_at;
@@ -247,6 +260,22 @@ impl Batch<'_, '_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Those of these numbers that messages have by now
+    fn taken(
+        &mut self,
+        mut numbered: Vec<(ConversationKey, Number)>,
+        places: &HashMap<ConversationKey, (Conversation, Advance)>,
+    ) -> Outcome<HashSet<(ConversationKey, Number)>> {
+        // Above the highest that was ever given out, every number is free.
+        numbered.retain(|(conversation, number)| {
+            places.get(conversation).is_some_and(|(_, advance)| *number <= advance.last_number)
+        });
+        if self.write.is_alone || numbered.is_empty() {
+            return Ok(HashSet::new());
+        }
+        Ok(bulk::taken_numbers(self.tx, &numbered)?.into_iter().collect())
     }
 
     fn message(
@@ -286,7 +315,7 @@ impl Batch<'_, '_, '_> {
     }
 
     fn notifications(&mut self, records: Vec<(&Entry, &NotificationRecord)>) -> Outcome<()> {
-        let mut rows = Vec::with_capacity(records.len());
+        let mut new = Vec::with_capacity(records.len());
         for (entry, record) in records {
             let user = self.user(entry, &record.user)?;
             let Some(message) = self.known.message(&record.message) else {
@@ -295,12 +324,19 @@ impl Batch<'_, '_, '_> {
             if self.known.notified(message.key, user).is_some() {
                 continue;
             }
-            let kind = match record.kind {
-                Some(kind) => kind,
-                None => service::messages::notification_kind(self.tx, message.key, user)?,
-            };
             let (message, conversation) = (message.key, message.conversation);
             self.known.learn_notification(message, user, record.is_read);
+            new.push((entry, record, message, conversation, user));
+        }
+        if !self.write.is_alone {
+            self.must_concern(&new)?;
+        }
+        let mut rows = Vec::with_capacity(new.len());
+        for (_, record, message, conversation, user) in new {
+            let kind = match record.kind {
+                Some(kind) => kind,
+                None => service::messages::notification_kind(self.tx, message, user)?,
+            };
             rows.push(NotificationRow { message, user, conversation, kind, is_read: record.is_read });
         }
         bulk::add_notifications(self.tx, &rows)?;
@@ -308,6 +344,27 @@ impl Batch<'_, '_, '_> {
         Ok(())
     }
 }
+
+impl Batch<'_, '_, '_> {
+    /// Refuses to notify somebody whom a message does not concern any more; from here on nobody changes that.
+    fn must_concern(&mut self, new: &[NewNotification<'_>]) -> Outcome<()> {
+        let conversations: BTreeSet<ConversationKey> = new.iter().map(|(.., conversation, _)| *conversation).collect();
+        bulk::lock_conversations(self.tx, &conversations.into_iter().collect::<Vec<_>>())?;
+        let pairs: Vec<_> = new.iter().map(|(_, _, message, _, user)| (*message, *user)).collect();
+        let concerned: HashSet<_> = bulk::concerned(self.tx, &pairs)?.into_iter().collect();
+        match new.iter().find(|(_, _, message, _, user)| !concerned.contains(&(*message, *user))) {
+            Some((entry, record, ..)) => {
+                let user = quoted(&record.user);
+                let detail = format!("The message was deleted meanwhile, or {user} does not take part any more.");
+                Err(Problem::new(entry.line, Kind::Conflict, detail).into())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// A notification that is not there: its record, its message, the conversation of that, and whom it is for
+type NewNotification<'r> = (&'r Entry, &'r NotificationRecord, MessageKey, ConversationKey, UserKey);
 
 /// Whether nothing was ever sent to a conversation, as far as its record says
 fn is_unused(place: &Place, record: &ConversationRecord) -> bool {

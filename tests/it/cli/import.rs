@@ -130,7 +130,7 @@ fn what_cannot_be_imported_is_told_with_its_place_and_changes_nothing() {
     shell.done("user create alice --first-name Alice --no-password");
     assert_snapshot!(shell.run("data import django dump.json --quiet"), @"
     --- stderr
-    dump.json: chats.user 3f845c63-4be8-4dbc-a8cf-c1acdfeefd18: The user “alice” is there already, with another user_id, another email, another first_name, another role, another created_at, another password_hash.
+    dump.json: chats.user 3f845c63-4be8-4dbc-a8cf-c1acdfeefd18: The user “alice” is there already; it differs in user_id, email, first_name, role, created_at, password_hash.
     tidings: dump.json has a problem; nothing was changed.
     --- exit code 5
     ");

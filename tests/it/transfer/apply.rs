@@ -162,7 +162,6 @@ fn what_cannot_be_changed_is_a_conflict_and_nothing_of_the_fixture_is_applied() 
         for (old, new, line, field) in [
             ("2020-01-01", "2021-01-01", 10, "timestamp"),
             ("reply_to: m1\n", "reply_to: m1\n  number: 7\n", 16, "number"),
-            ("[{content: ho, edited_by: bob}]", "[{content: other}]", 16, "revisions"),
             ("sender: bob", "sender: ann", 16, "sender"),
             ("participants: [ann, bob]}", "participants: [ann, bob], creator: ann}", 9, "creator"),
         ] {
@@ -173,7 +172,7 @@ fn what_cannot_be_changed_is_a_conflict_and_nothing_of_the_fixture_is_applied() 
                 (problems[0].0.as_str(), problems[0].1),
                 (format!("world.yaml:{line}").as_str(), Kind::Conflict)
             );
-            assert!(problems[0].2.contains(&format!("another {field}")), "{problems:?}");
+            assert!(problems[0].2.contains(&format!("differs in {field}")), "{problems:?}");
             assert_eq!(count(world, "SELECT count(*) FROM account"), 2);
         }
     });
@@ -192,7 +191,7 @@ fn every_problem_is_named_with_its_file_and_line() {
         insta::allow_duplicates! { insta::assert_snapshot!(said.join("\n"), @"
         users.json:3: The username holds white space or a control character.
         users.json:4: This is no record: invalid type: integer `7`, expected an object with a `type`.
-        groups.yml:1: A direct conversation is between exactly two people, without name or title.
+        groups.yml:1: “ann” stands twice among those who take part.
         groups.yml:2: The group has neither name nor id; applying the fixture again would not find it.
         talk.jsonl:1: There is no conversation “team” here, nor before.
         talk.jsonl:1: The message has no key; applying the fixture again would not find it.
@@ -250,5 +249,105 @@ fn pruning_removes_what_the_fixture_does_not_name_and_nothing_else() {
         assert_eq!(apply_files(world, &[("world.yaml", WORLD)], prune, false).unwrap().changes, []);
         assert_eq!(count(world, "SELECT count(*) FROM message"), 3);
         assert!(world.app.check(|_| {}).unwrap().is_empty());
+    });
+}
+
+const PRUNE: Options = Options { prune: true, notify: false };
+
+#[test]
+fn pruning_keeps_what_the_fixture_only_refers_to() {
+    on_every_engine(|world| {
+        apply(world, WORLD).unwrap();
+        let eve = world.user("eve");
+        let ann = world.app.read(|tx| service::acting(tx, &"ann".parse().unwrap())).unwrap();
+        world.group("other", &ann, &[&eve]);
+        // Neither team nor its people have a record, nor what is replied to.
+        let talk = "- {type: message, conversation: team, sender: bob, key: m4, reply_to: m2, content: yes}";
+        let plan = apply_files(world, &[("talk.yaml", talk)], PRUNE, false).unwrap();
+        let changed: Vec<_> = changes(&plan);
+        assert_eq!(changed[..2], ["Created m4 []", "Removed eve []"], "{changed:?}");
+        assert_eq!(changed[3..], ["Removed other []", "Removed m1 []"], "behind the direct conversation: {changed:?}");
+        assert_eq!(apply_files(world, &[("talk.yaml", talk)], PRUNE, false).unwrap().changes, []);
+        assert!(world.app.check(|_| {}).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn pruning_by_a_fixture_without_records_is_refused() {
+    on_every_engine(|world| {
+        apply(world, WORLD).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("empty.yaml");
+        std::fs::write(&path, "# nothing\n").unwrap();
+        let (fixture, problems) = Fixture::read(&[Input::open(&path).unwrap()]).unwrap();
+        let Err(refused) = apply::check(&world.app, fixture, problems, PRUNE, &mut |_| {}) else { panic!() };
+        let Failure::Error(error) = refused.1 else { panic!() };
+        assert_eq!(error.to_string(), "The fixture has no records; pruning would remove everybody and everything.");
+    });
+}
+
+#[test]
+fn what_was_edited_since_becomes_what_the_fixture_says_and_its_history_stays() {
+    on_every_engine(|world| {
+        apply(world, WORLD).unwrap();
+        let operator = operator();
+        let edit = |content: &str| {
+            let change = service::messages::Change { content: content.to_owned(), reason: None, if_revision: None };
+            world.app.write(|tx| service::messages::edit(tx, &operator, &"team#2".parse().unwrap(), &change)).unwrap();
+        };
+        edit("by hand");
+        assert_eq!(changes(&apply(world, WORLD).unwrap()), ["Changed m2 [\"content\"]"]);
+        assert_eq!(apply(world, WORLD).unwrap().changes, []);
+        // Its author goes on in the fixture, without writing down the history.
+        let on = WORLD.replace("content: hi\n", "content: hi all\n");
+        assert_eq!(changes(&apply(world, &on).unwrap()), ["Changed m2 [\"content\"]"]);
+        assert_eq!(apply(world, &on).unwrap().changes, []);
+        let history = |number: &str| {
+            let found = world.app.read(|tx| service::messages::history(tx, &operator, &number.parse().unwrap()));
+            found.unwrap().into_iter().rev().map(|one| one.content).collect::<Vec<_>>()
+        };
+        assert_eq!(history("team#2"), ["ho", "hi", "by hand", "hi"]);
+        // What was said stays said.
+        let problems = apply(world, &WORLD.replace("{content: ho,", "{content: other,")).unwrap_err();
+        assert!(problems[0].2.contains("its earlier contents are not these"), "{problems:?}");
+    });
+}
+
+#[test]
+fn a_message_of_somebody_who_left_is_edited_by_the_operator() {
+    on_every_engine(|world| {
+        apply(world, &format!("{WORLD}- {{type: user, username: eve}}\n")).unwrap();
+        let team: tidings::model::ConversationSelector = "team".parse().unwrap();
+        world
+            .app
+            .write(|tx| {
+                service::conversations::add(tx, &operator(), &team, &["eve".parse().unwrap()])?;
+                service::conversations::remove(tx, &operator(), &team, &["ann".parse().unwrap()])
+            })
+            .unwrap();
+        let talk = "- {type: message, conversation: team, sender: ann, key: m1, content: mended}";
+        apply(world, talk).unwrap();
+        assert_eq!(apply(world, talk).unwrap().changes, []);
+        let history = world.app.read(|tx| service::messages::history(tx, &operator(), &"team#1".parse().unwrap()));
+        assert!(history.unwrap()[0].edited_by_operator);
+    });
+}
+
+#[test]
+fn two_records_of_one_row_and_what_a_rule_refuses_are_told_with_their_lines() {
+    on_every_engine(|world| {
+        apply(world, WORLD).unwrap();
+        let ann = world.app.read(|tx| service::user(tx, &"ann".parse().unwrap())).unwrap().person.user_id;
+        let yaml = format!("- {{type: user, username: anna, user_id: {ann}}}\n- {{type: user, username: ann}}");
+        let problems = apply(world, &yaml).unwrap_err();
+        assert_eq!((problems[0].0.as_str(), problems.len()), ("world.yaml:2", 1), "{problems:?}");
+        assert!(problems[0].2.contains("stands on world.yaml:1 already"), "{problems:?}");
+        let yaml = "- {type: user, username: ann}\n- {type: user, username: bob, is_active: false}";
+        let last = apply(world, yaml);
+        assert!(last.is_ok(), "the operator may: {last:?}");
+        let yaml =
+            "- {type: user, username: bob, password: a good one}\n- {type: user, username: bob, password: other one}";
+        let problems = apply(world, yaml).unwrap_err();
+        assert!(problems[0].2.contains("stands on world.yaml:1 already"), "{problems:?}");
     });
 }

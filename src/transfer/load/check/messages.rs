@@ -1,13 +1,13 @@
 //! Whether messages and notifications can be loaded.
 
-use super::{Check, Identity, content, name, noted, number_name, of_line};
+use super::{Check, Notified, Where, content, name, noted, number_name, of_line};
 use crate::error::{Error, Kind, Result};
-use crate::model::{ConversationKey, MessageId, MessageKey, UserKey};
+use crate::model::{ConversationKey, MessageId, MessageKey, Number, UserKey};
 use crate::service;
 use crate::store::scratch::Noted;
-use crate::transfer::Problem;
-use crate::transfer::known::Known;
-use crate::transfer::records::{Entry, MessageRecord, NotificationRecord, RevisionRecord};
+use crate::transfer::known::{Known, deleted};
+use crate::transfer::quoted;
+use crate::transfer::records::{Entry, HIGHEST_NUMBER, MessageRecord, NotificationRecord, RevisionRecord};
 
 impl Check<'_> {
     pub(super) fn message_in_file(&self, reference: &str) -> Result<Option<Noted>> {
@@ -18,17 +18,27 @@ impl Check<'_> {
         }
     }
 
-    /// Finds a message that a record refers to, its conversation and its sender; a problem where there is none.
-    fn find_message(&mut self, known: &Known, line: u64, reference: &str) -> Result<Option<[Identity; 3]>> {
+    /// Finds a message that a record refers to: it, its conversation, its sender and its number; a problem where there is
+    /// none.
+    fn find_message(&mut self, known: &Known, line: u64, reference: &str) -> Result<Option<[i64; 4]>> {
         if let Some(message) = known.message(reference) {
-            return Ok(Some([message.key.0, message.conversation.0, message.sender.map_or(0, |sender| sender.0)]));
+            let sender = message.sender.map_or(0, |sender| sender.0);
+            return Ok(Some([message.key.0, message.conversation.0, sender, message.number.0]));
         }
-        if let Some([_, message, _, place, sender]) = self.message_in_file(reference)? {
-            return Ok(Some([message, place, sender]));
+        if let Some([_, message, _, place, sender, number]) = self.message_in_file(reference)? {
+            return Ok(Some([message, place, sender, number]));
         }
-        self.missing.push((reference.to_owned(), self.problems.len()));
-        self.invalid(line, format!("There is no message “{reference}” here, nor before."));
+        if !self.is_hopeless() {
+            self.missing.push((reference.to_owned(), self.problems.len()));
+        }
+        self.invalid(line, format!("There is no message {} here, nor before.", quoted(reference)));
         Ok(None)
+    }
+
+    /// The highest number that a conversation has given out so far, here or in the file
+    fn last_number(&self, conversation: Where) -> Result<i64> {
+        let raised = self.scratch.find(&number_name(b'h', conversation.place, 0))?;
+        Ok(raised.map_or(0, |[number, ..]| number).max(conversation.last_number))
     }
 
     pub(super) fn message(&mut self, known: &Known, entry: &Entry, record: &MessageRecord) -> Result<bool> {
@@ -51,9 +61,14 @@ impl Check<'_> {
         let Some(conversation) = self.find_conversation(known, line, &record.conversation, sender)? else {
             return Ok(false);
         };
-        let what = record.key.as_deref().map_or("The message".to_owned(), |key| format!("The message “{key}”"));
+        let what = record.key.as_deref().map_or("The message".to_owned(), |key| format!("The message {}", quoted(key)));
+        let number = match (there, record.number) {
+            (Some(message), _) => message.number.0,
+            (None, Some(number)) => number.0,
+            (None, None) => self.last_number(conversation)?.saturating_add(1),
+        };
         let [line_noted, _, content, ..] = noted(line, identity, content(entry));
-        let noted = [line_noted, identity, content, conversation.place, sender.unwrap_or(0)];
+        let noted = [line_noted, identity, content, conversation.place, sender.unwrap_or(0), number];
         if let Some(key) = &record.key {
             self.passes(line, check_key(key));
             if let Some(is_there) = self.note(&what, &name(b'k', key.as_bytes()), noted)? {
@@ -66,12 +81,13 @@ impl Check<'_> {
                 return Ok(is_there);
             }
         }
-        if let Some(number) = record.number {
-            if number.0 < 1 {
-                self.invalid(line, "Numbers of messages count from 1.");
-            }
-            let number_taken = format!("A message with the number {}", number.0);
-            self.note(&number_taken, &number_name(b'n', conversation.place, number.0), noted)?;
+        if !(1..=HIGHEST_NUMBER).contains(&number) {
+            self.invalid(line, format!("The number of a message is 1 to {HIGHEST_NUMBER}."));
+        }
+        if there.is_none() {
+            let taken = format!("A message with the number {number}");
+            self.note(&taken, &number_name(b'n', conversation.place, number), noted)?;
+            self.scratch.raise(&number_name(b'h', conversation.place, 0), number)?;
         }
         if let (Some(sender), Some((lower, higher))) = (sender, conversation.pair) {
             let other = if sender == lower { higher } else { lower };
@@ -84,12 +100,14 @@ impl Check<'_> {
             self.invalid(line, "The receiver is the sender; name somebody else, or nobody.");
         }
         if let Some(parent) = &record.reply_to
-            && let Some([parent, place, _]) = self.find_message(known, line, parent)?
+            && let Some([parent, place, _, parent_number]) = self.find_message(known, line, parent)?
         {
             if parent == identity {
                 self.invalid(line, "It replies to itself.");
             } else if place != conversation.place {
                 self.invalid(line, "It replies to a message of another conversation.");
+            } else if parent_number >= number {
+                self.invalid(line, format!("It is number {number}, but replies to number {parent_number}."));
             }
             self.unreplied.remove(&parent);
         }
@@ -97,15 +115,18 @@ impl Check<'_> {
             if record.deleted {
                 self.unreplied.insert(identity, line);
             }
-            let is_taken =
-                record.number.is_some_and(|number| known.is_taken(ConversationKey(conversation.place), number));
-            if is_taken {
-                self.problems.push(Problem::new(line, Kind::Conflict, "Another message has its number."));
+            if known.is_taken(ConversationKey(conversation.place), Number(number)) {
+                self.problem(line, Kind::Conflict, format!("Another message has the number {number}."));
             }
             return Ok(false);
         };
-        let differences = known.message_differences(record, message);
-        Ok(self.problems.len() == before && self.is_same(line, &what, &differences))
+        if message.sender.is_none() && !record.deleted {
+            self.problem(line, Kind::Conflict, deleted(&what));
+        }
+        if self.problems.len() > before {
+            return Ok(false);
+        }
+        self.is_same(&what, b'm', noted, &known.message_differences(record, message))
     }
 
     /// What a message says, now and earlier
@@ -124,7 +145,7 @@ impl Check<'_> {
         self.passes(line, service::messages::check_content(&record.content));
         let mut last = 0;
         for (number, revision) in record.numbered_revisions() {
-            if number <= last {
+            if number <= last || number > HIGHEST_NUMBER {
                 self.invalid(line, "The revisions do not count up from 1.");
             }
             last = number;
@@ -132,11 +153,11 @@ impl Check<'_> {
             self.passes(line, service::messages::check_content(content));
             self.passes(line, service::messages::check_reason(reason.as_deref()));
         }
-        if record.current_revision() <= last {
-            self.invalid(
-                line,
-                format!("The content is revision {}, but there is a revision {last}.", record.current_revision()),
-            );
+        let current = record.current_revision();
+        if !(1..=HIGHEST_NUMBER).contains(&current) {
+            self.invalid(line, format!("The revision of a content is 1 to {HIGHEST_NUMBER}."));
+        } else if current <= last {
+            self.invalid(line, format!("The content is revision {current}, but there is a revision {last}."));
         }
     }
 
@@ -148,23 +169,29 @@ impl Check<'_> {
         }
         let user = self.find_user(known, line, &record.user)?;
         let message = self.find_message(known, line, &record.message)?;
-        let (Some(user), Some([message, place, sender])) = (user, message) else { return Ok(false) };
-        let takes_part = known.takes_part(ConversationKey(place), UserKey(user))
-            || self.scratch.find(&number_name(b'm', place, user))?.is_some();
+        let (Some(user), Some([message, place, sender, _])) = (user, message) else { return Ok(false) };
+        if known.notified(MessageKey(message), UserKey(user)).is_some() {
+            return Ok(true);
+        }
+        let takes_part = self.scratch.find(&number_name(b'm', place, user))?.is_some();
         match sender {
             0 => self.invalid(line, "The message was deleted; nobody is notified of it."),
             sender if sender == user => {
-                self.invalid(line, format!("{} sent the message, and is not notified.", record.user));
+                self.invalid(line, format!("{} sent the message, and is not notified.", quoted(&record.user)));
             }
             _ if takes_part => {}
-            _ => {
-                self.invalid(
-                    line,
-                    format!("{} does not take part in the conversation, and is not notified.", record.user),
-                );
+            _ if place > 0 && user > 0 => {
+                let (conversation, user) = (ConversationKey(place), UserKey(user));
+                self.notified.push(Notified { line, conversation, user, name: record.user.clone() });
             }
+            _ => self.takes_no_part(line, &record.user),
         }
-        Ok(known.notified(MessageKey(message), UserKey(user)).is_some())
+        Ok(false)
+    }
+
+    pub(super) fn takes_no_part(&mut self, line: u64, user: &str) {
+        let user = quoted(user);
+        self.invalid(line, format!("{user} does not take part in the conversation, and is not notified."));
     }
 }
 
@@ -175,6 +202,10 @@ impl Check<'_> {
 fn check_key(key: &str) -> Result<()> {
     if key.is_empty() || key.len() > 255 || key.contains('\0') {
         return Err(Error::invalid("key", "A key has 1 to 255 bytes and no NUL."));
+    }
+    // Records refer to messages by key or id: what looks like an id is one.
+    if key.parse::<MessageId>().is_ok() {
+        return Err(Error::invalid("key", "A key is not in the form of an id."));
     }
     Ok(())
 }

@@ -73,9 +73,9 @@ fn every_problem_stands_in_one_document_by_file_and_line() {
 {"type":"message","conversation":"room","sender":"eve","content":"t","timestamp":1767258000}
 "#,
     );
-    assert_snapshot!(refused(&shell, "data load bad.jsonl -o json", "", 6), @r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"bad.jsonl has 8 problems; nothing was changed.","errors":{"bad.jsonl:1":["The user “ann” is there already, with another username."],"bad.jsonl:2":["This is no record: unknown word `usr`, expected one of `user`, `conversation`, `message`, `notification`."],"bad.jsonl:4":["The username “EVE”, whatever its case, stands on line 3 already."],"bad.jsonl:6":["There is no message “missing” here, nor before."],"bad.jsonl:7":["It refers to “c”, which comes later (line 8): a message stands before what refers to it, so none replies to itself, directly or by others."],"bad.jsonl:9":["This is no record: “10000-01-01T00:00:00Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999."],"bad.jsonl:10":["This is no record: “0000-12-31T23:59:59Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999."],"bad.jsonl:11":["This is no record: invalid type: integer `1767258000`, expected a string."]}}"#);
+    assert_snapshot!(refused(&shell, "data load bad.jsonl -o json", "", 6), @r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"bad.jsonl has 8 problems; nothing was changed.","errors":{"bad.jsonl:1":["The user “ann” is there already; it differs in username."],"bad.jsonl:2":["This is no record: unknown word `usr`, expected one of `user`, `conversation`, `message`, `notification`."],"bad.jsonl:4":["The username “EVE”, whatever its case, stands on line 3 already."],"bad.jsonl:6":["There is no message “missing” here, nor before."],"bad.jsonl:7":["It refers to “c”, which comes later (line 8): a message stands before what refers to it, so none replies to itself, directly or by others."],"bad.jsonl:9":["This is no record: “10000-01-01T00:00:00Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999."],"bad.jsonl:10":["This is no record: “0000-12-31T23:59:59Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999."],"bad.jsonl:11":["This is no record: invalid type: integer `1767258000`, expected a string."]}}"#);
     assert_snapshot!(refused(&shell, "data load bad.jsonl", "", 6), @"
-    bad.jsonl:1: The user “ann” is there already, with another username.
+    bad.jsonl:1: The user “ann” is there already; it differs in username.
     bad.jsonl:2: This is no record: unknown word `usr`, expected one of `user`, `conversation`, `message`, `notification`.
     bad.jsonl:4: The username “EVE”, whatever its case, stands on line 3 already.
     bad.jsonl:6: There is no message “missing” here, nor before.
@@ -147,7 +147,7 @@ fn what_differs_from_what_is_there_is_a_conflict() {
     let shell = shell();
     let records = "{\"type\":\"user\",\"username\":\"ANN\"}\n{\"type\":\"user\",\"username\":\"x\",\"email\":\"ann@example.org\"}";
     assert_snapshot!(refused(&shell, "data load -", records, 5), @"
-    standard input:1: The user “ann” is there already, with another username.
+    standard input:1: The user “ann” is there already; it differs in username.
     standard input:2: The email ann@example.org is that of ann.
     tidings: standard input has 2 problems; nothing was changed.
     ");
