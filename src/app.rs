@@ -168,7 +168,11 @@ pub fn hash_passwords(
     };
     let hash_next = || {
         let index = next.fetch_add(1, Ordering::Relaxed);
-        Some(hash(passwords.get(index)?).map(|hash| (index, hash)))
+        let hashed = hash(passwords.get(index)?);
+        if hashed.is_err() {
+            next.fetch_add(passwords.len(), Ordering::Relaxed);
+        }
+        Some(hashed.map(|hash| (index, hash)))
     };
     let others = std::thread::available_parallelism().map_or(1, NonZero::get).min(passwords.len()).saturating_sub(1);
     let hashes = std::thread::scope(|scope| {

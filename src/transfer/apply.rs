@@ -11,7 +11,7 @@ use serde::Serialize;
 pub use self::fixture::Fixture;
 use super::Problem;
 use super::known::{Known, Place, said_of};
-use super::load::{Check, Failure, Outcome, Rules, Stage, Undated, Write, hashes, transaction};
+use super::load::{Check, Failure, MOST_PROBLEMS, Outcome, Rules, Stage, Undated, Write, hashes, transaction};
 use super::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Participant, Record, UserRecord};
 use crate::app::App;
 use crate::error::{Error, Kind};
@@ -113,6 +113,7 @@ pub fn check(
         problems.append(&mut check.problems);
         problems.extend(fixture.entries.iter().filter_map(nameless));
         problems.sort_by_key(|problem| problem.line);
+        problems.truncate(MOST_PROBLEMS);
         if problems.is_empty() { Ok(hashes(check.passwords, on_stage)?) } else { Err(Failure::Problems(problems)) }
     })();
     match checked {

@@ -165,7 +165,7 @@ pub fn conversations_besides(
         concat!(
             "SELECT id, name FROM conversation WHERE key > 0 AND key NOT IN ",
             list!("$1"),
-            " ORDER BY key /* scans: as above */"
+            " ORDER BY key /* scans: whoever wants nothing else there has all of it looked at */"
         ),
         &[&list(keys.iter().map(|key| key.0))],
         |row| Ok((row.get(0)?, row.get(1)?)),

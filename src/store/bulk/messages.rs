@@ -205,7 +205,7 @@ pub fn messages_besides(tx: &mut Tx<'_>, keys: &[MessageKey]) -> Result<Vec<(Mes
         concat!(
             "SELECT id, key_name FROM message WHERE key > 0 AND sender_key IS NOT NULL AND key NOT IN ",
             list!("$1"),
-            " ORDER BY key /* scans: as above */"
+            " ORDER BY key /* scans: whoever wants nothing else there has all of it looked at */"
         ),
         &[&list(keys.iter().map(|key| key.0))],
         |row| Ok((row.get(0)?, row.get(1)?)),
