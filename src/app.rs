@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::Timestamp;
 use crate::service::passwords;
 use crate::store::check::{Folds, Problem, RULES};
-use crate::store::{self, Db, Erasure, Ids, Stamp, Tx};
+use crate::store::{self, Db, Erasure, Ids, Location, Pool, Stamp, Tx};
 
 /// A database with a clock and a source of ids.
 pub struct App {
@@ -74,15 +74,6 @@ impl App {
         Ok(self.erase(None)? == Erasure::Done && is_compact)
     }
 
-    /// Checks a password and hashes it; slow on purpose, so before a transaction.
-    ///
-    /// # Errors
-    /// `Invalid` where the password is not good enough.
-    pub fn hash_password(&self, password: &str, username: &str) -> Result<String> {
-        passwords::check(password, username)?;
-        passwords::hash(password, random()?)
-    }
-
     /// Whether every change is undone at its end
     pub fn is_dry_run(&self) -> bool {
         self.options.dry_run
@@ -131,11 +122,6 @@ impl App {
         Ok(problems)
     }
 
-    /// A number nobody can guess, never drawn from the seed
-    pub fn secret(&self) -> Result<[u8; 32]> {
-        random()
-    }
-
     /// The database itself, for its state
     pub fn db(&self) -> &Db {
         &self.db
@@ -143,13 +129,78 @@ impl App {
 
     /// What time it is
     pub fn now(&self) -> Timestamp {
-        self.options.now.unwrap_or_else(clock)
+        self.options.now()
     }
 
     fn stamp(&self) -> Stamp {
-        let Options { seed, dry_run, .. } = self.options;
+        self.options.stamp()
+    }
+}
+
+impl Options {
+    fn now(&self) -> Timestamp {
+        self.now.unwrap_or_else(clock)
+    }
+
+    fn stamp(&self) -> Stamp {
+        let Self { seed, dry_run, .. } = *self;
         Stamp { now: self.now(), ids: seed.map_or(Ids::Random(random), Ids::Seeded), dry_run }
     }
+}
+
+/// An application that threads share: what a server holds.
+pub struct SharedApp {
+    pool: Pool,
+    options: Options,
+}
+
+impl SharedApp {
+    /// Shares an open database, which lies at `location`.
+    ///
+    /// # Errors
+    /// `Internal` where no thread can be started.
+    pub fn new(db: Db, location: Location, options: Options) -> Result<Self> {
+        Ok(Self { pool: Pool::new(db, location, move || options.stamp())?, options })
+    }
+
+    /// Runs `work`, which only reads, on one moment of the database.
+    pub fn read<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.pool.read(self.options.stamp(), work)
+    }
+
+    /// Runs `work` in one transaction and hands on to `end` what came of it, once it is in the database for good; nothing of
+    /// it survives an error. [`Pool::write`] says in which thread.
+    pub fn write<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        end: impl FnOnce(Result<T>) + Send + 'static,
+    ) {
+        self.pool.write(self.options.stamp(), work, end);
+    }
+
+    /// The database and its connections
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// What time it is
+    pub fn now(&self) -> Timestamp {
+        self.options.now()
+    }
+}
+
+/// Checks a password and hashes it; slow on purpose, so before a transaction.
+///
+/// # Errors
+/// `Invalid` where the password is not good enough.
+pub fn hash_password(password: &str, username: &str) -> Result<String> {
+    passwords::check(password, username)?;
+    passwords::hash(password, random()?)
+}
+
+/// A number nobody can guess, never drawn from a seed
+pub fn secret<const LENGTH: usize>() -> Result<[u8; LENGTH]> {
+    random()
 }
 
 /// Hashes passwords that were checked, on all cores, except those whose hash is given already; `on_progress` hears how many

@@ -12,6 +12,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Kind {
     /// A value breaks a rule
     Invalid,
+    /// No credentials, or bad or expired ones
+    Unauthenticated,
     /// Visible, but not the actor's to do
     Forbidden,
     /// Absent, or not for the actor's eyes
@@ -20,6 +22,18 @@ pub enum Kind {
     Conflict,
     /// Not the revision that was meant
     Stale,
+    /// No such method on this path
+    MethodNotAllowed,
+    /// A body of another type than JSON
+    UnsupportedMediaType,
+    /// A request for a foreign host
+    Misdirected,
+    /// A request that did not come to its end in time
+    Timeout,
+    /// A request body over the limit
+    TooLarge,
+    /// Too many requests of the kind
+    RateLimited,
     /// Our fault; the cause is in the log
     Internal,
     /// The database is busy, out of reach, read-only, not ours, damaged, or newer than this program
@@ -33,14 +47,26 @@ impl Kind {
     const fn row(self) -> (&'static str, u16, &'static str, u8) {
         match self {
             Self::Invalid => ("invalid", 400, "Bad Request", 6),
+            Self::Unauthenticated => ("unauthenticated", 401, "Unauthorized", 4),
             Self::Forbidden => ("forbidden", 403, "Forbidden", 4),
             Self::NotFound => ("not_found", 404, "Not Found", 3),
             Self::Conflict => ("conflict", 409, "Conflict", 5),
             Self::Stale => ("stale", 412, "Precondition Failed", 5),
+            Self::MethodNotAllowed => ("method_not_allowed", 405, "Method Not Allowed", 2),
+            Self::UnsupportedMediaType => ("unsupported_media_type", 415, "Unsupported Media Type", 2),
+            Self::Misdirected => ("misdirected", 421, "Misdirected Request", 2),
+            Self::Timeout => ("timeout", 408, "Request Timeout", 7),
+            Self::TooLarge => ("too_large", 413, "Content Too Large", 6),
+            Self::RateLimited => ("rate_limited", 429, "Too Many Requests", 7),
             Self::Internal => ("internal", 500, "Internal Server Error", 1),
             Self::Unavailable => ("unavailable", 503, "Service Unavailable", 7),
             Self::NoSpace => ("no_space", 507, "Insufficient Storage", 7),
         }
+    }
+
+    /// The status of HTTP
+    pub const fn status(self) -> u16 {
+        self.row().1
     }
 
     /// The exit code of the command line
@@ -73,6 +99,11 @@ impl Error {
         let mut error = Self::new(Kind::Invalid, detail.clone());
         error.fields.push((field.to_owned(), vec![detail]));
         error
+    }
+
+    /// No credentials, or bad or expired ones.
+    pub fn unauthenticated(detail: impl Into<String>) -> Self {
+        Self::new(Kind::Unauthenticated, detail)
     }
 
     /// Visible, but not the actor's to do.
@@ -134,6 +165,14 @@ impl Error {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same for somebody else whom it concerns, without the cause: that is in the log once.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let Self { kind, detail, hint, fields, is_of_file, .. } = self;
+        let (detail, hint, fields) = (detail.clone(), hint.clone(), fields.clone());
+        Self { kind: *kind, detail, hint, fields, is_of_file: *is_of_file, cause: None }
     }
 
     /// The kind

@@ -10,6 +10,7 @@ use self::export::Export;
 use super::output::{Field, Format, Piece, Record};
 use super::text::{Password, PasswordSource};
 use super::{Context, Failure, Outcome, choice, limit, pages};
+use crate::app::hash_password;
 use crate::model::{Profile, Receipt, Role, UserDetails, UserSelector};
 use crate::service;
 use crate::service::users::{NewUser, UserChange};
@@ -131,7 +132,7 @@ impl Create {
 /// The hash to store for a password; hashing is slow on purpose and happens before any transaction.
 fn hashed(context: &Context<'_>, password: Password, username: &str) -> Result<Option<String>, Failure> {
     Ok(match password {
-        Password::Plain(password) => Some(context.app.hash_password(&password, username)?),
+        Password::Plain(password) => Some(hash_password(&password, username)?),
         Password::Hash(hash) => Some(hash),
         Password::None | Password::Unasked => None,
     })

@@ -9,6 +9,7 @@ pub mod finding;
 pub mod messages;
 pub mod notifications;
 pub mod passwords;
+pub mod tokens;
 pub mod users;
 
 use crate::error::{Error, Result};

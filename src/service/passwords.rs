@@ -14,6 +14,9 @@ use crate::model::fold_case;
 /// Common passwords of eight characters and more, folded, one a line
 const COMMON: &str = include_str!("common_passwords.txt");
 
+/// How every hash begins that [`hash`] makes
+const PREFIX: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
+
 /// Checks that a password is 8 characters to 1,024 bytes, not among the common ones, and not the username.
 ///
 /// # Errors
@@ -82,6 +85,11 @@ pub fn verify(password: &str, hash: &str) -> Result<bool> {
     }
 }
 
+/// Whether a hash is another than [`hash`] makes today, so that a log-in, which has the password, puts a new one in its place
+pub fn is_outdated(hash: &str) -> bool {
+    !hash.starts_with(PREFIX)
+}
+
 /// A hash that can be verified
 enum Hash<'h> {
     Argon2(Box<PasswordHash>),
@@ -128,6 +136,7 @@ mod tests {
     #[test]
     fn hashes_of_ours_and_of_django_are_verified() {
         let own = hash("correct horse 7", [7; 16]).unwrap();
+        assert!(own.starts_with(PREFIX) && is_outdated(DJANGO) && is_outdated(DJANGO_ARGON2));
         for hash in [own.as_str(), DJANGO, DJANGO_FAST, DJANGO_ARGON2] {
             check_hash(hash).unwrap();
             assert!(verify("correct horse 7", hash).unwrap(), "{hash}");

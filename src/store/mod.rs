@@ -13,10 +13,12 @@ pub mod idempotency;
 pub mod maintenance;
 pub mod messages;
 pub mod notifications;
+mod pool;
 mod postgres;
 pub mod scratch;
 pub mod search;
 mod sqlite;
+pub mod tokens;
 pub mod users;
 
 use std::fmt;
@@ -24,6 +26,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::model::fold_case;
+pub use pool::Pool;
 pub use care::{Contents, Inspection, Sizes, backup, inspect, restore, verify_backup};
 pub use tx::{Ids, Stamp, Tx};
 use tx::{Row, list};
@@ -196,6 +199,14 @@ impl Db {
         match &self.engine {
             Engine::Sqlite(database) => database.erase(stamp, is_late),
             Engine::Postgres(_) => Ok(Erasure::Done),
+        }
+    }
+
+    /// Whether the connection still works, as far as is known
+    fn is_usable(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite(_) => true,
+            Engine::Postgres(database) => database.is_usable(),
         }
     }
 

@@ -90,6 +90,10 @@ impl Database {
         Ok(value)
     }
 
+    pub(super) fn is_usable(&self) -> bool {
+        !self.session.borrow().client.is_closed()
+    }
+
     pub(super) fn version(&self) -> Result<i64> {
         version(&mut self.session.borrow_mut().client)
     }

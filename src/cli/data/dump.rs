@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::app::secret;
 use crate::cli::progress::Progress;
 use crate::cli::{Context, Outcome, counted, time};
 use crate::model::{ConversationSelector, Timestamp, UserSelector};
@@ -46,7 +47,7 @@ impl Dump {
             users: self.user,
             since: self.since,
             until: self.until,
-            pseudonymise: self.pseudonymise.then(|| context.app.secret()).transpose()?,
+            pseudonymise: self.pseudonymise.then(|| secret()).transpose()?,
         };
         // Among lines on a terminal a bar would be a nuisance.
         let progress = (!context.out.is_terminal()).then(|| Progress::begin(context.out, "Dumping"));

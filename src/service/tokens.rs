@@ -1,0 +1,199 @@
+//! Log-ins and tokens: short access tokens that are checked by themselves and against the account's generation, and refresh
+//! tokens of which each counts once.
+
+mod access;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+pub use self::access::{Claims, Keys, LIFETIME};
+use crate::error::{Error, Result};
+use crate::model::{Actor, Event, EventKind, Timestamp, User, UserSelector, normalize, uuid};
+use crate::store::tokens::{self, Hash, Login, RefreshToken};
+use crate::store::{self, Tx};
+
+/// How long a refresh token counts, in seconds: 30 days
+const REFRESH_LIFETIME: i64 = 30 * 24 * 60 * 60;
+
+/// What whoever does not get in hears, whatever the reason: the words of the original system
+const NO_ACCOUNT: &str = "No active account found with the given credentials";
+
+/// A new refresh token: 256 random bits.
+#[derive(Clone, Copy)]
+pub struct Secret(pub [u8; 32]);
+
+impl Secret {
+    /// As clients hold it
+    pub fn token(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+}
+
+/// What a client holds is kept as a hash; a text that is no token has none.
+fn hash_of(token: &str) -> Option<Hash> {
+    let secret = URL_SAFE_NO_PAD.decode(token).ok().filter(|secret| secret.len() == 32)?;
+    Some(Sha256::digest(secret).into())
+}
+
+/// Nobody gets in with these credentials.
+pub fn refused() -> Error {
+    Error::unauthenticated(NO_ACCOUNT)
+}
+
+/// Nobody gets in with this token.
+fn bad_token() -> Error {
+    Error::unauthenticated("The token is invalid or expired.")
+}
+
+/// The account that somebody says is theirs, by username or else by email; none where nobody may log in to it.
+pub fn login(tx: &mut Tx<'_>, name: &str) -> Result<Option<Login>> {
+    let name = normalize(name);
+    if name.contains('\0') || uuid(&name).is_some() {
+        return Ok(None);
+    }
+    let found = match tokens::login_by_username(tx, &name)? {
+        None if name.contains('@') => tokens::login_by_email(tx, &name)?,
+        found => found,
+    };
+    Ok(found.filter(|login| login.user.is_active))
+}
+
+/// A log-in that began: who, the generation of their tokens, and the refresh token.
+pub struct LoggedIn {
+    pub user: User,
+    pub generation: i64,
+    pub refresh: Secret,
+}
+
+/// Begins a log-in of somebody whose password was verified; `better_hash` takes the place of the one it was verified by.
+///
+/// # Errors
+/// `Unauthenticated` where the account changed meanwhile.
+pub fn log_in(tx: &mut Tx<'_>, login: &Login, better_hash: Option<&str>, refresh: Secret) -> Result<LoggedIn> {
+    let Some(user) = store::users::lock(tx, login.user.person.key)? else { return Err(refused()) };
+    let now = tokens::login_by_id(tx, user.person.user_id)?;
+    if !now.is_some_and(|now| now.generation == login.generation && now.user.is_active) {
+        return Err(refused());
+    }
+    if let (Some(before), Some(after)) = (&login.password_hash, better_hash) {
+        tokens::rehash(tx, user.person.key, before, after)?;
+    }
+    tokens::forget_expired(tx)?;
+    begin(tx, user, login.generation, refresh)
+}
+
+/// Begins a log-in for somebody, by the operator or an admin.
+///
+/// # Errors
+/// `NotFound`, `Forbidden` where the account is deactivated, or for whoever is neither operator nor admin.
+pub fn issue(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, refresh: Secret) -> Result<LoggedIn> {
+    let user = super::users::locked(tx, selector)?;
+    if !actor.administers() {
+        return Err(Error::forbidden("Only the operator and admins issue tokens for others."));
+    }
+    if !user.is_active {
+        let detail = format!("The account of {} is deactivated; it cannot log in.", user.person.username);
+        return Err(Error::forbidden(detail));
+    }
+    let generation = tokens::login_by_id(tx, user.person.user_id)?.map_or(0, |login| login.generation);
+    begin(tx, user, generation, refresh)
+}
+
+fn begin(tx: &mut Tx<'_>, user: User, generation: i64, refresh: Secret) -> Result<LoggedIn> {
+    let family = tx.new_id()?;
+    keep(tx, &user, generation, family, refresh)?;
+    Ok(LoggedIn { user, generation, refresh })
+}
+
+fn keep(tx: &mut Tx<'_>, user: &User, generation: i64, family: Uuid, refresh: Secret) -> Result<Hash> {
+    let hash: Hash = Sha256::digest(refresh.0).into();
+    let expires_at = tx.now().plus_seconds(REFRESH_LIFETIME);
+    let token = RefreshToken { user: user.person.key, family, generation, expires_at, successor: None };
+    tokens::insert(tx, &hash, &token)?;
+    Ok(hash)
+}
+
+/// What came of a refresh token.
+pub enum Refreshed {
+    LoggedIn(LoggedIn),
+    /// It does not count; where it had been used before, what its log-in began ended
+    Refused,
+}
+
+impl Refreshed {
+    /// # Errors
+    /// `Unauthenticated` where the token did not count.
+    pub fn or_refuse(self) -> Result<LoggedIn> {
+        match self {
+            Self::LoggedIn(logged_in) => Ok(logged_in),
+            Self::Refused => Err(bad_token()),
+        }
+    }
+}
+
+/// Puts a new refresh token in the place of one.
+///
+/// Each counts once. Whoever comes with one that was used either did not get the answer, so that its successor is unused:
+/// then it counts again. Or it was stolen: then nothing counts that its log-in began (RFC 9700, section 4.14.2). The outcome is
+/// no error, because what a theft ends must stay ended.
+pub fn refresh(tx: &mut Tx<'_>, token: &str, new: Secret) -> Result<Refreshed> {
+    let Some(hash) = hash_of(token) else { return Ok(Refreshed::Refused) };
+    let Some(found) = tokens::lock(tx, &hash)? else { return Ok(Refreshed::Refused) };
+    let people = store::users::people(tx, [found.user])?;
+    let login = match people.into_values().next() {
+        Some(person) => tokens::login_by_id(tx, person.user_id)?,
+        None => None,
+    };
+    let now = tx.now();
+    let counts = |login: &Login| login.user.is_active && login.generation == found.generation && now < found.expires_at;
+    let Some(login) = login.filter(counts) else { return Ok(Refreshed::Refused) };
+    if let Some(successor) = &found.successor
+        && !tokens::delete_unused(tx, successor)?
+    {
+        tokens::delete_family(tx, found.family)?;
+        return Ok(Refreshed::Refused);
+    }
+    let successor = keep(tx, &login.user, login.generation, found.family, new)?;
+    tokens::succeed(tx, &hash, &successor)?;
+    Ok(Refreshed::LoggedIn(LoggedIn { user: login.user, generation: login.generation, refresh: new }))
+}
+
+/// Ends what a log-in began, by its refresh token; one that is not there is ended already.
+pub fn revoke(tx: &mut Tx<'_>, token: &str) -> Result<()> {
+    if let Some(hash) = hash_of(token)
+        && let Some(found) = tokens::lock(tx, &hash)?
+    {
+        tokens::delete_family(tx, found.family)?;
+    }
+    Ok(())
+}
+
+/// Ends all that anybody logged in to an account with; returns whose, and how many refresh tokens there were.
+///
+/// # Errors
+/// `NotFound`, `Forbidden` for another's account unless as operator or admin.
+pub fn revoke_all(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<(User, i64)> {
+    let user = super::users::locked(tx, selector)?;
+    super::users::must_be_own_or_administered(actor, &user)?;
+    let count = tokens::revoke_all(tx, user.person.key)?;
+    store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &user.person))?;
+    Ok((user, count))
+}
+
+/// Who acts with an access token.
+///
+/// # Errors
+/// `Unauthenticated` where it was revoked, or the account is deactivated or gone.
+pub fn acting(tx: &mut Tx<'_>, claims: &Claims) -> Result<Actor> {
+    let is_stale = |now: Timestamp| now >= claims.expires_at;
+    match tokens::login_by_id(tx, claims.user)? {
+        Some(login)
+            if login.user.is_active && login.generation == claims.generation && !is_stale(tx.now()) =>
+        {
+            Ok(Actor::User(login.user))
+        }
+        _ => Err(bad_token()),
+    }
+}

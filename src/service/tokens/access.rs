@@ -1,0 +1,159 @@
+//! Access tokens: JSON Web Tokens (RFC 7519) signed by HMAC-SHA-256, for one server and its own clients.
+//!
+//! Whoever signs is who verifies, so a token's header is always the same text, and any other is refused unread: there is no
+//! algorithm to choose, and none to confuse.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::model::{Timestamp, UserId};
+
+/// How long an access token counts, in seconds
+pub const LIFETIME: i64 = 600;
+
+/// Who issues the tokens and for whom
+const NAME: &str = "tidings";
+
+/// The type is that of RFC 9068.
+const HEADER: &str = r#"{"alg":"HS256","typ":"at+jwt"}"#;
+
+/// Longer ones are none of ours.
+const LONGEST: usize = 1024;
+
+/// What an access token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// Who acts with it
+    pub user: UserId,
+    /// The account's generation when it was issued
+    pub generation: i64,
+    /// When it stops to count
+    pub expires_at: Timestamp,
+}
+
+/// What stands in a token, by the names of RFC 7519; times are seconds since 1970.
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    iss: String,
+    aud: String,
+    sub: UserId,
+    iat: i64,
+    exp: i64,
+    jti: Uuid,
+    generation: i64,
+}
+
+/// The keys that sign and verify.
+pub struct Keys {
+    current: Hmac<Sha256>,
+    /// Verifies tokens from before the current one
+    previous: Option<Hmac<Sha256>>,
+}
+
+impl Keys {
+    /// Keys made from secrets of any length.
+    pub fn new(current: &[u8], previous: Option<&[u8]>) -> Result<Self> {
+        let key = |secret| Hmac::new_from_slice(secret).map_err(|error| Error::internal(error.to_string()));
+        Ok(Self { current: key(current)?, previous: previous.map(key).transpose()? })
+    }
+
+    /// A token for a user; `id` tells it from every other.
+    pub fn sign(&self, user: UserId, generation: i64, now: Timestamp, id: Uuid) -> Result<String> {
+        let issued_at = now.0.div_euclid(1_000_000);
+        let payload = Payload {
+            iss: NAME.to_owned(),
+            aud: NAME.to_owned(),
+            sub: user,
+            iat: issued_at,
+            exp: issued_at + LIFETIME,
+            jti: id,
+            generation,
+        };
+        let payload = serde_json::to_vec(&payload).map_err(Error::internal)?;
+        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(HEADER), URL_SAFE_NO_PAD.encode(payload));
+        let signature = self.current.clone().chain_update(&signed).finalize().into_bytes();
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    /// What a token says; none where it is forged, expired, or none of ours.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Option<Claims> {
+        if token.len() > LONGEST {
+            return None;
+        }
+        let (signed, signature) = token.rsplit_once('.')?;
+        let (header, payload) = signed.split_once('.')?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        let is_of = |key: &Hmac<Sha256>| key.clone().chain_update(signed).verify_slice(&signature).is_ok();
+        if header != URL_SAFE_NO_PAD.encode(HEADER) || !(is_of(&self.current) || self.previous.as_ref().is_some_and(is_of)) {
+            return None;
+        }
+        let Payload { iss, aud, sub, exp, generation, .. } =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+        let expires_at = Timestamp(exp.checked_mul(1_000_000)?);
+        (iss == NAME && aud == NAME && now < expires_at).then_some(Claims { user: sub, generation, expires_at })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_767_258_000_000_000);
+    const USER: UserId = UserId(Uuid::from_u128(7));
+
+    fn keys(current: &[u8], previous: Option<&[u8]>) -> Keys {
+        Keys::new(current, previous).unwrap()
+    }
+
+    fn token(keys: &Keys) -> String {
+        keys.sign(USER, 3, NOW, Uuid::from_u128(1)).unwrap()
+    }
+
+    #[test]
+    fn a_token_counts_for_ten_minutes_and_under_its_key_only() {
+        let own = keys(b"secret", None);
+        let claims = own.verify(&token(&own), NOW).unwrap();
+        assert_eq!((claims.user, claims.generation), (USER, 3));
+        assert!(own.verify(&token(&own), NOW.plus_seconds(LIFETIME - 1)).is_some());
+        assert!(own.verify(&token(&own), NOW.plus_seconds(LIFETIME)).is_none());
+        assert!(keys(b"other", None).verify(&token(&own), NOW).is_none());
+        assert!(keys(b"other", Some(b"secret")).verify(&token(&own), NOW).is_some());
+    }
+
+    #[test]
+    fn no_algorithm_but_ours_counts() {
+        let own = keys(b"secret", None);
+        let genuine = token(&own);
+        let payload = genuine.split('.').nth(1).unwrap();
+        for header in [r#"{"alg":"none"}"#, r#"{"alg":"none","typ":"at+jwt"}"#, r#"{"typ":"at+jwt","alg":"HS256"}"#] {
+            let signed = format!("{}.{payload}", URL_SAFE_NO_PAD.encode(header));
+            let signature = own.current.clone().chain_update(&signed).finalize().into_bytes();
+            assert!(own.verify(&format!("{signed}."), NOW).is_none());
+            assert!(own.verify(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)), NOW).is_none());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_token_counts_no_more(place in any::<prop::sample::Index>(), character in "[A-Za-z0-9_.-]") {
+            let own = keys(b"secret", None);
+            let genuine = token(&own);
+            let place = place.index(genuine.len());
+            let mut changed = genuine.clone();
+            changed.replace_range(place..=place, &character);
+            prop_assert_eq!(own.verify(&changed, NOW).is_some(), changed == genuine);
+        }
+
+        #[test]
+        fn no_text_makes_verifying_panic(text in "\\PC{0,200}") {
+            let _ = keys(b"secret", None).verify(&text, NOW);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! A database for many threads at once: readers side by side, writers in line.
+//!
+//! SQLite has one writer. Whatever waits when a commit ends shares the next one, each write in a savepoint of its own: four to
+//! six times as many durable writes as with a commit for each. PostgreSQL has its own writers, so there each goes by itself.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::{Db, Engine, Location, Stamp, Tx, sqlite};
+use crate::error::{Error, Result};
+
+/// How many writes share one commit at the most
+const MOST_TOGETHER: usize = 256;
+
+/// How long the writer has nothing to do before it cleans up: scrubs what was deleted, resets the log
+const IDLE: Duration = Duration::from_millis(200);
+
+/// A write that waits for its turn.
+pub(super) trait Job: Send {
+    /// What its transaction gets from outside
+    fn stamp(&self) -> Stamp;
+    /// Carries it out.
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
+    /// Hands on what came of it, once that is in the database for good.
+    fn end(self: Box<Self>, outcome: Result<()>);
+}
+
+struct Write<T, W, E> {
+    stamp: Stamp,
+    work: W,
+    value: Option<T>,
+    end: E,
+}
+
+impl<T: Send, W: FnMut(&mut Tx<'_>) -> Result<T> + Send, E: FnOnce(Result<T>) + Send> Job for Write<T, W, E> {
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        self.value = Some((self.work)(tx)?);
+        Ok(())
+    }
+
+    fn end(self: Box<Self>, outcome: Result<()>) {
+        let Self { value, end, .. } = *self;
+        end(outcome.and_then(|()| value.ok_or_else(|| Error::internal("a write without a result"))));
+    }
+}
+
+/// An open database that threads share.
+pub struct Pool {
+    location: Location,
+    /// Connections nobody uses just now
+    idle: Mutex<Vec<Db>>,
+    /// Of SQLite
+    writer: Option<Writer>,
+}
+
+/// The thread that writes, and what waits for it
+struct Writer {
+    jobs: Option<Sender<Box<dyn Job>>>,
+    waiting: Arc<AtomicUsize>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Pool {
+    /// Shares an open database; `idle` stamps what the writer does when it has nothing else to do.
+    ///
+    /// # Errors
+    /// `Internal` where no thread can be started.
+    pub fn new(db: Db, location: Location, idle: impl Fn() -> Stamp + Send + 'static) -> Result<Self> {
+        match db.engine {
+            Engine::Sqlite(database) => {
+                let (jobs, queue) = mpsc::channel();
+                let waiting = Arc::new(AtomicUsize::new(0));
+                let count = Arc::clone(&waiting);
+                let thread = std::thread::Builder::new()
+                    .name("writer".to_owned())
+                    .spawn(move || write_in_groups(&database, &queue, &count, &idle))
+                    .map_err(Error::internal)?;
+                let writer = Writer { jobs: Some(jobs), waiting, thread: Some(thread) };
+                Ok(Self { location, idle: Mutex::default(), writer: Some(writer) })
+            }
+            Engine::Postgres(_) => Ok(Self { location, idle: Mutex::new(vec![db]), writer: None }),
+        }
+    }
+
+    /// Whether reading takes so little that whoever asks can wait for it in place, and writing never waits
+    pub fn is_embedded(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// How many writes wait for their turn
+    pub fn waiting(&self) -> usize {
+        self.writer.as_ref().map_or(0, |writer| writer.waiting.load(Ordering::Relaxed))
+    }
+
+    /// Runs `work`, which only reads, on one moment of the database.
+    pub fn read<T>(&self, stamp: Stamp, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.with(|db| db.read(stamp, work))
+    }
+
+    /// Runs `work` in one transaction and hands on what came of it: on SQLite in the writer's thread, on PostgreSQL in this
+    /// one. Nothing of it survives an error.
+    pub fn write<T: Send + 'static>(
+        &self,
+        stamp: Stamp,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        end: impl FnOnce(Result<T>) + Send + 'static,
+    ) {
+        match &self.writer {
+            Some(writer) => writer.line_up(Box::new(Write { stamp, work, value: None, end })),
+            None => end(self.with(|db| db.write(stamp, work))),
+        }
+    }
+
+    /// Works with a connection of one's own.
+    fn with<T>(&self, work: impl FnOnce(&Db) -> Result<T>) -> Result<T> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = idle().pop();
+        let db = match taken {
+            Some(db) => db,
+            None => Db::open(&self.location, false)?.0,
+        };
+        let outcome = work(&db);
+        if db.is_usable() {
+            idle().push(db);
+        }
+        outcome
+    }
+}
+
+impl Drop for Pool {
+    /// Waits for the writes that were accepted.
+    fn drop(&mut self) {
+        if let Some(writer) = &mut self.writer {
+            writer.jobs = None;
+            if let Some(thread) = writer.thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Writer {
+    fn line_up(&self, job: Box<dyn Job>) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let sent = self.jobs.as_ref().map(|jobs| jobs.send(job));
+        if let Some(Err(mpsc::SendError(job))) = sent {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            job.end(Err(Error::internal("the writer is gone")));
+        }
+    }
+}
+
+/// Carries out what waits, together, until nobody can send any more.
+fn write_in_groups(
+    database: &sqlite::Database,
+    queue: &Receiver<Box<dyn Job>>,
+    waiting: &AtomicUsize,
+    idle: &dyn Fn() -> Stamp,
+) {
+    let mut is_clean = false;
+    loop {
+        let first = match queue.recv_timeout(if is_clean { Duration::from_hours(1) } else { IDLE }) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => {
+                // What cannot be cleaned up now stays noted in the database.
+                let _ = database.erase(idle(), &|| waiting.load(Ordering::Relaxed) > 0);
+                is_clean = waiting.load(Ordering::Relaxed) == 0;
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let mut jobs = vec![first];
+        jobs.extend(queue.try_iter().take(MOST_TOGETHER - 1));
+        waiting.fetch_sub(jobs.len(), Ordering::Relaxed);
+        is_clean = false;
+        match database.write_group(&mut jobs) {
+            Ok(outcomes) => jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| job.end(outcome)),
+            Err(error) => {
+                let others: Vec<_> = jobs.iter().skip(1).map(|_| error.again()).collect();
+                let errors = std::iter::once(error).chain(others);
+                jobs.into_iter().zip(errors).for_each(|(job, error)| job.end(Err(error)));
+            }
+        }
+    }
+}

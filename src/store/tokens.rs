@@ -1,0 +1,125 @@
+//! What log-ins need of an account, and refresh tokens: only their hashes are kept.
+
+use uuid::Uuid;
+
+use super::users::{columns, read};
+use super::{Row, Tx};
+use crate::error::Result;
+use crate::model::{Timestamp, User, UserId, UserKey, fold_case};
+
+/// SHA-256 of a refresh token
+pub type Hash = [u8; 32];
+
+/// An account as whoever logs in meets it.
+pub struct Login {
+    pub user: User,
+    /// None: cannot log in
+    pub password_hash: Option<String>,
+    /// Tokens of an earlier generation count no more
+    pub generation: i64,
+}
+
+macro_rules! login {
+    () => {
+        concat!("SELECT ", columns!(), ", account.password_hash, account.token_generation FROM account")
+    };
+}
+
+fn read_login(row: &Row<'_>) -> Result<Login> {
+    Ok(Login { user: read(row)?, password_hash: row.get(9)?, generation: row.get(10)? })
+}
+
+/// The account with that id
+pub fn login_by_id(tx: &mut Tx<'_>, id: UserId) -> Result<Option<Login>> {
+    tx.one(concat!(login!(), " WHERE id = $1"), &[&id], read_login)
+}
+
+/// The account with that username, whatever its case
+pub fn login_by_username(tx: &mut Tx<'_>, username: &str) -> Result<Option<Login>> {
+    tx.one(concat!(login!(), " WHERE username_folded = $1"), &[&fold_case(username)], read_login)
+}
+
+/// The account with that email, whatever its case
+pub fn login_by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<Login>> {
+    tx.one(concat!(login!(), " WHERE email_folded = $1"), &[&fold_case(email)], read_login)
+}
+
+/// Replaces the hash of a password that stays the same; returns whether it was still the one before.
+pub fn rehash(tx: &mut Tx<'_>, user: UserKey, before: &str, after: &str) -> Result<bool> {
+    let sql = "UPDATE account SET password_hash = $1 WHERE key = $2 AND password_hash = $3";
+    Ok(tx.run(sql, &[&after, &user, &before])? == 1)
+}
+
+/// Makes every token of an account count no more; returns how many refresh tokens are gone.
+pub fn revoke_all(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
+    tx.run("UPDATE account SET token_generation = token_generation + 1 WHERE key = $1", &[&user])?;
+    tx.run("DELETE FROM refresh_token WHERE user_key = $1", &[&user])
+}
+
+/// A refresh token as it is kept.
+pub struct RefreshToken {
+    pub user: UserKey,
+    /// What a log-in began: tokens of which each took the place of the one before
+    pub family: Uuid,
+    pub generation: i64,
+    pub expires_at: Timestamp,
+    /// What took its place
+    pub successor: Option<Hash>,
+}
+
+/// The refresh token with that hash; to the end of the transaction nobody else uses it.
+pub fn lock(tx: &mut Tx<'_>, hash: &Hash) -> Result<Option<RefreshToken>> {
+    tx.one(
+        "UPDATE refresh_token SET generation = generation WHERE hash = $1
+         RETURNING user_key, family, generation, expires_at, successor_hash",
+        &[&hash.as_slice()],
+        |row| {
+            let successor: Option<Vec<u8>> = row.get(4)?;
+            Ok(RefreshToken {
+                user: row.get(0)?,
+                family: row.get(1)?,
+                generation: row.get(2)?,
+                expires_at: row.get(3)?,
+                successor: successor.and_then(|hash| Hash::try_from(hash).ok()),
+            })
+        },
+    )
+}
+
+/// Keeps a new refresh token.
+pub fn insert(tx: &mut Tx<'_>, hash: &Hash, token: &RefreshToken) -> Result<()> {
+    tx.run(
+        "INSERT INTO refresh_token (hash, user_key, family, generation, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        &[&hash.as_slice(), &token.user, &token.family, &token.generation, &tx.now(), &token.expires_at],
+    )?;
+    Ok(())
+}
+
+/// Notes what took a refresh token's place.
+pub fn succeed(tx: &mut Tx<'_>, hash: &Hash, successor: &Hash) -> Result<()> {
+    let sql = "UPDATE refresh_token SET successor_hash = $1 WHERE hash = $2";
+    tx.run(sql, &[&successor.as_slice(), &hash.as_slice()])?;
+    Ok(())
+}
+
+/// Deletes a refresh token that nothing took the place of; says whether there was one.
+pub fn delete_unused(tx: &mut Tx<'_>, hash: &Hash) -> Result<bool> {
+    let sql = "DELETE FROM refresh_token WHERE hash = $1 AND successor_hash IS NULL";
+    Ok(tx.run(sql, &[&hash.as_slice()])? == 1)
+}
+
+/// Deletes what a log-in began.
+pub fn delete_family(tx: &mut Tx<'_>, family: Uuid) -> Result<()> {
+    tx.run("DELETE FROM refresh_token WHERE family = $1", &[&family])?;
+    Ok(())
+}
+
+/// Forgets what is expired, two at a time: more than come, and too few to get in anybody's way.
+pub fn forget_expired(tx: &mut Tx<'_>) -> Result<()> {
+    tx.run(
+        "DELETE FROM refresh_token WHERE hash IN
+             (SELECT hash FROM refresh_token WHERE expires_at < $1 ORDER BY expires_at LIMIT 2)",
+        &[&tx.now()],
+    )?;
+    Ok(())
+}
