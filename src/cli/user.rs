@@ -113,7 +113,7 @@ impl Create {
         let is_new = !self.password.asks() || context.app.try_out(|tx| create(&new, tx))?.1;
         let password = if is_new { self.password.read()? } else { Password::None };
         let is_unasked = matches!(password, Password::Unasked);
-        new.password_hash = hashed(context, password, &new.details.username)?;
+        new.password_hash = hashed(password, &new.details.username)?;
         let (user, created) = context.app.write(|tx| create(&new, tx))?;
         let username = &user.person.username;
         context.status(&if created {
@@ -130,7 +130,7 @@ impl Create {
 }
 
 /// The hash to store for a password; hashing is slow on purpose and happens before any transaction.
-fn hashed(context: &Context<'_>, password: Password, username: &str) -> Result<Option<String>, Failure> {
+fn hashed(password: Password, username: &str) -> Result<Option<String>, Failure> {
     Ok(match password {
         Password::Plain(password) => Some(hash_password(&password, username)?),
         Password::Hash(hash) => Some(hash),
@@ -243,7 +243,7 @@ impl Passwd {
             let options = "--password-stdin, --password-file, --password-hash or --no-password";
             return Err(Failure::Usage(format!("There is no terminal to ask on; say one of {options}.")));
         }
-        let hash = hashed(context, password, &found.person().username)?;
+        let hash = hashed(password, &found.person().username)?;
         let user = context.app.write(|tx| {
             let actor = context.actor(tx)?;
             service::users::set_password(tx, &actor, &self.user, hash.as_deref())

@@ -47,7 +47,7 @@ impl Dump {
             users: self.user,
             since: self.since,
             until: self.until,
-            pseudonymise: self.pseudonymise.then(|| secret()).transpose()?,
+            pseudonymise: self.pseudonymise.then(secret).transpose()?,
         };
         // Among lines on a terminal a bar would be a nuisance.
         let progress = (!context.out.is_terminal()).then(|| Progress::begin(context.out, "Dumping"));

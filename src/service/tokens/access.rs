@@ -89,7 +89,9 @@ impl Keys {
         let (header, payload) = signed.split_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         let is_of = |key: &Hmac<Sha256>| key.clone().chain_update(signed).verify_slice(&signature).is_ok();
-        if header != URL_SAFE_NO_PAD.encode(HEADER) || !(is_of(&self.current) || self.previous.as_ref().is_some_and(is_of)) {
+        if header != URL_SAFE_NO_PAD.encode(HEADER)
+            || !(is_of(&self.current) || self.previous.as_ref().is_some_and(is_of))
+        {
             return None;
         }
         let Payload { iss, aud, sub, exp, generation, .. } =
