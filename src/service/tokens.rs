@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 pub use self::access::{Claims, Keys, LIFETIME};
 use crate::error::{Error, Result};
-use crate::model::{Actor, Event, EventKind, Timestamp, User, UserSelector, normalize, uuid};
+use crate::model::{Actor, Event, EventKind, User, UserSelector, normalize, uuid};
 use crate::store::tokens::{self, Hash, Login, RefreshToken};
 use crate::store::{self, Tx};
 
 /// How long a refresh token counts, in seconds: 30 days
-const REFRESH_LIFETIME: i64 = 30 * 24 * 60 * 60;
+pub const REFRESH_LIFETIME: i64 = 30 * 24 * 60 * 60;
 
 /// What whoever does not get in hears, whatever the reason: the words of the original system
 const NO_ACCOUNT: &str = "No active account found with the given credentials";
@@ -57,7 +57,7 @@ pub fn login(tx: &mut Tx<'_>, name: &str) -> Result<Option<Login>> {
         None if name.contains('@') => tokens::login_by_email(tx, &name)?,
         found => found,
     };
-    Ok(found.filter(|login| login.user.is_active))
+    Ok(found.filter(|login| login.user.is_active && login.password_hash.is_some()))
 }
 
 /// A log-in that began: who, the generation of their tokens, and the refresh token.
@@ -72,16 +72,14 @@ pub struct LoggedIn {
 /// # Errors
 /// `Unauthenticated` where the account changed meanwhile.
 pub fn log_in(tx: &mut Tx<'_>, login: &Login, better_hash: Option<&str>, refresh: Secret) -> Result<LoggedIn> {
-    let Some(user) = store::users::lock(tx, login.user.person.key)? else { return Err(refused()) };
-    let now = tokens::login_by_id(tx, user.person.user_id)?;
-    if !now.is_some_and(|now| now.generation == login.generation && now.user.is_active) {
+    let Some(now) = tokens::lock(tx, login.user.person.key)? else { return Err(refused()) };
+    if now.generation != login.generation || !now.user.is_active {
         return Err(refused());
     }
     if let (Some(before), Some(after)) = (&login.password_hash, better_hash) {
-        tokens::rehash(tx, user.person.key, before, after)?;
+        tokens::rehash(tx, now.user.person.key, before, after)?;
     }
-    tokens::forget_expired(tx)?;
-    begin(tx, user, login.generation, refresh)
+    Ok(keep(tx, now, None, refresh)?.0)
 }
 
 /// Begins a log-in for somebody, by the operator or an admin.
@@ -89,30 +87,28 @@ pub fn log_in(tx: &mut Tx<'_>, login: &Login, better_hash: Option<&str>, refresh
 /// # Errors
 /// `NotFound`, `Forbidden` where the account is deactivated, or for whoever is neither operator nor admin.
 pub fn issue(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, refresh: Secret) -> Result<LoggedIn> {
-    let user = super::users::locked(tx, selector)?;
+    let user = super::user(tx, selector)?;
     if !actor.administers() {
-        return Err(Error::forbidden("Only the operator and admins issue tokens for others."));
+        return Err(Error::forbidden("Only the operator and admins issue tokens."));
     }
-    if !user.is_active {
-        let detail = format!("The account of {} is deactivated; it cannot log in.", user.person.username);
+    let Some(login) = tokens::lock(tx, user.person.key)? else { return Err(super::no_user(tx, &selector.0)) };
+    if !login.user.is_active {
+        let detail = format!("The account of {} is deactivated; it cannot log in.", login.user.person.username);
         return Err(Error::forbidden(detail));
     }
-    let generation = tokens::login_by_id(tx, user.person.user_id)?.map_or(0, |login| login.generation);
-    begin(tx, user, generation, refresh)
+    Ok(keep(tx, login, None, refresh)?.0)
 }
 
-fn begin(tx: &mut Tx<'_>, user: User, generation: i64, refresh: Secret) -> Result<LoggedIn> {
-    let family = tx.new_id()?;
-    keep(tx, &user, generation, family, refresh)?;
-    Ok(LoggedIn { user, generation, refresh })
-}
-
-fn keep(tx: &mut Tx<'_>, user: &User, generation: i64, family: Uuid, refresh: Secret) -> Result<Hash> {
+/// Keeps a new refresh token; without a family it begins one, named after it: ids drawn from a seed can come twice.
+fn keep(tx: &mut Tx<'_>, login: Login, family: Option<Uuid>, refresh: Secret) -> Result<(LoggedIn, Hash)> {
+    tokens::forget_expired(tx)?;
+    let Login { user, generation, .. } = login;
     let hash: Hash = Sha256::digest(refresh.0).into();
-    let expires_at = tx.now().plus_seconds(REFRESH_LIFETIME);
+    let own = || uuid::Builder::from_custom_bytes(std::array::from_fn(|index| hash[index])).into_uuid();
+    let (family, expires_at) = (family.unwrap_or_else(own), tx.now().plus_seconds(REFRESH_LIFETIME));
     let token = RefreshToken { user: user.person.key, family, generation, expires_at, successor: None };
     tokens::insert(tx, &hash, &token)?;
-    Ok(hash)
+    Ok((LoggedIn { user, generation, refresh }, hash))
 }
 
 /// What came of a refresh token.
@@ -136,41 +132,42 @@ impl Refreshed {
 /// Puts a new refresh token in the place of one.
 ///
 /// Each counts once. Whoever comes with one that was used either did not get the answer, so that its successor is unused:
-/// then it counts again. Or it was stolen: then nothing counts that its log-in began (RFC 9700, section 4.14.2). The outcome is
+/// then it counts again, and that successor no more. Or it was stolen: then nothing counts that its log-in began (RFC 9700,
+/// section 4.14.2). So it is where somebody comes with the successor after all, for two had its predecessor. The outcome is
 /// no error, because what a theft ends must stay ended.
 pub fn refresh(tx: &mut Tx<'_>, token: &str, new: Secret) -> Result<Refreshed> {
-    let Some(hash) = hash_of(token) else { return Ok(Refreshed::Refused) };
-    let Some(found) = tokens::lock(tx, &hash)? else { return Ok(Refreshed::Refused) };
-    let people = store::users::people(tx, [found.user])?;
-    let login = match people.into_values().next() {
-        Some(person) => tokens::login_by_id(tx, person.user_id)?,
-        None => None,
-    };
-    let now = tx.now();
-    let counts = |login: &Login| login.user.is_active && login.generation == found.generation && now < found.expires_at;
-    let Some(login) = login.filter(counts) else { return Ok(Refreshed::Refused) };
+    let Some((hash, login, found)) = locked(tx, token)? else { return Ok(Refreshed::Refused) };
+    if !login.user.is_active || login.generation != found.generation || tx.now() >= found.expires_at {
+        return Ok(Refreshed::Refused);
+    }
     if let Some(successor) = &found.successor
-        && !tokens::delete_unused(tx, successor)?
+        && !tokens::replace_unused(tx, successor)?
     {
         tokens::delete_family(tx, found.family)?;
         return Ok(Refreshed::Refused);
     }
-    let successor = keep(tx, &login.user, login.generation, found.family, new)?;
+    let (logged_in, successor) = keep(tx, login, Some(found.family), new)?;
     tokens::succeed(tx, &hash, &successor)?;
-    Ok(Refreshed::LoggedIn(LoggedIn { user: login.user, generation: login.generation, refresh: new }))
+    Ok(Refreshed::LoggedIn(logged_in))
+}
+
+/// Finds a refresh token and whose it is; to the end of the transaction nobody else changes anything of theirs.
+fn locked(tx: &mut Tx<'_>, token: &str) -> Result<Option<(Hash, Login, RefreshToken)>> {
+    let Some(hash) = hash_of(token) else { return Ok(None) };
+    let Some(login) = tokens::lock_owner(tx, &hash)? else { return Ok(None) };
+    // It may have gone while we waited.
+    Ok(tokens::by_hash(tx, &hash)?.map(|found| (hash, login, found)))
 }
 
 /// Ends what a log-in began, by its refresh token; one that is not there is ended already.
 pub fn revoke(tx: &mut Tx<'_>, token: &str) -> Result<()> {
-    if let Some(hash) = hash_of(token)
-        && let Some(found) = tokens::lock(tx, &hash)?
-    {
+    if let Some((_, _, found)) = locked(tx, token)? {
         tokens::delete_family(tx, found.family)?;
     }
     Ok(())
 }
 
-/// Ends all that anybody logged in to an account with; returns whose, and how many refresh tokens there were.
+/// Ends all that anybody logged in to an account with; returns whose, and how many refresh tokens did count.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden` for another's account unless as operator or admin.
@@ -187,13 +184,11 @@ pub fn revoke_all(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Re
 /// # Errors
 /// `Unauthenticated` where it was revoked, or the account is deactivated or gone.
 pub fn acting(tx: &mut Tx<'_>, claims: &Claims) -> Result<Actor> {
-    let is_stale = |now: Timestamp| now >= claims.expires_at;
-    match tokens::login_by_id(tx, claims.user)? {
-        Some(login)
-            if login.user.is_active && login.generation == claims.generation && !is_stale(tx.now()) =>
-        {
-            Ok(Actor::User(login.user))
-        }
-        _ => Err(bad_token()),
+    let now = tx.now();
+    let counts =
+        |login: &Login| login.user.is_active && login.generation == claims.generation && now < claims.expires_at;
+    match tokens::login_by_id(tx, claims.user)?.filter(counts) {
+        Some(login) => Ok(Actor::User(login.user)),
+        None => Err(bad_token()),
     }
 }

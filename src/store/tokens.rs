@@ -21,7 +21,13 @@ pub struct Login {
 
 macro_rules! login {
     () => {
-        concat!("SELECT ", columns!(), ", account.password_hash, account.token_generation FROM account")
+        concat!(columns!(), ", account.password_hash, account.token_generation")
+    };
+}
+
+macro_rules! select {
+    () => {
+        concat!("SELECT ", login!(), " FROM account")
     };
 }
 
@@ -31,17 +37,34 @@ fn read_login(row: &Row<'_>) -> Result<Login> {
 
 /// The account with that id
 pub fn login_by_id(tx: &mut Tx<'_>, id: UserId) -> Result<Option<Login>> {
-    tx.one(concat!(login!(), " WHERE id = $1"), &[&id], read_login)
+    tx.one(concat!(select!(), " WHERE id = $1"), &[&id], read_login)
 }
 
 /// The account with that username, whatever its case
 pub fn login_by_username(tx: &mut Tx<'_>, username: &str) -> Result<Option<Login>> {
-    tx.one(concat!(login!(), " WHERE username_folded = $1"), &[&fold_case(username)], read_login)
+    tx.one(concat!(select!(), " WHERE username_folded = $1"), &[&fold_case(username)], read_login)
 }
 
 /// The account with that email, whatever its case
 pub fn login_by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<Login>> {
-    tx.one(concat!(login!(), " WHERE email_folded = $1"), &[&fold_case(email)], read_login)
+    tx.one(concat!(select!(), " WHERE email_folded = $1"), &[&fold_case(email)], read_login)
+}
+
+/// Keeps everybody else from changing an account and its tokens to the end of the transaction; returns it as it is.
+pub fn lock(tx: &mut Tx<'_>, user: UserKey) -> Result<Option<Login>> {
+    tx.one(concat!("UPDATE account SET role = role WHERE key = $1 RETURNING ", login!()), &[&user], read_login)
+}
+
+/// As [`lock`], the account that a refresh token belongs to
+pub fn lock_owner(tx: &mut Tx<'_>, hash: &Hash) -> Result<Option<Login>> {
+    tx.one(
+        concat!(
+            "UPDATE account SET role = role WHERE key = (SELECT user_key FROM refresh_token WHERE hash = $1) RETURNING ",
+            login!()
+        ),
+        &[&hash.as_slice()],
+        read_login,
+    )
 }
 
 /// Replaces the hash of a password that stays the same; returns whether it was still the one before.
@@ -50,10 +73,16 @@ pub fn rehash(tx: &mut Tx<'_>, user: UserKey, before: &str, after: &str) -> Resu
     Ok(tx.run(sql, &[&after, &user, &before])? == 1)
 }
 
-/// Makes every token of an account count no more; returns how many refresh tokens are gone.
+/// Makes every token of an account count no more; returns how many refresh tokens did count.
 pub fn revoke_all(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
+    let counted = tx.run(
+        "DELETE FROM refresh_token WHERE user_key = $1 AND successor_hash IS NULL AND expires_at > $2
+             AND generation = (SELECT token_generation FROM account WHERE key = $1)",
+        &[&user, &tx.now()],
+    )?;
+    tx.run("DELETE FROM refresh_token WHERE user_key = $1", &[&user])?;
     tx.run("UPDATE account SET token_generation = token_generation + 1 WHERE key = $1", &[&user])?;
-    tx.run("DELETE FROM refresh_token WHERE user_key = $1", &[&user])
+    Ok(counted)
 }
 
 /// A refresh token as it is kept.
@@ -63,15 +92,14 @@ pub struct RefreshToken {
     pub family: Uuid,
     pub generation: i64,
     pub expires_at: Timestamp,
-    /// What took its place
+    /// What took its place; its own hash where it was replaced before anybody used it
     pub successor: Option<Hash>,
 }
 
-/// The refresh token with that hash; to the end of the transaction nobody else uses it.
-pub fn lock(tx: &mut Tx<'_>, hash: &Hash) -> Result<Option<RefreshToken>> {
+/// The refresh token with that hash
+pub fn by_hash(tx: &mut Tx<'_>, hash: &Hash) -> Result<Option<RefreshToken>> {
     tx.one(
-        "UPDATE refresh_token SET generation = generation WHERE hash = $1
-         RETURNING user_key, family, generation, expires_at, successor_hash",
+        "SELECT user_key, family, generation, expires_at, successor_hash FROM refresh_token WHERE hash = $1",
         &[&hash.as_slice()],
         |row| {
             let successor: Option<Vec<u8>> = row.get(4)?;
@@ -102,9 +130,9 @@ pub fn succeed(tx: &mut Tx<'_>, hash: &Hash, successor: &Hash) -> Result<()> {
     Ok(())
 }
 
-/// Deletes a refresh token that nothing took the place of; says whether there was one.
-pub fn delete_unused(tx: &mut Tx<'_>, hash: &Hash) -> Result<bool> {
-    let sql = "DELETE FROM refresh_token WHERE hash = $1 AND successor_hash IS NULL";
+/// Makes a refresh token that nobody used count no more; says whether nobody had.
+pub fn replace_unused(tx: &mut Tx<'_>, hash: &Hash) -> Result<bool> {
+    let sql = "UPDATE refresh_token SET successor_hash = hash WHERE hash = $1 AND successor_hash IS NULL";
     Ok(tx.run(sql, &[&hash.as_slice()])? == 1)
 }
 
@@ -114,7 +142,8 @@ pub fn delete_family(tx: &mut Tx<'_>, family: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Forgets what is expired, two at a time: more than come, and too few to get in anybody's way.
+/// Forgets what is expired, two at a time: more than come, where each that is kept goes with a call, and too few to get in
+/// anybody's way.
 pub fn forget_expired(tx: &mut Tx<'_>) -> Result<()> {
     tx.run(
         "DELETE FROM refresh_token WHERE hash IN

@@ -9,9 +9,10 @@ use std::path::Path;
 use tidings::model::{Actor, ConversationSelector, Level, MessageSelector, UserSelector};
 use tidings::service::conversations::ConversationChange;
 use tidings::service::messages::{Change, Draft, List, Search};
+use tidings::service::tokens::{self, Secret};
 use tidings::service::users::UserChange;
 use tidings::service::{accounts, conversations, finding, messages, notifications, users};
-use tidings::store::{self, Location};
+use tidings::store::{self, Location, Tx};
 use tidings::transfer;
 use tidings::transfer::dump::{Request, dump};
 
@@ -54,6 +55,29 @@ fn bring_in(world: &World) {
     let fixture = "[{type: user, username: ann}, {type: conversation, name: team, participants: [ann, bob]}]";
     let plan = apply_files(world, &[("few.yaml", fixture)], options, true).unwrap();
     assert!(plan.count(transfer::apply::Action::Removed) > 3, "{plan:?}");
+}
+
+/// Logs in, refreshes, loses an answer, uses a token twice, and ends everything.
+fn use_tokens(world: &World, user: &Actor) {
+    let email = UserChange { email: Some("ann@example.org".to_owned()), ..UserChange::default() };
+    let hash = "pbkdf2_sha256$1000$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=";
+    let refresh = |tx: &mut Tx<'_>, token, new| tokens::refresh(tx, &Secret([token; 32]).token(), Secret([new; 32]));
+    world
+        .app
+        .write(|tx| {
+            users::update(tx, &operator(), &selector(user), &email)?;
+            users::set_password(tx, &operator(), &selector(user), Some(hash))?;
+            let login = tokens::login(tx, "ann@example.org")?.unwrap();
+            tokens::log_in(tx, &login, Some(hash), Secret([1; 32]))?;
+            refresh(tx, 1, 2)?;
+            refresh(tx, 1, 3)?;
+            refresh(tx, 3, 4)?;
+            refresh(tx, 1, 5)?;
+            tokens::revoke(tx, &Secret([5; 32]).token())?;
+            tokens::issue(tx, &operator(), &selector(user), Secret([6; 32]))?;
+            tokens::revoke_all(tx, &operator(), &selector(user))
+        })
+        .unwrap();
 }
 
 /// Does whatever the services can do.
@@ -169,6 +193,7 @@ fn run_every_statement(world: &World) {
     for user in [&ann, &bob] {
         transfer::export::export(app, &operator(), &selector(user), std::io::sink()).unwrap();
     }
+    use_tokens(world, &ann);
     app.write(|tx| messages::delete(tx, &ann, std::slice::from_ref(&first))).unwrap();
     assert!(app.check(|_| {}).unwrap().is_empty());
     world.group("other", &ann, &[&bob]);

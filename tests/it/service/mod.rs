@@ -10,4 +10,5 @@ mod races;
 mod rights;
 mod search;
 mod threads;
+mod tokens;
 mod users;

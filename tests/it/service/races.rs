@@ -20,7 +20,7 @@ use crate::support::{NOON, World, draft, new_user, on_every_engine, operator, pl
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Makes the second change while the first is made but not committed.
-fn meanwhile<A, B: Send>(
+pub(super) fn meanwhile<A, B: Send>(
     world: &World,
     first: impl Fn(&mut Tx<'_>) -> Result<A>,
     second: impl Fn(&mut Tx<'_>) -> Result<B> + Send,
