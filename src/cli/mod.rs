@@ -8,6 +8,7 @@ mod data;
 mod db;
 mod demo;
 mod doctor;
+mod keys;
 mod man;
 mod message;
 mod notifications;
@@ -16,6 +17,7 @@ mod pages;
 mod progress;
 mod settings;
 mod text;
+mod token;
 mod user;
 
 use std::ffi::OsString;
@@ -128,6 +130,9 @@ enum Command {
     /// Manage the database
     #[command(subcommand)]
     Db(db::Command),
+    /// Issue and revoke the tokens of users
+    #[command(subcommand)]
+    Token(token::Command),
     /// Show the settings
     #[command(subcommand)]
     Config(config::Command),
@@ -169,6 +174,7 @@ impl Command {
             Self::Notifications(command) => command.fields(),
             Self::Data(command) => command.fields(),
             Self::Db(command) => command.fields(),
+            Self::Token(command) => command.fields(),
             Self::Config(_) => config::FIELDS,
             Self::Doctor(_) => doctor::FIELDS,
             Self::Demo(_) | Self::Completions(_) | Self::Man(_) => &[],
@@ -305,6 +311,7 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
         Command::Notifications(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
         Command::Data(command) => command.run(&global, settings, out),
         Command::Db(command) => command.run(&global, settings, out),
+        Command::Token(command) => command.run(&global, settings, out),
         Command::Config(config::Command::Show(config::Show {})) => config::show(&global, settings, out),
         Command::Doctor(doctor::Doctor {}) => doctor::run(&global, settings, out),
         Command::Demo(demo::Demo {}) => demo::run(&global, settings, out),

@@ -99,7 +99,7 @@ impl Settings {
     }
 
     /// A secret: the variable's value, or what stands in the file that the variable with `_FILE` behind its name names.
-    fn secret(&self, name: &str) -> Result<Option<String>, Failure> {
+    pub(super) fn secret(&self, name: &str) -> Result<Option<String>, Failure> {
         let file = format!("{name}_FILE");
         match (self.get(name)?, self.get(&file)?) {
             (Some(_), Some(_)) => Err(Failure::Usage(format!("Both {name} and {file} are set; unset one of them."))),

@@ -13,6 +13,7 @@ mod output;
 mod refusals;
 mod search;
 mod streams;
+mod tokens;
 mod users;
 
 use insta::assert_snapshot;
@@ -40,6 +41,7 @@ fn a_dry_run_says_what_would_happen_and_changes_nothing() {
         "conversation delete team",
         "conversation remove team ann bob",
         "notifications read --all --as bob",
+        "token revoke ann",
         "user create eve --no-password",
     ] {
         let run = shell.run(&format!("{line} --dry-run"));

@@ -46,7 +46,7 @@ pub(super) fn look(path: &Path, findings: &mut Vec<Finding>) {
 
 fn look_at_rights(path: &Path, found: &Metadata, findings: &mut Vec<Finding>) {
     let before = findings.len();
-    let beside = ["-wal", "-shm", "-lock"].map(|end| {
+    let beside = ["-wal", "-shm", "-lock", "-key"].map(|end| {
         let mut name = path.as_os_str().to_owned();
         name.push(end);
         PathBuf::from(name)

@@ -1,0 +1,141 @@
+//! `tidings token`
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::keys::keys;
+use super::output::{Field, Output, Piece, Record};
+use super::{Context, Global, Outcome, Settings, counted};
+use crate::app::secret;
+use crate::error::Error;
+use crate::model::{Profile, User, UserSelector};
+use crate::service::tokens::{self, LIFETIME, LoggedIn, REFRESH_LIFETIME, Secret};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Issue(Issue),
+    Revoke(Revoke),
+}
+
+impl Command {
+    pub(super) fn fields(&self) -> &'static [Field] {
+        match self {
+            Self::Issue(_) => Issued::FIELDS,
+            Self::Revoke(_) => Revoked::FIELDS,
+        }
+    }
+
+    pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
+        let mut context = Context::open(global, settings, out, false)?;
+        match self {
+            Self::Issue(command) => command.run(settings, &mut context),
+            Self::Revoke(command) => command.run(&mut context),
+        }
+    }
+}
+
+/// Issue an access token and a refresh token for a user, as logging in would
+///
+/// For the operator and admins. With --quiet the access token alone is printed. It is signed with SECRET_KEY, or
+/// with what stands in the file beside the database, whose name ends in -key.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings token issue alice --quiet")]
+pub(super) struct Issue {
+    /// Id, username or email
+    user: UserSelector,
+}
+
+/// Tokens of a log-in that began.
+#[derive(Debug, Serialize)]
+struct Issued {
+    access: String,
+    refresh: String,
+    user: User,
+}
+
+impl Issue {
+    fn run(self, settings: &Settings, context: &mut Context<'_>) -> Outcome {
+        if context.dry_run {
+            // Nothing is looked up for an access token but the account, so one that was shown would count.
+            return Err(Error::invalid("dry_run", "Issuing tokens cannot be tried out.").into());
+        }
+        let keys = keys(settings, &context.location)?;
+        let refresh = Secret(secret()?);
+        let LoggedIn { user, generation, refresh } = context.app.write(|tx| {
+            let actor = context.actor(tx)?;
+            tokens::issue(tx, &actor, &self.user, refresh)
+        })?;
+        let id = uuid::Builder::from_random_bytes(secret()?).into_uuid();
+        let access = keys.sign(user.person.user_id, generation, context.app.now(), id)?;
+        context.status(&format!(
+            "The access token of {} counts for {}, the refresh token for {}.",
+            user.person.username,
+            counted(LIFETIME / 60, "minute"),
+            counted(REFRESH_LIFETIME / (24 * 60 * 60), "day"),
+        ));
+        Ok(context.out.created(&Issued { access, refresh: refresh.token(), user })?)
+    }
+}
+
+impl Record for Issued {
+    const FIELDS: &'static [Field] =
+        &[Field::Value("access"), Field::Value("refresh"), Field::Object("user", Profile::FIELDS)];
+    const COLUMNS: &'static [&'static str] = &["username", "access", "refresh", "id"];
+
+    fn ids(&self) -> Vec<String> {
+        vec![self.access.clone()]
+    }
+
+    fn cells(&self) -> Vec<Piece> {
+        let person = &self.user.person;
+        vec![
+            Piece::Address(person.username.clone()),
+            self.access.as_str().into(),
+            self.refresh.as_str().into(),
+            Piece::Faint(person.user_id.to_string()),
+        ]
+    }
+}
+
+/// End all tokens of a user at once, one's own or, as the operator or an admin, another's
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidings token revoke alice")]
+pub(super) struct Revoke {
+    /// Id, username or email
+    user: UserSelector,
+}
+
+/// Whose tokens count no more.
+#[derive(Debug, Serialize)]
+struct Revoked {
+    user: User,
+    /// How many did
+    refresh_tokens: i64,
+}
+
+impl Revoke {
+    fn run(self, context: &mut Context<'_>) -> Outcome {
+        let (user, refresh_tokens) = context.app.write(|tx| {
+            let actor = context.actor(tx)?;
+            tokens::revoke_all(tx, &actor, &self.user)
+        })?;
+        let ended = counted(refresh_tokens, "refresh token");
+        context.status(&format!("Revoked all tokens of {}, among them {ended}.", user.person.username));
+        Ok(context.out.show(&Revoked { user, refresh_tokens })?)
+    }
+}
+
+impl Record for Revoked {
+    const FIELDS: &'static [Field] = &[Field::Object("user", Profile::FIELDS), Field::Value("refresh_tokens")];
+    const COLUMNS: &'static [&'static str] = &["username", "refresh tokens", "id"];
+
+    fn ids(&self) -> Vec<String> {
+        vec![self.user.person.user_id.to_string()]
+    }
+
+    fn cells(&self) -> Vec<Piece> {
+        let person = &self.user.person;
+        let id = Piece::Faint(person.user_id.to_string());
+        vec![Piece::Address(person.username.clone()), self.refresh_tokens.into(), id]
+    }
+}
