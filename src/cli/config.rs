@@ -17,8 +17,22 @@ pub(super) enum Command {
 #[command(after_help = "Example:\n  tidings config show -o json")]
 pub(super) struct Show {}
 
-/// The names of the original system, for the database
-const ORIGINAL: [&str; 6] = ["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD", "DB_PASSWORD_FILE"];
+/// The names of the original system
+const ORIGINAL: [&str; 10] = [
+    "DB_HOST",
+    "DB_PORT",
+    "DB_NAME",
+    "DB_USER",
+    "DB_PASSWORD",
+    "DB_PASSWORD_FILE",
+    "SECRET_KEY",
+    "SECRET_KEY_FILE",
+    "SECRET_KEY_PREVIOUS",
+    "SECRET_KEY_PREVIOUS_FILE",
+];
+
+/// Those whose values are not shown
+const SECRET: [&str; 3] = ["DB_PASSWORD", "SECRET_KEY", "SECRET_KEY_PREVIOUS"];
 
 /// A setting.
 #[derive(Debug, Serialize)]
@@ -84,7 +98,7 @@ fn all(global: &Global, settings: &Settings) -> Result<Vec<Setting>, Failure> {
     ];
     for name in ORIGINAL {
         let mut setting = choose(name, None, name, None)?;
-        if name == "DB_PASSWORD" && setting.value.is_some() {
+        if SECRET.contains(&name) && setting.value.is_some() {
             setting.value = Some("(hidden)".to_owned());
         }
         found.push(setting);

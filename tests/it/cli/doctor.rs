@@ -79,22 +79,27 @@ fn the_doctor_finds_what_is_wrong_and_changes_nothing() {
 #[test]
 fn each_setting_is_shown_with_where_it_comes_from() {
     let shell = shell();
-    fs::write(shell.path(".env"), "TIDINGS_AS=bob\nDB_HOST=db.example.org\nDB_PASSWORD=s3cr3t\n").unwrap();
+    fs::write(shell.path(".env"), "TIDINGS_AS=bob\nDB_HOST=db.example.org\nDB_PASSWORD=s3cr3t\nSECRET_KEY=s3cr3t\n")
+        .unwrap();
     assert_snapshot!(shell.run_without_db("config show", &[("TIDINGS_OUTPUT", "table")]), @"
-    setting           value                                     source
-    db                postgres on PostgreSQL at db.example.org  DB_HOST in .env
-    as                bob                                       TIDINGS_AS in .env
-    output            table                                     environment TIDINGS_OUTPUT
-    color             auto                                      default
-    now               2026-01-01T09:00:00.000000Z               option --now
-    seed              1                                         option --seed
-    env_file          .env                                      default
-    DB_HOST           db.example.org                            DB_HOST in .env
-    DB_PORT                                                     default
-    DB_NAME                                                     default
-    DB_USER                                                     default
-    DB_PASSWORD       (hidden)                                  DB_PASSWORD in .env
-    DB_PASSWORD_FILE                                            default
+    setting                   value                                     source
+    db                        postgres on PostgreSQL at db.example.org  DB_HOST in .env
+    as                        bob                                       TIDINGS_AS in .env
+    output                    table                                     environment TIDINGS_OUTPUT
+    color                     auto                                      default
+    now                       2026-01-01T09:00:00.000000Z               option --now
+    seed                      1                                         option --seed
+    env_file                  .env                                      default
+    DB_HOST                   db.example.org                            DB_HOST in .env
+    DB_PORT                                                             default
+    DB_NAME                                                             default
+    DB_USER                                                             default
+    DB_PASSWORD               (hidden)                                  DB_PASSWORD in .env
+    DB_PASSWORD_FILE                                                    default
+    SECRET_KEY                (hidden)                                  SECRET_KEY in .env
+    SECRET_KEY_FILE                                                     default
+    SECRET_KEY_PREVIOUS                                                 default
+    SECRET_KEY_PREVIOUS_FILE                                            default
     ");
     let url = "postgres://ann:s3cr3t@db.example.org/messaging";
     for line in
