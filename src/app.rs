@@ -74,6 +74,15 @@ impl App {
         Ok(self.erase(None)? == Erasure::Done && is_compact)
     }
 
+    /// Lets threads share it; the database lies at `location`.
+    ///
+    /// # Errors
+    /// `Internal` where no thread can be started.
+    pub fn share(self, location: Location) -> Result<SharedApp> {
+        let Self { db, options } = self;
+        Ok(SharedApp { pool: Pool::new(db, location, move || options.stamp())?, options })
+    }
+
     /// Whether every change is undone at its end
     pub fn is_dry_run(&self) -> bool {
         self.options.dry_run
@@ -155,14 +164,6 @@ pub struct SharedApp {
 }
 
 impl SharedApp {
-    /// Shares an open database, which lies at `location`.
-    ///
-    /// # Errors
-    /// `Internal` where no thread can be started.
-    pub fn new(db: Db, location: Location, options: Options) -> Result<Self> {
-        Ok(Self { pool: Pool::new(db, location, move || options.stamp())?, options })
-    }
-
     /// Runs `work`, which only reads, on one moment of the database.
     pub fn read<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.pool.read(self.options.stamp(), work)

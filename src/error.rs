@@ -32,6 +32,8 @@ pub enum Kind {
     Timeout,
     /// A request body over the limit
     TooLarge,
+    /// A path or headers over the limit
+    HeadersTooLarge,
     /// Too many requests of the kind
     RateLimited,
     /// Our fault; the cause is in the log
@@ -57,6 +59,7 @@ impl Kind {
             Self::Misdirected => ("misdirected", 421, "Misdirected Request", 2),
             Self::Timeout => ("timeout", 408, "Request Timeout", 7),
             Self::TooLarge => ("too_large", 413, "Content Too Large", 6),
+            Self::HeadersTooLarge => ("headers_too_large", 431, "Request Header Fields Too Large", 6),
             Self::RateLimited => ("rate_limited", 429, "Too Many Requests", 7),
             Self::Internal => ("internal", 500, "Internal Server Error", 1),
             Self::Unavailable => ("unavailable", 503, "Service Unavailable", 7),
@@ -85,12 +88,22 @@ pub struct Error {
     fields: Vec<(String, Vec<String>)>,
     /// The fields are places of a file
     is_of_file: bool,
+    /// Of what is not found: the field that names it, where one does
+    named_by: Option<&'static str>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), hint: None, fields: Vec::new(), is_of_file: false, cause: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            hint: None,
+            fields: Vec::new(),
+            is_of_file: false,
+            named_by: None,
+            cause: None,
+        }
     }
 
     /// A field's value breaks a rule; `detail` is a whole sentence.
@@ -124,6 +137,21 @@ impl Error {
     /// Not the revision that was meant.
     pub fn stale(detail: impl Into<String>) -> Self {
         Self::new(Kind::Stale, detail)
+    }
+
+    /// Too many requests of the kind.
+    pub fn rate_limited(detail: impl Into<String>) -> Self {
+        Self::new(Kind::RateLimited, detail)
+    }
+
+    /// A request that is refused for its form, by the kind of trouble it has.
+    pub fn of_request(kind: Kind, detail: impl Into<String>) -> Self {
+        Self::new(kind, detail)
+    }
+
+    /// Several fields of a request break rules.
+    pub fn of_fields(detail: impl Into<String>, fields: Vec<(String, Vec<String>)>) -> Self {
+        Self { fields, ..Self::new(Kind::Invalid, detail) }
     }
 
     /// The database cannot be used.
@@ -160,6 +188,21 @@ impl Error {
         self
     }
 
+    /// Says which field of a request names what is not found.
+    #[must_use]
+    pub fn naming(self, field: &'static str) -> Self {
+        Self { named_by: Some(field), ..self }
+    }
+
+    /// As whoever sent a body hears it: what a field names that is not there makes the field invalid.
+    #[must_use]
+    pub fn of_body(self) -> Self {
+        match (self.kind, self.named_by) {
+            (Kind::NotFound, Some(field)) => Self { hint: self.hint, ..Self::invalid(field, self.detail) },
+            _ => self,
+        }
+    }
+
     /// Adds what to do about it: a whole sentence for a person.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -170,9 +213,9 @@ impl Error {
     /// The same for somebody else whom it concerns, without the cause: that is in the log once.
     #[must_use]
     pub fn again(&self) -> Self {
-        let Self { kind, detail, hint, fields, is_of_file, .. } = self;
+        let Self { kind, detail, hint, fields, is_of_file, named_by, .. } = self;
         let (detail, hint, fields) = (detail.clone(), hint.clone(), fields.clone());
-        Self { kind: *kind, detail, hint, fields, is_of_file: *is_of_file, cause: None }
+        Self { kind: *kind, detail, hint, fields, is_of_file: *is_of_file, named_by: *named_by, cause: None }
     }
 
     /// The kind
@@ -214,8 +257,9 @@ impl std::error::Error for Error {
 pub struct Problem<'e> {
     #[serde(rename = "type")]
     kind: &'static str,
-    title: &'static str,
-    status: u16,
+    /// The status in words
+    pub title: &'static str,
+    pub status: u16,
     code: &'static str,
     detail: &'e str,
     #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "as_map")]

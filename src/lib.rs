@@ -10,6 +10,7 @@
 //! | [`service`]  | the rules: who may do what, and what a change brings with it                            |
 //! | [`app`]      | the clock, chance, and transactions for every front end                                 |
 //! | [`transfer`] | records: data in and out as JSON Lines                                                   |
+//! | [`http`]     | REST: paths, requests, answers, connections                                              |
 //! | [`cli`]      | the command line: settings, commands, every byte of output                              |
 //!
 //! A change goes through them from below: a command parses its arguments, opens one transaction with [`app::App::write`],
@@ -27,5 +28,7 @@ pub mod service;
 pub mod app;
 
 pub mod transfer;
+
+pub mod http;
 
 pub mod cli;

@@ -23,6 +23,15 @@ pub use selector::{ConversationSelector, MessageSelector, UserSelector};
 pub use snippet::Snippet;
 pub use words::{Term, Terms, Word, words};
 
+/// Where in a list to go on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek<P> {
+    /// Behind this position
+    Behind(P),
+    /// Before this position, nearest first
+    Before(P),
+}
+
 /// A user as others see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UserRef {

@@ -15,6 +15,7 @@ mod notifications;
 mod output;
 mod pages;
 mod progress;
+mod serve;
 mod settings;
 mod text;
 mod token;
@@ -124,6 +125,7 @@ enum Command {
     /// List notifications and make them read or unread
     #[command(subcommand)]
     Notifications(notifications::Command),
+    Serve(serve::Serve),
     /// Move data out and in
     #[command(subcommand)]
     Data(data::Command),
@@ -177,7 +179,7 @@ impl Command {
             Self::Token(command) => command.fields(),
             Self::Config(_) => config::FIELDS,
             Self::Doctor(_) => doctor::FIELDS,
-            Self::Demo(_) | Self::Completions(_) | Self::Man(_) => &[],
+            Self::Serve(_) | Self::Demo(_) | Self::Completions(_) | Self::Man(_) => &[],
         }
     }
 }
@@ -309,6 +311,7 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
         Command::Conversation(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
         Command::Message(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
         Command::Notifications(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
+        Command::Serve(command) => command.run(&global, settings, out),
         Command::Data(command) => command.run(&global, settings, out),
         Command::Db(command) => command.run(&global, settings, out),
         Command::Token(command) => command.run(&global, settings, out),

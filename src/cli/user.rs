@@ -212,7 +212,7 @@ pub(super) struct Update {
 impl Update {
     fn run(self, context: &mut Context<'_>) -> Outcome {
         let Self { user, username, email, first_name, last_name, role } = self;
-        let change = UserChange { username, email, first_name, last_name, role };
+        let change = UserChange { username, email, first_name, last_name, role, ..UserChange::default() };
         let user = context.app.write(|tx| {
             let actor = context.actor(tx)?;
             service::users::update(tx, &actor, &user, &change)

@@ -3,11 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{ConversationId, MessageId, Number};
+use super::{ConversationId, MessageId, Number, User};
 
 /// A user named by id, username or email, tried in that order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserSelector(pub String);
+
+impl UserSelector {
+    /// That user, by id
+    pub fn of(user: &User) -> Self {
+        Self(user.person.user_id.to_string())
+    }
+}
 
 impl FromStr for UserSelector {
     type Err = std::convert::Infallible;

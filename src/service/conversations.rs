@@ -3,12 +3,13 @@
 mod list;
 
 use self::list::views;
-pub use self::list::{Listing, list, listing, page};
+pub use self::list::{Listing, list, listing, page, page_of, participants};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{
     Actor, Conversation, ConversationId, ConversationSelector, ConversationView, Departure, Event, EventKind, Kind,
     Level, UserKey, UserRef, UserSelector, uuid,
 };
+use crate::service::{Once, once::once};
 use crate::store::{self, Tx};
 
 /// What a new conversation consists of.
@@ -69,11 +70,44 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<(
     Ok((view(tx, actor.key(), conversation)?, created))
 }
 
+/// As [`create`], once: the same request with the same key finds the conversation again.
+///
+/// # Errors
+/// As [`create`], `Conflict` where the key was used for another request.
+pub fn create_once(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    new: &NewConversation,
+    request: Option<&Once>,
+) -> Result<(ConversationView, bool)> {
+    let id = |(view, _): &(ConversationView, bool)| view.conversation_id.0;
+    once(
+        tx,
+        actor.key(),
+        request,
+        |tx| create(tx, actor, new),
+        id,
+        |tx, id| {
+            let again = show_if_there(tx, actor, &ConversationSelector::Id(ConversationId(id)))?;
+            Ok(again.map(|view| (view, true)))
+        },
+    )
+}
+
+/// One conversation, where there is one for the actor's eyes.
+fn show_if_there(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<Option<ConversationView>> {
+    match show(tx, actor, selector) {
+        Ok(view) => Ok(Some(view)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The people named, each once.
 fn found(tx: &mut Tx<'_>, selectors: &[UserSelector]) -> Result<Vec<UserRef>> {
     let mut people: Vec<UserRef> = Vec::new();
     for selector in selectors {
-        let person = super::user(tx, selector)?.person;
+        let person = super::user(tx, selector).map_err(|error| error.naming("participants"))?.person;
         if people.iter().all(|other| other.key != person.key) {
             people.push(person);
         }
@@ -191,6 +225,22 @@ pub fn add(
         store::events::record(tx, actor, event)?;
     }
     view(tx, actor.key(), conversation)
+}
+
+/// As [`add`], once: the same request with the same key has the same answer.
+///
+/// # Errors
+/// As [`add`], `Conflict` where the key was used for another request.
+pub fn add_once(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &ConversationSelector,
+    users: &[UserSelector],
+    request: Option<&Once>,
+) -> Result<ConversationView> {
+    let work = |tx: &mut Tx<'_>| add(tx, actor, selector, users);
+    let again = |tx: &mut Tx<'_>, _| show_if_there(tx, actor, selector);
+    once(tx, actor.key(), request, work, |view| view.conversation_id.0, again)
 }
 
 /// Takes people out of a group, with their notifications of it. Taking oneself out is leaving; with the last

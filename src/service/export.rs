@@ -11,7 +11,7 @@ use super::users::must_be_own_or_administered;
 use crate::error::Result;
 use crate::model::{
     Actor, Conversation, ConversationId, ConversationKey, Kind, Level, Message, MessageId, MessageKey, Notification,
-    Revision, Timestamp, User, UserKey, UserRef, UserSelector,
+    Revision, Seek, Timestamp, User, UserKey, UserRef, UserSelector,
 };
 use crate::store::{self, Tx};
 
@@ -100,7 +100,7 @@ impl Subject {
         if store::conversations::level(tx, conversation, self.key())?.is_none() {
             return Ok(Vec::new());
         }
-        store::conversations::participants_after(tx, conversation, after.unwrap_or(UserKey(0)), limit)
+        store::conversations::participants_from(tx, conversation, &Seek::Behind(after.unwrap_or(UserKey(0))), limit)
     }
 
     /// The messages they sent, or received
@@ -144,6 +144,6 @@ impl Subject {
     /// Their notifications
     pub fn notifications(&self, tx: &mut Tx<'_>, below: Option<MessageKey>, limit: i64) -> Result<Vec<Notification>> {
         let below = below.unwrap_or(MessageKey(i64::MAX));
-        store::notifications::page(tx, &self.user.person, below, false, limit)
+        store::notifications::page(tx, &self.user.person, &Seek::Behind(below), None, limit)
     }
 }

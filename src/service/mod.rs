@@ -8,10 +8,13 @@ pub mod export;
 pub mod finding;
 pub mod messages;
 pub mod notifications;
+mod once;
+pub mod page;
 pub mod passwords;
 pub mod tokens;
 pub mod users;
 
+pub use self::once::Once;
 use crate::error::{Error, Result};
 use crate::model::{
     Actor, Conversation, ConversationSelector, Message, MessageSelector, User, UserId, UserSelector, normalize, uuid,

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, Event, Message, MessageId, MessageKey, MessageSelector, Notification, UserRef, UserSelector,
+    Actor, Event, Message, MessageId, MessageKey, MessageSelector, Notification, Seek, UserRef, UserSelector,
 };
+use crate::service::once::{Once, once_counted};
+use crate::service::{self, page::Page};
 use crate::store::{self, Tx};
 
 /// Whose notifications are meant: the actor's own, or a named user's for the operator.
@@ -47,6 +49,27 @@ pub fn list(
     page(tx, owner, before, unread_only, limit)
 }
 
+/// A page of the actor's own notifications, newest first: all, the read or the unread.
+pub fn page_of(
+    tx: &mut Tx<'_>,
+    owner: &UserRef,
+    is_read: Option<bool>,
+    seek: Option<&Seek<MessageKey>>,
+    size: i64,
+) -> Result<Page<Notification, MessageKey>> {
+    let read = |seek: Option<&Seek<MessageKey>>, limit| {
+        let from_the_first = Seek::Behind(MessageKey(i64::MAX));
+        store::notifications::page(tx, owner, seek.unwrap_or(&from_the_first), is_read, limit)
+    };
+    let page = service::page::page(seek, size, |notification: &Notification| notification.message.key, read)?;
+    let (unread, all) = store::notifications::count(tx, owner.key)?;
+    Ok(page.of(match is_read {
+        None => all,
+        Some(false) => unread,
+        Some(true) => store::notifications::count_read(tx, owner.key)?,
+    }))
+}
+
 /// A user's notifications of messages below one, which need not be there any more, newest first.
 pub fn page(
     tx: &mut Tx<'_>,
@@ -55,7 +78,7 @@ pub fn page(
     unread_only: bool,
     limit: i64,
 ) -> Result<Vec<Notification>> {
-    store::notifications::page(tx, owner, before, unread_only, limit)
+    store::notifications::page(tx, owner, &Seek::Behind(before), unread_only.then_some(false), limit)
 }
 
 /// How many unread and how many notifications in all a user has, each up to 10,000.
@@ -83,6 +106,36 @@ pub fn set_read(
         return Err(Error::not_found(detail));
     }
     mark(tx, actor, owner, &messages, is_read)
+}
+
+/// Makes a user's notifications of these messages read, or all of them, once: the same request with the same key has the same
+/// answer. Returns how many were unread.
+///
+/// # Errors
+/// As [`set_read`], `Conflict` where the key was used for another request.
+pub fn read_once(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    owner: &UserRef,
+    selectors: Option<&[MessageSelector]>,
+    request: Option<&Once>,
+) -> Result<i64> {
+    once_counted(tx, actor.key(), request, |tx| match selectors {
+        Some(selectors) => set_read(tx, actor, owner, selectors, true),
+        None => read_all(tx, actor, owner),
+    })
+}
+
+/// One of a user's notifications.
+///
+/// # Errors
+/// `NotFound` where the user has none of that message.
+pub fn show(tx: &mut Tx<'_>, owner: &UserRef, message: MessageId) -> Result<Notification> {
+    let absent = || Error::not_found(format!("{} has no notification of the message “{message}”.", owner.username));
+    let key = store::messages::by_id(tx, message)?.ok_or_else(absent)?.key;
+    let next = Seek::Behind(MessageKey(key.0 + 1));
+    let found = store::notifications::page(tx, owner, &next, None, 1)?.pop();
+    found.filter(|notification| notification.id == message).ok_or_else(absent)
 }
 
 /// Makes all of a user's notifications read; returns how many were unread.

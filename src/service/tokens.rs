@@ -43,7 +43,7 @@ pub fn refused() -> Error {
 }
 
 /// Nobody gets in with this token.
-fn bad_token() -> Error {
+pub fn bad_token() -> Error {
     Error::unauthenticated("The token is invalid or expired.")
 }
 

@@ -1,8 +1,10 @@
 //! Users: who there is, and what they may change of themselves and of each other.
 
+use super::page::Page;
+use super::{Once, once::once};
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, Event, EventKind, Profile, Role, User, UserDetails, UserId, UserSelector, fold_case, normalize, uuid,
+    Actor, Event, EventKind, Profile, Role, Seek, User, UserDetails, UserId, UserSelector, fold_case, normalize, uuid,
 };
 use crate::store::{self, Tx};
 
@@ -25,6 +27,9 @@ pub struct UserChange {
     pub first_name: Option<String>,
     pub last_name: Option<String>,
     pub role: Option<Role>,
+    pub is_active: Option<bool>,
+    /// Tokens given out before stop at once
+    pub password_hash: Option<String>,
 }
 
 /// Creates an account; says whether it was not there already.
@@ -35,26 +40,60 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bo
     if !actor.administers() {
         return Err(Error::forbidden("Only admins create users."));
     }
-    let details = check_details(&new.details)?;
     if new.if_not_exists
-        && let Some(user) = store::users::by_username(tx, &details.username)?
+        && let Some(user) = store::users::by_username(tx, &check_details(&new.details)?.username)?
     {
         return Ok((user, false));
     }
+    match insert(tx, new)? {
+        Ok(user) => {
+            store::events::record(tx, actor, Event::user(EventKind::UserCreated, &user.person))?;
+            Ok((user, true))
+        }
+        // On PostgreSQL somebody else may have created it since we looked.
+        Err(taken) => match store::users::by_username(tx, &check_details(&new.details)?.username)? {
+            Some(user) if new.if_not_exists => Ok((user, false)),
+            _ => Err(taken),
+        },
+    }
+}
+
+/// Adds an account, or says what of it is taken.
+fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<Result<User>> {
+    let details = check_details(&new.details)?;
     if let Some(hash) = &new.password_hash {
         super::passwords::check_hash(hash)?;
     }
     let id = UserId(tx.new_id()?);
-    let Some(user) = store::users::insert(tx, id, &details, new.password_hash.as_deref())? else {
-        // On PostgreSQL somebody else may have created it since we looked.
-        return match store::users::by_username(tx, &details.username)? {
-            Some(user) if new.if_not_exists => Ok((user, false)),
-            Some(_) => Err(username_taken(&details)),
-            None => Err(email_taken(&details)),
-        };
+    if let Some(user) = store::users::insert(tx, id, &details, new.password_hash.as_deref())? {
+        return Ok(Ok(user));
+    }
+    let is_username = store::users::by_username(tx, &details.username)?.is_some();
+    Ok(Err(if is_username { username_taken(&details) } else { email_taken(&details) }))
+}
+
+/// Creates an account for whoever asks: the same request with the same key finds it again.
+///
+/// # Errors
+/// As [`create`], `Forbidden` where nobody may register and the actor is no admin.
+pub fn register(
+    tx: &mut Tx<'_>,
+    actor: Option<&Actor>,
+    new: &NewUser,
+    is_open: bool,
+    request: Option<&Once>,
+) -> Result<User> {
+    if !is_open && !actor.is_some_and(Actor::administers) {
+        return Err(Error::forbidden("Registration is closed; ask an admin for an account."));
+    }
+    let work = |tx: &mut Tx<'_>| {
+        let user = insert(tx, new)??;
+        let by = actor.cloned().unwrap_or_else(|| Actor::User(user.clone()));
+        store::events::record(tx, &by, Event::user(EventKind::UserCreated, &user.person))?;
+        Ok(user)
     };
-    store::events::record(tx, actor, Event::user(EventKind::UserCreated, &user.person))?;
-    Ok((user, true))
+    let again = |tx: &mut Tx<'_>, id| store::users::by_id(tx, UserId(id));
+    once(tx, actor.and_then(Actor::key), request, work, |user| user.person.user_id.0, again)
 }
 
 /// Users after a username, in the order of usernames, in as much detail as the actor may see.
@@ -64,8 +103,29 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bo
 pub fn list(tx: &mut Tx<'_>, actor: &Actor, after: &str, search: Option<&str>, limit: i64) -> Result<Vec<Profile>> {
     super::check_search(search)?;
     super::check_text("after", after, 150)?;
-    let users = store::users::page(tx, after, search, actor.administers(), limit)?;
+    let users = store::users::page(tx, &Seek::Behind(after.to_owned()), search, actor.administers(), limit)?;
     Ok(users.into_iter().map(|user| profile(actor, user)).collect())
+}
+
+/// A page of the users whose names, or for admins email, hold `search`, by username, in as much detail as the actor may see.
+///
+/// # Errors
+/// `Invalid` where `search` is too long.
+pub fn page(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    search: Option<&str>,
+    seek: Option<&Seek<String>>,
+    size: i64,
+) -> Result<Page<Profile, String>> {
+    super::check_search(search)?;
+    let read = |seek: Option<&Seek<String>>, limit| {
+        let from_the_first = Seek::Behind(String::new());
+        store::users::page(tx, seek.unwrap_or(&from_the_first), search, actor.administers(), limit)
+    };
+    let page = super::page::page(seek, size, |user: &User| user.person.username.clone(), read)?;
+    let count = store::users::count_matching(tx, search, actor.administers())?;
+    page.of(count).map(|users| Ok(users.into_iter().map(|user| profile(actor, user)).collect()))
 }
 
 /// One user, in as much detail as the actor may see.
@@ -112,7 +172,16 @@ pub fn update(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, change: &
     if updated != user {
         store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &updated.person))?;
     }
-    Ok(updated)
+    let updated = match &change.password_hash {
+        Some(hash) => set_password(tx, actor, &UserSelector::of(&updated), Some(hash))?,
+        None => updated,
+    };
+    match change.is_active {
+        Some(is_active) if is_active != updated.is_active => {
+            set_active(tx, actor, &UserSelector::of(&updated), is_active)
+        }
+        _ => Ok(updated),
+    }
 }
 
 /// Replaces a password, one's own or another's as operator or admin; tokens given out before stop at once.

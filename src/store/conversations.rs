@@ -3,14 +3,16 @@
 mod participants;
 
 pub use participants::{
-    add, has_participants, level, participants, participants_after, remove, remove_everywhere, set_level, some_of,
-    those_of,
+    add, count_participants, has_participants, level, participants, participants_from, remove, remove_everywhere,
+    set_level, some_of, those_of,
 };
 
 use super::check::Misfolded;
 use super::{Row, Tx};
 use crate::error::Result;
-use crate::model::{Conversation, ConversationId, ConversationKey, Kind, Level, Number, Timestamp, UserKey, fold_case};
+use crate::model::{
+    Conversation, ConversationId, ConversationKey, Kind, Level, Number, Seek, Timestamp, UserKey, fold_case,
+};
 
 macro_rules! columns {
     () => {
@@ -105,30 +107,67 @@ pub fn by_pair(tx: &mut Tx<'_>, pair: (UserKey, UserKey)) -> Result<Option<Conve
     )
 }
 
-/// A user's conversations below a place in the order of activity, newest first; of those, the ones whose name or title
-/// holds `search`, and the direct ones with somebody whose names do
-pub fn page_of(
-    tx: &mut Tx<'_>,
-    user: UserKey,
-    before: (Timestamp, ConversationKey),
-    search: Option<&str>,
-    limit: i64,
-) -> Result<Vec<Conversation>> {
-    tx.all(
+macro_rules! of_user {
+    ($select:expr, $where:expr, $tail:expr) => {
         concat!(
             "SELECT ",
-            columns!(),
+            $select,
             " FROM participant JOIN conversation ON conversation.key = participant.conversation_key
-             WHERE participant.user_key = $1 AND (conversation.active_at, conversation.key) < ($2, $3)
-               AND (CAST($4 AS TEXT) IS NULL OR conversation.names_folded LIKE $4 ESCAPE '\\'
+             WHERE participant.user_key = $1
+               AND (CAST($2 AS TEXT) IS NULL OR conversation.names_folded LIKE $2 ESCAPE '\\'
                     OR (conversation.kind = 0 AND EXISTS (
                         SELECT 1 FROM participant AS companion JOIN account ON account.key = companion.user_key
                         WHERE companion.conversation_key = conversation.key AND companion.user_key <> $1
-                          AND account.names_folded LIKE $4 ESCAPE '\\')))
-             ORDER BY conversation.active_at DESC, conversation.key DESC LIMIT $5"
-        ),
-        &[&user, &before.0, &before.1, &search.map(super::pattern), &limit],
-        read,
+                          AND account.names_folded LIKE $2 ESCAPE '\\')))",
+            $where,
+            $tail
+        )
+    };
+}
+
+macro_rules! page_of {
+    ($compare:literal, $order:literal) => {
+        of_user!(
+            columns!(),
+            concat!(" AND (conversation.active_at, conversation.key) ", $compare, " ($3, $4)"),
+            concat!(" ORDER BY conversation.active_at ", $order, ", conversation.key ", $order, " LIMIT $5")
+        )
+    };
+}
+
+/// A user's conversations on one side of a position in their list by activity, the most active first; of those, the ones
+/// whose name, title or, of a direct one, other person's names hold `search`
+pub fn page_of(
+    tx: &mut Tx<'_>,
+    user: UserKey,
+    seek: &Seek<(Timestamp, ConversationKey)>,
+    search: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Conversation>> {
+    let (sql, position) = match seek {
+        Seek::Behind(position) => (page_of!("<", "DESC"), position),
+        Seek::Before(position) => (page_of!(">", "ASC"), position),
+    };
+    tx.all(sql, &[&user, &search.map(super::pattern), &position.0, &position.1, &limit], read)
+}
+
+/// How many conversations there are in that list, up to 10,000
+pub fn count_of(tx: &mut Tx<'_>, user: UserKey, search: Option<&str>) -> Result<i64> {
+    tx.only(
+        concat!("SELECT count(*) FROM (", of_user!("1", "", " LIMIT 10000"), ") AS matching"),
+        &[&user, &search.map(super::pattern)],
+        |row| row.get(0),
+    )
+}
+
+/// How many messages there are in a user's conversations
+pub fn count_messages_of(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
+    tx.only(
+        "SELECT CAST(coalesce(sum(conversation.message_count), 0) AS BIGINT)
+         FROM participant JOIN conversation ON conversation.key = participant.conversation_key
+         WHERE participant.user_key = $1",
+        &[&user],
+        |row| row.get(0),
     )
 }
 

@@ -170,6 +170,14 @@ impl Db {
         }
     }
 
+    /// Opens a database that is open already for another thread, which only reads where there is one writer.
+    fn open_reader(location: &Location) -> Result<Self> {
+        match location {
+            Location::Sqlite(path) => Ok(Self { engine: Engine::Sqlite(sqlite::Database::open_reader(path)?) }),
+            Location::Postgres(_) => Ok(Self::open(location, false)?.0),
+        }
+    }
+
     /// Runs `work` in one transaction; nothing of it survives an error.
     ///
     /// PostgreSQL may break a transaction off, so `work` may run more than once and has no effect outside its `Tx`.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Row, Tx};
 use crate::error::Result;
-use crate::model::{ConversationKey, Message, MessageKey, Notification, NotificationKind, UserKey, UserRef};
+use crate::model::{ConversationKey, Message, MessageKey, Notification, NotificationKind, Seek, UserKey, UserRef};
 
 /// Notifies every participant of a conversation whose level lets a new message through, except its sender: one statement,
 /// however many.
@@ -51,36 +51,53 @@ fn read(row: &Row<'_>) -> Result<(MessageKey, (NotificationKind, bool))> {
     Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
 }
 
-/// A user's notifications of messages below one, newest first
+macro_rules! half {
+    ($read:literal, $compare:literal, $order:literal) => {
+        concat!(
+            "SELECT message_key, kind, is_read FROM notification WHERE user_key = $1 AND is_read = ",
+            $read,
+            " AND message_key ",
+            $compare,
+            " $2 ORDER BY message_key ",
+            $order,
+            " LIMIT $3"
+        )
+    };
+}
+
+/// The statement for the unread, the read, or all: then the first of both halves, each in the order of one index, which also
+/// counts the unread.
+macro_rules! page {
+    ($is_read:ident, $compare:literal, $order:literal) => {
+        match $is_read {
+            Some(false) => half!("FALSE", $compare, $order),
+            Some(true) => half!("TRUE", $compare, $order),
+            None => concat!(
+                "SELECT message_key, kind, is_read FROM (",
+                half!("FALSE", $compare, $order),
+                ") AS unread UNION ALL SELECT message_key, kind, is_read FROM (",
+                half!("TRUE", $compare, $order),
+                ") AS seen ORDER BY 1 ",
+                $order,
+                " LIMIT $3"
+            ),
+        }
+    };
+}
+
+/// A user's notifications on one side of a message, in a list where the newest stand first: all, the read or the unread
 pub fn page(
     tx: &mut Tx<'_>,
     user: &UserRef,
-    before: MessageKey,
-    unread_only: bool,
+    seek: &Seek<MessageKey>,
+    is_read: Option<bool>,
     limit: i64,
 ) -> Result<Vec<Notification>> {
-    let found = if unread_only {
-        tx.all(
-            "SELECT message_key, kind, is_read FROM notification
-             WHERE user_key = $1 AND is_read = FALSE AND message_key < $2 ORDER BY message_key DESC LIMIT $3",
-            &[&user.key, &before, &limit],
-            read,
-        )?
-    } else {
-        // The newest of both halves, each in the order of one index, which also counts the unread.
-        tx.all(
-            "SELECT message_key, kind, is_read FROM (
-                 SELECT message_key, kind, is_read FROM notification
-                 WHERE user_key = $1 AND is_read = FALSE AND message_key < $2 ORDER BY message_key DESC LIMIT $3) AS unread
-             UNION ALL
-             SELECT message_key, kind, is_read FROM (
-                 SELECT message_key, kind, is_read FROM notification
-                 WHERE user_key = $1 AND is_read = TRUE AND message_key < $2 ORDER BY message_key DESC LIMIT $3) AS seen
-             ORDER BY 1 DESC LIMIT $3",
-            &[&user.key, &before, &limit],
-            read,
-        )?
+    let (sql, position) = match seek {
+        Seek::Behind(message) => (page!(is_read, "<", "DESC"), message),
+        Seek::Before(message) => (page!(is_read, ">", "ASC"), message),
     };
+    let found = tx.all(sql, &[&user.key, position, &limit], read)?;
     with_messages(tx, user, found)
 }
 
@@ -124,6 +141,16 @@ pub fn count(tx: &mut Tx<'_>, user: UserKey) -> Result<(i64, i64)> {
                 (SELECT count(*) FROM (SELECT 1 FROM notification WHERE user_key = $1 LIMIT 10000) AS every)",
         &[&user],
         |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// How many read notifications a user has, up to 10,000
+pub fn count_read(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
+    tx.only(
+        "SELECT count(*) FROM (
+             SELECT 1 FROM notification WHERE user_key = $1 AND is_read = TRUE LIMIT 10000) AS seen",
+        &[&user],
+        |row| row.get(0),
     )
 }
 

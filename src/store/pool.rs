@@ -5,12 +5,15 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{Db, Engine, Location, Stamp, Tx, sqlite};
 use crate::error::{Error, Result};
+
+/// How many connections there are at the most, beside the writer's
+const PLACES: usize = 32;
 
 /// How many writes share one commit at the most
 const MOST_TOGETHER: usize = 256;
@@ -54,8 +57,8 @@ impl<T: Send, W: FnMut(&mut Tx<'_>) -> Result<T> + Send, E: FnOnce(Result<T>) + 
 /// An open database that threads share.
 pub struct Pool {
     location: Location,
-    /// Connections nobody uses just now
-    idle: Mutex<Vec<Db>>,
+    /// Places for connections; who uses one holds its lock, so that nobody waits for a place while another is free
+    places: [Mutex<Option<Db>>; PLACES],
     /// Of SQLite
     writer: Option<Writer>,
 }
@@ -83,9 +86,13 @@ impl Pool {
                     .spawn(move || write_in_groups(&database, &queue, &count, &idle))
                     .map_err(Error::internal)?;
                 let writer = Writer { jobs: Some(jobs), waiting, thread: Some(thread) };
-                Ok(Self { location, idle: Mutex::default(), writer: Some(writer) })
+                Ok(Self { location, places: Default::default(), writer: Some(writer) })
             }
-            Engine::Postgres(_) => Ok(Self { location, idle: Mutex::new(vec![db]), writer: None }),
+            Engine::Postgres(_) => {
+                let mut places: [Mutex<Option<Db>>; PLACES] = Default::default();
+                places[0] = Mutex::new(Some(db));
+                Ok(Self { location, places, writer: None })
+            }
         }
     }
 
@@ -120,17 +127,27 @@ impl Pool {
 
     /// Works with a connection of one's own.
     fn with<T>(&self, work: impl FnOnce(&Db) -> Result<T>) -> Result<T> {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = idle().pop();
-        let db = match taken {
-            Some(db) => db,
-            None => Db::open(&self.location, false)?.0,
-        };
+        let mut place = self.place();
+        if place.is_none() {
+            *place = Some(Db::open_reader(&self.location)?);
+        }
+        let Some(db) = place.take() else { return Err(Error::internal("a connection is there and is not")) };
+        // Whoever panics takes it with them.
         let outcome = work(&db);
         if db.is_usable() {
-            idle().push(db);
+            *place = Some(db);
         }
         outcome
+    }
+
+    /// A free place; only where there is none does anybody wait.
+    fn place(&self) -> MutexGuard<'_, Option<Db>> {
+        let free = self.places.iter().find_map(|place| match place.try_lock() {
+            Ok(place) => Some(place),
+            Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        });
+        free.unwrap_or_else(|| self.places[0].lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

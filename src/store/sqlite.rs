@@ -72,6 +72,13 @@ impl Database {
         Ok((Self { connection: configure(connect(path)?)? }, opened))
     }
 
+    /// Opens the file, which is up to date, to read it beside others in this process: with a smaller cache than a writer's.
+    pub(super) fn open_reader(path: &Path) -> Result<Self> {
+        let connection = configure(connect(path)?)?;
+        connection.execute_batch("PRAGMA cache_size = -8000; PRAGMA query_only = ON;")?;
+        Ok(Self { connection })
+    }
+
     pub(super) fn write<T>(&self, stamp: Stamp, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let mut tx = Tx::new(Inner::Sqlite(&transaction, true), stamp);

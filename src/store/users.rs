@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::check::Misfolded;
 use super::{Row, Tx};
 use crate::error::{Error, Result};
-use crate::model::{ConversationKey, User, UserDetails, UserId, UserKey, UserRef, fold_case};
+use crate::model::{ConversationKey, Seek, User, UserDetails, UserId, UserKey, UserRef, fold_case};
 
 macro_rules! person {
     () => {
@@ -150,19 +150,54 @@ pub fn credentials(tx: &mut Tx<'_>, user: UserKey) -> Result<(bool, i64)> {
     )
 }
 
-/// Users after a username, by username; of those, the ones whose names, or email where `by_email`, hold `search`.
-pub fn page(tx: &mut Tx<'_>, after: &str, search: Option<&str>, by_email: bool, limit: i64) -> Result<Vec<User>> {
-    tx.all(
+macro_rules! matching {
+    () => {
+        "(CAST($2 AS TEXT) IS NULL OR names_folded LIKE $2 ESCAPE '\\' OR ($3 AND email_folded LIKE $2 ESCAPE '\\'))"
+    };
+}
+
+macro_rules! page {
+    ($compare:literal, $order:literal) => {
         concat!(
             "SELECT ",
             columns!(),
-            " FROM account
-             WHERE username_folded > $1
-               AND (CAST($2 AS TEXT) IS NULL OR names_folded LIKE $2 ESCAPE '\\' OR ($3 AND email_folded LIKE $2 ESCAPE '\\'))
-             ORDER BY username_folded LIMIT $4"
+            " FROM account WHERE username_folded ",
+            $compare,
+            " $1 AND ",
+            matching!(),
+            " ORDER BY username_folded ",
+            $order,
+            " LIMIT $4"
+        )
+    };
+}
+
+/// Users on one side of a username, in a list by username; of those, the ones whose names, or email where `by_email`, hold
+/// `search`.
+pub fn page(
+    tx: &mut Tx<'_>,
+    seek: &Seek<String>,
+    search: Option<&str>,
+    by_email: bool,
+    limit: i64,
+) -> Result<Vec<User>> {
+    let (sql, position) = match seek {
+        Seek::Behind(username) => (page!(">", "ASC"), username),
+        Seek::Before(username) => (page!("<", "DESC"), username),
+    };
+    tx.all(sql, &[&fold_case(position), &search.map(super::pattern), &by_email, &limit], read)
+}
+
+/// How many users there are in that list, up to 10,000
+pub fn count_matching(tx: &mut Tx<'_>, search: Option<&str>, by_email: bool) -> Result<i64> {
+    tx.only(
+        concat!(
+            "SELECT count(*) FROM (SELECT 1 FROM account WHERE username_folded > $1 AND ",
+            matching!(),
+            " LIMIT 10000) AS matching"
         ),
-        &[&fold_case(after), &search.map(super::pattern), &by_email, &limit],
-        read,
+        &[&"", &search.map(super::pattern), &by_email],
+        |row| row.get(0),
     )
 }
 

@@ -231,6 +231,7 @@ impl Apply<'_, '_, '_> {
                 first_name: record.first_name.clone(),
                 last_name: record.last_name.clone(),
                 role: record.role,
+                ..UserChange::default()
             };
             service::users::update(self.tx, self.actor, &selector, &change)?;
         }

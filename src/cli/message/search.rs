@@ -50,6 +50,7 @@ impl Search {
             conversation: self.conversation,
             sender: self.from,
             since: self.since,
+            until: None,
             ranked: self.ranked,
             limit: self.limit.unwrap_or(LIMIT),
         };

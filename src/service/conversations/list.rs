@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, Conversation, ConversationKey, ConversationSelector, ConversationView, Timestamp, UserKey, UserRef,
+    Actor, Conversation, ConversationKey, ConversationSelector, ConversationView, Seek, Timestamp, UserKey, UserRef,
     UserSelector,
 };
-use crate::service;
+use crate::service::{self, page::Page};
 use crate::store::{self, Tx};
 
 /// How many participants of each conversation a list shows
@@ -63,7 +63,7 @@ pub fn page(
 ) -> Result<Vec<ConversationView>> {
     service::check_search(search)?;
     let conversations = match viewer {
-        Some(viewer) => store::conversations::page_of(tx, *viewer, *below, search, limit)?,
+        Some(viewer) => store::conversations::page_of(tx, *viewer, &Seek::Behind(*below), search, limit)?,
         None => store::conversations::page(tx, below.1, search, limit)?,
     };
     views(tx, *viewer, conversations, PARTICIPANTS_LISTED)
@@ -83,6 +83,49 @@ pub fn list(
 ) -> Result<Vec<ConversationView>> {
     let listing = listing(tx, actor, of, after)?;
     page(tx, &listing, search, limit)
+}
+
+/// A page of the conversations a user takes part in, the most active first, of those whose name or title holds `search`, and
+/// the direct ones with somebody whose names do.
+///
+/// # Errors
+/// `Invalid` where `search` is too long, `Forbidden` for the operator.
+pub fn page_of(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    search: Option<&str>,
+    seek: Option<&Seek<(Timestamp, ConversationKey)>>,
+    size: i64,
+) -> Result<Page<ConversationView, (Timestamp, ConversationKey)>> {
+    service::check_search(search)?;
+    let Some(viewer) = actor.key() else { return Err(Error::forbidden("The operator takes part in no conversation.")) };
+    let read = |seek: Option<&Seek<_>>, limit| {
+        let from_the_first = Seek::Behind((Timestamp::MAX, ConversationKey(i64::MAX)));
+        store::conversations::page_of(tx, viewer, seek.unwrap_or(&from_the_first), search, limit)
+    };
+    let position = |conversation: &Conversation| (conversation.active_at, conversation.key);
+    let page = service::page::page(seek, size, position, read)?;
+    let count = store::conversations::count_of(tx, viewer, search)?;
+    page.of(count).map(|conversations| views(tx, Some(viewer), conversations, PARTICIPANTS_LISTED))
+}
+
+/// A page of a conversation's participants, oldest account first.
+///
+/// # Errors
+/// `NotFound` where the actor may not see the conversation.
+pub fn participants(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &ConversationSelector,
+    seek: Option<&Seek<UserKey>>,
+    size: i64,
+) -> Result<Page<UserRef, UserKey>> {
+    let (conversation, _) = service::conversation(tx, actor, selector)?;
+    let read = |seek: Option<&Seek<UserKey>>, limit| {
+        store::conversations::participants_from(tx, conversation.key, seek.unwrap_or(&Seek::Behind(UserKey(0))), limit)
+    };
+    let page = service::page::page(seek, size, |person: &UserRef| person.key, read)?;
+    Ok(page.of(store::conversations::count_participants(tx, conversation.key)?))
 }
 
 /// Conversations as one viewer sees them: four statements, however many.

@@ -2,18 +2,21 @@
 
 mod list;
 mod mentions;
+mod page;
 mod search;
 mod send;
 mod thread;
 
 pub use list::{List, begin, list, resume};
 pub use mentions::mentioned_at;
-pub use search::{Findings, Partial, Search, search};
+pub use page::{Matching, history_page, page_everywhere, page_of, thread_page, unread_page};
+pub use search::{Findings, Partial, Search, search, search_page};
 pub use send::{Destination, Draft, notification_kind, notify, send};
 pub use thread::thread;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::once::{Once, once_counted};
 use crate::error::{Error, Result};
 use crate::model::{
     Actor, ConversationKey, ConversationSelector, Event, EventKind, Message, MessageId, MessageKey, MessageSelector,
@@ -82,10 +85,7 @@ pub fn history(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Re
 pub fn edit(tx: &mut Tx<'_>, editor: &Actor, selector: &MessageSelector, change: &Change) -> Result<Message> {
     let message = super::locked_message(tx, editor, selector)?;
     must_be_editable(editor, &message)?;
-    if let Some(meant) = change.if_revision.filter(|meant| *meant != message.revision) {
-        let detail = format!("The message is at revision {}, not {meant}.", message.revision);
-        return Err(Error::stale(detail).hint("Somebody changed it; look at it again."));
-    }
+    must_be_at(&message, change.if_revision)?;
     check_content(&change.content)?;
     check_reason(change.reason.as_deref())?;
     replace(tx, editor, message, &change.content, change.reason.as_deref())
@@ -115,6 +115,16 @@ fn must_be_editable(editor: &Actor, message: &Message) -> Result<()> {
     }
 }
 
+fn must_be_at(message: &Message, revision: Option<i64>) -> Result<()> {
+    match revision.filter(|meant| *meant != message.revision) {
+        None => Ok(()),
+        Some(meant) => {
+            let detail = format!("The message is at revision {}, not {meant}.", message.revision);
+            Err(Error::stale(detail).hint("Somebody changed it; look at it again."))
+        }
+    }
+}
+
 fn replace(tx: &mut Tx<'_>, editor: &Actor, message: Message, content: &str, reason: Option<&str>) -> Result<Message> {
     if message.content == content {
         return Ok(message);
@@ -138,6 +148,19 @@ fn replace(tx: &mut Tx<'_>, editor: &Actor, message: Message, content: &str, rea
 /// # Errors
 /// `NotFound` where the actor may not see one or it was deleted, `Forbidden` where one is somebody else's.
 pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[MessageSelector]) -> Result<Vec<MessageId>> {
+    delete_at(tx, actor, selectors, None)
+}
+
+/// As [`delete`], where they are at this revision.
+///
+/// # Errors
+/// As [`delete`], and `Stale`.
+pub fn delete_at(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selectors: &[MessageSelector],
+    if_revision: Option<i64>,
+) -> Result<Vec<MessageId>> {
     let mut doomed = BTreeMap::new();
     for selector in selectors {
         let message = super::locked_message(tx, actor, selector)?;
@@ -145,6 +168,7 @@ pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[MessageSelector]) -> 
         if !own && !actor.administers() {
             return Err(Error::forbidden("Only its sender and admins delete a message."));
         }
+        must_be_at(&message, if_revision)?;
         doomed.insert(message.key, message);
     }
     if doomed.is_empty() {
@@ -193,4 +217,18 @@ pub fn read_conversation(
     let (conversation, _) = super::conversation(tx, actor, selector)?;
     let count = store::notifications::read_conversation(tx, reader.key, conversation.key)?;
     super::notifications::tell(tx, actor, reader, count, None)
+}
+
+/// As [`read_conversation`], once: the same request with the same key has the same answer.
+///
+/// # Errors
+/// As [`read_conversation`], `Conflict` where the key was used for another request.
+pub fn read_conversation_once(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    reader: &UserRef,
+    selector: &ConversationSelector,
+    request: Option<&Once>,
+) -> Result<i64> {
+    once_counted(tx, actor.key(), request, |tx| read_conversation(tx, actor, reader, selector))
 }

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use crate::error::Result;
 use crate::model::{
-    Actor, ConversationKey, ConversationSelector, Finding, Message, MessageKey, Snippet, Task, Terms, Timestamp,
+    Actor, ConversationKey, ConversationSelector, Finding, Message, MessageKey, Seek, Snippet, Task, Terms, Timestamp,
     UserKey, UserSelector, words,
 };
-use crate::service;
+use crate::service::{self, page::Page};
 use crate::store::search::{Hit, Query};
 use crate::store::{self, Tx};
 
@@ -34,6 +34,8 @@ pub struct Search {
     pub sender: Option<UserSelector>,
     /// Sent at this time or later
     pub since: Option<Timestamp>,
+    /// Sent before this time
+    pub until: Option<Timestamp>,
     /// The best of the newest 500 first, instead of the newest
     pub ranked: bool,
     /// How many at most
@@ -65,12 +67,63 @@ pub enum Partial {
 /// `NotFound` where the conversation is not for the actor's eyes or the sender is not there, `Invalid` where the query is
 /// too long.
 pub fn search(tx: &mut Tx<'_>, actor: &Actor, request: &Search, is_late: &dyn Fn() -> bool) -> Result<Findings> {
+    let (keys, partial) = find(tx, actor, request, is_late)?;
+    let terms = Terms::parse(&request.query);
+    Ok(Findings { messages: findings(tx, &keys, &terms)?, partial })
+}
+
+/// How many of the newest messages found are counted, and can be paged through
+const COUNTED: i64 = 10_000;
+
+/// A page of what [`search`] finds among the newest 10,000, and why there may be more.
+///
+/// # Errors
+/// As [`search`].
+pub fn search_page(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    request: &Search,
+    seek: Option<&Seek<MessageKey>>,
+    is_late: &dyn Fn() -> bool,
+) -> Result<(Page<Finding, MessageKey>, Option<Partial>)> {
+    let size = request.limit;
+    let (keys, partial) = find(tx, actor, &Search { limit: COUNTED, ranked: false, ..request.clone() }, is_late)?;
+    let terms = Terms::parse(&request.query);
+    // Newest first, so that the keys descend.
+    let read = |seek: Option<&Seek<MessageKey>>, limit: i64| {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(match seek {
+            Some(Seek::Before(position)) => {
+                keys.iter().rev().filter(|key| *key > position).take(limit).copied().collect()
+            }
+            Some(Seek::Behind(position)) => keys.iter().filter(|key| *key < position).take(limit).copied().collect(),
+            None => keys.iter().take(limit).copied().collect(),
+        })
+    };
+    let page = service::page::page(seek, size, |key: &MessageKey| *key, read)?;
+    Ok((page.of(count(&keys)).map(|keys| findings(tx, &keys, &terms))?, partial))
+}
+
+/// Messages with what was found of them
+fn findings(tx: &mut Tx<'_>, keys: &[MessageKey], terms: &Terms) -> Result<Vec<Finding>> {
+    let finding = |message: Message| Finding { snippet: Snippet::new(&message.content, terms), message };
+    Ok(store::messages::by_keys(tx, keys)?.into_iter().map(finding).collect())
+}
+
+/// The keys of the messages with all the words, and why there may be more
+fn find(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    request: &Search,
+    is_late: &dyn Fn() -> bool,
+) -> Result<(Vec<MessageKey>, Option<Partial>)> {
     service::check_text("query", &request.query, 200)?;
     let conversation = match &request.conversation {
         Some(selector) => Some(service::conversation(tx, actor, selector)?.0.key),
         None => None,
     };
-    let sender = request.sender.as_ref().map(|selector| service::user(tx, selector)).transpose()?;
+    let sender = request.sender.as_ref().map(|selector| service::user(tx, selector)).transpose();
+    let sender = sender.map_err(|error| error.naming("sender"))?;
     let terms = Terms::parse(&request.query);
     let viewer = super::list::viewer(actor);
     let own = match (conversation, viewer) {
@@ -79,7 +132,7 @@ pub fn search(tx: &mut Tx<'_>, actor: &Actor, request: &Search, is_late: &dyn Fn
         (None, None) => None,
     };
     if terms.is_empty() || own.as_ref().is_some_and(Vec::is_empty) {
-        return Ok(Findings { messages: Vec::new(), partial: None });
+        return Ok((Vec::new(), None));
     }
     let own = own.filter(|own| i64::try_from(own.len()).is_ok_and(|count| count <= CONVERSATIONS));
     let query = Query::new(tx, &terms, sender.map(|sender| sender.person.key), own)?;
@@ -89,6 +142,7 @@ pub fn search(tx: &mut Tx<'_>, actor: &Actor, request: &Search, is_late: &dyn Fn
         conversation,
         viewer,
         since: request.since.unwrap_or(Timestamp::MIN),
+        until: request.until.unwrap_or(Timestamp::MAX),
         limit: if request.ranked { RANKED } else { request.limit },
         found: Vec::new(),
     };
@@ -105,9 +159,7 @@ pub fn search(tx: &mut Tx<'_>, actor: &Actor, request: &Search, is_late: &dyn Fn
         (_, _, true) => Some(Partial::Beginnings),
         _ => None,
     };
-    let finding = |message: Message| Finding { snippet: Snippet::new(&message.content, &terms), message };
-    let messages = store::messages::by_keys(tx, &keys)?.into_iter().map(finding).collect();
-    Ok(Findings { messages, partial })
+    Ok((keys, partial))
 }
 
 /// A search on its way from the newest message down.
@@ -118,6 +170,7 @@ struct Seeking {
     /// Whose conversations bound what is visible
     viewer: Option<UserKey>,
     since: Timestamp,
+    until: Timestamp,
     limit: i64,
     found: Vec<MessageKey>,
 }
@@ -155,7 +208,7 @@ impl Seeking {
             _ => None,
         };
         let is_sought = |hit: &&Hit| {
-            hit.sent_at >= self.since
+            (self.since..self.until).contains(&hit.sent_at)
                 && self.conversation.is_none_or(|only| only == hit.conversation)
                 && visible.as_ref().is_none_or(|visible| visible.contains(&hit.conversation))
         };

@@ -3,17 +3,14 @@
 use sha2::{Digest, Sha256};
 
 use super::{check_content, mentions};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{
     Actor, Conversation, ConversationKey, ConversationSelector, Event, EventKind, Kind, Message, MessageId, MessageKey,
     MessageSelector, NotificationKind, User, UserKey, UserRef, UserSelector,
 };
-use crate::service;
+use crate::service::{self, Once, once::once};
 use crate::store::messages::NewMessage;
 use crate::store::{self, Tx};
-
-/// How long an idempotency key is remembered, in seconds
-const REMEMBERED: i64 = 24 * 60 * 60;
 
 /// Where a message goes.
 #[derive(Clone, Debug)]
@@ -48,41 +45,14 @@ pub fn send(tx: &mut Tx<'_>, actor: &Actor, draft: &Draft) -> Result<Message> {
         return Err(Error::forbidden("The operator sends no messages; a user does.").hint("Say who with --as USER."));
     };
     check_content(&draft.content)?;
-    let Some(key) = &draft.idempotency_key else {
-        return deliver(tx, actor, sender, draft);
+    let request = draft.idempotency_key.clone().map(|key| Once { key, request: request_hash(draft) });
+    let again = |tx: &mut Tx<'_>, id| match service::message(tx, actor, &MessageSelector::Id(MessageId(id))) {
+        Ok(message) => Ok(Some(message).filter(|message| !message.deleted)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     };
-    if let Some(first) = remembered(tx, actor, sender, key, draft)? {
-        return Ok(first);
-    }
-    let message = deliver(tx, actor, sender, draft)?;
-    store::idempotency::keep(tx, sender.person.key, key, message.message_id.0)?;
-    Ok(message)
-}
-
-/// The message that the same request resulted in before; none where the key is new, and now taken.
-fn remembered(tx: &mut Tx<'_>, actor: &Actor, sender: &User, key: &str, draft: &Draft) -> Result<Option<Message>> {
-    if key.is_empty() || key.len() > 255 || key.contains('\0') {
-        return Err(Error::invalid("idempotency_key", "An idempotency key has 1 to 255 bytes and no NUL."));
-    }
-    let expired = tx.now().plus_seconds(-REMEMBERED);
-    store::idempotency::forget(tx, expired)?;
-    store::idempotency::forget_one(tx, sender.person.key, key, expired)?;
-    let hash = request_hash(draft);
-    let Some(first) = store::idempotency::take(tx, sender.person.key, key, &hash)? else {
-        return Ok(None);
-    };
-    let gone = || Error::conflict(format!("What was sent with the idempotency key “{key}” is there no more."));
-    if first.request_hash.is_empty() {
-        return Err(gone());
-    }
-    if first.request_hash != hash {
-        return Err(Error::conflict(format!("The idempotency key “{key}” was used for another request.")));
-    }
-    let id = MessageId(first.result.ok_or_else(gone)?);
-    match service::message(tx, actor, &MessageSelector::Id(id)) {
-        Ok(message) if !message.deleted => Ok(Some(message)),
-        _ => Err(gone()),
-    }
+    let work = |tx: &mut Tx<'_>| deliver(tx, actor, sender, draft);
+    once(tx, actor.key(), request.as_ref(), work, |message| message.message_id.0, again)
 }
 
 fn request_hash(draft: &Draft) -> Vec<u8> {
@@ -174,7 +144,7 @@ fn parent_in(
     conversation: &Conversation,
     selector: &MessageSelector,
 ) -> Result<Message> {
-    let parent = service::message(tx, actor, selector)?;
+    let parent = service::message(tx, actor, selector).map_err(|error| error.naming("parent_message"))?;
     if parent.conversation_key != conversation.key {
         let detail = format!("The message “{selector}” belongs to another conversation; a reply stays in its own.");
         return Err(Error::invalid("parent_message", detail));
@@ -192,7 +162,8 @@ fn receiver(
     conversation: &Conversation,
     named: Option<&UserSelector>,
 ) -> Result<Option<UserRef>> {
-    let named = named.map(|selector| service::user(tx, selector)).transpose()?.map(|user| user.person);
+    let named = named.map(|selector| service::user(tx, selector)).transpose();
+    let named = named.map_err(|error| error.naming("receiver"))?.map(|user| user.person);
     let refuse = |detail: String| Err(Error::invalid("receiver", detail));
     if named.as_ref().is_some_and(|receiver| receiver.key == sender.person.key) {
         return refuse("The receiver is the sender; name somebody else.".to_owned());

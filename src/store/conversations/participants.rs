@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::error::Result;
-use crate::model::{ConversationKey, Level, UserKey, UserRef};
+use crate::model::{ConversationKey, Level, Seek, UserKey, UserRef};
 use crate::store::users::{person, read_person};
 use crate::store::{Tx, list};
 
@@ -78,24 +78,38 @@ pub fn participants(
     )
 }
 
-/// The participants of a conversation after one, oldest account first
-pub fn participants_after(
-    tx: &mut Tx<'_>,
-    conversation: ConversationKey,
-    after: UserKey,
-    limit: i64,
-) -> Result<Vec<UserRef>> {
-    tx.all(
+macro_rules! page {
+    ($compare:literal, $order:literal) => {
         concat!(
             "SELECT ",
             person!(),
             " FROM participant JOIN account ON account.key = participant.user_key
-             WHERE participant.conversation_key = $1 AND participant.user_key > $2
-             ORDER BY participant.user_key LIMIT $3"
-        ),
-        &[&conversation, &after, &limit],
-        |row| read_person(row, 0),
-    )
+             WHERE participant.conversation_key = $1 AND participant.user_key ",
+            $compare,
+            " $2 ORDER BY participant.user_key ",
+            $order,
+            " LIMIT $3"
+        )
+    };
+}
+
+/// The participants of a conversation on one side of one, in a list where the oldest account stands first
+pub fn participants_from(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    seek: &Seek<UserKey>,
+    limit: i64,
+) -> Result<Vec<UserRef>> {
+    let (sql, position) = match seek {
+        Seek::Behind(user) => (page!(">", "ASC"), user),
+        Seek::Before(user) => (page!("<", "DESC"), user),
+    };
+    tx.all(sql, &[&conversation, position, &limit], |row| read_person(row, 0))
+}
+
+/// How many participants a conversation has
+pub fn count_participants(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<i64> {
+    tx.only("SELECT count(*) FROM participant WHERE conversation_key = $1", &[&conversation], |row| row.get(0))
 }
 
 /// Up to `limit` conversations that a user takes part in

@@ -1,7 +1,7 @@
 //! Revisions: the earlier contents of messages.
 
 use crate::error::Result;
-use crate::model::{Message, MessageId, MessageKey, Revision, UserKey, UserRef};
+use crate::model::{Message, MessageId, MessageKey, Revision, Seek, UserKey, UserRef};
 use crate::store::{Row, Tx, users};
 
 /// The earlier contents of a message, newest first
@@ -12,16 +12,38 @@ pub fn history(tx: &mut Tx<'_>, message: &Message) -> Result<Vec<Revision>> {
 /// The earlier contents of a message below a revision, newest first
 pub fn history_below(
     tx: &mut Tx<'_>,
-    (key, id): (MessageKey, MessageId),
+    message: (MessageKey, MessageId),
     below: i64,
     limit: i64,
 ) -> Result<Vec<Revision>> {
-    let found = tx.all(
-        "SELECT revision, content, edited_at, editor_key, by_operator, reason
-         FROM revision WHERE message_key = $1 AND revision < $2 ORDER BY revision DESC LIMIT $3",
-        &[&key, &below, &limit],
-        |row| Ok((read(row, id)?, row.get::<Option<UserKey>>(3)?)),
-    )?;
+    history_from(tx, message, &Seek::Behind(below), limit)
+}
+
+macro_rules! history {
+    ($compare:literal, $order:literal) => {
+        concat!(
+            "SELECT revision, content, edited_at, editor_key, by_operator, reason
+             FROM revision WHERE message_key = $1 AND revision ",
+            $compare,
+            " $2 ORDER BY revision ",
+            $order,
+            " LIMIT $3"
+        )
+    };
+}
+
+/// The earlier contents of a message on one side of a revision, in a list where the newest stand first
+pub fn history_from(
+    tx: &mut Tx<'_>,
+    (key, id): (MessageKey, MessageId),
+    seek: &Seek<i64>,
+    limit: i64,
+) -> Result<Vec<Revision>> {
+    let (sql, position) = match seek {
+        Seek::Behind(revision) => (history!("<", "DESC"), revision),
+        Seek::Before(revision) => (history!(">", "ASC"), revision),
+    };
+    let found = tx.all(sql, &[&key, position, &limit], |row| Ok((read(row, id)?, row.get::<Option<UserKey>>(3)?)))?;
     let people = users::people(tx, found.iter().filter_map(|(_, editor)| *editor))?;
     let with_editor = |(revision, editor): (Revision, Option<UserKey>)| Revision {
         edited_by: editor.and_then(|editor| people.get(&editor).cloned()),

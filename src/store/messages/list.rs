@@ -74,6 +74,20 @@ pub fn page_after(
     )
 }
 
+/// How many messages of a conversation match, tombstones aside, up to 10,000
+pub fn count_matching(tx: &mut Tx<'_>, conversation: ConversationKey, filter: &Filter) -> Result<i64> {
+    let Filter { since, until, sender, receiver, .. } = filter;
+    tx.only(
+        concat!(
+            "SELECT count(*) FROM (",
+            filtered!("message", "message.conversation_key = $5 AND message.sender_key IS NOT NULL LIMIT 10000"),
+            ") AS matching"
+        ),
+        &[since, until, sender, receiver, &conversation],
+        |row| row.get(0),
+    )
+}
+
 /// The newest messages of a conversation, newest first
 pub fn newest_in(tx: &mut Tx<'_>, conversation: ConversationKey, filter: &Filter) -> Result<Vec<MessageKey>> {
     let Filter { since, until, sender, receiver, limit } = filter;

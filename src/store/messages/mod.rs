@@ -7,34 +7,39 @@ use super::{Row, Tx};
 use crate::error::Result;
 use crate::model::{Actor, Conversation, ConversationKey, Message, MessageId, MessageKey, Number, UserKey, UserRef};
 
-// Not EXISTS: in a list of columns PostgreSQL would answer it for all by reading the whole table once.
-macro_rules! columns {
+/// The beginning of every statement that reads whole messages; a condition follows.
+///
+/// Not EXISTS: in a list of columns PostgreSQL would answer it for all by reading the whole table once. Both counts of replies
+/// are one number, so that they are counted once: 2³² times all of them and those that are no tombstones. CROSS JOIN keeps
+/// SQLite from beginning with the conversations.
+macro_rules! select {
     () => {
-        "message.key, message.conversation_key, message.parent_key, message.id,
-         (SELECT conversation.id FROM conversation WHERE conversation.key = message.conversation_key),
-         message.number, message.sender_key, message.receiver_key, message.content, message.sent_at, message.revision,
-         (SELECT parent.id FROM message AS parent WHERE parent.key = message.parent_key),
-         coalesce((SELECT TRUE FROM message AS reply WHERE reply.parent_key = message.key LIMIT 1), FALSE),
-         (SELECT count(*) FROM message AS reply WHERE reply.parent_key = message.key AND reply.sender_key IS NOT NULL),
-         coalesce((SELECT TRUE FROM notification WHERE notification.message_key = message.key LIMIT 1), FALSE)
-             AND coalesce((SELECT FALSE FROM notification
-                           WHERE notification.message_key = message.key AND NOT notification.is_read LIMIT 1), TRUE),
-         (SELECT conversation.name FROM conversation WHERE conversation.key = message.conversation_key),
-         (SELECT conversation.kind FROM conversation WHERE conversation.key = message.conversation_key),
-         (SELECT parent.number FROM message AS parent WHERE parent.key = message.parent_key)"
+        "SELECT message.key, message.conversation_key, message.parent_key, message.id, conversation.id, message.number,
+             message.sender_key, message.receiver_key, message.content, message.sent_at, message.revision, parent.id,
+             (SELECT count(*) * 4294967296 + count(reply.sender_key) FROM message AS reply
+              WHERE reply.parent_key = message.key),
+             coalesce(
+                 (SELECT FALSE FROM notification
+                  WHERE notification.message_key = message.key AND NOT notification.is_read LIMIT 1),
+                 (SELECT TRUE FROM notification WHERE notification.message_key = message.key LIMIT 1), FALSE),
+             conversation.name, conversation.kind, parent.number
+         FROM message CROSS JOIN conversation LEFT JOIN message AS parent ON parent.key = message.parent_key
+         WHERE conversation.key = message.conversation_key AND "
     };
 }
-
 mod delete;
 mod history;
 mod list;
+mod pages;
 
 pub use delete::{Gone, count_left, count_of, count_of_others, delete, delete_all_of, delete_revisions_by, keys_of};
-pub use history::{history, history_below, revisions_by};
+pub use history::{history, history_below, history_from, revisions_by};
 pub use list::{
-    Filter, newest, newest_from, newest_in, newest_to, newest_unread, newest_unread_of, newest_visible, page,
-    page_after, received_by, sent_by,
+    Filter, count_matching, newest, newest_from, newest_in, newest_to, newest_unread, newest_unread_of, newest_visible,
+    page, page_after, received_by, sent_by,
 };
+
+pub use pages::{Position, Range, everywhere, received_by_one, sent_by_one, unread_by, visible};
 
 /// A message whose people are still keys
 struct Found {
@@ -46,13 +51,14 @@ struct Found {
 fn read(row: &Row<'_>) -> Result<Found> {
     let sender: Option<UserKey> = row.get(6)?;
     let revision = row.get(10)?;
+    let replies: i64 = row.get(12)?;
     let message = Message {
         key: row.get(0)?,
         conversation_key: row.get(1)?,
         parent_key: row.get(2)?,
-        conversation_name: row.get(15)?,
-        conversation_kind: row.get(16)?,
-        parent_number: row.get(17)?,
+        conversation_name: row.get(14)?,
+        conversation_kind: row.get(15)?,
+        parent_number: row.get(16)?,
         message_id: row.get(3)?,
         conversation: row.get(4)?,
         number: row.get(5)?,
@@ -63,15 +69,15 @@ fn read(row: &Row<'_>) -> Result<Found> {
         edited: revision > 1,
         revision,
         parent_message: row.get(11)?,
-        is_thread: row.get(12)?,
-        reply_count: row.get(13)?,
-        read: row.get(14)?,
+        is_thread: replies > 0,
+        reply_count: replies & 0xffff_ffff,
+        read: row.get(13)?,
         deleted: sender.is_none(),
     };
     Ok(Found { message, sender, receiver: row.get(7)? })
 }
 
-/// Reads messages by a statement that selects the columns of `columns!`.
+/// Reads messages by a statement that begins as `select!` does.
 fn fetch(tx: &mut Tx<'_>, sql: &'static str, params: &[&dyn Param]) -> Result<Vec<Message>> {
     let found = tx.all(sql, params, read)?;
     with_people(tx, found)
@@ -144,22 +150,19 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<Message> {
 
 /// The message with that id
 pub fn by_id(tx: &mut Tx<'_>, id: MessageId) -> Result<Option<Message>> {
-    Ok(fetch(tx, concat!("SELECT ", columns!(), " FROM message WHERE id = $1"), &[&id])?.pop())
+    Ok(fetch(tx, concat!(select!(), "message.id = $1"), &[&id])?.pop())
 }
 
 /// The message with that number in a conversation
 pub fn by_number(tx: &mut Tx<'_>, conversation: ConversationKey, number: Number) -> Result<Option<Message>> {
-    let one = concat!("SELECT ", columns!(), " FROM message WHERE conversation_key = $1 AND number = $2");
+    let one = concat!(select!(), "message.conversation_key = $1 AND message.number = $2");
     Ok(fetch(tx, one, &[&conversation, &number])?.pop())
 }
 
 /// The messages with these keys, in their order; one that is gone is left out.
 pub fn by_keys(tx: &mut Tx<'_>, keys: &[MessageKey]) -> Result<Vec<Message>> {
-    let found = fetch(
-        tx,
-        concat!("SELECT ", columns!(), " FROM message WHERE key IN ", list!("$1")),
-        &[&super::list(keys.iter().map(|key| key.0))],
-    )?;
+    let found =
+        fetch(tx, concat!(select!(), "message.key IN ", list!("$1")), &[&super::list(keys.iter().map(|key| key.0))])?;
     let mut found: HashMap<MessageKey, Message> = found.into_iter().map(|message| (message.key, message)).collect();
     Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
 }
@@ -191,9 +194,8 @@ pub fn newest_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<V
     fetch(
         tx,
         concat!(
-            "SELECT ",
-            columns!(),
-            " FROM message WHERE message.key IN (
+            select!(),
+            "message.key IN (
                  SELECT (SELECT newest.key FROM message AS newest WHERE newest.conversation_key = conversation.key
                          ORDER BY newest.number DESC LIMIT 1)
                  FROM conversation WHERE conversation.key IN ",

@@ -1,0 +1,190 @@
+//! What every request goes through: its body is read, its host looked at, its answer completed, counted and logged.
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::MatchedPath;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Request, Response};
+use axum::response::IntoResponse;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use tower::Service;
+
+use super::Shared;
+use super::io::{Ends, too_slow};
+use super::log::Line;
+use super::problem::{Cause, Problem};
+use crate::error::{Error, Kind};
+
+/// How large a body may be: the longest message with every byte of it escaped needs 393,216 bytes.
+pub(super) const BODY_LIMIT: usize = 1024 * 1024;
+
+/// How much of a body that is too large is read and thrown away, so that whoever sends it gets to read the answer
+const DRAINED: usize = 8 * 1024 * 1024;
+
+/// How long a body may take
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Answers a request.
+pub(super) async fn answer(
+    server: Shared,
+    mut router: Router,
+    ends: Ends,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let start = Instant::now();
+    let (mut parts, body) = request.into_parts();
+    let id = request_id(&server, &parts);
+    let method = parts.method.clone();
+    parts.extensions.insert(ends);
+    let mut response = match admit(&server, &parts, ends, body).await {
+        Ok(body) => router.call(Request::from_parts(parts, body)).await.unwrap_or_else(|never| match never {}),
+        Err(problem) => problem.into_response(),
+    };
+    let matched = response.extensions_mut().remove::<MatchedPath>();
+    let cause = response.extensions_mut().remove::<Cause>();
+    server.log.write(&Line {
+        at: server.app.now(),
+        request: &id,
+        method: method.as_str(),
+        route: matched.as_ref().map_or("", MatchedPath::as_str),
+        status: response.status().as_u16(),
+        milliseconds: (start.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+        from: ends.peer,
+        cause: cause.as_ref().map(|cause| &*cause.0),
+    });
+    let headers = response.headers_mut();
+    headers.extend(HeaderValue::from_str(&id).ok().map(|id| (REQUEST_ID.clone(), id)));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
+    headers
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    response
+}
+
+/// The id that a proxy gave the request, or one of its own
+fn request_id(server: &Shared, parts: &Parts) -> String {
+    let given = parts.headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok());
+    let is_plain = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    given.filter(is_plain).map_or_else(|| server.next_request(), ToOwned::to_owned)
+}
+
+/// Reads the whole body and looks whether the request is for this server.
+async fn admit(server: &Shared, parts: &Parts, ends: Ends, body: Incoming) -> Result<Body, Problem> {
+    let body = if body.is_end_stream() {
+        Body::empty()
+    } else {
+        let read = tokio::time::timeout(BODY_TIMEOUT, read(body)).await;
+        Body::from(read.unwrap_or_else(|_| Err(too_slow()))?)
+    };
+    let host = parts.uri.host().or_else(|| parts.headers.get(HOST).and_then(|host| host.to_str().ok()));
+    if ends.local.is_some() && !host.is_some_and(|host| is_ours(host, ends, &server.options.hosts)) {
+        let detail = format!("This server does not answer for the host “{}”.", host.unwrap_or_default());
+        return Err(Error::of_request(Kind::Misdirected, detail).into());
+    }
+    Ok(body)
+}
+
+/// Reads a body up to the limit; of one that is too large the rest too, up to another limit.
+async fn read(mut body: Incoming) -> Result<Vec<u8>, Error> {
+    let mut content = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Error::of_fields("The body broke off.", Vec::new()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length <= BODY_LIMIT {
+            content.extend_from_slice(&data);
+        } else {
+            content = Vec::new();
+            if length > DRAINED {
+                break;
+            }
+        }
+    }
+    if length > BODY_LIMIT {
+        let detail = format!("The body has more than {BODY_LIMIT} bytes.");
+        return Err(Error::of_request(Kind::TooLarge, detail));
+    }
+    Ok(content)
+}
+
+/// Whether a host is this machine, the address that the connection came to, or one of those that are allowed. A page of
+/// another site can make its own name stand for this machine, but not make a browser send another name than its own.
+fn is_ours(host: &str, ends: Ends, allowed: &[String]) -> bool {
+    let name = without_port(host).trim_end_matches('.').to_ascii_lowercase();
+    if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>()
+        && (address.is_loopback() || ends.local == Some(address.to_canonical()))
+    {
+        return true;
+    }
+    name == "localhost"
+        || allowed.iter().any(|allowed| match allowed.strip_prefix('.') {
+            _ if allowed == "*" => true,
+            Some(domain) => name == domain || name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
+            None => name == *allowed,
+        })
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && !(name.contains(':') && !name.ends_with(']')) =>
+        {
+            name
+        }
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hosts_of_ours_are_answered() {
+        let ends = Ends { peer: None, local: Some([192, 168, 1, 2].into()) };
+        let allowed = ["chat.example.org".to_owned(), ".example.net".to_owned()];
+        for host in [
+            "localhost",
+            "LOCALHOST:8000",
+            "localhost.",
+            "127.0.0.1:1",
+            "[::1]:8000",
+            "[::1]",
+            "192.168.1.2:8000",
+            "chat.example.org",
+            "chat.example.org:443",
+            "example.net",
+            "a.b.example.net",
+        ] {
+            assert!(is_ours(host, ends, &allowed), "{host}");
+        }
+        for host in [
+            "",
+            "evil",
+            "evil:8000",
+            "localhost.evil",
+            "192.168.1.3",
+            "a.chat.example.org",
+            "badexample.net",
+            "example.org",
+            "127.0.0.1.evil",
+            "chat.example.org.evil",
+            "[::2]",
+            "10.0.0.1",
+        ] {
+            assert!(!is_ours(host, ends, &allowed), "{host}");
+        }
+        assert!(is_ours("anything", ends, &["*".to_owned()]));
+    }
+}

@@ -1,0 +1,289 @@
+//! Connections: where they come from, how many there are, how long they may take, how they end.
+//!
+//! Each core has a thread with a runtime of its own, and the connections are dealt out among them, so that a query that is
+//! read in place makes nobody wait whom another core could answer.
+
+use std::future::poll_fn;
+use std::net::{IpAddr, TcpListener, ToSocketAddrs};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use tokio::runtime::Runtime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::io::Io;
+use super::{Shared, around, routes};
+use crate::error::{Error, Result};
+
+/// How long the head of a request may take, and a connection may wait for the next request
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long requests that were accepted have to come to their end when the server stops
+const LAST_REQUESTS: Duration = Duration::from_secs(30);
+
+/// How large the head of a request may be
+const HEAD_LIMIT: usize = 32 * 1024;
+
+/// Where connections come from.
+#[derive(Debug)]
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    /// Listens at `HOST:PORT`, where port 0 is any, or at a path.
+    ///
+    /// # Errors
+    /// `Unavailable` where that is taken, or no address; `Forbidden` for an address that others can reach, unless they may.
+    pub fn bind(address: &str, allow_remote: bool) -> Result<Self> {
+        let failed = |cause: std::io::Error| {
+            Error::unavailable(format!("The server cannot listen at {address}: {cause}.")).because(cause)
+        };
+        if address.contains('/') {
+            return bind_path(Path::new(address)).map_err(failed);
+        }
+        let addresses: Vec<_> = address.to_socket_addrs().map_err(failed)?.collect();
+        if !allow_remote && addresses.iter().any(|address| !address.ip().is_loopback()) {
+            let detail = format!("At {address} other machines reach the server, and what they say is not encrypted.");
+            return Err(Error::forbidden(detail).hint(
+                "Put a proxy with TLS in front of 127.0.0.1 or of a socket's path; if it is meant so: --allow-remote",
+            ));
+        }
+        TcpListener::bind(addresses.as_slice()).map(Self::Tcp).map_err(failed)
+    }
+
+    /// Where clients find the server
+    pub fn url(&self) -> String {
+        match self {
+            Self::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => format!("http://{address}"),
+                Err(_) => "http://".to_owned(),
+            },
+            Self::Unix(_, path) => format!("unix:{}", path.display()),
+        }
+    }
+}
+
+/// A socket that a server left behind is replaced; one that is answered is not.
+fn bind_path(path: &Path) -> std::io::Result<Listener> {
+    match UnixListener::bind(path) {
+        Err(error)
+            if error.kind() == std::io::ErrorKind::AddrInUse
+                && std::os::unix::net::UnixStream::connect(path)
+                    .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused) =>
+        {
+            std::fs::remove_file(path)?;
+            UnixListener::bind(path)
+        }
+        bound => bound,
+    }
+    .map(|listener| Listener::Unix(listener, path.to_owned()))
+}
+
+/// Answers until it is told to stop by SIGTERM or SIGINT, or `ends` does; then finishes what was accepted. `ready` is called
+/// once connections are accepted.
+///
+/// # Errors
+/// `Internal` where threads cannot be started.
+pub fn serve(
+    server: &Shared,
+    listener: Listener,
+    ready: impl FnOnce() -> Result<()>,
+    ends: impl Future<Output = ()>,
+) -> Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (close, closing) = watch::channel(false);
+    let mut workers = Vec::new();
+    for index in 0..cores {
+        workers.push(Worker::start(index, Arc::clone(server), closing.clone())?);
+    }
+    let path = if let Listener::Unix(_, path) = &listener { Some(path.clone()) } else { None };
+    let outcome = runtime()?.block_on(async {
+        let accepting = accept(server, listener, &workers)?;
+        ready()?;
+        let mut accepting = pin!(accepting);
+        let (mut ends, mut stop) = (pin!(ends), pin!(stopped()));
+        tokio::select! {
+            () = &mut accepting => {}
+            () = &mut ends => {}
+            stop = &mut stop => stop?,
+        }
+        Ok(())
+    });
+    let _ = close.send(true);
+    if let Some(path) = path {
+        let _ = std::fs::remove_file(path);
+    }
+    for worker in workers {
+        drop(worker.connections);
+        let _ = worker.thread.join();
+    }
+    outcome
+}
+
+fn runtime() -> Result<Runtime> {
+    // PostgreSQL's clients block: eight on each core, as many as it writes best with.
+    tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build().map_err(Error::internal)
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn stopped() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// A connection, and its place among those there may be
+struct Accepted {
+    stream: Accept,
+    place: OwnedSemaphorePermit,
+}
+
+enum Accept {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// A thread that answers
+struct Worker {
+    connections: mpsc::UnboundedSender<Accepted>,
+    thread: JoinHandle<()>,
+}
+
+impl Worker {
+    fn start(index: usize, server: Shared, closing: watch::Receiver<bool>) -> Result<Self> {
+        let (connections, dealt) = mpsc::unbounded_channel();
+        let runtime = runtime()?;
+        let thread = std::thread::Builder::new()
+            .name(format!("http-{index}"))
+            .spawn(move || runtime.block_on(work(server, dealt, closing)))
+            .map_err(Error::internal)?;
+        Ok(Self { connections, thread })
+    }
+}
+
+/// Accepts connections and deals them out; beyond the limit they wait in the kernel's line.
+fn accept(server: &Shared, listener: Listener, workers: &[Worker]) -> Result<impl Future<Output = ()>> {
+    let places = Arc::new(Semaphore::new(server.options.connections));
+    let dealt: Vec<_> = workers.iter().map(|worker| worker.connections.clone()).collect();
+    let listener = match listener {
+        Listener::Tcp(listener) => {
+            listener.set_nonblocking(true).map_err(Error::internal)?;
+            (Some(tokio::net::TcpListener::from_std(listener).map_err(Error::internal)?), None)
+        }
+        Listener::Unix(listener, _) => {
+            listener.set_nonblocking(true).map_err(Error::internal)?;
+            (None, Some(tokio::net::UnixListener::from_std(listener).map_err(Error::internal)?))
+        }
+    };
+    Ok(async move {
+        for worker in dealt.iter().cycle() {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let stream = loop {
+                let accepted = match &listener {
+                    (Some(tcp), _) => tcp.accept().await.and_then(|(stream, _)| Ok(Accept::Tcp(stream.into_std()?))),
+                    (_, Some(unix)) => unix.accept().await.and_then(|(stream, _)| Ok(Accept::Unix(stream.into_std()?))),
+                    _ => return,
+                };
+                match accepted {
+                    Ok(stream) => break stream,
+                    // The client went away, or there are no more file descriptors: then some will be free in a moment.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            };
+            let _ = worker.send(Accepted { stream, place });
+        }
+    })
+}
+
+/// Answers the connections dealt to one thread, until there are no more.
+async fn work(server: Shared, mut dealt: mpsc::UnboundedReceiver<Accepted>, closing: watch::Receiver<bool>) {
+    let router = routes::router(Arc::clone(&server));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = dealt.recv() => match accepted {
+                Some(Accepted { stream, place }) => {
+                    let Ok(io) = open(stream) else { continue };
+                    let (server, router, closing) = (Arc::clone(&server), router.clone(), closing.clone());
+                    connections.spawn(async move {
+                        converse(server, router, io, closing).await;
+                        drop(place);
+                    });
+                }
+                None => break,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    let _ = tokio::time::timeout(LAST_REQUESTS, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+fn open(stream: Accept) -> std::io::Result<Io> {
+    Ok(match stream {
+        Accept::Tcp(stream) => {
+            let stream = tokio::net::TcpStream::from_std(stream)?;
+            stream.set_nodelay(true)?;
+            Io::tcp(stream)
+        }
+        Accept::Unix(stream) => Io::unix(tokio::net::UnixStream::from_std(stream)?),
+    })
+}
+
+/// Answers the requests of one connection.
+async fn converse(server: Shared, router: Router, io: Io, mut closing: watch::Receiver<bool>) {
+    let ends = io.ends();
+    let service = service_fn(move |request| {
+        let (server, router) = (Arc::clone(&server), router.clone());
+        Box::pin(async move { Ok::<_, std::convert::Infallible>(around::answer(server, router, ends, request).await) })
+    });
+    let mut connection = Some(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(HEAD_LIMIT)
+            .serve_connection(io, service),
+    );
+    let mut is_closing = *closing.borrow();
+    loop {
+        let Some(current) = &mut connection else { return };
+        if is_closing {
+            std::pin::Pin::new(&mut *current).graceful_shutdown();
+        }
+        let ended = tokio::select! {
+            ended = poll_fn(|context| current.poll_without_shutdown(context)) => ended,
+            _ = closing.changed(), if !is_closing => {
+                is_closing = true;
+                continue;
+            }
+        };
+        let Some(parts) = connection.take().map(http1::Connection::into_parts) else { return };
+        match ended {
+            // A connection that only waited for its next request hears nothing.
+            Err(error) if error.is_timeout() && !parts.read_buf.is_empty() => parts.io.time_out().await,
+            _ => {}
+        }
+        return;
+    }
+}
+
+/// Whether an address is of this machine alone
+#[expect(dead_code, reason = "metrics")]
+fn is_local(address: Option<IpAddr>) -> bool {
+    address.is_none_or(|address| address.is_loopback())
+}

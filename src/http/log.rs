@@ -1,0 +1,141 @@
+//! The log: a line of JSON for each request, without contents or secrets.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::model::Timestamp;
+
+/// How many bytes wait to be written; a slow reader of the log loses lines, and holds nobody up.
+const WAITING: usize = 1024 * 1024;
+
+/// How long lines are gathered, so that not each of them wakes the thread that writes: that took a tenth of all requests.
+const GATHERED: Duration = Duration::from_millis(20);
+
+/// Where lines of the log go.
+pub struct Log {
+    lines: Option<Arc<Lines>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Lines {
+    waiting: Mutex<Waiting>,
+    came: Condvar,
+    lost: AtomicU64,
+}
+
+#[derive(Default)]
+struct Waiting {
+    text: Vec<u8>,
+    is_over: bool,
+}
+
+/// What is said of a request.
+#[derive(Debug, Serialize)]
+pub(super) struct Line<'l> {
+    pub(super) at: Timestamp,
+    pub(super) request: &'l str,
+    pub(super) method: &'l str,
+    /// The pattern of the path: what it names is nobody's business
+    pub(super) route: &'l str,
+    pub(super) status: u16,
+    /// From the first byte of its head to the last of its answer's
+    pub(super) milliseconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) from: Option<std::net::IpAddr>,
+    /// What stood behind a failure
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cause: Option<&'l str>,
+}
+
+impl Log {
+    /// A log that is written to `out` by a thread of its own.
+    ///
+    /// # Errors
+    /// `Internal` where no thread can be started.
+    pub fn new(out: impl Write + Send + 'static) -> Result<Self> {
+        let lines = Arc::<Lines>::default();
+        let written = Arc::clone(&lines);
+        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || written.write_to(out));
+        Ok(Self { lines: Some(lines), thread: Some(thread.map_err(Error::internal)?) })
+    }
+
+    /// A log that says nothing.
+    pub fn silent() -> Self {
+        Self { lines: None, thread: None }
+    }
+
+    /// Writes a line, unless too much waits already.
+    pub(super) fn write(&self, line: &Line<'_>) {
+        let Some(lines) = &self.lines else { return };
+        let mut text = Vec::with_capacity(256);
+        if serde_json::to_writer(&mut text, line).is_ok() {
+            text.push(b'\n');
+            lines.add(&text);
+        }
+    }
+
+    /// How many lines were lost because whoever reads the log is too slow
+    pub(super) fn lost(&self) -> u64 {
+        self.lines.as_ref().map_or(0, |lines| lines.lost.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Log {
+    /// Waits until everything is written.
+    fn drop(&mut self) {
+        if let Some(lines) = self.lines.take() {
+            lines.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
+            lines.came.notify_one();
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Lines {
+    fn add(&self, line: &[u8]) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = waiting.text.is_empty();
+        if waiting.text.len() + line.len() > WAITING {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        waiting.text.extend_from_slice(line);
+        drop(waiting);
+        if is_first {
+            self.came.notify_one();
+        }
+    }
+
+    /// Writes what came, together, until no more comes.
+    fn write_to(&self, mut out: impl Write) {
+        let mut text = Vec::new();
+        loop {
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let waiting = self.came.wait_while(waiting, |waiting| waiting.text.is_empty() && !waiting.is_over);
+            let is_over = waiting.unwrap_or_else(PoisonError::into_inner).is_over;
+            if !is_over {
+                #[expect(clippy::disallowed_methods, reason = "more lines are about to come")]
+                std::thread::sleep(GATHERED);
+            }
+            text.clear();
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut text, &mut waiting.text);
+            let is_over = waiting.is_over;
+            drop(waiting);
+            // A log that cannot be written is no reason to stop.
+            let _ = out.write_all(&text);
+            if is_over {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! REST over HTTP: each endpoint is a short handler over one function of a service.
+//!
+//! What every request goes through stands in [`around`], which paths there are in [`routes`], and what a connection may do in
+//! [`listen`].
+
+mod answer;
+mod around;
+mod io;
+mod listen;
+mod log;
+mod messages;
+mod problem;
+mod request;
+mod routes;
+mod tokens;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{Semaphore, oneshot};
+
+pub use self::listen::{Listener, serve};
+pub use self::log::Log;
+use self::request::Caller;
+use crate::app::SharedApp;
+use crate::error::{Error, Result};
+use crate::model::Actor;
+use crate::service;
+use crate::service::tokens::Keys;
+use crate::store::Tx;
+
+/// How a server works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Hosts that requests may be for, beside this machine; `.example.org` stands for every host under it, `*` for all
+    pub hosts: Vec<String>,
+    /// Whether strangers may register
+    pub registration: bool,
+    /// Whether a proxy in front says whose requests it passes on
+    pub behind_proxy: bool,
+    /// How many connections at once
+    pub connections: usize,
+}
+
+/// What all requests share.
+pub struct Server {
+    app: SharedApp,
+    keys: Keys,
+    options: Options,
+    log: Log,
+    /// Hashing a password takes a core and 19 MiB
+    hashing: Semaphore,
+    /// Tells the requests of this process from those of others
+    instance: u32,
+    requests: AtomicU64,
+}
+
+/// A server, shared by the threads that answer
+pub type Shared = Arc<Server>;
+
+impl Server {
+    pub fn new(app: SharedApp, keys: Keys, options: Options, log: Log) -> Shared {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let instance = std::process::id();
+        Arc::new(Self {
+            app,
+            keys,
+            options,
+            log,
+            hashing: Semaphore::new(cores),
+            instance,
+            requests: AtomicU64::new(0),
+        })
+    }
+
+    /// A name for the next request that has none
+    fn next_request(&self) -> String {
+        format!("{:x}-{:x}", self.instance, self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Runs `work`, which only reads, for a caller whose token still counts.
+    async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: Caller,
+        mut work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let work = move |tx: &mut Tx<'_>| {
+            let actor = service::tokens::acting(tx, &caller.0)?;
+            work(tx, &actor).map_err(Error::of_body)
+        };
+        self.read_as_stranger(work).await
+    }
+
+    /// Runs `work`, which only reads: in place where that takes so little that nobody has to wait for it.
+    async fn read_as_stranger<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.app.pool().is_embedded() {
+            return self.app.read(work);
+        }
+        let server = Arc::clone(self);
+        aside(move || server.app.read(work)).await
+    }
+
+    /// Runs `work` in one transaction, for a caller whose token still counts.
+    async fn write<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: Caller,
+        mut work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let work = move |tx: &mut Tx<'_>| {
+            let actor = service::tokens::acting(tx, &caller.0)?;
+            work(tx, &actor).map_err(Error::of_body)
+        };
+        self.write_as_stranger(work).await
+    }
+
+    /// Runs `work` in one transaction; what came of it is in the database for good.
+    async fn write_as_stranger<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (sender, receiver) = oneshot::channel();
+        let end = move |outcome| {
+            // Whoever asked may be gone.
+            let _ = sender.send(outcome);
+        };
+        if self.app.pool().is_embedded() {
+            self.app.write(work, end);
+        } else {
+            let server = Arc::clone(self);
+            aside(move || Ok(server.app.write(work, end))).await?;
+        }
+        receiver.await.unwrap_or_else(|_| Err(Error::internal("a write ended without an outcome")))
+    }
+
+    /// Computes with a password, as many at once as there are cores.
+    async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let _permit = self.hashing.acquire().await.map_err(Error::internal)?;
+        aside(work).await
+    }
+}
+
+/// Does what takes long beside the thread that answers.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::internal(error)))
+}

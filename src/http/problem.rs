@@ -1,0 +1,70 @@
+//! What went wrong, as a client hears it: a problem document (RFC 9457), and what stands in the log about it.
+
+use std::sync::Arc;
+
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use crate::error::{Error, Kind};
+
+/// The media type of problem documents
+pub(super) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// An error on its way to a client.
+#[derive(Debug)]
+pub(super) struct Problem {
+    error: Error,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// Why a request failed, for the log only
+#[derive(Clone)]
+pub(super) struct Cause(pub(super) Arc<str>);
+
+impl Problem {
+    /// Too many requests of the kind; the next is heard after so many seconds.
+    pub(super) fn rate_limited(seconds: u64) -> Self {
+        let times = if seconds == 1 { "1 second".to_owned() } else { format!("{seconds} seconds") };
+        let error = Error::rate_limited(format!("Request was throttled. Expected available in {times}."));
+        Self { error, header: Some((RETRY_AFTER, seconds.into())) }
+    }
+
+    /// The path is there, but only for these methods.
+    pub(super) fn method_not_allowed(method: &str, allowed: &str) -> Self {
+        let error = Error::of_request(Kind::MethodNotAllowed, format!("Method “{method}” not allowed."));
+        Self { error, header: HeaderValue::from_str(allowed).ok().map(|allowed| (ALLOW, allowed)) }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self { error, header: None }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self { error, header } = self;
+        let mut response = (status(error.kind()), body(&error)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.extend(header);
+        if error.kind() == Kind::Unauthenticated {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(cause) = std::error::Error::source(&error) {
+            response.extensions_mut().insert(Cause(cause.to_string().into()));
+        }
+        response
+    }
+}
+
+/// The problem document
+pub(super) fn body(error: &Error) -> Vec<u8> {
+    serde_json::to_vec(&error.problem()).unwrap_or_default()
+}
+
+fn status(kind: Kind) -> StatusCode {
+    StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

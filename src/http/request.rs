@@ -1,0 +1,191 @@
+//! What a request says: who sends it, what its path names, what stands in its query and its body.
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Request};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Shared;
+use super::problem::Problem;
+use crate::error::{Error, Kind};
+use crate::service::Once;
+use crate::service::tokens::{Claims, bad_token};
+
+/// Who sends a request: what an access token says. Whether it still counts is looked at in the transaction.
+#[derive(Clone, Debug)]
+pub(super) struct Caller(pub(super) Claims);
+
+impl FromRequestParts<Shared> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<Self, Problem> {
+        let caller = <Self as OptionalFromRequestParts<Shared>>::from_request_parts(parts, server).await?;
+        caller.ok_or_else(|| Error::unauthenticated("Authentication credentials were not provided.").into())
+    }
+}
+
+impl OptionalFromRequestParts<Shared> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<Option<Self>, Problem> {
+        let Some(credentials) = parts.headers.get(AUTHORIZATION) else { return Ok(None) };
+        let token = credentials.to_str().ok().and_then(|text| text.split_once(' '));
+        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")).map(|(_, token)| token.trim());
+        let claims = token.and_then(|token| server.keys.verify(token, server.app.now()));
+        claims.map(|claims| Some(Self(claims))).ok_or_else(|| bad_token().into())
+    }
+}
+
+/// What a path names by ids; what is no id names nothing.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Shared> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<Self, Problem> {
+        let found = <axum::extract::Path<T> as FromRequestParts<Shared>>::from_request_parts(parts, server).await;
+        found.map(|axum::extract::Path(ids)| Self(ids)).map_err(|_| not_found().into())
+    }
+}
+
+/// There is nothing at this path.
+pub(super) fn not_found() -> Error {
+    Error::not_found("Not found.")
+}
+
+/// What stands behind the `?` of a path; what is empty counts as absent.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Shared> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+        let read = serde_path_to_error::deserialize(deserializer);
+        read.map(Self).map_err(|error| wrong(&error.path().to_string(), &error.inner().to_string()).into())
+    }
+}
+
+/// The JSON of a body.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned + JsonSchema> FromRequest<Shared> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Shared) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        if !is_json(&parts.headers) {
+            let detail = "The body is to be JSON: Content-Type: application/json.";
+            return Err(Error::of_request(Kind::UnsupportedMediaType, detail).into());
+        }
+        // It was read already, up to the limit there is.
+        let content = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;
+        Ok(Self(parse(&content)?))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media_type == "application/json" || media_type.starts_with("application/") && media_type.ends_with("+json")
+}
+
+/// Reads a body, or says what is wrong with it, field by field.
+fn parse<T: DeserializeOwned + JsonSchema>(content: &[u8]) -> Result<T, Error> {
+    let deserializer = &mut serde_json::Deserializer::from_slice(content);
+    let error = match serde_path_to_error::deserialize(&mut *deserializer) {
+        Ok(body) => match deserializer.end() {
+            Ok(()) => return Ok(body),
+            Err(error) => return Err(no_json(&error)),
+        },
+        Err(error) => error,
+    };
+    if !error.inner().is_data() {
+        return Err(no_json(error.inner()));
+    }
+    // All fields that are missing, not only the first.
+    let missing = missing_fields::<T>(content);
+    if !missing.is_empty() {
+        let fields = missing.into_iter().map(|field| (field, vec!["This field is required.".to_owned()])).collect();
+        return Err(Error::of_fields("The body lacks fields that are required.", fields));
+    }
+    Err(wrong(&error.path().to_string(), &without_place(&error.inner().to_string())))
+}
+
+fn no_json(error: &serde_json::Error) -> Error {
+    Error::of_fields(format!("The body is not JSON: {error}."), Vec::new())
+}
+
+fn missing_fields<T: JsonSchema>(content: &[u8]) -> Vec<String> {
+    let Ok(Value::Object(body)) = serde_json::from_slice(content) else { return Vec::new() };
+    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
+    let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    let required = required.iter().filter_map(Value::as_str);
+    required.filter(|field| !body.contains_key(*field)).map(ToOwned::to_owned).collect()
+}
+
+/// A field whose value cannot be read.
+fn wrong(path: &str, message: &str) -> Error {
+    let mut letters = message.chars();
+    let message: String = letters.next().map(char::to_uppercase).into_iter().flatten().chain(letters).collect();
+    let detail = format!("{}.", message.trim_end_matches('.'));
+    let fields = if path == "." { Vec::new() } else { vec![(path.to_owned(), vec![detail.clone()])] };
+    Error::of_fields(detail, fields)
+}
+
+/// The line and column of a body that a program made help nobody.
+fn without_place(message: &str) -> String {
+    message.rsplit_once(" at line ").map_or(message, |(message, _)| message).to_owned()
+}
+
+/// The header that makes a request be carried out once
+pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A request that is carried out once, where it has a key.
+pub(super) struct Repeatable(pub(super) Option<Once>);
+
+impl FromRequestParts<Shared> for Repeatable {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
+        Ok(Self(parts.extensions.remove()))
+    }
+}
+
+/// What a request's conditions say.
+pub(super) struct Conditions {
+    /// Do it only at this revision
+    pub(super) if_revision: Option<i64>,
+    /// Say nothing that is one of these
+    pub(super) none_match: Option<String>,
+}
+
+impl FromRequestParts<Shared> for Conditions {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
+        let text = |name| match parts.headers.get(name).map(axum::http::HeaderValue::to_str) {
+            Some(Ok(text)) => Some(text.to_owned()),
+            _ => None,
+        };
+        let if_revision = match text(IF_MATCH).as_deref().map(str::trim) {
+            None | Some("*") => None,
+            Some(tag) => Some(revision(tag)?),
+        };
+        Ok(Self { if_revision, none_match: text(IF_NONE_MATCH) })
+    }
+}
+
+/// The revision that an entity tag `"REVISION-HASH"` is of
+fn revision(tag: &str) -> Result<i64, Error> {
+    let inner = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).filter(|tag| !tag.contains('"'));
+    let revision = inner.map(|tag| tag.split_once('-').map_or(tag, |(revision, _)| revision));
+    let revision = revision.and_then(|revision| revision.parse().ok());
+    revision.ok_or_else(|| Error::invalid("if_match", "If-Match holds one entity tag, as ETag gave it."))
+}

@@ -1,0 +1,203 @@
+//! Pages of messages: of one conversation by number, of all one may see by time, of what one has not read.
+
+use super::list::viewer;
+use crate::error::Result;
+use crate::model::{
+    Actor, ConversationSelector, Message, MessageKey, MessageSelector, Number, Revision, Seek, ThreadMessage,
+    Timestamp, UserSelector,
+};
+use crate::service;
+use crate::service::page::{Page, page};
+use crate::store::messages::{Filter, Position, Range};
+use crate::store::{self, Tx};
+
+/// How far lists that are not one conversation's are counted
+const COUNTED: i64 = 10_000;
+
+/// Which messages pages are made of.
+#[derive(Clone, Debug, Default)]
+pub struct Matching {
+    pub sender: Option<UserSelector>,
+    pub receiver: Option<UserSelector>,
+    /// Sent at this time or later
+    pub since: Option<Timestamp>,
+    /// Sent before this time
+    pub until: Option<Timestamp>,
+}
+
+impl Matching {
+    /// Whether every message matches
+    fn is_all(&self) -> bool {
+        self.sender.is_none() && self.receiver.is_none() && self.since.is_none() && self.until.is_none()
+    }
+
+    fn filter(&self, tx: &mut Tx<'_>) -> Result<Filter> {
+        let mut user = |selector: &Option<UserSelector>, field| match selector {
+            Some(selector) => {
+                let found = service::user(tx, selector).map_err(|error| error.naming(field));
+                found.map(|user| Some(user.person.key))
+            }
+            None => Ok(None),
+        };
+        Ok(Filter {
+            since: self.since.unwrap_or(Timestamp::MIN),
+            until: self.until.unwrap_or(Timestamp::MAX),
+            sender: user(&self.sender, "sender")?,
+            receiver: user(&self.receiver, "receiver")?,
+            limit: 0,
+        })
+    }
+}
+
+/// A page of a conversation's messages, those with the highest numbers first, or the lowest where `oldest_first`. The count is
+/// exact, tombstones aside; of those that match, up to 10,000.
+///
+/// # Errors
+/// `NotFound` where the conversation is not for the actor's eyes, or a user is not there.
+pub fn page_of(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &ConversationSelector,
+    matching: &Matching,
+    seek: Option<&Seek<Number>>,
+    (size, oldest_first): (i64, bool),
+) -> Result<Page<Message, Number>> {
+    let (conversation, _) = service::conversation(tx, actor, selector)?;
+    let filter = matching.filter(tx)?;
+    let read = |seek: Option<&Seek<Number>>, limit| {
+        let filter = Filter { limit, ..filter };
+        let keys = match (seek, oldest_first) {
+            (None, false) => store::messages::page(tx, conversation.key, Number::MAX, &filter)?,
+            (None, true) => store::messages::page_after(tx, conversation.key, Number(0), Number::MAX, &filter)?,
+            (Some(Seek::Behind(number)), false) | (Some(Seek::Before(number)), true) => {
+                store::messages::page(tx, conversation.key, *number, &filter)?
+            }
+            (Some(Seek::Before(number)), false) | (Some(Seek::Behind(number)), true) => {
+                store::messages::page_after(tx, conversation.key, *number, Number::MAX, &filter)?
+            }
+        };
+        store::messages::by_keys(tx, &keys)
+    };
+    let page = page(seek, size, |message: &Message| message.number, read)?;
+    if matching.is_all() {
+        return Ok(page.of(conversation.message_count));
+    }
+    let count = store::messages::count_matching(tx, conversation.key, &filter)?;
+    Ok(page.of(count))
+}
+
+/// A page of all messages the actor may see, tombstones aside, the last sent first; the count goes up to 10,000.
+///
+/// # Errors
+/// `NotFound` where a user is not there.
+pub fn page_everywhere(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    matching: &Matching,
+    seek: Option<&Seek<Position>>,
+    size: i64,
+) -> Result<Page<Message, Position>> {
+    let Filter { since, until, sender, receiver, .. } = matching.filter(tx)?;
+    let viewer = viewer(actor);
+    let read_range = |tx: &mut Tx<'_>, range: &Range| match (sender, receiver, viewer) {
+        (Some(sender), receiver, viewer) => store::messages::sent_by_one(tx, sender, receiver, viewer, range),
+        (None, Some(receiver), viewer) => store::messages::received_by_one(tx, receiver, viewer, range),
+        (None, None, Some(viewer)) => store::messages::visible(tx, viewer, range),
+        (None, None, None) => store::messages::everywhere(tx, range),
+    };
+    let range = Range::new(since, until, COUNTED);
+    let page =
+        page(seek, size, |position: &Position| *position, |seek, limit| read_range(tx, &range.from(seek, limit)))?;
+    let count = match viewer {
+        Some(viewer) if matching.is_all() => store::conversations::count_messages_of(tx, viewer)?.min(COUNTED),
+        _ => count(&read_range(tx, &range)?),
+    };
+    page.of(count).map(|positions| {
+        let keys: Vec<MessageKey> = positions.iter().map(|(_, key)| *key).collect();
+        store::messages::by_keys(tx, &keys)
+    })
+}
+
+/// A page of the messages that the actor has not read, those that came in last first; the count goes up to 10,000.
+///
+/// # Errors
+/// `Forbidden` for the operator, who reads nothing.
+pub fn unread_page(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    seek: Option<&Seek<MessageKey>>,
+    size: i64,
+) -> Result<Page<Message, MessageKey>> {
+    let owner = service::notifications::owner(tx, actor, None)?;
+    let page = page(
+        seek,
+        size,
+        |key: &MessageKey| *key,
+        |seek, limit| store::messages::unread_by(tx, owner.key, seek, limit),
+    )?;
+    let (unread, _) = store::notifications::count(tx, owner.key)?;
+    page.of(unread).map(|keys| store::messages::by_keys(tx, &keys))
+}
+
+/// A page of the earlier contents of a message, newest first.
+///
+/// # Errors
+/// `NotFound` where the actor may not see it.
+pub fn history_page(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &MessageSelector,
+    seek: Option<&Seek<i64>>,
+    size: i64,
+) -> Result<Page<Revision, i64>> {
+    let message = service::message(tx, actor, selector)?;
+    let page = page(
+        seek,
+        size,
+        |revision: &Revision| revision.revision,
+        |seek, limit| {
+            let seek = seek.unwrap_or(&Seek::Behind(i64::MAX));
+            store::messages::history_from(tx, (message.key, message.message_id), seek, limit)
+        },
+    )?;
+    Ok(page.of(message.revision - 1))
+}
+
+/// A page of a message and all replies to it, directly or by others, each behind what it replies to.
+///
+/// A position is that of a message and its place; where the message is gone, the place counts.
+///
+/// # Errors
+/// `NotFound` where the actor may not see it.
+pub fn thread_page(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &MessageSelector,
+    seek: Option<&Seek<(MessageKey, i64)>>,
+    size: i64,
+) -> Result<Page<ThreadMessage, (MessageKey, i64)>> {
+    let order = super::thread(tx, actor, selector)?;
+    let place = |(key, place): &(MessageKey, i64)| {
+        order.iter().position(|(found, _)| found == key).unwrap_or(usize::try_from(*place).unwrap_or(usize::MAX))
+    };
+    let read = |seek: Option<&Seek<(MessageKey, i64)>>, limit: i64| {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let places: Vec<usize> = match seek {
+            None => (0..order.len()).take(limit).collect(),
+            Some(Seek::Behind(position)) => (place(position).saturating_add(1)..order.len()).take(limit).collect(),
+            Some(Seek::Before(position)) => (0..place(position).min(order.len())).rev().take(limit).collect(),
+        };
+        Ok(places)
+    };
+    let position = |place: &usize| (order[*place].0, i64::try_from(*place).unwrap_or(i64::MAX));
+    let page = page(seek, size, position, read)?;
+    page.of(count(&order)).map(|places| {
+        let keys: Vec<MessageKey> = places.iter().map(|place| order[*place].0).collect();
+        let messages = store::messages::by_keys(tx, &keys)?.into_iter();
+        Ok(messages.zip(places).map(|(message, place)| ThreadMessage { message, depth: order[place].1 }).collect())
+    })
+}
+
+fn count<T>(things: &[T]) -> i64 {
+    i64::try_from(things.len()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,100 @@
+//! Parts of long lists, found again by the position of a row, never by counting: they stay right while rows come and go.
+
+use crate::error::Result;
+use crate::model::Seek;
+
+/// A part of a list, and where the parts around it begin.
+#[derive(Clone, Debug)]
+pub struct Page<T, P> {
+    pub items: Vec<T>,
+    /// How many there are in the whole list
+    pub count: i64,
+    pub next: Option<Seek<P>>,
+    pub previous: Option<Seek<P>>,
+}
+
+/// Reads one page: `read` returns up to so many rows behind a position (none: from the beginning) in the order of the list, or
+/// before it, nearest first.
+pub fn page<T, P: Clone>(
+    seek: Option<&Seek<P>>,
+    size: i64,
+    position: impl Fn(&T) -> P,
+    mut read: impl FnMut(Option<&Seek<P>>, i64) -> Result<Vec<T>>,
+) -> Result<Page<T, P>> {
+    let mut items = read(seek, size + 1)?;
+    let is_more = i64::try_from(items.len()).is_ok_and(|found| found > size);
+    items.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+    let backwards = matches!(seek, Some(Seek::Before(_)));
+    if backwards {
+        items.reverse();
+    }
+    let (first, last) = (items.first().map(&position), items.last().map(&position));
+    // On the side it came from there is what it was sought from, unless that is gone by now, with all beyond it.
+    let mut is_any = |seek: Seek<P>| Ok::<_, crate::error::Error>(!read(Some(&seek), 1)?.is_empty());
+    let behind = last.map(Seek::Behind);
+    let before = first.map(Seek::Before);
+    let next = match behind {
+        Some(behind) if if backwards { is_any(behind.clone())? } else { is_more } => Some(behind),
+        _ => None,
+    };
+    let previous = match before {
+        Some(before) if backwards && is_more || !backwards && seek.is_some() && is_any(before.clone())? => Some(before),
+        _ => None,
+    };
+    Ok(Page { items, count: 0, next, previous })
+}
+
+impl<T, P> Page<T, P> {
+    /// The same page of a list that has so many
+    #[must_use]
+    pub fn of(self, count: i64) -> Self {
+        Self { count, ..self }
+    }
+
+    /// The same page, with something made of each of its rows
+    pub fn map<U>(self, make: impl FnOnce(Vec<T>) -> Result<Vec<U>>) -> Result<Page<U, P>> {
+        let Self { items, count, next, previous } = self;
+        Ok(Page { items: make(items)?, count, next, previous })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A page of the numbers 0 to `length`, in ascending order
+    fn of(length: i64, seek: Option<&Seek<i64>>, size: i64) -> Page<i64, i64> {
+        let read = |seek: Option<&Seek<i64>>, limit: i64| {
+            let limit = usize::try_from(limit).unwrap();
+            Ok(match seek {
+                None => (0..length).take(limit).collect(),
+                Some(Seek::Behind(position)) => (0..length).filter(|number| number > position).take(limit).collect(),
+                Some(Seek::Before(position)) => {
+                    (0..length).rev().filter(|number| number < position).take(limit).collect()
+                }
+            })
+        };
+        page(seek, size, |number| *number, read).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_follows_next_sees_all_and_previous_leads_back(length in 0..30_i64, size in 1..10_i64) {
+            let mut seen = Vec::new();
+            let mut page = of(length, None, size);
+            prop_assert_eq!(page.previous, None);
+            loop {
+                seen.extend(page.items.clone());
+                let Some(next) = page.next else { break };
+                let following = of(length, Some(&next), size);
+                let back = of(length, following.previous.as_ref(), size);
+                prop_assert_eq!(&back.items, &page.items);
+                prop_assert_eq!(back.next, page.next);
+                page = following;
+            }
+            prop_assert_eq!(seen, (0..length).collect::<Vec<_>>());
+        }
+    }
+}
