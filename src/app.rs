@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::Timestamp;
 use crate::service::passwords;
 use crate::store::check::{Folds, Problem, RULES};
-use crate::store::{self, Db, Erasure, Ids, Location, Pool, Stamp, Tx};
+use crate::store::{self, Db, Erasure, Ids, Location, Pool, Sharing, Stamp, Tx};
 
 /// A database with a clock and a source of ids.
 pub struct App {
@@ -74,13 +74,21 @@ impl App {
         Ok(self.erase(None)? == Erasure::Done && is_compact)
     }
 
-    /// Lets threads share it; the database lies at `location`.
+    /// Lets threads share it; the database lies at `location`, and is temporary where nothing of it has to outlast the process.
+    /// `committed` hears how many writes shared each commit.
     ///
     /// # Errors
     /// `Internal` where no thread can be started.
-    pub fn share(self, location: Location) -> Result<SharedApp> {
+    pub fn share(
+        self,
+        location: Location,
+        is_temporary: bool,
+        committed: impl Fn(usize) + Send + 'static,
+    ) -> Result<SharedApp> {
         let Self { db, options } = self;
-        Ok(SharedApp { pool: Pool::new(db, location, move || options.stamp())?, options })
+        let stamp = Box::new(move || options.stamp());
+        let pool = Pool::new(db, location, Sharing { stamp, committed: Box::new(committed), is_temporary })?;
+        Ok(SharedApp { pool, options })
     }
 
     /// Whether every change is undone at its end
@@ -177,6 +185,12 @@ impl SharedApp {
         end: impl FnOnce(Result<T>) + Send + 'static,
     ) {
         self.pool.write(self.options.stamp(), work, end);
+    }
+
+    /// The same application with a connection of its own, for work that goes on for long
+    pub fn alone(&self) -> Result<App> {
+        let (db, _) = Db::open(self.pool.location(), false)?;
+        Ok(App::new(db, self.options))
     }
 
     /// The database and its connections

@@ -67,6 +67,11 @@ impl Kind {
         }
     }
 
+    /// The word that stands for it in problem documents
+    pub const fn code(self) -> &'static str {
+        self.row().0
+    }
+
     /// The status of HTTP
     pub const fn status(self) -> u16 {
         self.row().1
@@ -192,6 +197,13 @@ impl Error {
     #[must_use]
     pub fn naming(self, field: &'static str) -> Self {
         Self { named_by: Some(field), ..self }
+    }
+
+    /// The same where a field has another name.
+    #[must_use]
+    pub fn renaming(mut self, from: &str, to: &str) -> Self {
+        self.fields.iter_mut().filter(|(field, _)| field == from).for_each(|(field, _)| to.clone_into(field));
+        self
     }
 
     /// As whoever sent a body hears it: what a field names that is not there makes the field invalid.

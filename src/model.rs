@@ -11,7 +11,7 @@ mod snippet;
 mod words;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use choice::{Choice, EventKind, Kind, Level, NotificationKind, Role, Task};
@@ -24,7 +24,7 @@ pub use snippet::Snippet;
 pub use words::{Term, Terms, Word, words};
 
 /// Where in a list to go on from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Seek<P> {
     /// Behind this position
     Behind(P),
@@ -55,7 +55,7 @@ pub struct User {
 }
 
 /// A user in as much detail as the one who looks may see.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Profile {
     /// For the user, admins and the operator
@@ -151,7 +151,7 @@ impl Conversation {
 }
 
 /// A conversation as one viewer sees it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ConversationView {
     #[serde(skip)]
     pub key: ConversationKey,
@@ -175,7 +175,7 @@ pub struct ConversationView {
 }
 
 /// Who was removed from a conversation, and whether it ended with them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Departure {
     pub removed: Vec<UserRef>,
     pub ended: bool,
@@ -236,7 +236,7 @@ impl Message {
 }
 
 /// A message that a search found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Finding {
     #[serde(flatten)]
     pub message: Message,
@@ -244,7 +244,7 @@ pub struct Finding {
 }
 
 /// A message of a thread.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ThreadMessage {
     #[serde(flatten)]
     pub message: Message,
@@ -332,7 +332,7 @@ pub struct Pending {
 }
 
 /// What deleting accounts removed, counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Receipt {
     pub deleted_at: Timestamp,
     /// Whose accounts they were

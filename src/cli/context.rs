@@ -50,15 +50,20 @@ impl<'c> Context<'c> {
         if !(global.dry_run && location.is_absent()) {
             return Self::open_at(location, global, settings, out, !global.dry_run);
         }
+        Ok(Self { location, ..Self::open_temporary(global, settings, out)? })
+    }
+
+    /// Opens an empty database that is gone with the context.
+    pub(super) fn open_temporary(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
         let failed = |cause: io::Error| match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::no_space().because(cause),
             _ => Error::unavailable(format!("A temporary folder cannot be made: {cause}.")).because(cause),
         };
-        let folder = tempfile::tempdir().map_err(failed)?;
-        let empty = Location::Sqlite(folder.path().join("empty.db"));
+        let folder = tempfile::Builder::new().prefix("tidings-").tempdir().map_err(failed)?;
+        let empty = Location::Sqlite(folder.path().join("temporary.db"));
         Db::open(&empty, true)?;
         let context = Self::open_at(empty, global, settings, out, false)?;
-        Ok(Self { location, _folder: Some(folder), ..context })
+        Ok(Self { _folder: Some(folder), ..context })
     }
 
     /// Opens the database, which must be there and up to date.

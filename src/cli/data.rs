@@ -8,6 +8,7 @@ mod seed;
 
 use clap::Subcommand;
 
+pub(super) use self::load::failed;
 use super::output::{Field, Format, Output, Record as _};
 use super::{Context, Global, Outcome, Settings, only_operator};
 use crate::transfer::apply::Change;

@@ -414,3 +414,8 @@ pub(super) fn complain_of_usage(error: &clap::Error, colors: Colors) {
         talk(&format!("{}{}", meaning.paint(&escape(mark), colors.stderr), escape(rest)));
     }
 }
+
+/// Where the log of a server goes
+pub(super) fn stderr() -> impl Write + Send + 'static {
+    io::stderr()
+}

@@ -1,52 +1,297 @@
 //! `tidings serve`
 
-use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use super::output::Output;
-use super::settings::Settings;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use serde_json::Map;
+
+use super::data::failed;
+use super::keys::keys;
+use super::output::{self, Output};
+use super::settings::{Settings, words};
 use super::{Context, Failure, Global, Outcome};
-use crate::app::secret;
-use crate::http::{self, Listener, Log, Server};
-use crate::model::Actor;
-use crate::model::UserSelector;
+use crate::app::{App, secret};
+use crate::error::{Error, Result};
+use crate::http::{self, Allowed, Listener, Log, Metrics, MetricsFor, Server};
+use crate::model::{Actor, UserSelector};
 use crate::service::tokens::{self, Keys, Secret};
+use crate::transfer::apply::{self, Fixture};
+use crate::transfer::input::Input;
 
 /// Serve the REST API
+///
+/// Every option can be given as a variable too: --allowed-hosts is TIDINGS_ALLOWED_HOSTS. Requests are logged on stderr, one
+/// line of JSON each, without contents; --quiet leaves that out. SIGTERM and SIGINT let requests come to their end.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  tidings serve\n  tidings serve --bind 127.0.0.1:0 --ready-json\n  \
+    tidings serve --ephemeral --fixture world.yaml --token-for alice --ready-json")]
 pub(super) struct Serve {
-    /// Where to listen: HOST:PORT, port 0 for any, or the path of a socket
-    #[arg(long, default_value = "127.0.0.1:8000")]
-    bind: String,
+    /// Where to listen: HOST:PORT, port 0 for any free one, or the path of a socket [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Option<String>,
+
+    /// Listen where other machines reach the server, though nothing is encrypted
     #[arg(long)]
-    token_for: Vec<UserSelector>,
+    allow_remote: bool,
+
+    /// Whether strangers may register: open or closed [default: open]
+    #[arg(long, value_name = "WHETHER")]
+    registration: Option<Registration>,
+
+    /// Print one line of JSON on stdout once requests are accepted: url, pid, version, tokens
+    #[arg(long)]
+    ready_json: bool,
+
+    /// Serve a temporary database, which is gone at the end, and end with the program that started this one
+    #[arg(long)]
+    ephemeral: bool,
+
+    /// With --ephemeral: begin with what this fixture says, as `data apply` reads it
+    #[arg(long, value_name = "FILE")]
+    fixture: Option<PathBuf>,
+
+    /// With --ephemeral: tell access tokens of these users when ready
+    #[arg(long, value_name = "USER", value_delimiter = ',')]
+    token_for: Vec<String>,
+
+    /// Hosts that requests may be for, beside this machine; .example.org is every host under it, * every host
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
+    allowed_hosts: Vec<String>,
+
+    /// Sites whose pages may use the API, for example https://chat.example.org
+    #[arg(long, value_name = "ORIGINS", value_delimiter = ',')]
+    cors_origins: Vec<String>,
+
+    /// Who may read /metrics: this machine, everybody or nobody [default: local]
+    #[arg(long, value_name = "WHO")]
+    metrics: Option<Who>,
+
+    /// Believe what the proxy in front says of where requests come from (X-Forwarded-For, X-Forwarded-Proto)
+    #[arg(long)]
+    behind_proxy: bool,
+
+    /// How many connections at once; more have to wait [default: 8000]
+    #[arg(long, value_name = "N")]
+    max_connections: Option<u32>,
+
+    /// How many log-ins of an account may fail in a minute; 0 is no limit [default: 10]
+    #[arg(long, value_name = "N")]
+    failed_logins: Option<u32>,
+
+    /// How many log-ins an address may try in a minute; 0 is no limit [default: 60]
+    #[arg(long, value_name = "N")]
+    logins: Option<u32>,
+
+    /// How many accounts an address may register in a minute; 0 is no limit [default: 30]
+    #[arg(long, value_name = "N")]
+    registrations: Option<u32>,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Registration {
+    Open,
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Who {
+    Local,
+    All,
+    None,
+}
+
+/// The variables of the options, and those that the original system had
+pub(super) const VARIABLES: [&str; 18] = [
+    "TIDINGS_BIND",
+    "TIDINGS_ALLOW_REMOTE",
+    "TIDINGS_REGISTRATION",
+    "TIDINGS_READY_JSON",
+    "TIDINGS_EPHEMERAL",
+    "TIDINGS_FIXTURE",
+    "TIDINGS_TOKEN_FOR",
+    "TIDINGS_ALLOWED_HOSTS",
+    "ALLOWED_HOSTS",
+    "DJANGO_ALLOWED_HOSTS",
+    "TIDINGS_CORS_ORIGINS",
+    "TIDINGS_METRICS",
+    "TIDINGS_BEHIND_PROXY",
+    "TIDINGS_MAX_CONNECTIONS",
+    "TIDINGS_FAILED_LOGINS",
+    "TIDINGS_LOGINS",
+    "TIDINGS_REGISTRATIONS",
+    "DEBUG",
+];
 
 impl Serve {
     pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
-        let listener = Listener::bind(&self.bind, false)?;
-        let keys = Keys::new(&secret::<32>()?, None)?;
-        let Context { app, location, .. } = Context::open(global, settings, out, false)?;
-        for user in &self.token_for {
-            let actor = Actor::Operator("x".into());
-            let refresh = Secret(secret()?);
-            let issued = app.write(|tx| tokens::issue(tx, &actor, user, refresh))?;
-            let access =
-                keys.sign(issued.user.person.user_id, issued.generation, app.now(), uuid::Uuid::from_u128(1))?;
-            out.status(&access);
+        let serve = self.with_variables(settings)?;
+        if !serve.ephemeral && (serve.fixture.is_some() || !serve.token_for.is_empty()) {
+            return Err(Failure::Usage("--fixture and --token-for go with --ephemeral.".to_owned()));
         }
-        let app = app.share(location)?;
-        let options = http::Options { hosts: Vec::new(), registration: true, behind_proxy: false, connections: 10_000 };
-        let server = Server::new(app, keys, options, Log::new(std::io::stderr())?);
-        let url = listener.url();
-        http::serve(
-            &server,
-            listener,
-            || {
-                out.status(&format!("Listening at {url}"));
-                Ok(())
-            },
-            std::future::pending(),
-        )?;
-        Ok::<(), Failure>(())
+        super::only_operator(global, settings)?;
+        let listener = serve.listen()?;
+        let context = if serve.ephemeral {
+            Context::open_temporary(global, settings, out)?
+        } else {
+            Context::open(global, settings, out, false)?
+        };
+        let keys =
+            if serve.ephemeral { Keys::new(&secret::<32>()?, None)? } else { keys(settings, &context.location)? };
+        let actor = context.app.read(|tx| context.actor(tx))?;
+        if let Some(fixture) = &serve.fixture {
+            load(&context.app, &actor, fixture)?;
+        }
+        let tokens = tokens_for(&context.app, &actor, &keys, &serve.token_for)?;
+        let metrics = Metrics::default();
+        let app = context.app.share(context.location, serve.ephemeral, metrics.commits())?;
+        if serve.ephemeral {
+            app.pool().mark()?;
+        }
+        let log = if context.out.is_quiet() { Log::silent() } else { Log::new(output::stderr())? };
+        let server = Server::new(app, keys, serve.options(), log, metrics);
+        raise_limit_of_files();
+        let ready = Ready { url: listener.url(), pid: std::process::id(), version: env!("CARGO_PKG_VERSION"), tokens };
+        let announce = || {
+            context.out.status(&format!("Listening at {}", ready.url));
+            if serve.ready_json {
+                let line = serde_json::to_string(&ready).map_err(Error::internal)?;
+                context.out.line(&line).and_then(|()| context.out.flush()).map_err(Error::internal)?;
+            }
+            Ok(())
+        };
+        Ok(http::serve(&server, listener, announce, parent_is_gone(serve.ephemeral))?)
     }
+
+    /// What is not given on the line comes from variables.
+    fn with_variables(self, settings: &Settings) -> std::result::Result<Self, Failure> {
+        let number = |name: &str| {
+            settings.parsed(name, |value| value.parse::<u32>().map_err(|_| "it is not a whole number".to_owned()))
+        };
+        let list = |given: Vec<String>, names: &[&str]| -> std::result::Result<Vec<String>, Failure> {
+            if !given.is_empty() {
+                return Ok(given);
+            }
+            for name in names {
+                if let Some(value) = settings.get(name)? {
+                    let parts = value.split([',', ' ']).map(str::trim).filter(|part| !part.is_empty());
+                    return Ok(parts.map(ToOwned::to_owned).collect());
+                }
+            }
+            Ok(given)
+        };
+        Ok(Self {
+            bind: self.bind.map_or_else(|| settings.get("TIDINGS_BIND"), |bind| Ok(Some(bind)))?,
+            allow_remote: self.allow_remote || settings.is_on("TIDINGS_ALLOW_REMOTE")?,
+            registration: match self.registration {
+                None => settings.parsed("TIDINGS_REGISTRATION", words)?,
+                given => given,
+            },
+            ready_json: self.ready_json || settings.is_on("TIDINGS_READY_JSON")?,
+            ephemeral: self.ephemeral || settings.is_on("TIDINGS_EPHEMERAL")?,
+            fixture: match self.fixture {
+                None => settings.get("TIDINGS_FIXTURE")?.map(PathBuf::from),
+                given => given,
+            },
+            token_for: list(self.token_for, &["TIDINGS_TOKEN_FOR"])?,
+            allowed_hosts: list(
+                self.allowed_hosts,
+                &["TIDINGS_ALLOWED_HOSTS", "ALLOWED_HOSTS", "DJANGO_ALLOWED_HOSTS"],
+            )?,
+            cors_origins: list(self.cors_origins, &["TIDINGS_CORS_ORIGINS"])?,
+            metrics: match self.metrics {
+                None => settings.parsed("TIDINGS_METRICS", words)?,
+                given => given,
+            },
+            behind_proxy: self.behind_proxy || settings.is_on("TIDINGS_BEHIND_PROXY")?,
+            max_connections: self.max_connections.map_or_else(|| number("TIDINGS_MAX_CONNECTIONS"), |n| Ok(Some(n)))?,
+            failed_logins: self.failed_logins.map_or_else(|| number("TIDINGS_FAILED_LOGINS"), |n| Ok(Some(n)))?,
+            logins: self.logins.map_or_else(|| number("TIDINGS_LOGINS"), |n| Ok(Some(n)))?,
+            registrations: self.registrations.map_or_else(|| number("TIDINGS_REGISTRATIONS"), |n| Ok(Some(n)))?,
+        })
+    }
+
+    /// The socket that whoever started this program opened, or one of its own
+    fn listen(&self) -> Result<Listener> {
+        if self.bind.is_none()
+            && let Some(given) = Listener::given()?
+        {
+            return Ok(given);
+        }
+        Listener::bind(self.bind.as_deref().unwrap_or("127.0.0.1:8000"), self.allow_remote)
+    }
+
+    fn options(&self) -> http::Options {
+        http::Options {
+            hosts: self.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            registration: self.registration != Some(Registration::Closed),
+            behind_proxy: self.behind_proxy,
+            connections: self.max_connections.map_or(8000, |most| usize::try_from(most.max(1)).unwrap_or(usize::MAX)),
+            allowed: Allowed {
+                failures: self.failed_logins.unwrap_or(10),
+                log_ins: self.logins.unwrap_or(60),
+                registrations: self.registrations.unwrap_or(30),
+            },
+            origins: self.cors_origins.clone(),
+            metrics: match self.metrics {
+                None | Some(Who::Local) => MetricsFor::ThisMachine,
+                Some(Who::All) => MetricsFor::Everybody,
+                Some(Who::None) => MetricsFor::Nobody,
+            },
+            is_ephemeral: self.ephemeral,
+        }
+    }
+}
+
+/// What is printed once requests are accepted.
+#[derive(Serialize)]
+struct Ready {
+    url: String,
+    pid: u32,
+    version: &'static str,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    tokens: Map<String, serde_json::Value>,
+}
+
+/// Makes the database what a fixture says.
+fn load(app: &App, actor: &Actor, file: &std::path::Path) -> Outcome {
+    let inputs = [Input::open(file)?];
+    let [input] = &inputs;
+    let (fixture, problems) = Fixture::read(&inputs)?;
+    let options = apply::Options::default();
+    let checked = apply::check(app, fixture, problems, options, &mut |_| {});
+    let checked = checked.map_err(|refused| failed(&input.name, refused.1, |line| refused.0.place(line)))?;
+    let applied = apply::apply(app, actor, &checked, options, false);
+    applied.map(drop).map_err(|failure| failed(&input.name, failure, |line| checked.place(line)))
+}
+
+/// An access token for each of these users
+fn tokens_for(app: &App, actor: &Actor, keys: &Keys, users: &[String]) -> Result<Map<String, serde_json::Value>> {
+    let mut tokens = Map::new();
+    for user in users {
+        let refresh = Secret(secret()?);
+        let selector = UserSelector(user.clone());
+        let issued = app.write(|tx| tokens::issue(tx, actor, &selector, refresh))?;
+        let id = uuid::Builder::from_random_bytes(secret()?).into_uuid();
+        let access = keys.sign(issued.user.person.user_id, issued.generation, app.now(), id)?;
+        tokens.insert(user.clone(), access.into());
+    }
+    Ok(tokens)
+}
+
+/// Waits until the program that started this one is gone; for ever, where that does not matter.
+async fn parent_is_gone(matters: bool) {
+    let parent = rustix::process::getppid();
+    while !matters || rustix::process::getppid() == parent {
+        tokio::time::sleep(if matters { Duration::from_millis(100) } else { Duration::from_hours(24) }).await;
+    }
+}
+
+/// Lets the process have as many files open as it may: each connection is one.
+fn raise_limit_of_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where that fails, there are fewer connections.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

@@ -33,6 +33,14 @@ pub(super) struct Settings {
     pub(super) problem: Option<String>,
 }
 
+/// Reads one of the words that an option takes.
+pub(super) fn words<T: ValueEnum>(text: &str) -> Result<T, String> {
+    T::from_str(text, true).map_err(|_| {
+        let words = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        format!("it is one of {}", words.map(|word| word.get_name().to_owned()).collect::<Vec<_>>().join(", "))
+    })
+}
+
 /// Where a setting's value comes from
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
@@ -130,11 +138,25 @@ impl Settings {
     }
 
     /// A variable's value, read as something else.
-    fn parsed<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
+    pub(super) fn parsed<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Failure> {
         let read = |value: String| {
             parse(&value).map_err(|error| Failure::Usage(format!("{name}={value} cannot be used: {error}.")))
         };
         self.get(name)?.map(read).transpose()
+    }
+
+    /// Whether a variable says that something is to be
+    pub(super) fn is_on(&self, name: &str) -> Result<bool, Failure> {
+        let on = self.parsed(name, |value| match value.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => Ok(true),
+            "0" | "false" | "no" | "off" => Ok(false),
+            _ => Err("it is neither true nor false".to_owned()),
+        })?;
+        Ok(on.unwrap_or(false))
     }
 
     /// Where the database is: where the flag says, else where the settings do.

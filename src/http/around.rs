@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::MatchedPath;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Request, Response};
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response};
 use axum::response::IntoResponse;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
@@ -17,7 +16,10 @@ use super::Shared;
 use super::io::{Ends, too_slow};
 use super::log::Line;
 use super::problem::{Cause, Problem};
+use super::request::IDEMPOTENCY_KEY;
+use super::routes::Route;
 use crate::error::{Error, Kind};
+use crate::service::Once;
 
 /// How large a body may be: the longest message with every byte of it escaped needs 393,216 bytes.
 pub(super) const BODY_LIMIT: usize = 1024 * 1024;
@@ -42,19 +44,21 @@ pub(super) async fn answer(
     let id = request_id(&server, &parts);
     let method = parts.method.clone();
     parts.extensions.insert(ends);
-    let mut response = match admit(&server, &parts, ends, body).await {
+    let mut response = match admit(&server, &mut parts, ends, body).await {
         Ok(body) => router.call(Request::from_parts(parts, body)).await.unwrap_or_else(|never| match never {}),
         Err(problem) => problem.into_response(),
     };
-    let matched = response.extensions_mut().remove::<MatchedPath>();
+    let route = response.extensions_mut().remove::<Route>().map_or("", |route| route.0);
     let cause = response.extensions_mut().remove::<Cause>();
+    let (status, took) = (response.status().as_u16(), start.elapsed());
+    server.metrics.answered(word(&method), route, status, took);
     server.log.write(&Line {
         at: server.app.now(),
         request: &id,
         method: method.as_str(),
-        route: matched.as_ref().map_or("", MatchedPath::as_str),
-        status: response.status().as_u16(),
-        milliseconds: (start.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+        route,
+        status,
+        milliseconds: (took.as_secs_f64() * 1e6).round() / 1e3,
         from: ends.peer,
         cause: cause.as_ref().map(|cause| &*cause.0),
     });
@@ -69,6 +73,19 @@ pub(super) async fn answer(
     response
 }
 
+/// A method as it is counted; those that nobody has are one.
+fn word(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
 /// The id that a proxy gave the request, or one of its own
 fn request_id(server: &Shared, parts: &Parts) -> String {
     let given = parts.headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok());
@@ -79,19 +96,25 @@ fn request_id(server: &Shared, parts: &Parts) -> String {
 }
 
 /// Reads the whole body and looks whether the request is for this server.
-async fn admit(server: &Shared, parts: &Parts, ends: Ends, body: Incoming) -> Result<Body, Problem> {
-    let body = if body.is_end_stream() {
-        Body::empty()
+async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -> Result<Body, Problem> {
+    let content = if body.is_end_stream() {
+        Vec::new()
     } else {
-        let read = tokio::time::timeout(BODY_TIMEOUT, read(body)).await;
-        Body::from(read.unwrap_or_else(|_| Err(too_slow()))?)
+        tokio::time::timeout(BODY_TIMEOUT, read(body)).await.unwrap_or_else(|_| Err(too_slow()))?
     };
     let host = parts.uri.host().or_else(|| parts.headers.get(HOST).and_then(|host| host.to_str().ok()));
     if ends.local.is_some() && !host.is_some_and(|host| is_ours(host, ends, &server.options.hosts)) {
         let detail = format!("This server does not answer for the host “{}”.", host.unwrap_or_default());
         return Err(Error::of_request(Kind::Misdirected, detail).into());
     }
-    Ok(body)
+    if let (&Method::POST, Some(key)) = (&parts.method, parts.headers.get(&IDEMPOTENCY_KEY)) {
+        let invalid = |_| Error::invalid("idempotency_key", "An idempotency key is ASCII.");
+        let key = key.to_str().map_err(invalid)?.to_owned();
+        let path = parts.uri.path().trim_end_matches('/');
+        let request = server.keys.hash_request([b"POST", path.as_bytes(), &content]);
+        parts.extensions.insert(Once { key, request });
+    }
+    Ok(Body::from(content))
 }
 
 /// Reads a body up to the limit; of one that is too large the rest too, up to another limit.

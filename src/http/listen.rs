@@ -4,7 +4,7 @@
 //! read in place makes nobody wait whom another core could answer.
 
 use std::future::poll_fn;
-use std::net::{IpAddr, TcpListener, ToSocketAddrs};
+use std::net::{TcpListener, ToSocketAddrs};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -37,7 +37,8 @@ const HEAD_LIMIT: usize = 32 * 1024;
 #[derive(Debug)]
 pub enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    /// With the path to remove at the end
+    Unix(UnixListener, Option<PathBuf>),
 }
 
 impl Listener {
@@ -62,6 +63,27 @@ impl Listener {
         TcpListener::bind(addresses.as_slice()).map(Self::Tcp).map_err(failed)
     }
 
+    /// The socket that whoever started this program opened for it, where there is one (systemd's `LISTEN_FDS`).
+    ///
+    /// # Errors
+    /// `Unavailable` where that is no socket that listens.
+    pub fn given() -> Result<Option<Self>> {
+        let failed = |cause: std::io::Error| {
+            Error::unavailable(format!("The socket that was handed over cannot be used: {cause}.")).because(cause)
+        };
+        let mut given = listenfd::ListenFd::from_env();
+        if given.len() == 0 {
+            return Ok(None);
+        }
+        match given.take_tcp_listener(0) {
+            Ok(listener) => Ok(listener.map(Self::Tcp)),
+            Err(_) => {
+                let listener = given.take_unix_listener(0).map_err(failed)?;
+                Ok(listener.map(|listener| Self::Unix(listener, None)))
+            }
+        }
+    }
+
     /// Where clients find the server
     pub fn url(&self) -> String {
         match self {
@@ -69,7 +91,11 @@ impl Listener {
                 Ok(address) => format!("http://{address}"),
                 Err(_) => "http://".to_owned(),
             },
-            Self::Unix(_, path) => format!("unix:{}", path.display()),
+            Self::Unix(listener, _) => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(|address| address.as_pathname()).unwrap_or(Path::new(""));
+                format!("unix:{}", path.display())
+            }
         }
     }
 }
@@ -87,7 +113,7 @@ fn bind_path(path: &Path) -> std::io::Result<Listener> {
         }
         bound => bound,
     }
-    .map(|listener| Listener::Unix(listener, path.to_owned()))
+    .map(|listener| Listener::Unix(listener, Some(path.to_owned())))
 }
 
 /// Answers until it is told to stop by SIGTERM or SIGINT, or `ends` does; then finishes what was accepted. `ready` is called
@@ -107,7 +133,7 @@ pub fn serve(
     for index in 0..cores {
         workers.push(Worker::start(index, Arc::clone(server), closing.clone())?);
     }
-    let path = if let Listener::Unix(_, path) = &listener { Some(path.clone()) } else { None };
+    let path = if let Listener::Unix(_, path) = &listener { path.clone() } else { None };
     let outcome = runtime()?.block_on(async {
         let accepting = accept(server, listener, &workers)?;
         ready()?;
@@ -213,7 +239,7 @@ fn accept(server: &Shared, listener: Listener, workers: &[Worker]) -> Result<imp
 
 /// Answers the connections dealt to one thread, until there are no more.
 async fn work(server: Shared, mut dealt: mpsc::UnboundedReceiver<Accepted>, closing: watch::Receiver<bool>) {
-    let router = routes::router(Arc::clone(&server));
+    let router = routes::router(&server);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -221,7 +247,9 @@ async fn work(server: Shared, mut dealt: mpsc::UnboundedReceiver<Accepted>, clos
                 Some(Accepted { stream, place }) => {
                     let Ok(io) = open(stream) else { continue };
                     let (server, router, closing) = (Arc::clone(&server), router.clone(), closing.clone());
+                    let counted = server.metrics.connected();
                     connections.spawn(async move {
+                        let _counted = counted;
                         converse(server, router, io, closing).await;
                         drop(place);
                     });
@@ -280,10 +308,4 @@ async fn converse(server: Shared, router: Router, io: Io, mut closing: watch::Re
         }
         return;
     }
-}
-
-/// Whether an address is of this machine alone
-#[expect(dead_code, reason = "metrics")]
-fn is_local(address: Option<IpAddr>) -> bool {
-    address.is_none_or(|address| address.is_loopback())
 }

@@ -2,18 +2,27 @@
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Shared;
-use super::answer::{Answer, Here, message};
-use super::request::{Body, Caller, Path, Query};
-use crate::model::{ConversationId, ConversationSelector, MessageId, MessageSelector, Number, Seek, UserSelector};
-use crate::service::messages::{self, Destination, Draft, Matching};
+use super::answer::{Answer, Here, List, Marked, json, message, page_size_of, shown};
+use super::request::{Body, Caller, IfRevision, Path, Query, Repeatable, Time};
+use crate::app::late_after;
+use crate::error::Error;
+use crate::model::{
+    ConversationId, ConversationSelector, Finding, MessageId, MessageSelector, Number, Seek, UserSelector,
+};
+use crate::service::messages::{self, Change, Destination, Draft, Matching, Search};
+use crate::service::notifications;
+
+/// How long a search looks before it shows what it has
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A message to send
 #[derive(Deserialize, JsonSchema)]
-pub(super) struct NewMessage {
+pub(super) struct New {
     /// 1 to 65,536 bytes, not blank
     content: String,
     /// The message it replies to, of the same conversation
@@ -22,23 +31,21 @@ pub(super) struct NewMessage {
     receiver: Option<String>,
 }
 
-/// Sends a message
+/// Sends a message.
 pub(super) async fn send(
     State(server): State<Shared>,
     headers: HeaderMap,
     caller: Caller,
     Path(conversation): Path<ConversationId>,
-    Body(new): Body<NewMessage>,
+    Repeatable(request): Repeatable,
+    Body(new): Body<New>,
 ) -> Answer {
     let draft = Draft {
         destination: Destination::Conversation(ConversationSelector::Id(conversation)),
         content: new.content,
         parent: new.parent_message.map(MessageSelector::Id),
         receiver: new.receiver.map(UserSelector),
-        idempotency_key: headers
-            .get(&super::request::IDEMPOTENCY_KEY)
-            .and_then(|key| key.to_str().ok())
-            .map(ToOwned::to_owned),
+        idempotency_key: request.map(|request| request.key),
     };
     let sent = server.write(caller, move |tx, sender| messages::send(tx, sender, &draft)).await?;
     message(&headers, StatusCode::CREATED, &sent)
@@ -47,16 +54,37 @@ pub(super) async fn send(
 /// Which messages of a conversation to list
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Listing {
-    /// The page below this number
+    /// Those with lower numbers than this
     before: Option<i64>,
-    /// The page above this number
+    /// Those with higher numbers than this
     after: Option<i64>,
     page_size: Option<i64>,
     /// Sent by this user: id or username
     sender: Option<String>,
+    /// Sent at this time or later
+    start_date: Option<Time>,
+    /// Sent before this time
+    end_date: Option<Time>,
+    /// With all these words
+    search: Option<String>,
+    /// The newest first, unless told
+    #[serde(default)]
+    ordering: Ordering,
+    /// Where a search goes on
+    cursor: Option<String>,
 }
 
-/// Lists the messages of a conversation
+/// In which order messages stand
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+enum Ordering {
+    #[default]
+    #[serde(rename = "-timestamp")]
+    NewestFirst,
+    #[serde(rename = "timestamp")]
+    OldestFirst,
+}
+
+/// Lists the messages of a conversation.
 pub(super) async fn list(
     State(server): State<Shared>,
     here: Here,
@@ -64,18 +92,235 @@ pub(super) async fn list(
     Path(conversation): Path<ConversationId>,
     Query(listing): Query<Listing>,
 ) -> Answer {
-    let place = ConversationSelector::Id(conversation);
-    let matching = Matching { sender: listing.sender.map(UserSelector), ..Matching::default() };
-    let seek = match (listing.before, listing.after) {
-        (Some(before), _) => Some(Seek::Behind(Number(before))),
-        (None, after) => after.map(|after| Seek::Before(Number(after))),
+    let size = page_size_of(listing.page_size)?;
+    let selector = ConversationSelector::Id(conversation);
+    let sender = listing.sender.map(UserSelector);
+    let (since, until) = (listing.start_date.map(|time| time.0), listing.end_date.map(|time| time.0));
+    if let Some(query) = listing.search {
+        if listing.before.or(listing.after).is_some() || listing.ordering == Ordering::OldestFirst {
+            return Err(Error::invalid("search", "What a search finds is listed newest first, by its cursor.").into());
+        }
+        let search = Search { query, conversation: Some(selector), sender, since, until, ranked: false, limit: size };
+        return find(&server, here, caller, search, listing.cursor.as_deref()).await;
+    }
+    let oldest_first = listing.ordering == Ordering::OldestFirst;
+    let seek = match (listing.before.map(Number), listing.after.map(Number)) {
+        (Some(_), Some(_)) => return Err(Error::invalid("before", "Say either before or after.").into()),
+        (Some(before), None) if oldest_first => Some(Seek::Before(before)),
+        (Some(before), None) => Some(Seek::Behind(before)),
+        (None, Some(after)) if oldest_first => Some(Seek::Behind(after)),
+        (None, after) => after.map(Seek::Before),
     };
-    let size = listing.page_size.unwrap_or(20);
+    let matching = Matching { sender, receiver: None, since, until };
     let page = server
-        .read(caller, move |tx, actor| messages::page_of(tx, actor, &place, &matching, seek.as_ref(), (size, false)))
+        .read(caller, move |tx, actor| {
+            messages::page_of(tx, actor, &selector, &matching, seek.as_ref(), (size, oldest_first))
+        })
         .await?;
-    here.list(page, |seek| match seek {
-        Seek::Behind(number) => ("before", number.0.to_string()),
-        Seek::Before(number) => ("after", number.0.to_string()),
-    })
+    here.numbered(page, oldest_first)
+}
+
+/// What a search finds
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Findings {
+    #[serde(flatten)]
+    list: List<Finding>,
+    /// There may be more than was found
+    partial: bool,
+}
+
+async fn find(server: &Shared, here: Here, caller: Caller, search: Search, cursor: Option<&str>) -> Answer {
+    let seek = here.seek(cursor)?;
+    let (page, partial) = server
+        .read_slowly(caller, move |tx, actor| {
+            let found = messages::search_page(tx, actor, &search, seek.as_ref(), &late_after(PATIENCE));
+            found.map_err(|error| error.renaming("query", "search"))
+        })
+        .await?;
+    shown(&here.headers, &Findings { list: here.listed(page)?, partial: partial.is_some() })
+}
+
+/// Which messages to list, of all one may see
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Everywhere {
+    /// With all these words
+    search: Option<String>,
+    /// Sent by this user: id or username
+    sender: Option<String>,
+    /// Sent to this user: id or username
+    receiver: Option<String>,
+    /// Sent at this time or later
+    start_date: Option<Time>,
+    /// Sent before this time
+    end_date: Option<Time>,
+    cursor: Option<String>,
+    page_size: Option<i64>,
+}
+
+/// Lists all messages one may see.
+pub(super) async fn list_everywhere(
+    State(server): State<Shared>,
+    here: Here,
+    caller: Caller,
+    Query(listing): Query<Everywhere>,
+) -> Answer {
+    let Everywhere { search, sender, receiver, start_date, end_date, cursor, page_size } = listing;
+    let size = page_size_of(page_size)?;
+    let (sender, receiver) = (sender.map(UserSelector), receiver.map(UserSelector));
+    let (since, until) = (start_date.map(|time| time.0), end_date.map(|time| time.0));
+    if let Some(query) = search {
+        if receiver.is_some() {
+            return Err(Error::invalid("receiver", "A search looks at senders, not at receivers.").into());
+        }
+        let search = Search { query, conversation: None, sender, since, until, ranked: false, limit: size };
+        return find(&server, here, caller, search, cursor.as_deref()).await;
+    }
+    let seek = here.seek(cursor.as_deref())?;
+    let matching = Matching { sender, receiver, since, until };
+    let page = server
+        .read_slowly(caller, move |tx, actor| messages::page_everywhere(tx, actor, &matching, seek.as_ref(), size))
+        .await?;
+    here.list(page)
+}
+
+/// Which part of a list to show
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Part {
+    cursor: Option<String>,
+    page_size: Option<i64>,
+}
+
+/// Lists the messages one has not read.
+pub(super) async fn unread(
+    State(server): State<Shared>,
+    here: Here,
+    caller: Caller,
+    Query(Part { cursor, page_size }): Query<Part>,
+) -> Answer {
+    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let page = server.read(caller, move |tx, actor| messages::unread_page(tx, actor, seek.as_ref(), size)).await?;
+    here.list(page)
+}
+
+/// Which messages were read
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Which {
+    message_ids: Vec<MessageId>,
+}
+
+/// Makes messages read.
+pub(super) async fn read(
+    State(server): State<Shared>,
+    caller: Caller,
+    Body(Which { message_ids }): Body<Which>,
+) -> Answer {
+    let selectors: Vec<_> = message_ids.into_iter().map(MessageSelector::Id).collect();
+    let count = server
+        .write(caller, move |tx, actor| {
+            let reader = notifications::owner(tx, actor, None)?;
+            messages::read(tx, actor, &reader, &selectors).map_err(|error| error.naming("message_ids"))
+        })
+        .await?;
+    json(StatusCode::OK, &Marked::read(count))
+}
+
+/// A message's path: its own, or that under its conversation
+#[derive(Clone, Copy, Deserialize)]
+pub(super) struct Place {
+    conversation_id: Option<ConversationId>,
+    message_id: MessageId,
+}
+
+impl From<Place> for MessageSelector {
+    fn from(place: Place) -> Self {
+        Self::Id(place.message_id)
+    }
+}
+
+/// Shows a message.
+pub(super) async fn show(
+    State(server): State<Shared>,
+    headers: HeaderMap,
+    caller: Caller,
+    Path(place): Path<Place>,
+) -> Answer {
+    let found = server
+        .read(caller, move |tx, actor| messages::show_in(tx, actor, &place.into(), place.conversation_id))
+        .await?;
+    message(&headers, StatusCode::OK, &found)
+}
+
+/// A new content
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Edit {
+    /// 1 to 65,536 bytes, not blank
+    content: String,
+    /// Why, for the history: up to 500 characters
+    reason: Option<String>,
+}
+
+/// Edits a message.
+pub(super) async fn edit(
+    State(server): State<Shared>,
+    headers: HeaderMap,
+    caller: Caller,
+    Path(place): Path<Place>,
+    IfRevision(if_revision): IfRevision,
+    Body(Edit { content, reason }): Body<Edit>,
+) -> Answer {
+    let change = Change { content, reason, if_revision };
+    let edited = server
+        .write(caller, move |tx, actor| {
+            messages::show_in(tx, actor, &place.into(), place.conversation_id)?;
+            messages::edit(tx, actor, &place.into(), &change)
+        })
+        .await?;
+    message(&headers, StatusCode::OK, &edited)
+}
+
+/// Deletes a message.
+pub(super) async fn delete(
+    State(server): State<Shared>,
+    caller: Caller,
+    Path(place): Path<Place>,
+    IfRevision(if_revision): IfRevision,
+) -> Answer {
+    server
+        .write(caller, move |tx, actor| {
+            messages::show_in(tx, actor, &place.into(), place.conversation_id)?;
+            messages::delete_at(tx, actor, &[place.into()], if_revision)
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Lists the earlier contents of a message.
+pub(super) async fn history(
+    State(server): State<Shared>,
+    here: Here,
+    caller: Caller,
+    Path(id): Path<MessageId>,
+    Query(Part { cursor, page_size }): Query<Part>,
+) -> Answer {
+    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let selector = MessageSelector::Id(id);
+    let page =
+        server.read(caller, move |tx, actor| messages::history_page(tx, actor, &selector, seek.as_ref(), size)).await?;
+    here.list(page)
+}
+
+/// Lists a message and all replies to it.
+pub(super) async fn thread(
+    State(server): State<Shared>,
+    here: Here,
+    caller: Caller,
+    Path(id): Path<MessageId>,
+    Query(Part { cursor, page_size }): Query<Part>,
+) -> Answer {
+    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let selector = MessageSelector::Id(id);
+    let page = server
+        .read_slowly(caller, move |tx, actor| messages::thread_page(tx, actor, &selector, seek.as_ref(), size))
+        .await?;
+    here.list(page)
 }

@@ -5,23 +5,38 @@
 
 mod answer;
 mod around;
+mod conversations;
+mod document;
+mod health;
 mod io;
+mod limits;
 mod listen;
 mod log;
 mod messages;
+mod metrics;
+mod notifications;
 mod problem;
 mod request;
 mod routes;
+mod stream;
+mod testing;
 mod tokens;
+mod users;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Semaphore, oneshot};
 
+pub use self::document::openapi;
+use self::health::Readiness;
+pub use self::limits::Allowed;
+use self::limits::Limits;
 pub use self::listen::{Listener, serve};
 pub use self::log::Log;
+pub use self::metrics::Metrics;
 use self::request::Caller;
+pub use self::routes::{Access, Endpoint, endpoints};
 use crate::app::SharedApp;
 use crate::error::{Error, Result};
 use crate::model::Actor;
@@ -40,6 +55,22 @@ pub struct Options {
     pub behind_proxy: bool,
     /// How many connections at once
     pub connections: usize,
+    /// How often somebody may try
+    pub allowed: Allowed,
+    /// Sites whose pages may use the API, or `*`
+    pub origins: Vec<String>,
+    pub metrics: MetricsFor,
+    /// The database is temporary, and a test suite may return it to an earlier state
+    pub is_ephemeral: bool,
+}
+
+/// Who is told what the server counts
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetricsFor {
+    #[default]
+    ThisMachine,
+    Everybody,
+    Nobody,
 }
 
 /// What all requests share.
@@ -48,6 +79,9 @@ pub struct Server {
     keys: Keys,
     options: Options,
     log: Log,
+    metrics: Arc<Metrics>,
+    limits: Limits,
+    readiness: Readiness,
     /// Hashing a password takes a core and 19 MiB
     hashing: Semaphore,
     /// Tells the requests of this process from those of others
@@ -59,18 +93,12 @@ pub struct Server {
 pub type Shared = Arc<Server>;
 
 impl Server {
-    pub fn new(app: SharedApp, keys: Keys, options: Options, log: Log) -> Shared {
+    pub fn new(app: SharedApp, keys: Keys, options: Options, log: Log, metrics: Metrics) -> Shared {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let instance = std::process::id();
-        Arc::new(Self {
-            app,
-            keys,
-            options,
-            log,
-            hashing: Semaphore::new(cores),
-            instance,
-            requests: AtomicU64::new(0),
-        })
+        let (limits, hashing) = (Limits::new(options.allowed), Semaphore::new(cores));
+        let (metrics, readiness, requests) = (Arc::new(metrics), Readiness::default(), AtomicU64::new(0));
+        Arc::new(Self { app, keys, options, log, metrics, limits, readiness, hashing, instance, requests })
     }
 
     /// A name for the next request that has none
@@ -101,6 +129,22 @@ impl Server {
         }
         let server = Arc::clone(self);
         aside(move || server.app.read(work)).await
+    }
+
+    /// As [`Server::read`], for what may take long: beside the thread that answers.
+    async fn read_slowly<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: Caller,
+        mut work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let server = Arc::clone(self);
+        aside(move || {
+            server.app.read(|tx| {
+                let actor = service::tokens::acting(tx, &caller.0)?;
+                work(tx, &actor).map_err(Error::of_body)
+            })
+        })
+        .await
     }
 
     /// Runs `work` in one transaction, for a caller whose token still counts.

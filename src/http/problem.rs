@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::error::{Error, Kind};
@@ -30,10 +30,9 @@ impl Problem {
         Self { error, header: Some((RETRY_AFTER, seconds.into())) }
     }
 
-    /// The path is there, but only for these methods.
-    pub(super) fn method_not_allowed(method: &str, allowed: &str) -> Self {
-        let error = Error::of_request(Kind::MethodNotAllowed, format!("Method “{method}” not allowed."));
-        Self { error, header: HeaderValue::from_str(allowed).ok().map(|allowed| (ALLOW, allowed)) }
+    /// The path is there, but not for this method.
+    pub(super) fn method_not_allowed(method: &Method) -> Self {
+        Error::of_request(Kind::MethodNotAllowed, format!("Method “{method}” not allowed.")).into()
     }
 }
 

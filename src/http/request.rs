@@ -1,18 +1,25 @@
 //! What a request says: who sends it, what its path names, what stands in its query and its body.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
+
 use axum::body::to_bytes;
-use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Request};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, OptionalFromRequestParts, Request};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::Shared;
+use super::io::Ends;
+use super::limits::network;
 use super::problem::Problem;
 use crate::error::{Error, Kind};
+use crate::model::Timestamp;
 use crate::service::Once;
 use crate::service::tokens::{Claims, bad_token};
 
@@ -90,6 +97,17 @@ impl<T: DeserializeOwned + JsonSchema> FromRequest<Shared> for Body<T> {
     }
 }
 
+impl<T: DeserializeOwned + JsonSchema> OptionalFromRequest<Shared> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, server: &Shared) -> Result<Option<Self>, Problem> {
+        if hyper::body::Body::is_end_stream(request.body()) {
+            return Ok(None);
+        }
+        <Self as FromRequest<Shared>>::from_request(request, server).await.map(Some)
+    }
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -147,6 +165,78 @@ fn without_place(message: &str) -> String {
 /// The header that makes a request be carried out once
 pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// A text that a change can take away: null and an empty one do.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cleared(pub(super) Option<String>);
+
+impl<'de> Deserialize<'de> for Cleared {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Some(Option::<String>::deserialize(deserializer)?.unwrap_or_default())))
+    }
+}
+
+impl JsonSchema for Cleared {
+    fn schema_name() -> Cow<'static, str> {
+        "Cleared".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "null"] })
+    }
+}
+
+/// A time in a query; a date alone is its first moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Time(pub(super) Timestamp);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = "not a time like 2026-01-01T09:00:00Z or 2026-01-01 (UTC)";
+        Timestamp::parse_or_date(&text).map(Self).ok_or_else(|| serde::de::Error::custom(wrong))
+    }
+}
+
+impl JsonSchema for Time {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "anyOf": [{ "format": "date-time" }, { "format": "date" }] })
+    }
+}
+
+/// Where a request comes from, as far as counting goes; none from a socket of this machine.
+pub(super) struct Address(pub(super) Option<IpAddr>);
+
+impl FromRequestParts<Shared> for Address {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<Self, Problem> {
+        let ends = parts.extensions.get::<Ends>().copied().unwrap_or_default();
+        Ok(Self(client(&parts.headers, ends, server).map(network)))
+    }
+}
+
+/// The address of whoever sends a request; none where that is a socket of this machine
+pub(super) fn client(headers: &HeaderMap, ends: Ends, server: &Shared) -> Option<IpAddr> {
+    if server.options.behind_proxy { forwarded_for(headers).or(ends.peer) } else { ends.peer }
+}
+
+/// The address that the nearest proxy saw: what stands before it may be made up.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+}
+
 /// A request that is carried out once, where it has a key.
 pub(super) struct Repeatable(pub(super) Option<Once>);
 
@@ -158,27 +248,15 @@ impl FromRequestParts<Shared> for Repeatable {
     }
 }
 
-/// What a request's conditions say.
-pub(super) struct Conditions {
-    /// Do it only at this revision
-    pub(super) if_revision: Option<i64>,
-    /// Say nothing that is one of these
-    pub(super) none_match: Option<String>,
-}
+/// The revision at which alone a request is to be carried out, where it says one.
+pub(super) struct IfRevision(pub(super) Option<i64>);
 
-impl FromRequestParts<Shared> for Conditions {
+impl FromRequestParts<Shared> for IfRevision {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
-        let text = |name| match parts.headers.get(name).map(axum::http::HeaderValue::to_str) {
-            Some(Ok(text)) => Some(text.to_owned()),
-            _ => None,
-        };
-        let if_revision = match text(IF_MATCH).as_deref().map(str::trim) {
-            None | Some("*") => None,
-            Some(tag) => Some(revision(tag)?),
-        };
-        Ok(Self { if_revision, none_match: text(IF_NONE_MATCH) })
+        let tag = parts.headers.get(IF_MATCH).map(|tag| tag.to_str().unwrap_or_default().trim());
+        Ok(Self(tag.filter(|tag| *tag != "*").map(revision).transpose()?))
     }
 }
 

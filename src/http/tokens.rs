@@ -1,1 +1,124 @@
 //! Log-ins and tokens over HTTP.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::answer::{Answer, json};
+use super::request::{Address, Body};
+use super::{Server, Shared};
+use crate::app::secret;
+use crate::error::Result;
+use crate::model::{User, fold_case};
+use crate::service::passwords;
+use crate::service::tokens::{self, LoggedIn, Secret};
+
+/// What a log-in is asked for with
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Credentials {
+    /// Or the email
+    username: String,
+    password: String,
+}
+
+/// What a log-in comes to
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TokenPair {
+    /// Stands behind `Authorization: Bearer`; counts for ten minutes
+    access: String,
+    /// Buys the next pair, once; counts for 30 days
+    refresh: String,
+    user: User,
+}
+
+/// What a refresh token buys
+#[derive(Serialize, JsonSchema)]
+pub(super) struct NewTokens {
+    access: String,
+    refresh: String,
+}
+
+/// A refresh token
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Refresh {
+    refresh: String,
+}
+
+/// A token of either kind
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Token {
+    token: String,
+}
+
+/// Nothing
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Nothing {}
+
+/// Logs in.
+pub(super) async fn log_in(
+    State(server): State<Shared>,
+    Address(address): Address,
+    Body(Credentials { username, password }): Body<Credentials>,
+) -> Answer {
+    server.limits.log_ins.take(address.as_ref())?;
+    let name = username.clone();
+    let login = server.read_as_stranger(move |tx| tokens::login(tx, &name)).await?;
+    // Counted before the password is looked at, or many at once would all be looked at.
+    let account = fold_case(&username);
+    server.limits.failures.take(Some(&account))?;
+    let hash = login.as_ref().and_then(|login| login.password_hash.clone());
+    let better = server.hash(move || check(&password, hash.as_deref())).await?;
+    let (Some(login), Some(better)) = (login, better) else { return Err(tokens::refused().into()) };
+    server.limits.failures.give_back(&account);
+    let refresh = Secret(secret()?);
+    let logged_in = server.write_as_stranger(move |tx| tokens::log_in(tx, &login, better.as_deref(), refresh)).await?;
+    let pair = server.pair(logged_in)?;
+    json(StatusCode::OK, &pair)
+}
+
+/// Whether that is the password, and what should take the place of its hash; where there is none, it takes as long.
+fn check(password: &str, hash: Option<&str>) -> Result<Option<Option<String>>> {
+    let is_right = passwords::verify(password, hash.unwrap_or(passwords::NOBODYS))?;
+    match hash {
+        Some(hash) if is_right && passwords::is_outdated(hash) => Ok(Some(Some(passwords::hash(password, secret()?)?))),
+        Some(_) if is_right => Ok(Some(None)),
+        _ => Ok(None),
+    }
+}
+
+impl Server {
+    /// What a log-in comes to, as clients hold it
+    fn pair(&self, LoggedIn { user, generation, refresh }: LoggedIn) -> Result<TokenPair> {
+        let id = Uuid::from_bytes(secret()?);
+        let access = self.keys.sign(user.person.user_id, generation, self.app.now(), id)?;
+        Ok(TokenPair { access, refresh: refresh.token(), user })
+    }
+}
+
+/// Puts a new pair of tokens in the place of one.
+pub(super) async fn refresh(State(server): State<Shared>, Body(Refresh { refresh }): Body<Refresh>) -> Answer {
+    let new = Secret(secret()?);
+    let refreshed = server.write_as_stranger(move |tx| tokens::refresh(tx, &refresh, new)).await?;
+    let TokenPair { access, refresh, .. } = server.pair(refreshed.or_refuse()?)?;
+    json(StatusCode::OK, &NewTokens { access, refresh })
+}
+
+/// Says whether a token counts.
+pub(super) async fn verify(State(server): State<Shared>, Body(Token { token }): Body<Token>) -> Answer {
+    match server.keys.verify(&token, server.app.now()) {
+        Some(claims) => {
+            server.read_as_stranger(move |tx| tokens::acting(tx, &claims)).await?;
+        }
+        None => server.read_as_stranger(move |tx| tokens::must_count(tx, &token)).await?,
+    }
+    json(StatusCode::OK, &Nothing {})
+}
+
+/// Ends what a log-in began.
+pub(super) async fn revoke(State(server): State<Shared>, Body(Refresh { refresh }): Body<Refresh>) -> Answer {
+    server.write_as_stranger(move |tx| tokens::revoke(tx, &refresh)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -95,6 +95,11 @@ impl Timestamp {
         Some(Self(instant)).filter(|instant| years.contains(instant))
     }
 
+    /// As [`Timestamp::parse`]; a date alone is its first moment.
+    pub fn parse_or_date(text: &str) -> Option<Self> {
+        if text.len() == 10 { Self::parse(&format!("{text}T00:00:00Z")) } else { Self::parse(text) }
+    }
+
     /// This instant, moved by a number of seconds
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {

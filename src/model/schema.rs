@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{Choice, ConversationId, Kind, Level, MessageId, NotificationKind, Number, Role, Timestamp, UserId};
+use super::{
+    Choice, ConversationId, Kind, Level, MessageId, NotificationKind, Number, Role, Snippet, Timestamp, UserId,
+};
 
 macro_rules! schemas {
     ($($name:ident: $schema:expr;)+) => {$(
@@ -30,6 +32,7 @@ schemas! {
     MessageId: json_schema!({ "type": "string", "format": "uuid" });
     Timestamp: json_schema!({ "type": "string", "format": "date-time" });
     Number: json_schema!({ "type": "integer", "minimum": 1 });
+    Snippet: json_schema!({ "type": "string" });
     Role: words::<Role>();
     Kind: words::<Kind>();
     Level: words::<Level>();

@@ -21,6 +21,11 @@ use crate::model::{
 };
 use crate::store::{self, Tx};
 
+/// Writes something and takes it back: fails where the database cannot be written.
+pub fn probe(tx: &mut Tx<'_>) -> Result<()> {
+    store::maintenance::probe(tx)
+}
+
 /// Finds the user who acts.
 ///
 /// # Errors

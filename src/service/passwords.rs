@@ -17,6 +17,10 @@ const COMMON: &str = include_str!("common_passwords.txt");
 /// How every hash begins that [`hash`] makes
 const PREFIX: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 
+/// The hash of a password that nobody has: who is not there takes as long to be refused as who is
+pub const NOBODYS: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$yU2YnVRafZcnrr2OkMpVHg$o5FoLsI4v1P8DdGi0qVJi5BK0Dd5EYzbeaAEKOR/J1k";
+
 /// Checks that a password is 8 characters to 1,024 bytes, not among the common ones, and not the username.
 ///
 /// # Errors

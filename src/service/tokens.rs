@@ -179,6 +179,21 @@ pub fn revoke_all(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Re
     Ok((user, count))
 }
 
+/// Looks whether a refresh token counts.
+///
+/// # Errors
+/// `Unauthenticated` where it does not.
+pub fn must_count(tx: &mut Tx<'_>, token: &str) -> Result<()> {
+    let hash = hash_of(token).ok_or_else(bad_token)?;
+    let counts = tokens::counts(tx, &hash)?;
+    if counts { Ok(()) } else { Err(bad_token()) }
+}
+
+/// The hash of a user's password, where they have one
+pub fn password_hash(tx: &mut Tx<'_>, user: &User) -> Result<Option<String>> {
+    Ok(tokens::login_by_id(tx, user.person.user_id)?.and_then(|login| login.password_hash))
+}
+
 /// Who acts with an access token.
 ///
 /// # Errors

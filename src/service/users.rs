@@ -72,6 +72,11 @@ fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<Result<User>> {
     Ok(Err(if is_username { username_taken(&details) } else { email_taken(&details) }))
 }
 
+/// Nobody may register.
+pub fn closed() -> Error {
+    Error::forbidden("Registration is closed; ask an admin for an account.")
+}
+
 /// Creates an account for whoever asks: the same request with the same key finds it again.
 ///
 /// # Errors
@@ -84,7 +89,7 @@ pub fn register(
     request: Option<&Once>,
 ) -> Result<User> {
     if !is_open && !actor.is_some_and(Actor::administers) {
-        return Err(Error::forbidden("Registration is closed; ask an admin for an account."));
+        return Err(closed());
     }
     let work = |tx: &mut Tx<'_>| {
         let user = insert(tx, new)??;

@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use crate::error::{Error, Result};
 use crate::model::fold_case;
 pub use care::{Contents, Inspection, Sizes, backup, inspect, restore, verify_backup};
-pub use pool::Pool;
+pub use pool::{Pool, Sharing};
 pub use tx::{Ids, Stamp, Tx};
 use tx::{Row, list};
 #[cfg(debug_assertions)]

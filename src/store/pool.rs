@@ -65,27 +65,47 @@ pub struct Pool {
 
 /// The thread that writes, and what waits for it
 struct Writer {
-    jobs: Option<Sender<Box<dyn Job>>>,
+    tasks: Option<Sender<Task>>,
     waiting: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// What the writer does
+enum Task {
+    Write(Box<dyn Job>),
+    /// Notes the state to return to
+    Mark(Sender<Result<()>>),
+    /// Returns to that state
+    Return(Sender<Result<()>>),
+}
+
+/// How a pool works.
+pub struct Sharing {
+    /// What the writer's own work is stamped with, when it has nothing else to do
+    pub stamp: Box<dyn Fn() -> Stamp + Send>,
+    /// Hears how many writes shared each commit
+    pub committed: Box<dyn Fn(usize) + Send>,
+    /// The database is gone when the process is: nothing has to last, and all can be taken back
+    pub is_temporary: bool,
+}
+
 impl Pool {
-    /// Shares an open database; `idle` stamps what the writer does when it has nothing else to do.
+    /// Shares an open database.
     ///
     /// # Errors
     /// `Internal` where no thread can be started.
-    pub fn new(db: Db, location: Location, idle: impl Fn() -> Stamp + Send + 'static) -> Result<Self> {
+    pub fn new(db: Db, location: Location, sharing: Sharing) -> Result<Self> {
         match db.engine {
             Engine::Sqlite(database) => {
-                let (jobs, queue) = mpsc::channel();
+                database.expect_many_writes(sharing.is_temporary)?;
+                let (tasks, queue) = mpsc::channel();
                 let waiting = Arc::new(AtomicUsize::new(0));
                 let count = Arc::clone(&waiting);
                 let thread = std::thread::Builder::new()
                     .name("writer".to_owned())
-                    .spawn(move || write_in_groups(&database, &queue, &count, &idle))
+                    .spawn(move || write_in_groups(database, &queue, &count, &sharing))
                     .map_err(Error::internal)?;
-                let writer = Writer { jobs: Some(jobs), waiting, thread: Some(thread) };
+                let writer = Writer { tasks: Some(tasks), waiting, thread: Some(thread) };
                 Ok(Self { location, places: Default::default(), writer: Some(writer) })
             }
             Engine::Postgres(_) => {
@@ -99,6 +119,19 @@ impl Pool {
     /// Whether reading takes so little that whoever asks can wait for it in place, and writing never waits
     pub fn is_embedded(&self) -> bool {
         self.writer.is_some()
+    }
+
+    /// Where the database is
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// How large SQLite's write-ahead log is, in bytes
+    pub fn log_bytes(&self) -> u64 {
+        match &self.location {
+            Location::Sqlite(path) => sqlite::log_bytes(path),
+            Location::Postgres(_) => 0,
+        }
     }
 
     /// How many writes wait for their turn
@@ -123,6 +156,34 @@ impl Pool {
             Some(writer) => writer.line_up(Box::new(Write { stamp, work, value: None, end })),
             None => end(self.with(|db| db.write(stamp, work))),
         }
+    }
+
+    /// Notes the state of a temporary database, to return to.
+    pub fn mark(&self) -> Result<()> {
+        self.alone(Task::Mark)
+    }
+
+    /// Returns a temporary database to the state that was noted last.
+    pub fn return_to_mark(&self) -> Result<()> {
+        self.alone(Task::Return)
+    }
+
+    /// Has the writer do something while nobody reads.
+    fn alone(&self, task: fn(Sender<Result<()>>) -> Task) -> Result<()> {
+        let tasks = self.writer.as_ref().and_then(|writer| writer.tasks.as_ref());
+        let tasks = tasks.ok_or_else(|| Error::internal("the database is not embedded"))?;
+        let _nobody: Vec<_> = self
+            .places
+            .iter()
+            .map(|place| {
+                let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+                *place = None;
+                place
+            })
+            .collect();
+        let (sender, done) = mpsc::channel();
+        tasks.send(task(sender)).map_err(|_| Error::internal("the writer is gone"))?;
+        done.recv().unwrap_or_else(|_| Err(Error::internal("the writer is gone")))
     }
 
     /// Works with a connection of one's own.
@@ -155,7 +216,7 @@ impl Drop for Pool {
     /// Waits for the writes that were accepted.
     fn drop(&mut self) {
         if let Some(writer) = &mut self.writer {
-            writer.jobs = None;
+            writer.tasks = None;
             if let Some(thread) = writer.thread.take() {
                 let _ = thread.join();
             }
@@ -166,8 +227,8 @@ impl Drop for Pool {
 impl Writer {
     fn line_up(&self, job: Box<dyn Job>) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        let sent = self.jobs.as_ref().map(|jobs| jobs.send(job));
-        if let Some(Err(mpsc::SendError(job))) = sent {
+        let sent = self.tasks.as_ref().map(|tasks| tasks.send(Task::Write(job)));
+        if let Some(Err(mpsc::SendError(Task::Write(job)))) = sent {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             job.end(Err(Error::internal("the writer is gone")));
         }
@@ -176,29 +237,51 @@ impl Writer {
 
 /// Carries out what waits, together, until nobody can send any more.
 fn write_in_groups(
-    database: &sqlite::Database,
-    queue: &Receiver<Box<dyn Job>>,
+    mut database: sqlite::Database,
+    queue: &Receiver<Task>,
     waiting: &AtomicUsize,
-    idle: &dyn Fn() -> Stamp,
+    Sharing { stamp, committed, is_temporary }: &Sharing,
 ) {
-    let mut is_clean = false;
+    let mut is_clean = *is_temporary;
+    let mut next = None;
     loop {
-        let first = match queue.recv_timeout(if is_clean { Duration::from_hours(1) } else { IDLE }) {
-            Ok(first) => first,
+        let first = match next.take() {
+            Some(next) => Ok(next),
+            None => queue.recv_timeout(if is_clean { Duration::from_hours(1) } else { IDLE }),
+        };
+        let mut jobs = match first {
+            Ok(Task::Write(job)) => vec![job],
+            Ok(Task::Mark(done)) => {
+                let _ = done.send(database.mark());
+                continue;
+            }
+            Ok(Task::Return(done)) => {
+                let _ = done.send(database.return_to_mark());
+                continue;
+            }
             Err(RecvTimeoutError::Timeout) => {
-                // What cannot be cleaned up now stays noted in the database.
-                let _ = database.erase(idle(), &|| waiting.load(Ordering::Relaxed) > 0);
-                is_clean = waiting.load(Ordering::Relaxed) == 0;
+                is_clean = *is_temporary || database.clean(stamp(), &|| waiting.load(Ordering::Relaxed) > 0);
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let mut jobs = vec![first];
-        jobs.extend(queue.try_iter().take(MOST_TOGETHER - 1));
+        while jobs.len() < MOST_TOGETHER {
+            match queue.try_recv() {
+                Ok(Task::Write(job)) => jobs.push(job),
+                Ok(other) => {
+                    next = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
         waiting.fetch_sub(jobs.len(), Ordering::Relaxed);
-        is_clean = false;
+        is_clean = *is_temporary;
         match database.write_group(&mut jobs) {
-            Ok(outcomes) => jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| job.end(outcome)),
+            Ok(outcomes) => {
+                committed(jobs.len());
+                jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| job.end(outcome));
+            }
             Err(error) => {
                 let others: Vec<_> = jobs.iter().skip(1).map(|_| error.again()).collect();
                 let errors = std::iter::once(error).chain(others);

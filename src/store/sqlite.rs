@@ -1,16 +1,13 @@
 //! The embedded engine: opening, making and refusing files.
 
-use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
-use super::pool::Job;
 use super::tx::{Inner, Stamp, Tx};
 use super::{Opened, VERSION};
 use crate::error::{Error, Result};
@@ -20,10 +17,12 @@ mod checks;
 pub(super) mod copy;
 mod erase;
 mod partial;
+mod shared;
 
 pub(super) use checks::check_stable;
 #[cfg(debug_assertions)]
 pub use checks::checked_statements;
+pub(super) use shared::log_bytes;
 
 mod embedded {
     refinery::embed_migrations!("migrations/sqlite");
@@ -93,53 +92,26 @@ impl Database {
         Ok(value)
     }
 
-    /// Runs jobs in one transaction, each in a savepoint of its own: one that fails, or panics, is undone alone. Returns what
-    /// came of each, which is in the file for good.
-    ///
-    /// # Errors
-    /// What keeps all of them from the file; then nothing of any is left.
-    pub(super) fn write_group(&self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Result<()>>> {
-        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        let run = |sql| transaction.prepare_cached(sql)?.execute([]);
-        let mut outcomes = Vec::with_capacity(jobs.len());
-        let mut to_index = BTreeMap::new();
-        for job in jobs.iter_mut() {
-            run("SAVEPOINT job")?;
-            let stamp = job.stamp();
-            let before = to_index.clone();
-            let mut tx = Tx::new(Inner::Sqlite(&transaction, true), stamp);
-            // Search is told at the end: it would write a piece of index for each savepoint.
-            tx.to_index = to_index;
-            let outcome = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)))
-                .unwrap_or_else(|_| Err(Error::internal("a write panicked")));
-            to_index = tx.to_index;
-            if outcome.is_err() || stamp.dry_run {
-                // A full disk, for example, makes SQLite undo everything by itself.
-                if transaction.is_autocommit() {
-                    return Err(outcome.err().unwrap_or_else(|| Error::internal("a transaction ended by itself")));
-                }
-                run("ROLLBACK TO job")?;
-                to_index = before;
-            }
-            run("RELEASE job")?;
-            outcomes.push(outcome);
-        }
-        if let Some(job) = jobs.first() {
-            let mut tx = Tx::new(Inner::Sqlite(&transaction, true), job.stamp());
-            tx.to_index = to_index;
-            super::search::write_index(&mut tx)?;
-        }
-        transaction.commit()?;
-        Ok(outcomes)
-    }
-
     pub(super) fn read<T>(&self, stamp: Stamp, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred)?;
-        work(&mut Tx::new(Inner::Sqlite(&transaction, false), stamp))
+        // By statements that are kept: preparing them anew for every transaction takes longer than they do.
+        let run = |sql| self.connection.prepare_cached(sql)?.execute([]);
+        run("BEGIN")?;
+        let _over = Over(&self.connection);
+        work(&mut Tx::new(Inner::Sqlite(&self.connection, false), stamp))
     }
 
     pub(super) fn version(&self) -> Result<i64> {
         Ok(self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+    }
+}
+
+/// Ends a transaction that only reads, also where a panic does.
+struct Over<'c>(&'c Connection);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        // What keeps a reader from coming to its end has kept it from reading.
+        let _ = self.0.prepare_cached("ROLLBACK").and_then(|mut rollback| rollback.execute([]));
     }
 }
 

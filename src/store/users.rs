@@ -253,14 +253,23 @@ pub fn people(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = UserKey>) -> Resul
     let mut keys: Vec<i64> = keys.into_iter().map(|key| key.0).collect();
     keys.sort_unstable();
     keys.dedup();
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let people = tx.all(
-        concat!("SELECT ", person!(), " FROM account WHERE key IN ", list!("$1")),
-        &[&super::list(keys)],
-        |row| read_person(row, 0),
-    )?;
+    let people = match keys.as_slice() {
+        [] => return Ok(HashMap::new()),
+        // A page of most conversations has few: without a list to be read, that takes a third of the time.
+        [first, others @ ..] if others.len() < 4 => {
+            let key = |index: usize| others.get(index).unwrap_or(first);
+            tx.all(
+                concat!("SELECT ", person!(), " FROM account WHERE key IN ($1, $2, $3, $4)"),
+                &[first, key(0), key(1), key(2)],
+                |row| read_person(row, 0),
+            )?
+        }
+        _ => tx.all(
+            concat!("SELECT ", person!(), " FROM account WHERE key IN ", list!("$1")),
+            &[&super::list(keys)],
+            |row| read_person(row, 0),
+        )?,
+    };
     Ok(people.into_iter().map(|person| (person.key, person)).collect())
 }
 

@@ -47,7 +47,7 @@ impl Load {
 }
 
 /// Says all that is wrong with a file, and where: at the `place` of a line.
-pub(super) fn failed(name: &str, failure: load::Failure, place: impl Fn(u64) -> String) -> Failure {
+pub(in crate::cli) fn failed(name: &str, failure: load::Failure, place: impl Fn(u64) -> String) -> Failure {
     let (problems, changed) = match failure {
         load::Failure::Error(error) => return error.into(),
         load::Failure::Problems(problems) => (problems, "nothing was changed".to_owned()),

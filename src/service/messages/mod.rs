@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::once::{Once, once_counted};
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, ConversationKey, ConversationSelector, Event, EventKind, Message, MessageId, MessageKey, MessageSelector,
-    Revision, UserRef,
+    Actor, ConversationId, ConversationKey, ConversationSelector, Event, EventKind, Message, MessageId, MessageKey,
+    MessageSelector, Revision, UserRef,
 };
 use crate::store::{self, Tx};
 
@@ -65,6 +65,23 @@ pub fn check_reason(reason: Option<&str>) -> Result<()> {
 /// `NotFound` where the actor may not see it.
 pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Message> {
     super::message(tx, actor, selector)
+}
+
+/// One message, where it is of that conversation.
+///
+/// # Errors
+/// `NotFound` where the actor may not see it, or it is of another.
+pub fn show_in(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &MessageSelector,
+    conversation: Option<ConversationId>,
+) -> Result<Message> {
+    let message = super::message(tx, actor, selector)?;
+    if conversation.is_some_and(|conversation| conversation != message.conversation) {
+        return Err(Error::not_found(format!("There is no message “{selector}” in that conversation.")));
+    }
+    Ok(message)
 }
 
 /// The earlier contents of a message, newest first, for everybody who may see it.

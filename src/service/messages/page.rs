@@ -65,18 +65,14 @@ pub fn page_of(
     let (conversation, _) = service::conversation(tx, actor, selector)?;
     let filter = matching.filter(tx)?;
     let read = |seek: Option<&Seek<Number>>, limit| {
-        let filter = Filter { limit, ..filter };
-        let keys = match (seek, oldest_first) {
-            (None, false) => store::messages::page(tx, conversation.key, Number::MAX, &filter)?,
-            (None, true) => store::messages::page_after(tx, conversation.key, Number(0), Number::MAX, &filter)?,
-            (Some(Seek::Behind(number)), false) | (Some(Seek::Before(number)), true) => {
-                store::messages::page(tx, conversation.key, *number, &filter)?
-            }
-            (Some(Seek::Before(number)), false) | (Some(Seek::Behind(number)), true) => {
-                store::messages::page_after(tx, conversation.key, *number, Number::MAX, &filter)?
-            }
+        let (bounds, lowest_first) = match (seek, oldest_first) {
+            (None, oldest_first) => ((Number(0), Number::MAX), oldest_first),
+            (Some(Seek::Behind(number)), false) => ((Number(0), *number), false),
+            (Some(Seek::Before(number)), false) => ((*number, Number::MAX), true),
+            (Some(Seek::Behind(number)), true) => ((*number, Number::MAX), true),
+            (Some(Seek::Before(number)), true) => ((Number(0), *number), false),
         };
-        store::messages::by_keys(tx, &keys)
+        store::messages::in_conversation(tx, &conversation, bounds, lowest_first, &Filter { limit, ..filter })
     };
     let page = page(seek, size, |message: &Message| message.number, read)?;
     if matching.is_all() {

@@ -5,28 +5,42 @@ use std::collections::HashMap;
 use super::tx::Param;
 use super::{Row, Tx};
 use crate::error::Result;
-use crate::model::{Actor, Conversation, ConversationKey, Message, MessageId, MessageKey, Number, UserKey, UserRef};
+use crate::model::{
+    Actor, Conversation, ConversationId, ConversationKey, Kind, Message, MessageId, MessageKey, Number, UserKey,
+    UserRef,
+};
 
-/// The beginning of every statement that reads whole messages; a condition follows.
+/// What is read of each message, beside its conversation.
 ///
 /// Not EXISTS: in a list of columns PostgreSQL would answer it for all by reading the whole table once. Both counts of replies
-/// are one number, so that they are counted once: 2³² times all of them and those that are no tombstones. CROSS JOIN keeps
-/// SQLite from beginning with the conversations.
-macro_rules! select {
+/// are one number, so that they are counted once: 2³² times all of them and those that are no tombstones.
+macro_rules! columns {
     () => {
-        "SELECT message.key, message.conversation_key, message.parent_key, message.id, conversation.id, message.number,
-             message.sender_key, message.receiver_key, message.content, message.sent_at, message.revision, parent.id,
-             (SELECT count(*) * 4294967296 + count(reply.sender_key) FROM message AS reply
-              WHERE reply.parent_key = message.key),
-             coalesce(
-                 (SELECT FALSE FROM notification
-                  WHERE notification.message_key = message.key AND NOT notification.is_read LIMIT 1),
-                 (SELECT TRUE FROM notification WHERE notification.message_key = message.key LIMIT 1), FALSE),
-             conversation.name, conversation.kind, parent.number
-         FROM message CROSS JOIN conversation LEFT JOIN message AS parent ON parent.key = message.parent_key
-         WHERE conversation.key = message.conversation_key AND "
+        "message.key, message.conversation_key, message.parent_key, message.id, message.number, message.sender_key,
+         message.receiver_key, message.content, message.sent_at, message.revision, parent.id, parent.number,
+         (SELECT count(*) * 4294967296 + count(reply.sender_key) FROM message AS reply
+          WHERE reply.parent_key = message.key),
+         coalesce(
+             (SELECT FALSE FROM notification
+              WHERE notification.message_key = message.key AND NOT notification.is_read LIMIT 1),
+             (SELECT TRUE FROM notification WHERE notification.message_key = message.key LIMIT 1), FALSE)"
     };
 }
+
+/// The beginning of every statement that reads messages of several conversations; a condition follows. CROSS JOIN keeps SQLite
+/// from beginning with the conversations.
+macro_rules! select {
+    () => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            ", conversation.id, conversation.name, conversation.kind
+             FROM message CROSS JOIN conversation LEFT JOIN message AS parent ON parent.key = message.parent_key
+             WHERE conversation.key = message.conversation_key AND "
+        )
+    };
+}
+
 mod delete;
 mod history;
 mod list;
@@ -48,33 +62,82 @@ struct Found {
     receiver: Option<UserKey>,
 }
 
+/// What a message says of its conversation
+struct Place {
+    id: ConversationId,
+    name: Option<String>,
+    kind: Kind,
+}
+
 fn read(row: &Row<'_>) -> Result<Found> {
-    let sender: Option<UserKey> = row.get(6)?;
-    let revision = row.get(10)?;
+    read_in(row, Place { id: row.get(14)?, name: row.get(15)?, kind: row.get(16)? })
+}
+
+fn read_in(row: &Row<'_>, place: Place) -> Result<Found> {
+    let sender: Option<UserKey> = row.get(5)?;
+    let revision = row.get(9)?;
     let replies: i64 = row.get(12)?;
     let message = Message {
         key: row.get(0)?,
         conversation_key: row.get(1)?,
         parent_key: row.get(2)?,
-        conversation_name: row.get(14)?,
-        conversation_kind: row.get(15)?,
-        parent_number: row.get(16)?,
+        conversation_name: place.name,
+        conversation_kind: place.kind,
+        parent_number: row.get(11)?,
         message_id: row.get(3)?,
-        conversation: row.get(4)?,
-        number: row.get(5)?,
+        conversation: place.id,
+        number: row.get(4)?,
         sender: None,
         receiver: None,
-        content: row.get(8)?,
-        timestamp: row.get(9)?,
+        content: row.get(7)?,
+        timestamp: row.get(8)?,
         edited: revision > 1,
         revision,
-        parent_message: row.get(11)?,
+        parent_message: row.get(10)?,
         is_thread: replies > 0,
         reply_count: replies & 0xffff_ffff,
         read: row.get(13)?,
         deleted: sender.is_none(),
     };
-    Ok(Found { message, sender, receiver: row.get(7)? })
+    Ok(Found { message, sender, receiver: row.get(6)? })
+}
+
+macro_rules! in_conversation {
+    ($order:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM message LEFT JOIN message AS parent ON parent.key = message.parent_key
+             WHERE message.sent_at >= $1 AND message.sent_at < $2
+               AND (CAST($3 AS BIGINT) IS NULL OR message.sender_key = $3)
+               AND (CAST($4 AS BIGINT) IS NULL OR message.receiver_key = $4)
+               AND message.conversation_key = $5 AND message.number > $6 AND message.number < $7
+             ORDER BY message.number ",
+            $order,
+            " LIMIT $8"
+        )
+    };
+}
+
+/// The messages of a conversation between two numbers, the lowest first or the highest: one statement for a page, which looks
+/// no conversation up.
+pub fn in_conversation(
+    tx: &mut Tx<'_>,
+    conversation: &Conversation,
+    (above, below): (Number, Number),
+    lowest_first: bool,
+    filter: &Filter,
+) -> Result<Vec<Message>> {
+    let Filter { since, until, sender, receiver, limit } = filter;
+    let found = tx.all(
+        if lowest_first { in_conversation!("ASC") } else { in_conversation!("DESC") },
+        &[since, until, sender, receiver, &conversation.key, &above, &below, limit],
+        |row| {
+            let Conversation { id, name, kind, .. } = conversation;
+            read_in(row, Place { id: *id, name: name.clone(), kind: *kind })
+        },
+    )?;
+    with_people(tx, found)
 }
 
 /// Reads messages by a statement that begins as `select!` does.

@@ -38,6 +38,18 @@ impl Database {
         Ok(Erasure::Done)
     }
 
+    /// Does what can wait until nobody writes, until `is_late`: scrubs what was deleted and moves the log into the file, so that
+    /// it begins anew. Says whether there is nothing left; what cannot be done now stays noted in the database.
+    pub(in crate::store) fn clean(&self, stamp: Stamp, is_late: &dyn Fn() -> bool) -> bool {
+        let erased = self.erase(stamp, is_late);
+        if is_late() {
+            return false;
+        }
+        // Waits for no reader.
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(0));
+        !matches!(erased, Ok(Erasure::Pending))
+    }
+
     /// Merges the segments of the search index into one without what was deleted; says whether that came to its end.
     fn merge_all(&self, is_late: &dyn Fn() -> bool) -> Result<bool> {
         // The first round ends a merge that was already going on when something was deleted from its result.

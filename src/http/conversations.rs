@@ -1,0 +1,223 @@
+//! Conversations over HTTP, and who takes part in them.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Shared;
+use super::answer::{Answer, Here, Marked, json, page_size_of, shown};
+use super::request::{Body, Caller, Cleared, Path, Query, Repeatable};
+use crate::model::{ConversationId, ConversationSelector, ConversationView, Level, Message, UserId, UserSelector};
+use crate::service::conversations::{self, ConversationChange, NewConversation};
+use crate::service::messages::{self, Matching};
+use crate::service::notifications;
+
+/// How many messages are shown with a conversation
+const MESSAGES_SHOWN: i64 = 20;
+
+/// A new conversation
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct New {
+    /// Besides oneself: ids or usernames
+    #[serde(alias = "participant_ids")]
+    participants: Vec<String>,
+    /// By which a group is called: 1 to 64 of A–Z a–z 0–9 . _ -
+    name: Option<String>,
+    /// Up to 200 characters
+    title: Option<String>,
+}
+
+/// People
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct People {
+    /// Ids or usernames
+    #[serde(alias = "participant_ids")]
+    participants: Vec<String>,
+}
+
+fn selectors(people: Vec<String>) -> Vec<UserSelector> {
+    people.into_iter().map(UserSelector).collect()
+}
+
+/// Begins a conversation.
+pub(super) async fn create(
+    State(server): State<Shared>,
+    caller: Caller,
+    Repeatable(request): Repeatable,
+    Body(new): Body<New>,
+) -> Answer {
+    let New { participants, name, title } = new;
+    let new = NewConversation { participants: selectors(participants), name, title, ..NewConversation::default() };
+    let (view, is_new) =
+        server.write(caller, move |tx, actor| conversations::create_once(tx, actor, &new, request.as_ref())).await?;
+    json(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &view)
+}
+
+/// Which conversations to list
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Listing {
+    /// Held by the name, the title, or, of a direct conversation, the other person's names
+    search: Option<String>,
+    cursor: Option<String>,
+    page_size: Option<i64>,
+}
+
+/// Lists one's own conversations.
+pub(super) async fn list(
+    State(server): State<Shared>,
+    here: Here,
+    caller: Caller,
+    Query(Listing { search, cursor, page_size }): Query<Listing>,
+) -> Answer {
+    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let page = server
+        .read(caller, move |tx, actor| conversations::page_of(tx, actor, search.as_deref(), seek.as_ref(), size))
+        .await?;
+    here.list(page)
+}
+
+/// A conversation with its newest messages
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Shown {
+    #[serde(flatten)]
+    view: ConversationView,
+    /// The newest 20, newest first
+    messages: Vec<Message>,
+}
+
+/// Shows a conversation.
+pub(super) async fn show(
+    State(server): State<Shared>,
+    headers: HeaderMap,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+) -> Answer {
+    let selector = ConversationSelector::Id(id);
+    let conversation = server
+        .read(caller, move |tx, actor| {
+            let view = conversations::show(tx, actor, &selector)?;
+            let newest = (MESSAGES_SHOWN, false);
+            let messages = messages::page_of(tx, actor, &selector, &Matching::default(), None, newest)?.items;
+            Ok(Shown { view, messages })
+        })
+        .await?;
+    shown(&headers, &conversation)
+}
+
+/// What changes of a group
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Change {
+    /// null: none
+    #[serde(default)]
+    name: Cleared,
+    /// null: none
+    #[serde(default)]
+    title: Cleared,
+}
+
+/// Changes a group.
+pub(super) async fn change(
+    State(server): State<Shared>,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+    Body(change): Body<Change>,
+) -> Answer {
+    let (selector, change) =
+        (ConversationSelector::Id(id), ConversationChange { name: change.name.0, title: change.title.0 });
+    let view = server.write(caller, move |tx, actor| conversations::update(tx, actor, &selector, &change)).await?;
+    json(StatusCode::OK, &view)
+}
+
+/// Deletes a conversation.
+pub(super) async fn delete(State(server): State<Shared>, caller: Caller, Path(id): Path<ConversationId>) -> Answer {
+    let selector = ConversationSelector::Id(id);
+    server.write(caller, move |tx, actor| conversations::delete(tx, actor, &selector)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Which part of a list to show
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Part {
+    cursor: Option<String>,
+    page_size: Option<i64>,
+}
+
+/// Lists who takes part.
+pub(super) async fn participants(
+    State(server): State<Shared>,
+    here: Here,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+    Query(Part { cursor, page_size }): Query<Part>,
+) -> Answer {
+    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let selector = ConversationSelector::Id(id);
+    let page = server
+        .read(caller, move |tx, actor| conversations::participants(tx, actor, &selector, seek.as_ref(), size))
+        .await?;
+    here.list(page)
+}
+
+/// Adds people to a group.
+pub(super) async fn add(
+    State(server): State<Shared>,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+    Repeatable(request): Repeatable,
+    Body(People { participants }): Body<People>,
+) -> Answer {
+    let (selector, users) = (ConversationSelector::Id(id), selectors(participants));
+    let view = server
+        .write(caller, move |tx, actor| conversations::add_once(tx, actor, &selector, &users, request.as_ref()))
+        .await?;
+    json(StatusCode::OK, &view)
+}
+
+/// Takes somebody out of a group, or leaves it.
+pub(super) async fn remove(
+    State(server): State<Shared>,
+    caller: Caller,
+    Path((id, user)): Path<(ConversationId, UserId)>,
+) -> Answer {
+    let (selector, users) = (ConversationSelector::Id(id), [UserSelector(user.to_string())]);
+    server.write(caller, move |tx, actor| conversations::remove(tx, actor, &selector, &users)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// One's own part in a conversation
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct OwnPart {
+    /// Which messages notify
+    level: Level,
+}
+
+/// Sets which messages of a conversation notify oneself.
+pub(super) async fn set_level(
+    State(server): State<Shared>,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+    Body(OwnPart { level }): Body<OwnPart>,
+) -> Answer {
+    let selector = ConversationSelector::Id(id);
+    let view = server.write(caller, move |tx, actor| conversations::set_level(tx, actor, &selector, level)).await?;
+    json(StatusCode::OK, &view)
+}
+
+/// Makes the messages of a conversation read.
+pub(super) async fn read(
+    State(server): State<Shared>,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+    Repeatable(request): Repeatable,
+) -> Answer {
+    let selector = ConversationSelector::Id(id);
+    let count = server
+        .write(caller, move |tx, actor| {
+            let reader = notifications::owner(tx, actor, None)?;
+            messages::read_conversation_once(tx, actor, &reader, &selector, request.as_ref())
+        })
+        .await?;
+    json(StatusCode::OK, &Marked::read(count))
+}

@@ -1,0 +1,77 @@
+//! For whoever looks after the server: whether it lives, whether it can work, what it counts.
+
+use std::time::{Duration, Instant};
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use super::answer::{Answer, json};
+use super::io::Ends;
+use super::request::{client, not_found};
+use super::{MetricsFor, Shared};
+use crate::error::{Error, Result};
+use crate::service;
+
+/// How long what was found out last counts: everybody may ask, and finding it out writes to the disk.
+const KNOWN: Duration = Duration::from_secs(1);
+
+/// How long the database may take before the server says that it cannot work
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+}
+
+/// The process answers.
+pub(super) async fn live() -> Answer {
+    json(axum::http::StatusCode::OK, &Status { status: "live" })
+}
+
+/// When it was found out last whether the server can work, and what
+#[derive(Default)]
+pub(super) struct Readiness(Mutex<Option<(Instant, Result<()>)>>);
+
+/// The database can be written, and so read.
+pub(super) async fn ready(State(server): State<Shared>) -> Answer {
+    let mut last = server.readiness.0.lock().await;
+    let known = last.take().filter(|(since, _)| since.elapsed() < KNOWN);
+    let (since, outcome) = match known {
+        Some(known) => known,
+        None => {
+            let written = tokio::time::timeout(PATIENCE, server.write_as_stranger(service::probe)).await;
+            let late = || Err(Error::unavailable("The database does not answer in time."));
+            (Instant::now(), written.unwrap_or_else(|_| late()))
+        }
+    };
+    let answer = outcome.as_ref().map_err(Error::again).map(|()| Status { status: "ready" });
+    *last = Some((since, outcome));
+    json(axum::http::StatusCode::OK, &answer?)
+}
+
+/// What the server counts, for those who may know.
+pub(super) async fn metrics(
+    State(server): State<Shared>,
+    headers: HeaderMap,
+    Extension(ends): Extension<Ends>,
+) -> Answer {
+    let is_for = match server.options.metrics {
+        MetricsFor::Everybody => true,
+        MetricsFor::Nobody => false,
+        // Behind a proxy that says nothing of itself, everybody seems to be on this machine.
+        MetricsFor::ThisMachine => {
+            let is_passed_on = headers.contains_key("x-forwarded-for") && !server.options.behind_proxy;
+            !is_passed_on && client(&headers, ends, &server).is_none_or(|client| client.is_loopback())
+        }
+    };
+    if !is_for {
+        return Err(not_found().into());
+    }
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(CONTENT_TYPE, media_type)], server.metrics.text(&server)?).into_response())
+}

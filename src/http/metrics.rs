@@ -1,0 +1,108 @@
+//! What a server counts, for Prometheus.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::Shared;
+use crate::error::{Error, Result};
+
+/// The upper bounds of what is counted together, in seconds
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// As [`SECONDS`], in writes
+const WRITES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    method: &'static str,
+    route: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    method: &'static str,
+    route: &'static str,
+}
+
+/// What a server counts.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Answered, Counter>,
+    seconds: Family<Route, Histogram, fn() -> Histogram>,
+    commits: Histogram,
+    connections: Gauge,
+    log_bytes: Gauge,
+    waiting: Gauge,
+    lost_lines: Gauge<u64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("tidings");
+        let requests = Family::default();
+        registry.register("http_requests", "Requests that were answered", requests.clone());
+        let seconds = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
+        let help = "From the first byte of a request's head to the answer";
+        registry.register_with_unit("http_request_duration", help, Unit::Seconds, seconds.clone());
+        let commits = Histogram::new(WRITES);
+        registry.register("commit_writes", "Writes that shared a commit", commits.clone());
+        let connections = Gauge::default();
+        registry.register("http_connections", "Connections that are open", connections.clone());
+        let log_bytes = Gauge::default();
+        registry.register_with_unit("wal", "The size of SQLite's write-ahead log", Unit::Bytes, log_bytes.clone());
+        let waiting = Gauge::default();
+        registry.register("waiting_writes", "Writes that wait for their turn", waiting.clone());
+        let lost_lines = Gauge::default();
+        registry.register("log_lost_lines", "Lines of the log that nobody read in time", lost_lines.clone());
+        Self { registry, requests, seconds, commits, connections, log_bytes, waiting, lost_lines }
+    }
+}
+
+impl Metrics {
+    /// What hears how many writes shared each commit
+    pub fn commits(&self) -> impl Fn(usize) + Send + 'static {
+        let commits = self.commits.clone();
+        move |count| commits.observe(f64::from(u32::try_from(count).unwrap_or(u32::MAX)))
+    }
+
+    pub(super) fn answered(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
+        self.requests.get_or_create(&Answered { method, route, status }).inc();
+        self.seconds.get_or_create(&Route { method, route }).observe(took.as_secs_f64());
+    }
+
+    /// Counts a connection as long as what is returned lives.
+    pub(super) fn connected(self: &Arc<Self>) -> Connected {
+        self.connections.inc();
+        Connected(Arc::clone(self))
+    }
+
+    /// All of it, in the text format of OpenMetrics
+    pub(super) fn text(&self, server: &Shared) -> Result<String> {
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.log_bytes.set(signed(server.app.pool().log_bytes()));
+        self.waiting.set(signed(server.app.pool().waiting() as u64));
+        self.lost_lines.set(server.log.lost());
+        let mut text = String::new();
+        encode(&mut text, &self.registry).map_err(Error::internal)?;
+        Ok(text)
+    }
+}
+
+/// A connection that is counted
+pub(super) struct Connected(Arc<Metrics>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
+}

@@ -1,0 +1,87 @@
+//! Notifications over HTTP: one's own.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Shared;
+use super::answer::{Answer, Here, Marked, json, page_size_of};
+use super::request::{Body, Caller, Path, Query, Repeatable};
+use crate::model::{MessageId, MessageSelector};
+use crate::service::notifications;
+
+/// Which notifications to list
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Listing {
+    /// The read, or the unread
+    is_read: Option<bool>,
+    cursor: Option<String>,
+    page_size: Option<i64>,
+}
+
+/// Lists one's own notifications.
+pub(super) async fn list(
+    State(server): State<Shared>,
+    here: Here,
+    caller: Caller,
+    Query(Listing { is_read, cursor, page_size }): Query<Listing>,
+) -> Answer {
+    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let page = server
+        .read(caller, move |tx, actor| {
+            let owner = notifications::owner(tx, actor, None)?;
+            notifications::page_of(tx, &owner, is_read, seek.as_ref(), size)
+        })
+        .await?;
+    here.list(page)
+}
+
+/// What becomes of a notification
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Change {
+    is_read: bool,
+}
+
+/// Makes a notification read or unread.
+pub(super) async fn change(
+    State(server): State<Shared>,
+    caller: Caller,
+    Path(id): Path<MessageId>,
+    Body(Change { is_read }): Body<Change>,
+) -> Answer {
+    let notification = server
+        .write(caller, move |tx, actor| {
+            let owner = notifications::owner(tx, actor, None)?;
+            notifications::set_read(tx, actor, &owner, &[MessageSelector::Id(id)], is_read)?;
+            notifications::show(tx, &owner, id)
+        })
+        .await?;
+    json(StatusCode::OK, &notification)
+}
+
+/// Which notifications are meant
+#[derive(Default, Deserialize, JsonSchema)]
+pub(super) struct Which {
+    /// The ids of their messages; none: all
+    ids: Option<Vec<MessageId>>,
+}
+
+/// Makes notifications read.
+pub(super) async fn read(
+    State(server): State<Shared>,
+    caller: Caller,
+    Repeatable(request): Repeatable,
+    which: Option<Body<Which>>,
+) -> Answer {
+    let ids = which.and_then(|Body(Which { ids })| ids);
+    let selectors: Option<Vec<_>> = ids.map(|ids| ids.into_iter().map(MessageSelector::Id).collect());
+    let count = server
+        .write(caller, move |tx, actor| {
+            let owner = notifications::owner(tx, actor, None)?;
+            let count = notifications::read_once(tx, actor, &owner, selectors.as_deref(), request.as_ref());
+            count.map_err(|error| error.naming("ids"))
+        })
+        .await?;
+    json(StatusCode::OK, &Marked::read(count))
+}

@@ -1,0 +1,241 @@
+//! Accounts over HTTP.
+
+use std::sync::Arc;
+
+use axum::body::Body as Stream;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::IntoResponse;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::answer::{Answer, Here, json, page_size_of, shown};
+use super::problem::Problem;
+use super::request::{Address, Body, Caller, Cleared, Path, Query, Repeatable};
+use super::stream::Pipe;
+use super::{Shared, aside};
+use crate::app::hash_password;
+use crate::error::Error;
+use crate::model::{Actor, Role, UserDetails, UserId, UserSelector, fold_case};
+use crate::service::users::{self, NewUser, UserChange};
+use crate::service::{accounts, passwords, tokens};
+use crate::transfer::export::export;
+
+/// A new account
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Registration {
+    /// 1 to 150 characters; none of white space / # :
+    username: String,
+    /// 8 characters to 1,024 bytes
+    password: String,
+    email: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+}
+
+/// Registers.
+pub(super) async fn register(
+    State(server): State<Shared>,
+    Address(address): Address,
+    caller: Option<Caller>,
+    Repeatable(request): Repeatable,
+    Body(new): Body<Registration>,
+) -> Answer {
+    server.limits.registrations.take(address.as_ref())?;
+    let Registration { username, password, email, first_name, last_name } = new;
+    let details = UserDetails {
+        username,
+        email,
+        first_name: first_name.unwrap_or_default(),
+        last_name: last_name.unwrap_or_default(),
+        role: Role::User,
+    };
+    // Before the time that hashing takes is spent
+    let is_open = server.options.registration;
+    if !is_open && caller.is_none() {
+        return Err(users::closed().into());
+    }
+    let details = users::check_details(&details)?;
+    let name = details.username.clone();
+    let password_hash = Some(server.hash(move || hash_password(&password, &name)).await?);
+    let new = NewUser { details, password_hash, if_not_exists: false };
+    let user = server
+        .write_as_stranger(move |tx| {
+            let actor = caller.as_ref().map(|Caller(claims)| tokens::acting(tx, claims)).transpose()?;
+            users::register(tx, actor.as_ref(), &new, is_open, request.as_ref())
+        })
+        .await?;
+    json(StatusCode::CREATED, &user)
+}
+
+/// Which users to list
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Listing {
+    /// Held by the username, the first or last name; for admins also by the email
+    search: Option<String>,
+    cursor: Option<String>,
+    page_size: Option<i64>,
+}
+
+/// Lists users.
+pub(super) async fn list(
+    State(server): State<Shared>,
+    here: Here,
+    caller: Caller,
+    Query(Listing { search, cursor, page_size }): Query<Listing>,
+) -> Answer {
+    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let page = server
+        .read_slowly(caller, move |tx, actor| users::page(tx, actor, search.as_deref(), seek.as_ref(), size))
+        .await?;
+    here.list(page)
+}
+
+/// Shows a user.
+pub(super) async fn show(
+    State(server): State<Shared>,
+    headers: HeaderMap,
+    caller: Caller,
+    Path(id): Path<UserId>,
+) -> Answer {
+    let selector = UserSelector(id.to_string());
+    shown(&headers, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
+}
+
+/// Shows one's own account.
+pub(super) async fn show_own(State(server): State<Shared>, headers: HeaderMap, caller: Caller) -> Answer {
+    let selector = UserSelector(caller.0.user.to_string());
+    shown(&headers, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
+}
+
+/// What changes of one's own account
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct OwnChange {
+    username: Option<String>,
+    /// null: none
+    #[serde(default)]
+    email: Cleared,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    /// A new one; every token stops at once
+    password: Option<String>,
+    /// Asked for with a new password
+    current_password: Option<String>,
+}
+
+/// Changes one's own account.
+pub(super) async fn change_own(State(server): State<Shared>, caller: Caller, Body(change): Body<OwnChange>) -> Answer {
+    let OwnChange { username, email, first_name, last_name, password, current_password } = change;
+    let password_hash = match password {
+        Some(password) => Some(new_hash(&server, &caller, password, current_password).await?),
+        None => None,
+    };
+    let selector = UserSelector(caller.0.user.to_string());
+    let change = UserChange { username, email: email.0, first_name, last_name, password_hash, ..UserChange::default() };
+    let user = server.write(caller, move |tx, actor| users::update(tx, actor, &selector, &change)).await?;
+    json(StatusCode::OK, &user)
+}
+
+/// The hash of somebody's new password, where they know the one they have. That this is still theirs is known by their token,
+/// which a new password ends.
+async fn new_hash(
+    server: &Shared,
+    caller: &Caller,
+    password: String,
+    current: Option<String>,
+) -> Result<String, Problem> {
+    let Some(current) = current else {
+        return Err(Error::invalid("current_password", "A new password needs the current one.").into());
+    };
+    let (username, hash) = server
+        .read(caller.clone(), |tx, actor| match actor {
+            Actor::User(user) => Ok((user.person.username.clone(), tokens::password_hash(tx, user)?)),
+            Actor::Operator(_) => Err(tokens::bad_token()),
+        })
+        .await?;
+    let account = fold_case(&username);
+    server.limits.failures.take(Some(&account))?;
+    let hashed = server
+        .hash(move || {
+            if !hash.is_some_and(|hash| passwords::verify(&current, &hash).unwrap_or(false)) {
+                return Ok(None);
+            }
+            hash_password(&password, &username).map(Some)
+        })
+        .await?;
+    let Some(hash) = hashed else {
+        return Err(Error::invalid("current_password", "That is not the current password.").into());
+    };
+    server.limits.failures.give_back(&account);
+    Ok(hash)
+}
+
+/// What an admin changes of an account
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Change {
+    username: Option<String>,
+    /// null: none
+    #[serde(default)]
+    email: Cleared,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    role: Option<Role>,
+    /// Whether they can log in and act
+    is_active: Option<bool>,
+}
+
+/// Changes an account.
+pub(super) async fn change(
+    State(server): State<Shared>,
+    caller: Caller,
+    Path(id): Path<UserId>,
+    Body(change): Body<Change>,
+) -> Answer {
+    let Change { username, email, first_name, last_name, role, is_active } = change;
+    let change = UserChange { username, email: email.0, first_name, last_name, role, is_active, password_hash: None };
+    let selector = UserSelector(id.to_string());
+    let user = server.write(caller, move |tx, actor| users::update(tx, actor, &selector, &change)).await?;
+    json(StatusCode::OK, &user)
+}
+
+/// Deletes an account.
+pub(super) async fn delete(
+    State(server): State<Shared>,
+    headers: HeaderMap,
+    caller: Caller,
+    Path(id): Path<UserId>,
+) -> Answer {
+    delete_account(&server, &headers, caller, id).await
+}
+
+/// Deletes one's own account.
+pub(super) async fn delete_own(State(server): State<Shared>, headers: HeaderMap, caller: Caller) -> Answer {
+    let id = caller.0.user;
+    delete_account(&server, &headers, caller, id).await
+}
+
+async fn delete_account(server: &Shared, headers: &HeaderMap, caller: Caller, id: UserId) -> Answer {
+    let selectors = [UserSelector(id.to_string())];
+    let receipt = server.write(caller, move |tx, actor| accounts::delete(tx, actor, &selectors)).await?;
+    let prefers = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let is_wanted = prefers.flat_map(|value| value.split(',')).any(|word| word.trim() == "return=representation");
+    if !is_wanted {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let mut answer = json(StatusCode::OK, &receipt)?;
+    let applied = HeaderName::from_static("preference-applied");
+    answer.headers_mut().insert(applied, HeaderValue::from_static("return=representation"));
+    Ok(answer)
+}
+
+/// Exports everything about oneself: written while it is read, however much there is.
+pub(super) async fn export_own(State(server): State<Shared>, caller: Caller) -> Answer {
+    let selector = UserSelector(caller.0.user.to_string());
+    let actor = server.read(caller, |_, actor| Ok(actor.clone())).await?;
+    let shared = Arc::clone(&server);
+    let app = aside(move || shared.app.alone()).await?;
+    let pipe = Pipe::fill(move |out| export(&app, &actor, &selector, out).is_ok());
+    let media_type = HeaderValue::from_static("application/json");
+    Ok(([(CONTENT_TYPE, media_type)], Stream::new(pipe)).into_response())
+}

@@ -1,0 +1,100 @@
+//! What is different where one connection writes for a whole server.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::{Database, beside, configure, connect};
+use crate::error::{Error, Result};
+use crate::store::pool::Job;
+use crate::store::search;
+use crate::store::tx::{Inner, Tx};
+
+/// After how many pages of the log a commit moves them into the file: the default of 1,000 does so several times a second. A
+/// thread that did it beside the writer made the log never begin anew.
+const LOG_PAGES: i64 = 10_000;
+
+impl Database {
+    /// Prepares for a writer that many wait for. Of a temporary database nothing has to last, and its log is never moved into
+    /// the file by itself: the file holds the state to return to.
+    pub(in crate::store) fn expect_many_writes(&self, is_temporary: bool) -> Result<()> {
+        let pages = if is_temporary { 0 } else { LOG_PAGES };
+        self.connection.pragma_update(None, "wal_autocheckpoint", pages)?;
+        if is_temporary {
+            self.connection.pragma_update(None, "synchronous", "OFF")?;
+            self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        }
+        // What was prepared under other settings would be prepared again.
+        self.connection.flush_prepared_statement_cache();
+        Ok(())
+    }
+
+    /// Moves everything into the file: the state to return to.
+    pub(in crate::store) fn mark(&self) -> Result<()> {
+        if self.checkpoint()? { Ok(()) } else { Err(Error::unavailable("Another program reads the database.")) }
+    }
+
+    /// Throws the log away, and with it everything since the file was written: the same time for a small database and a large
+    /// one. Nobody else has it open.
+    pub(in crate::store) fn return_to_mark(&mut self) -> Result<()> {
+        let path = PathBuf::from(self.connection.path().unwrap_or_default());
+        let nothing = Connection::open_in_memory()?;
+        drop(std::mem::replace(&mut self.connection, nothing));
+        for suffix in ["-wal", "-shm"] {
+            match std::fs::remove_file(beside(&path, suffix)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::internal(error)),
+                _ => {}
+            }
+        }
+        self.connection = configure(connect(&path)?)?;
+        self.expect_many_writes(true)
+    }
+
+    /// Runs jobs in one transaction, each in a savepoint of its own: one that fails, or panics, is undone alone. Returns what
+    /// came of each, which is in the file for good.
+    ///
+    /// # Errors
+    /// What keeps all of them from the file; then nothing of any is left.
+    pub(in crate::store) fn write_group(&self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Result<()>>> {
+        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let run = |sql| transaction.prepare_cached(sql)?.execute([]);
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        let mut to_index = BTreeMap::new();
+        for job in jobs.iter_mut() {
+            run("SAVEPOINT job")?;
+            let stamp = job.stamp();
+            let before = to_index.clone();
+            let mut tx = Tx::new(Inner::Sqlite(&transaction, true), stamp);
+            // Search is told at the end: it would write a piece of index for each savepoint.
+            tx.to_index = to_index;
+            let outcome = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)))
+                .unwrap_or_else(|_| Err(Error::internal("a write panicked")));
+            to_index = tx.to_index;
+            if outcome.is_err() || stamp.dry_run {
+                // A full disk, for example, makes SQLite undo everything by itself.
+                if transaction.is_autocommit() {
+                    return Err(outcome.err().unwrap_or_else(|| Error::internal("a transaction ended by itself")));
+                }
+                run("ROLLBACK TO job")?;
+                to_index = before;
+            }
+            run("RELEASE job")?;
+            outcomes.push(outcome);
+        }
+        if let Some(job) = jobs.first() {
+            let mut tx = Tx::new(Inner::Sqlite(&transaction, true), job.stamp());
+            tx.to_index = to_index;
+            search::write_index(&mut tx)?;
+        }
+        transaction.commit()?;
+        Ok(outcomes)
+    }
+}
+
+/// How large the write-ahead log of a file is
+pub(in crate::store) fn log_bytes(path: &Path) -> u64 {
+    beside(path, "-wal").metadata().map_or(0, |found| found.len())
+}

@@ -1,0 +1,3 @@
+//! REST as its clients have it: wiring, words and statuses.
+
+mod talk;
