@@ -1,11 +1,12 @@
 //! What is answered: JSON with an entity tag, lists with links to the pages around.
 
+use std::convert::Infallible;
 use std::hash::BuildHasher;
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use foldhash::quality::FixedState;
 use schemars::JsonSchema;
@@ -39,26 +40,23 @@ fn written(thing: &impl Serialize) -> Result<Vec<u8>, Error> {
 }
 
 /// What a request asked to see, with an entity tag; to whoever has it already, that it is the same.
-pub(super) fn shown(request: &HeaderMap, thing: &impl Serialize) -> Answer {
-    tagged(request, StatusCode::OK, None, thing)
+pub(super) fn shown(known: &Known, thing: &impl Serialize) -> Answer {
+    tagged(known, StatusCode::OK, None, thing)
 }
 
 /// A message, whose entity tag begins with its revision.
-pub(super) fn message(request: &HeaderMap, status: StatusCode, message: &Message) -> Answer {
-    tagged(request, status, Some(message.revision), message)
+pub(super) fn message(known: &Known, status: StatusCode, message: &Message) -> Answer {
+    tagged(known, status, Some(message.revision), message)
 }
 
-fn tagged(request: &HeaderMap, status: StatusCode, revision: Option<i64>, thing: &impl Serialize) -> Answer {
+fn tagged(known: &Known, status: StatusCode, revision: Option<i64>, thing: &impl Serialize) -> Answer {
     let body = written(thing)?;
     let hash = HASH.hash_one(&body);
     let tag = match revision {
         Some(revision) => format!("\"{revision}-{hash:016x}\""),
         None => format!("\"{hash:016x}\""),
     };
-    let known = request.get(IF_NONE_MATCH).and_then(|known| known.to_str().ok());
-    let is_known = known.is_some_and(|known| {
-        known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
-    });
+    let is_known = known.has(&tag);
     let tag = HeaderValue::try_from(tag).map_err(|error| Error::internal(error.to_string()))?;
     if is_known && status == StatusCode::OK {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
@@ -94,26 +92,45 @@ impl Marked {
     }
 }
 
+/// What whoever asks has already: its entity tags
+pub(super) struct Known(Option<HeaderValue>);
+
+impl FromRequestParts<Shared> for Known {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get(IF_NONE_MATCH).cloned()))
+    }
+}
+
+impl Known {
+    /// Whether that tag is among them
+    fn has(&self, tag: &str) -> bool {
+        let known = self.0.as_ref().and_then(|known| known.to_str().ok()).unwrap_or_default();
+        known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    }
+}
+
 /// Where a request was sent to, for links to the pages around.
 pub(super) struct Here {
     server: Shared,
-    pub(super) headers: HeaderMap,
-    path: String,
-    query: String,
+    pub(super) known: Known,
+    host: Option<HeaderValue>,
+    address: Uri,
     scheme: &'static str,
 }
 
 impl FromRequestParts<Shared> for Here {
-    type Rejection = Problem;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<Self, Infallible> {
         let is_secure = server.options.behind_proxy
             && parts.headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
         Ok(Self {
             server: Shared::clone(server),
-            headers: parts.headers.clone(),
-            path: parts.uri.path().to_owned(),
-            query: parts.uri.query().unwrap_or_default().to_owned(),
+            known: Known::from_request_parts(parts, server).await?,
+            host: parts.headers.get(HOST).cloned(),
+            address: parts.uri.clone(),
             scheme: if is_secure { "https" } else { "http" },
         })
     }
@@ -124,7 +141,7 @@ impl Here {
     pub(super) fn seek<P: DeserializeOwned>(&self, cursor: Option<&str>) -> Result<Option<Seek<P>>, Error> {
         let forged = || Error::invalid("cursor", "That is no cursor of this list; take the links that it gives.");
         let open = |cursor| {
-            let text = self.server.keys.open(&self.path, cursor).ok_or_else(forged)?;
+            let text = self.server.keys.open(self.address.path(), cursor).ok_or_else(forged)?;
             serde_json::from_slice(&text).map_err(|_| forged())
         };
         cursor.map(open).transpose()
@@ -132,7 +149,7 @@ impl Here {
 
     /// A page of a list, with links that say their positions by a cursor.
     pub(super) fn list<T: Serialize, P: Serialize>(&self, page: Page<T, P>) -> Answer {
-        shown(&self.headers, &self.listed(page)?)
+        shown(&self.known, &self.listed(page)?)
     }
 
     /// As [`Here::list`], before it is an answer
@@ -140,7 +157,7 @@ impl Here {
         let link = |seek: Option<Seek<P>>| {
             let link = |seek| {
                 let text = serde_json::to_vec(&seek).map_err(Error::internal)?;
-                Ok::<_, Error>(self.link("cursor", &self.server.keys.seal(&self.path, &text)))
+                Ok::<_, Error>(self.link("cursor", &self.server.keys.seal(self.address.path(), &text)))
             };
             seek.map(link).transpose()
         };
@@ -161,17 +178,17 @@ impl Here {
             })
         };
         let Page { items, count, next, previous } = page;
-        shown(&self.headers, &List { count, next: link(next), previous: link(previous), results: items })
+        shown(&self.known, &List { count, next: link(next), previous: link(previous), results: items })
     }
 
     /// This address with another position
     fn link(&self, name: &str, value: &str) -> String {
-        let kept = form_urlencoded::parse(self.query.as_bytes())
+        let kept = form_urlencoded::parse(self.address.query().unwrap_or_default().as_bytes())
             .filter(|(name, _)| !["before", "after", "cursor"].contains(&name.as_ref()));
         let query =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair(name, value).finish();
-        let host = self.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        format!("{}://{host}{}?{query}", self.scheme, self.path)
+        let host = self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        format!("{}://{host}{}?{query}", self.scheme, self.address.path())
     }
 }
 

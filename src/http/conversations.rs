@@ -1,13 +1,13 @@
 //! Conversations over HTTP, and who takes part in them.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
-use super::answer::{Answer, Here, Marked, json, page_size_of, shown};
+use super::answer::{Answer, Here, Known, Marked, json, page_size_of, shown};
 use super::request::{Body, Caller, Cleared, Path, Query, Repeatable};
 use crate::model::{ConversationId, ConversationSelector, ConversationView, Level, Message, UserId, UserSelector};
 use crate::service::conversations::{self, ConversationChange, NewConversation};
@@ -90,7 +90,7 @@ pub(super) struct Shown {
 /// Shows a conversation.
 pub(super) async fn show(
     State(server): State<Shared>,
-    headers: HeaderMap,
+    known: Known,
     caller: Caller,
     Path(id): Path<ConversationId>,
 ) -> Answer {
@@ -103,7 +103,7 @@ pub(super) async fn show(
             Ok(Shown { view, messages })
         })
         .await?;
-    shown(&headers, &conversation)
+    shown(&known, &conversation)
 }
 
 /// What changes of a group

@@ -1,13 +1,13 @@
 //! Messages over HTTP.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
-use super::answer::{Answer, Here, List, Marked, json, message, page_size_of, shown};
+use super::answer::{Answer, Here, Known, List, Marked, json, message, page_size_of, shown};
 use super::request::{Body, Caller, IfRevision, Path, Query, Repeatable, Time};
 use crate::app::late_after;
 use crate::error::Error;
@@ -34,7 +34,7 @@ pub(super) struct New {
 /// Sends a message.
 pub(super) async fn send(
     State(server): State<Shared>,
-    headers: HeaderMap,
+    known: Known,
     caller: Caller,
     Path(conversation): Path<ConversationId>,
     Repeatable(request): Repeatable,
@@ -48,7 +48,7 @@ pub(super) async fn send(
         idempotency_key: request.map(|request| request.key),
     };
     let sent = server.write(caller, move |tx, sender| messages::send(tx, sender, &draft)).await?;
-    message(&headers, StatusCode::CREATED, &sent)
+    message(&known, StatusCode::CREATED, &sent)
 }
 
 /// Which messages of a conversation to list
@@ -137,7 +137,7 @@ async fn find(server: &Shared, here: Here, caller: Caller, search: Search, curso
             found.map_err(|error| error.renaming("query", "search"))
         })
         .await?;
-    shown(&here.headers, &Findings { list: here.listed(page)?, partial: partial.is_some() })
+    shown(&here.known, &Findings { list: here.listed(page)?, partial: partial.is_some() })
 }
 
 /// Which messages to list, of all one may see
@@ -240,14 +240,14 @@ impl From<Place> for MessageSelector {
 /// Shows a message.
 pub(super) async fn show(
     State(server): State<Shared>,
-    headers: HeaderMap,
+    known: Known,
     caller: Caller,
     Path(place): Path<Place>,
 ) -> Answer {
     let found = server
         .read(caller, move |tx, actor| messages::show_in(tx, actor, &place.into(), place.conversation_id))
         .await?;
-    message(&headers, StatusCode::OK, &found)
+    message(&known, StatusCode::OK, &found)
 }
 
 /// A new content
@@ -262,7 +262,7 @@ pub(super) struct Edit {
 /// Edits a message.
 pub(super) async fn edit(
     State(server): State<Shared>,
-    headers: HeaderMap,
+    known: Known,
     caller: Caller,
     Path(place): Path<Place>,
     IfRevision(if_revision): IfRevision,
@@ -275,7 +275,7 @@ pub(super) async fn edit(
             messages::edit(tx, actor, &place.into(), &change)
         })
         .await?;
-    message(&headers, StatusCode::OK, &edited)
+    message(&known, StatusCode::OK, &edited)
 }
 
 /// Deletes a message.

@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::answer::{Answer, Here, json, page_size_of, shown};
+use super::answer::{Answer, Here, Known, json, page_size_of, shown};
 use super::problem::Problem;
 use super::request::{Address, Body, Caller, Cleared, Path, Query, Repeatable};
 use super::stream::Pipe;
@@ -93,20 +93,15 @@ pub(super) async fn list(
 }
 
 /// Shows a user.
-pub(super) async fn show(
-    State(server): State<Shared>,
-    headers: HeaderMap,
-    caller: Caller,
-    Path(id): Path<UserId>,
-) -> Answer {
+pub(super) async fn show(State(server): State<Shared>, known: Known, caller: Caller, Path(id): Path<UserId>) -> Answer {
     let selector = UserSelector(id.to_string());
-    shown(&headers, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
+    shown(&known, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
 }
 
 /// Shows one's own account.
-pub(super) async fn show_own(State(server): State<Shared>, headers: HeaderMap, caller: Caller) -> Answer {
+pub(super) async fn show_own(State(server): State<Shared>, known: Known, caller: Caller) -> Answer {
     let selector = UserSelector(caller.0.user.to_string());
-    shown(&headers, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
+    shown(&known, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
 }
 
 /// What changes of one's own account

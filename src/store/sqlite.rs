@@ -111,7 +111,7 @@ struct Over<'c>(&'c Connection);
 impl Drop for Over<'_> {
     fn drop(&mut self) {
         // What keeps a reader from coming to its end has kept it from reading.
-        let _ = self.0.prepare_cached("ROLLBACK").and_then(|mut rollback| rollback.execute([]));
+        let _ = self.0.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
     }
 }
 

@@ -65,6 +65,9 @@ pub fn page_of(
     let (conversation, _) = service::conversation(tx, actor, selector)?;
     let filter = matching.filter(tx)?;
     let read = |seek: Option<&Seek<Number>>, limit| {
+        if seek.is_none() && !oldest_first && matching.is_all() {
+            return store::messages::newest_in_conversation(tx, &conversation, limit);
+        }
         let (bounds, lowest_first) = match (seek, oldest_first) {
             (None, oldest_first) => ((Number(0), Number::MAX), oldest_first),
             (Some(Seek::Behind(number)), false) => ((Number(0), *number), false),

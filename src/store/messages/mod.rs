@@ -16,14 +16,21 @@ use crate::model::{
 /// are one number, so that they are counted once: 2³² times all of them and those that are no tombstones.
 macro_rules! columns {
     () => {
-        "message.key, message.conversation_key, message.parent_key, message.id, message.number, message.sender_key,
-         message.receiver_key, message.content, message.sent_at, message.revision, parent.id, parent.number,
-         (SELECT count(*) * 4294967296 + count(reply.sender_key) FROM message AS reply
-          WHERE reply.parent_key = message.key),
-         coalesce(
-             (SELECT FALSE FROM notification
-              WHERE notification.message_key = message.key AND NOT notification.is_read LIMIT 1),
-             (SELECT TRUE FROM notification WHERE notification.message_key = message.key LIMIT 1), FALSE)"
+        columns!(
+            "(SELECT count(*) * 4294967296 + count(reply.sender_key) FROM message AS reply
+              WHERE reply.parent_key = message.key)"
+        )
+    };
+    ($replies:literal) => {
+        concat!(
+            "message.key, message.conversation_key, message.parent_key, message.id, message.number, message.sender_key,
+             message.receiver_key, message.content, message.sent_at, message.revision, parent.id, parent.number, ",
+            $replies,
+            ", coalesce(
+                 (SELECT FALSE FROM notification
+                  WHERE notification.message_key = message.key AND NOT notification.is_read LIMIT 1),
+                 (SELECT TRUE FROM notification WHERE notification.message_key = message.key LIMIT 1), FALSE)"
+        )
     };
 }
 
@@ -69,6 +76,13 @@ struct Place {
     kind: Kind,
 }
 
+impl Place {
+    fn of(conversation: &Conversation) -> Self {
+        let Conversation { id, name, kind, .. } = conversation;
+        Self { id: *id, name: name.clone(), kind: *kind }
+    }
+}
+
 fn read(row: &Row<'_>) -> Result<Found> {
     read_in(row, Place { id: row.get(14)?, name: row.get(15)?, kind: row.get(16)? })
 }
@@ -102,6 +116,31 @@ fn read_in(row: &Row<'_>, place: Place) -> Result<Found> {
     Ok(Found { message, sender, receiver: row.get(6)? })
 }
 
+/// The newest messages of a conversation, the highest number first: what is asked for most. Replies have higher numbers than
+/// what they reply to, so that those to these messages are among them, and need not be looked for.
+pub fn newest_in_conversation(tx: &mut Tx<'_>, conversation: &Conversation, limit: i64) -> Result<Vec<Message>> {
+    let mut found = tx.all(
+        concat!(
+            "SELECT ",
+            columns!("CAST(0 AS BIGINT)"),
+            " FROM message LEFT JOIN message AS parent ON parent.key = message.parent_key
+             WHERE message.conversation_key = $1 ORDER BY message.number DESC LIMIT $2"
+        ),
+        &[&conversation.key, &limit],
+        |row| read_in(row, Place::of(conversation)),
+    )?;
+    for reply in 0..found.len() {
+        let Some(parent) = found[reply].message.parent_key else { continue };
+        let is_living = found[reply].sender.is_some();
+        // Behind the reply: the list goes down.
+        if let Some(parent) = found[reply..].iter_mut().find(|found| found.message.key == parent) {
+            parent.message.is_thread = true;
+            parent.message.reply_count += i64::from(is_living);
+        }
+    }
+    with_people(tx, found)
+}
+
 macro_rules! in_conversation {
     ($order:literal) => {
         concat!(
@@ -132,10 +171,7 @@ pub fn in_conversation(
     let found = tx.all(
         if lowest_first { in_conversation!("ASC") } else { in_conversation!("DESC") },
         &[since, until, sender, receiver, &conversation.key, &above, &below, limit],
-        |row| {
-            let Conversation { id, name, kind, .. } = conversation;
-            read_in(row, Place { id: *id, name: name.clone(), kind: *kind })
-        },
+        |row| read_in(row, Place::of(conversation)),
     )?;
     with_people(tx, found)
 }
