@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
@@ -112,15 +112,44 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// `2026-01-01T09:00:00.000000Z`, without the machinery that knows every format: a list has as many times as messages, and
+    /// with it they took a twentieth of all it costs. None beyond the years of four digits.
+    fn written(self) -> Option<[u8; 27]> {
+        let instant = self.date_time();
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let mut write = |end: usize, digits: usize, mut number: u32| {
+            for place in (end - digits..end).rev() {
+                text[place] += u8::try_from(number % 10).unwrap_or_default();
+                number /= 10;
+            }
+        };
+        write(4, 4, u32::try_from(instant.year()).ok().filter(|year| *year < 10_000)?);
+        write(7, 2, instant.month());
+        write(10, 2, instant.day());
+        write(13, 2, instant.hour());
+        write(16, 2, instant.minute());
+        write(19, 2, instant.second());
+        write(26, 6, instant.timestamp_subsec_micros());
+        Some(text)
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.date_time().to_rfc3339_opts(SecondsFormat::Micros, true))
+        match self.written().as_ref().map(|text| std::str::from_utf8(text)) {
+            Some(Ok(text)) => formatter.write_str(text),
+            _ => formatter.write_str(&self.date_time().to_rfc3339_opts(SecondsFormat::Micros, true)),
+        }
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self.written().as_ref().map(|text| std::str::from_utf8(text)) {
+            Some(Ok(text)) => serializer.serialize_str(text),
+            _ => serializer.collect_str(self),
+        }
     }
 }
 
@@ -149,7 +178,9 @@ mod tests {
     proptest! {
         #[test]
         fn every_time_that_is_written_can_be_read(micros in -62_135_596_800_000_000..253_402_300_800_000_000_i64) {
-            prop_assert_eq!(Timestamp::parse(&Timestamp(micros).to_string()), Some(Timestamp(micros)));
+            let (instant, text) = (Timestamp(micros), Timestamp(micros).to_string());
+            prop_assert_eq!(&text, &instant.date_time().to_rfc3339_opts(SecondsFormat::Micros, true));
+            prop_assert_eq!(Timestamp::parse(&text), Some(instant));
         }
     }
 }
