@@ -1,5 +1,6 @@
 //! What every request goes through: its body is read, its host looked at, its answer completed, counted and logged.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -10,6 +11,7 @@ use axum::http::{HeaderName, HeaderValue, Method, Request, Response};
 use axum::response::IntoResponse;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
 use super::Shared;
@@ -23,6 +25,12 @@ use crate::service::Once;
 
 /// How large a body may be: the longest message with every byte of it escaped needs 393,216 bytes.
 pub(super) const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Larger ones are counted, so that many at once do not fill the memory.
+const SMALL_BODY: usize = 16 * 1024;
+
+/// How many bodies that are not small may be in memory at once
+pub(super) const LARGE_BODIES: usize = 64;
 
 /// How much of a body that is too large is read and thrown away, so that whoever sends it gets to read the answer
 const DRAINED: usize = 8 * 1024 * 1024;
@@ -100,7 +108,12 @@ async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -
     let content = if body.is_end_stream() {
         Vec::new()
     } else {
-        tokio::time::timeout(BODY_TIMEOUT, read(body)).await.unwrap_or_else(|_| Err(too_slow()))?
+        let read = tokio::time::timeout(BODY_TIMEOUT, read(body, &server.bodies)).await;
+        let (content, place) = read.unwrap_or_else(|_| Err(too_slow()))?;
+        if let Some(place) = place {
+            parts.extensions.insert(Arc::new(place));
+        }
+        content
     };
     let host = parts.uri.host().or_else(|| parts.headers.get(HOST).and_then(|host| host.to_str().ok()));
     if ends.local.is_some() && !host.is_some_and(|host| is_ours(host, ends, &server.options.hosts)) {
@@ -117,15 +130,20 @@ async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -
     Ok(Body::from(content))
 }
 
-/// Reads a body up to the limit; of one that is too large the rest too, up to another limit.
-async fn read(mut body: Incoming) -> Result<Vec<u8>, Error> {
+/// Reads a body up to the limit; of one that is too large the rest too, up to another limit. A large one waits for a place
+/// among those that may be in memory at once, and keeps it.
+async fn read(mut body: Incoming, places: &Arc<Semaphore>) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Error> {
     let mut content = Vec::new();
+    let mut place = None;
     let mut length = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Error::of_fields("The body broke off.", Vec::new()))?;
         let Ok(data) = frame.into_data() else { continue };
         length += data.len();
         if length <= BODY_LIMIT {
+            if length > SMALL_BODY && place.is_none() {
+                place = Some(Arc::clone(places).acquire_owned().await.map_err(Error::internal)?);
+            }
             content.extend_from_slice(&data);
         } else {
             content = Vec::new();
@@ -138,7 +156,7 @@ async fn read(mut body: Incoming) -> Result<Vec<u8>, Error> {
         let detail = format!("The body has more than {BODY_LIMIT} bytes.");
         return Err(Error::of_request(Kind::TooLarge, detail));
     }
-    Ok(content)
+    Ok((content, place))
 }
 
 /// Whether a host is this machine, the address that the connection came to, or one of those that are allowed. A page of

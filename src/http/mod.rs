@@ -84,6 +84,8 @@ pub struct Server {
     readiness: Readiness,
     /// Hashing a password takes a core and 19 MiB
     hashing: Semaphore,
+    /// Places for bodies that are not small
+    bodies: Arc<Semaphore>,
     /// Tells the requests of this process from those of others
     instance: u32,
     requests: AtomicU64,
@@ -97,8 +99,9 @@ impl Server {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let instance = std::process::id();
         let (limits, hashing) = (Limits::new(options.allowed), Semaphore::new(cores));
+        let bodies = Arc::new(Semaphore::new(around::LARGE_BODIES));
         let (metrics, readiness, requests) = (Arc::new(metrics), Readiness::default(), AtomicU64::new(0));
-        Arc::new(Self { app, keys, options, log, metrics, limits, readiness, hashing, instance, requests })
+        Arc::new(Self { app, keys, options, log, metrics, limits, readiness, hashing, bodies, instance, requests })
     }
 
     /// A name for the next request that has none
