@@ -76,7 +76,7 @@ pub fn read(input: impl BufRead) -> Result<Imported> {
 impl Imported {
     fn add(&mut self, origin: Origin, id: Option<Uuid>, record: Record) {
         let line = self.entries.len() as u64 + 1;
-        self.entries.push(Entry { line, id: id.unwrap_or_default(), record });
+        self.entries.push(Entry::new(line, id.unwrap_or_default(), record));
         self.origins.push(origin);
     }
 

@@ -186,7 +186,8 @@ impl Lines<'_> {
     }
 
     /// The record with the id its row gets: made from the line, and from how often the same line came before where nothing
-    /// else tells them apart. So the same record is found again whatever happens to the others.
+    /// else tells them apart, that of a user from the username. So the same record is found again whatever happens to the
+    /// others.
     fn entry(&mut self, record: Record) -> Result<Entry> {
         let line = self.text.trim_ascii();
         let mut hash = Sha256::new_with_prefix(line);
@@ -198,7 +199,7 @@ impl Lines<'_> {
             let digest = hash.clone().finalize();
             hash.update(anonymous.count(&digest[..16])?.to_be_bytes());
         }
-        Ok(Entry { line: self.line, id: record.id_from(&hash.finalize()), record })
+        Ok(Entry::hashed(self.line, &hash.finalize(), record))
     }
 }
 

@@ -6,9 +6,12 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::model::{ConversationId, Kind, Level, MessageId, NotificationKind, Number, Role, Timestamp, UserId};
+use crate::model::{
+    ConversationId, Kind, Level, MessageId, NotificationKind, Number, Role, Timestamp, UserId, fold_case, normalize,
+};
 
 /// The highest number that every reader of JSON takes for what it is (RFC 8259, section 6)
 pub(super) const HIGHEST_NUMBER: i64 = (1 << 53) - 1;
@@ -252,5 +255,32 @@ pub struct Entry {
     pub line: u64,
     /// Depends on the record and all before it, so that loading the same again finds the same rows
     pub id: Uuid,
+    /// Tells the record from others while it is checked; it may come of a password, so it is never written
+    pub content: i64,
     pub record: Record,
+}
+
+impl Entry {
+    /// An entry whose id says which record it is
+    pub(super) fn new(line: u64, id: Uuid, record: Record) -> Self {
+        Self { line, id, content: half(&id.as_bytes()[8..]), record }
+    }
+
+    /// An entry with an id made from a hash of all that the record says. That of a user is made from the username alone: ids
+    /// are public, and with all else at hand, a password could be guessed from a hash.
+    pub(super) fn hashed(line: u64, hash: &[u8], record: Record) -> Self {
+        let id = match &record {
+            Record::User(user) => {
+                let username = fold_case(&normalize(&user.username));
+                record.id_from(&Sha256::new_with_prefix("tidings user ").chain_update(username).finalize())
+            }
+            _ => record.id_from(hash),
+        };
+        Self { line, id, content: half(hash), record }
+    }
+}
+
+/// The first half of a hash of 16 bytes or more
+fn half(hash: &[u8]) -> i64 {
+    i64::from_be_bytes(std::array::from_fn(|index| hash[index]))
 }

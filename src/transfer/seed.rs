@@ -209,7 +209,7 @@ struct Entries {
 impl Entries {
     fn entry(&mut self, id: uuid::Uuid, record: Record) -> Entry {
         self.line += 1;
-        Entry { line: self.line, id, record }
+        Entry::new(self.line, id, record)
     }
 }
 

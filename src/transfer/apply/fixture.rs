@@ -66,7 +66,7 @@ fn entry(place: u64, record: Record) -> Result<Entry> {
     if let Record::User(user) = &record {
         hash.update(user.password.as_deref().unwrap_or_default());
     }
-    Ok(Entry { line: place, id: record.id_from(&hash.finalize()), record })
+    Ok(Entry::hashed(place, &hash.finalize(), record))
 }
 
 fn records(input: &Input) -> Result<Found> {

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::app::App;
 use crate::error::{Kind, Result};
-use crate::model::{ConversationKey, Kind as ConversationKind, Role, UserDetails, UserKey, fold_case};
+use crate::model::{ConversationKey, Kind as ConversationKind, Role, UserDetails, UserId, UserKey, fold_case};
 use crate::service;
 use crate::store::bulk;
 use crate::store::scratch::{Noted, Scratch};
@@ -208,11 +208,12 @@ impl<'r> Check<'r> {
         let what = format!("The username {}, whatever its case,", quoted(&details.username));
         let there = known.user_of(record);
         let identity = there.map_or(of_line(line), |account| account.user.person.key.0);
-        let noted = noted(line, identity, content(entry));
+        let noted = noted(line, identity, entry.content);
         if let Some(is_there) = self.note(&what, &name(b'u', fold_case(&details.username).as_bytes()), noted)? {
             return Ok(is_there);
         }
-        if let Some(id) = record.user_id {
+        if record.user_id.is_some() || there.is_none() {
+            let id = record.user_id.unwrap_or(UserId(entry.id));
             self.note(&format!("The id {id}"), &name(b'U', id.0.as_bytes()), noted)?;
         }
         if let Some(email) = &details.email {
@@ -317,7 +318,7 @@ impl<'r> Check<'r> {
         let there = known.conversation_of(entry, record);
         let identity = there.map_or(of_line(line), |place| place.conversation.key.0);
         let what = group_name.map_or("The conversation".to_owned(), |name| format!("The conversation “{name}”"));
-        let noted = noted(line, identity, content(entry));
+        let noted = noted(line, identity, entry.content);
         if let Some(is_there) = self.note(&what, &name(b'C', record.id(entry).0.as_bytes()), noted)? {
             return Ok(is_there);
         }
@@ -376,11 +377,6 @@ impl<'r> Check<'r> {
         let pair = self.scratch.find(&number_name(b'd', place, 0))?.map(|[_, lower, higher, ..]| (lower, higher));
         Ok(Some(Where { place, pair, last_number: 0 }))
     }
-}
-
-/// What tells a record from others: half of a hash of its line
-fn content(entry: &Entry) -> i64 {
-    i64::from_be_bytes(std::array::from_fn(|index| entry.id.as_bytes()[index + 8]))
 }
 
 fn name(kind: u8, name: &[u8]) -> Vec<u8> {

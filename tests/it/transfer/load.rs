@@ -263,3 +263,29 @@ fn what_is_packed_is_unpacked_and_what_was_made_to_fill_the_disk_is_refused() {
         assert!(problems[0].2.contains("unpacks to more than 250 times its size"), "{problems:?}");
     });
 }
+
+#[test]
+fn the_id_of_a_user_tells_nothing_but_the_username() {
+    on_every_engine(|world| {
+        let id = |name: &str| world.app.read(|tx| service::user(tx, &name.parse().unwrap())).unwrap().person.user_id;
+        let secrets = r#"{"type":"user","username":"Ann","email":"ann@example.org","password":"correct horse 7"}"#;
+        load(world, secrets).unwrap();
+        let first = id("ann");
+        // Whoever had the username before keeps the id.
+        world
+            .execute("UPDATE account SET username = 'was', username_folded = 'was', email = NULL, email_folded = NULL");
+        load(world, secrets).unwrap();
+        assert_ne!(id("ann"), first);
+        world.execute("DELETE FROM account");
+        load(world, r#"{"type":"user","username":"ann"}"#).unwrap();
+        assert_eq!(id("ann"), first);
+        world.execute("DELETE FROM account");
+        let fixture = "- {type: user, username: ANN, password: another good one, email: other@example.org}";
+        super::apply::apply_files(world, &[("a.yaml", fixture)], tidings::transfer::apply::Options::default(), false)
+            .unwrap();
+        assert_eq!(id("ann"), first);
+        let again = format!("{secrets}\n{}", secrets.replace('7', "8"));
+        let problems = load(world, &again).unwrap_err();
+        assert!(problems.iter().any(|(line, ..)| *line == 2), "another password is another record: {problems:?}");
+    });
+}

@@ -1,6 +1,6 @@
 //! Whether messages and notifications can be loaded.
 
-use super::{Check, Notified, Where, content, name, noted, number_name, of_line};
+use super::{Check, Notified, Where, name, noted, number_name, of_line};
 use crate::error::{Error, Kind, Result};
 use crate::model::{ConversationKey, MessageId, MessageKey, Number, UserKey};
 use crate::service;
@@ -67,7 +67,7 @@ impl Check<'_> {
             (None, Some(number)) => number.0,
             (None, None) => self.last_number(conversation)?.saturating_add(1),
         };
-        let [line_noted, _, content, ..] = noted(line, identity, content(entry));
+        let [line_noted, _, content, ..] = noted(line, identity, entry.content);
         let noted = [line_noted, identity, content, conversation.place, sender.unwrap_or(0), number];
         if let Some(key) = &record.key {
             self.passes(line, check_key(key));
