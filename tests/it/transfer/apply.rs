@@ -273,6 +273,18 @@ fn pruning_keeps_what_the_fixture_only_refers_to() {
 }
 
 #[test]
+fn a_group_of_two_keeps_no_direct_conversation_of_the_same_two_from_being_pruned() {
+    on_every_engine(|world| {
+        let people = "- {type: user, username: ann}\n- {type: user, username: bob}\n";
+        let group = format!("{people}- {{type: conversation, name: pair, participants: [ann, bob]}}\n");
+        apply(world, &format!("{group}- {{type: conversation, participants: [ann, bob]}}\n")).unwrap();
+        apply_files(world, &[("group.yaml", &group)], PRUNE, false).unwrap();
+        assert_eq!(count(world, "SELECT count(*) FROM conversation"), 1);
+        assert_eq!(count(world, "SELECT count(*) FROM conversation WHERE name = 'pair'"), 1);
+    });
+}
+
+#[test]
 fn pruning_by_a_fixture_without_records_is_refused() {
     on_every_engine(|world| {
         apply(world, WORLD).unwrap();
