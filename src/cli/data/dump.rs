@@ -34,8 +34,8 @@ pub(in crate::cli) struct Dump {
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
 
-    /// Put made-up words in the place of names, addresses and texts, and leave out the hashes of passwords; ids, times,
-    /// numbers and who wrote to whom stay
+    /// Put made-up words in the place of names, addresses and texts and other ids in the place of ids, each time others, and
+    /// leave out the hashes of passwords; times, numbers and who wrote to whom stay
     #[arg(long)]
     pseudonymise: bool,
 }
