@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{GOOD, files, write};
 use crate::cli::disk::SmallDisk;
 use crate::cli::shell;
+use crate::cli::streams::begin;
 use crate::support::Shell;
 
 /// Runs a line that has to be refused with that code, and change nothing.
@@ -107,6 +108,27 @@ fn of_more_than_a_thousand_problems_the_first_thousand_are_told() {
         serde_json::from_str(&refused(&shell, "data load - -o json", "nonsense\n".repeat(70_000), 6)).unwrap();
     assert_eq!(problem["errors"].as_object().unwrap().len(), 1000);
     assert_eq!(problem["detail"], "standard input has 1000 problems and more; nothing was changed.");
+}
+
+#[test]
+fn however_many_passwords_are_hashed_memory_is_given_back() {
+    let shell = shell();
+    let user = |number: usize| {
+        format!("{{\"type\":\"user\",\"username\":\"u{number}\",\"password\":\"a good one {number}\"}}\n")
+    };
+    write(&shell, "many.jsonl", (0..150).map(user).collect::<String>());
+    let mut load = begin(&shell, "data load many.jsonl -q");
+    let status = format!("/proc/{}/status", load.id());
+    let mut peak = 0;
+    while load.try_wait().unwrap().is_none() {
+        let now = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = now.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        peak = peak.max(line.trim_end_matches("kB").trim().parse().unwrap_or(0));
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    // A block of 19 MiB for each core, and what it takes besides.
+    let cores = std::thread::available_parallelism().unwrap().get();
+    assert!(peak > 0 && peak < 1024 * (60 + 20 * cores), "{peak} kB");
 }
 
 #[test]
