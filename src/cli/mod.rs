@@ -353,8 +353,7 @@ fn report(out: &Output, failure: Failure) -> ExitCode {
 
 /// Reads a time given on the command line; a date alone is its first moment.
 fn time(text: &str) -> Result<Timestamp, String> {
-    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    Timestamp::parse(&whole).ok_or_else(|| "not a time like 2026-01-01T09:00:00Z or 2026-01-01 (UTC)".to_owned())
+    Timestamp::parse_or_date(text).ok_or_else(|| "not a time like 2026-01-01T09:00:00Z or 2026-01-01 (UTC)".to_owned())
 }
 
 /// Reads how many things to list.

@@ -13,9 +13,6 @@ use crate::model::{
     ConversationId, Kind, Level, MessageId, NotificationKind, Number, Role, Timestamp, UserId, fold_case, normalize,
 };
 
-/// The highest number that every reader of JSON takes for what it is (RFC 8259, section 6)
-pub(super) const HIGHEST_NUMBER: i64 = (1 << 53) - 1;
-
 /// One line of a dump: a user, a conversation, a message or a notification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
@@ -100,7 +97,7 @@ pub struct ConversationRecord {
     /// When something was last sent to it; usually the time of its newest message
     pub active_at: Option<Timestamp>,
     /// The highest number that a message of it ever had
-    #[schemars(range(min = 0, max = HIGHEST_NUMBER))]
+    #[schemars(range(min = 0, max = Number::HIGHEST))]
     pub last_number: Option<Number>,
 }
 
@@ -174,7 +171,7 @@ pub struct MessageRecord {
     /// A name, an id, or `@USER`: the direct conversation of the sender with that user
     pub conversation: String,
     /// Its number in the conversation, usually the next
-    #[schemars(range(min = 1, max = HIGHEST_NUMBER))]
+    #[schemars(range(min = 1, max = Number::HIGHEST))]
     pub number: Option<Number>,
     /// A user; none only where it is deleted
     pub sender: Option<String>,
@@ -188,7 +185,7 @@ pub struct MessageRecord {
     #[serde(default)]
     pub content: String,
     /// The number of the current content, usually the one behind its last revision
-    #[schemars(range(min = 1, max = HIGHEST_NUMBER))]
+    #[schemars(range(min = 1, max = Number::HIGHEST))]
     pub revision: Option<i64>,
     /// A tombstone: it has neither sender nor content, and replies hang on it
     #[serde(default)]
@@ -221,7 +218,7 @@ impl MessageRecord {
 #[serde(deny_unknown_fields)]
 pub struct RevisionRecord {
     /// Its number, usually the next from 1 on
-    #[schemars(range(min = 1, max = HIGHEST_NUMBER))]
+    #[schemars(range(min = 1, max = Number::HIGHEST))]
     pub revision: Option<i64>,
     /// 1 to 65,536 bytes
     pub content: String,

@@ -6,13 +6,13 @@ use std::collections::{HashMap, HashSet};
 
 use crate::app::App;
 use crate::error::{Kind, Result};
-use crate::model::{ConversationKey, Kind as ConversationKind, Role, UserDetails, UserId, UserKey, fold_case};
+use crate::model::{ConversationKey, Kind as ConversationKind, Number, Role, UserDetails, UserId, UserKey, fold_case};
 use crate::service;
 use crate::store::bulk;
 use crate::store::scratch::{Noted, Scratch};
 use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, pair, said_of, user_name};
 use crate::transfer::load::Passwords;
-use crate::transfer::records::{ConversationRecord, Entry, HIGHEST_NUMBER, Record, UserRecord};
+use crate::transfer::records::{ConversationRecord, Entry, Record, UserRecord};
 use crate::transfer::{Problem, Tally, quoted};
 
 /// More problems are not shown: whoever has these looks at where the file comes from.
@@ -312,8 +312,8 @@ impl<'r> Check<'r> {
         if record.created_at.zip(record.active_at).is_some_and(|(created_at, active_at)| active_at < created_at) {
             self.invalid(line, "It was active before it was created.");
         }
-        if record.last_number.is_some_and(|number| !(0..=HIGHEST_NUMBER).contains(&number.0)) {
-            self.invalid(line, format!("The highest number is 0 to {HIGHEST_NUMBER}."));
+        if record.last_number.is_some_and(|number| !(0..=Number::HIGHEST).contains(&number.0)) {
+            self.invalid(line, format!("The highest number is 0 to {}.", Number::HIGHEST));
         }
         let there = known.conversation_of(entry, record);
         let identity = there.map_or(of_line(line), |place| place.conversation.key.0);
