@@ -100,20 +100,19 @@ fn what_cannot_be_imported_is_told_with_its_place_and_changes_nothing() {
     let before = shell.dump();
     assert_snapshot!(shell.run_with("data import django -", "[\n{\"model\" \"auth.user\"}]"), @"
     --- stderr
-    standard input: Line 2 is not JSON: expected `:`.
-    tidings: standard input cannot be imported; nothing was changed.
+    standard input:2: This is no JSON: expected `:` (column 10).
+    tidings: standard input has a problem; nothing was changed.
     --- exit code 6
     ");
     assert_snapshot!(shell.run_with("data import django - -o json", "[{\"name\": \"alice\"}]"), @r#"
     --- stderr
-    {"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"standard input cannot be imported; nothing was changed.","errors":{"standard input":["Line 1 is not what `manage.py dumpdata` writes: missing field `model`."]}}
+    {"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"standard input has a problem; nothing was changed.","errors":{"standard input:1":["This is not what `manage.py dumpdata` writes: missing field `model`."]}}
     --- exit code 6
     "#);
     assert_snapshot!(shell.run_with("data import django -", "hello"), @"
     --- stderr
-    standard input: Line 1 is neither the beginning of an array nor of a row.
-    tidings: standard input cannot be imported; nothing was changed.
-    hint: It has to be what `manage.py dumpdata` writes, as json or jsonl.
+    standard input:1: This is neither the beginning of an array nor of a row, as `manage.py dumpdata` writes them as json or jsonl.
+    tidings: standard input has a problem; nothing was changed.
     --- exit code 6
     ");
     let row = r#"[{"model": "sessions.session", "pk": "x", "fields": {"session_data": "…"}}]"#;

@@ -196,7 +196,7 @@ fn every_problem_is_named_with_its_file_and_line() {
         talk.jsonl:1: There is no conversation “team” here, nor before.
         talk.jsonl:1: The message has no key; applying the fixture again would not find it.
         talk.jsonl:3: The username “ANN”, whatever its case, stands on users.json:2 already.
-        talk.jsonl:4: This is no JSON: the line ends in the middle of it.
+        talk.jsonl:4: This is no JSON: the line ends in the middle of it (column 1).
         "); }
         assert_eq!(count(world, "SELECT count(*) FROM account"), 0);
     });

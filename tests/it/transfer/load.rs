@@ -191,7 +191,7 @@ fn every_problem_of_a_file_is_named_with_its_line() {
         25: A message with the number 7 stands on line 19 already.
         26: A message with the number 7 stands on line 19 already.
         27: This is no record: invalid type: string "type", expected an object with a `type`.
-        28: This is no JSON: the line ends in the middle of it.
+        28: This is no JSON: the line ends in the middle of it (column 39).
         "#); }
         assert_eq!(world.app.read(tidings::store::users::count).unwrap(), 0);
     });
@@ -206,7 +206,11 @@ fn a_line_that_is_no_utf_8_and_one_far_down_are_found() {
         let problems = load_bytes(world, &many, false).unwrap_err();
         assert_eq!(problems.iter().map(|(line, ..)| *line).collect::<Vec<_>>(), [70_000, 70_001], "{problems:?}");
         assert!(problems[0].2.contains("not UTF-8 from byte 28 on"), "{problems:?}");
-        assert_eq!(load(world, "\n \n").unwrap_err()[0].2, "There are no records in it.");
+        assert_eq!(load(world, "\n \n").unwrap(), Loaded::default(), "a dump of nothing is an empty file");
+        let cut = "{\"type\":\"user\",\"username\":\"an\r\n{\"type\":\"user\",\"username\":\"ann\"}\n";
+        let problems = load(world, cut).unwrap_err();
+        let said = "This is no JSON: the line ends in the middle of it (column 29).";
+        assert_eq!((problems.len(), problems[0].0, problems[0].2.as_str()), (1, 1, said));
     });
 }
 

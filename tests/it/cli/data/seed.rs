@@ -79,7 +79,7 @@ fn a_plan_that_cannot_be_is_refused_and_makes_nothing() {
     assert_eq!((shell.dump(), files(&shell)), (before, there));
     assert_snapshot!(shell.run("data seed --users 1"), @"
     --- stderr
-    tidings: 1 users make 0 pairs, too few for 20 direct conversations.
+    tidings: Two people have one direct conversation at most; among 1 there can be 0, not 20.
     --- exit code 6
     ");
     let dry = shell.done(&format!("{SMALL} --dry-run -o json"));
