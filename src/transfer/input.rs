@@ -232,6 +232,7 @@ const PLAIN: &[(&str, &str)] = &[
     ("unknown variant", "unknown word"),
     ("variant identifier", "a word"),
     ("expected ident", "expected true, false or null"),
+    ("recursion limit exceeded", "it is nested too deeply"),
     ("floating point ", "number "),
     ("expected i64", "expected a whole number"),
     ("unit value", "null"),

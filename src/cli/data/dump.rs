@@ -14,7 +14,8 @@ use crate::transfer::dump::{Request, dump};
 /// The dump is of one moment, and however slowly it is read, it holds up nobody who uses the database: what waits for its
 /// reader lies in a temporary file meanwhile (TMPDIR says where). A part is chosen by conversations and users, which add up,
 /// and by time, and stands by itself: with it come the messages that its messages reply to, their conversations with all who
-/// take part in them, and everybody who is named. Hashes of passwords stand in it, so keep it safe.
+/// take part in them, and everybody who is named. Hashes of passwords stand in it, so keep it safe. JSON Lines are the only
+/// format.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings data dump --conversation support --pseudonymise > support.jsonl")]
 pub(in crate::cli) struct Dump {

@@ -117,7 +117,10 @@ fn said_of_yaml(error: &serde_saphyr::Error) -> String {
         AliasReplayLimitExceeded { .. } | AliasExpansionLimitExceeded { .. } | AliasReplayStackDepthExceeded { .. } => {
             "its aliases stand for more than a fixture may hold".to_owned()
         }
-        _ => return error.render_with_formatter(&UserMessageFormatter),
+        _ => {
+            let said = error.render_with_formatter(&UserMessageFormatter);
+            return said.replace("recursion limit exceeded", "it is nested too deeply");
+        }
     };
     error.location().map_or_else(|| said.clone(), |location| format!("{said} (column {})", location.column()))
 }

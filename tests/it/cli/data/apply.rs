@@ -124,7 +124,8 @@ fn what_is_no_fixture_is_refused_with_its_place_and_changes_nothing() {
             "- {type: user, username: x}\n---\n- 1\n",
             "two.yaml:3: This is no YAML list of records: a second document begins",
         ),
-        ("deep.yaml", &"[".repeat(3000), "it is nested deeper, than is read as YAML"),
+        ("deep.yaml", &"[".repeat(3000), "This is no YAML list of records: it is nested too deeply at line 1"),
+        ("many.yaml", &"- 1\n".repeat(250_001), "there is more in it, or it is nested deeper, than is read as YAML"),
         ("word.jsonl", "{\"type\":nul}", "This is no JSON: expected true, false or null (column"),
         ("type.jsonl", "{\"type\":7}", "This is no record: invalid type: integer `7`, expected a word."),
         (
