@@ -215,6 +215,16 @@ impl Error {
         }
     }
 
+    /// Says what was changed before, in the place of that nothing was.
+    #[must_use]
+    pub fn although(mut self, changed: &str) -> Self {
+        self.detail = match self.detail.strip_suffix("nothing was changed.") {
+            Some(begin) => format!("{begin}{changed}."),
+            None => format!("{} But {changed}.", self.detail),
+        };
+        self
+    }
+
     /// Adds what to do about it: a whole sentence for a person.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

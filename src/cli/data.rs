@@ -45,16 +45,22 @@ impl Command {
 
     pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
         only_operator(global, settings)?;
-        let mut context = match self {
-            Self::Dump(_) => Context::open(global, settings, out, true)?,
-            _ => Context::open_to_fill(global, settings, out)?,
-        };
+        // What is to be read is looked at first: where it is missing or bad, no database is made for it.
         match self {
-            Self::Dump(command) => command.run(&mut context),
-            Self::Load(command) => command.run(&mut context),
-            Self::Apply(command) => command.run(&mut context),
-            Self::Seed(command) => command.run(&mut context),
-            Self::Import(command) => command.run(&mut context),
+            Self::Dump(command) => command.run(&mut Context::open(global, settings, out, true)?),
+            Self::Load(command) => {
+                let input = command.open()?;
+                command.run(&mut Context::open_to_fill(global, settings, out)?, &input)
+            }
+            Self::Apply(command) => {
+                let read = command.read(out)?;
+                command.run(&mut Context::open_to_fill(global, settings, out)?, read)
+            }
+            Self::Seed(command) => command.run(&mut Context::open_to_fill(global, settings, out)?),
+            Self::Import(import::Command::Django(command)) => {
+                let read = command.read(out)?;
+                read.run(&mut Context::open_to_fill(global, settings, out)?)
+            }
         }
     }
 }

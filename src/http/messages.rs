@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::answer::{Answer, Here, Known, List, Marked, json, message, page_size_of, shown};
-use super::request::{Body, Caller, IfRevision, Path, Query, Repeatable, Time};
+use super::request::{Body, Caller, IfRevision, Path, Query, Repeatable};
 use crate::app::late_after;
 use crate::error::Error;
 use crate::model::{
-    ConversationId, ConversationSelector, Finding, MessageId, MessageSelector, Number, Seek, UserSelector,
+    ConversationId, ConversationSelector, Finding, MessageId, MessageSelector, Number, Seek, Timestamp, UserSelector,
 };
 use crate::service::messages::{self, Change, Destination, Draft, Matching, Search};
 use crate::service::notifications;
@@ -62,9 +62,9 @@ pub(super) struct Listing {
     /// Sent by this user: id or username
     sender: Option<String>,
     /// Sent at this time or later
-    start_date: Option<Time>,
+    start_date: Option<Timestamp>,
     /// Sent before this time
-    end_date: Option<Time>,
+    end_date: Option<Timestamp>,
     /// With all these words
     search: Option<String>,
     /// The newest first, unless told
@@ -95,7 +95,7 @@ pub(super) async fn list(
     let size = page_size_of(listing.page_size)?;
     let selector = ConversationSelector::Id(conversation);
     let sender = listing.sender.map(UserSelector);
-    let (since, until) = (listing.start_date.map(|time| time.0), listing.end_date.map(|time| time.0));
+    let (since, until) = (listing.start_date, listing.end_date);
     if let Some(query) = listing.search {
         if listing.before.or(listing.after).is_some() || listing.ordering == Ordering::OldestFirst {
             return Err(Error::invalid("search", "What a search finds is listed newest first, by its cursor.").into());
@@ -150,9 +150,9 @@ pub(super) struct Everywhere {
     /// Sent to this user: id or username
     receiver: Option<String>,
     /// Sent at this time or later
-    start_date: Option<Time>,
+    start_date: Option<Timestamp>,
     /// Sent before this time
-    end_date: Option<Time>,
+    end_date: Option<Timestamp>,
     cursor: Option<String>,
     page_size: Option<i64>,
 }
@@ -167,7 +167,7 @@ pub(super) async fn list_everywhere(
     let Everywhere { search, sender, receiver, start_date, end_date, cursor, page_size } = listing;
     let size = page_size_of(page_size)?;
     let (sender, receiver) = (sender.map(UserSelector), receiver.map(UserSelector));
-    let (since, until) = (start_date.map(|time| time.0), end_date.map(|time| time.0));
+    let (since, until) = (start_date, end_date);
     if let Some(query) = search {
         if receiver.is_some() {
             return Err(Error::invalid("receiver", "A search looks at senders, not at receivers.").into());

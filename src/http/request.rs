@@ -19,7 +19,6 @@ use super::io::Ends;
 use super::limits::network;
 use super::problem::Problem;
 use crate::error::{Error, Kind};
-use crate::model::Timestamp;
 use crate::service::Once;
 use crate::service::tokens::{Claims, bad_token};
 
@@ -186,32 +185,6 @@ impl JsonSchema for Cleared {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["string", "null"] })
-    }
-}
-
-/// A time in a query; a date alone is its first moment.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Time(pub(super) Timestamp);
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let wrong = "not a time like 2026-01-01T09:00:00Z or 2026-01-01 (UTC)";
-        Timestamp::parse_or_date(&text).map(Self).ok_or_else(|| serde::de::Error::custom(wrong))
-    }
-}
-
-impl JsonSchema for Time {
-    fn schema_name() -> Cow<'static, str> {
-        "Time".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "anyOf": [{ "format": "date-time" }, { "format": "date" }] })
     }
 }
 

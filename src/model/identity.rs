@@ -71,6 +71,8 @@ numbers!(
 impl Number {
     /// Above every number there is
     pub const MAX: Self = Self(i64::MAX);
+    /// The highest that is given out, and that every reader of JSON takes for what it is (RFC 8259, section 6)
+    pub const HIGHEST: i64 = (1 << 53) - 1;
 }
 
 /// Reads a UUID in its usual form of 36 characters; other spellings are names.
@@ -95,7 +97,7 @@ impl Timestamp {
         Some(Self(instant)).filter(|instant| years.contains(instant))
     }
 
-    /// As [`Timestamp::parse`]; a date alone is its first moment.
+    /// As [`Timestamp::parse`], or a date alone, which is its first moment.
     pub fn parse_or_date(text: &str) -> Option<Self> {
         if text.len() == 10 { Self::parse(&format!("{text}T00:00:00Z")) } else { Self::parse(text) }
     }
@@ -157,7 +159,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let wrong = || de::Error::custom(format!("“{text}” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999"));
-        Self::parse(&text).ok_or_else(wrong)
+        Self::parse_or_date(&text).ok_or_else(wrong)
     }
 }
 
@@ -173,6 +175,8 @@ mod tests {
         assert_eq!(instant.to_string(), "2026-01-01T09:00:00.500000Z");
         assert_eq!(Timestamp::parse("0000-12-31T23:59:59Z"), None);
         assert_eq!(Timestamp::parse("yesterday"), None);
+        assert_eq!(Timestamp::parse_or_date("2026-01-01"), Timestamp::parse("2026-01-01T00:00:00Z"));
+        assert_eq!(Timestamp::parse_or_date("2026-02-30"), None);
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use super::{
 };
 
 macro_rules! schemas {
-    ($($name:ident: $schema:expr;)+) => {$(
+    ($($name:ident: |$generator:pat_param| $schema:expr;)+) => {$(
         impl JsonSchema for $name {
             fn schema_name() -> Cow<'static, str> {
                 stringify!($name).into()
@@ -19,7 +19,7 @@ macro_rules! schemas {
                 true
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            fn json_schema($generator: &mut SchemaGenerator) -> Schema {
                 $schema
             }
         }
@@ -27,16 +27,25 @@ macro_rules! schemas {
 }
 
 schemas! {
-    UserId: json_schema!({ "type": "string", "format": "uuid" });
-    ConversationId: json_schema!({ "type": "string", "format": "uuid" });
-    MessageId: json_schema!({ "type": "string", "format": "uuid" });
-    Timestamp: json_schema!({ "type": "string", "format": "date-time" });
-    Number: json_schema!({ "type": "integer", "minimum": 1 });
-    Snippet: json_schema!({ "type": "string" });
-    Role: words::<Role>();
-    Kind: words::<Kind>();
-    Level: words::<Level>();
-    NotificationKind: words::<NotificationKind>();
+    UserId: |_| json_schema!({ "type": "string", "format": "uuid" });
+    ConversationId: |_| json_schema!({ "type": "string", "format": "uuid" });
+    MessageId: |_| json_schema!({ "type": "string", "format": "uuid" });
+    Timestamp: |generator| time(generator.contract().is_serialize());
+    Number: |_| json_schema!({ "type": "integer", "minimum": 1 });
+    Snippet: |_| json_schema!({ "type": "string" });
+    Role: |_| words::<Role>();
+    Kind: |_| words::<Kind>();
+    Level: |_| words::<Level>();
+    NotificationKind: |_| words::<NotificationKind>();
+}
+
+/// What is read may be a date alone.
+fn time(is_written: bool) -> Schema {
+    if is_written {
+        json_schema!({ "type": "string", "format": "date-time" })
+    } else {
+        json_schema!({ "type": "string", "anyOf": [{ "format": "date-time" }, { "format": "date" }] })
+    }
 }
 
 fn words<T: Choice>() -> Schema {

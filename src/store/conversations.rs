@@ -9,7 +9,7 @@ pub use participants::{
 
 use super::check::Misfolded;
 use super::{Row, Tx};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{
     Conversation, ConversationId, ConversationKey, Kind, Level, Number, Seek, Timestamp, UserKey, fold_case,
 };
@@ -285,15 +285,24 @@ pub fn lock_all_of(tx: &mut Tx<'_>, user: UserKey) -> Result<Vec<ConversationKey
 
 /// Takes the next number for a message sent now. From here to the end of the transaction nobody else sends to the
 /// conversation: on PostgreSQL this row is the lock.
+///
+/// # Errors
+/// `Conflict` where the highest number was given out: a dump with a higher one could not be read everywhere.
 pub fn take_number(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<Option<Number>> {
-    tx.one(
+    let taken: Option<Number> = tx.one(
         // The clock may have been set back; activity is not.
         "UPDATE conversation SET last_number = last_number + 1, message_count = message_count + 1,
              active_at = CASE WHEN active_at > $1 THEN active_at ELSE $1 END
          WHERE key = $2 RETURNING last_number",
         &[&tx.now(), &conversation],
         |row| row.get(0),
-    )
+    )?;
+    match taken {
+        Some(number) if number.0 > Number::HIGHEST => {
+            Err(Error::conflict("The conversation has given out its last number; begin another."))
+        }
+        taken => Ok(taken),
+    }
 }
 
 /// What a conversation is to one viewer.

@@ -1,13 +1,13 @@
 //! The embedded engine: opening, making and refusing files.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
+use self::prepare::{APPLICATION_ID, prepare_file};
 use super::tx::{Inner, Stamp, Tx};
 use super::{Opened, VERSION};
 use crate::error::{Error, Result};
@@ -17,19 +17,13 @@ mod checks;
 pub(super) mod copy;
 mod erase;
 mod partial;
+mod prepare;
 mod shared;
 
 pub(super) use checks::check_stable;
 #[cfg(debug_assertions)]
 pub use checks::checked_statements;
 pub(super) use shared::log_bytes;
-
-mod embedded {
-    refinery::embed_migrations!("migrations/sqlite");
-}
-
-/// `tidi`: how the header of a file says that it is ours.
-const APPLICATION_ID: i64 = 0x7469_6469;
 
 /// Up to 3.51.2 a checkpoint beside a writer of another process could corrupt the file.
 const OLDEST_ENGINE: i32 = 3_051_003;
@@ -186,69 +180,9 @@ fn foreign(path: &Path) -> Error {
         .hint("Name another file with --db; this one was left as it is.")
 }
 
-/// Makes the file or brings it up to date, alone: refinery takes no lock, and of several first starts at once some fail.
-fn prepare_file(path: &Path) -> Result<Opened> {
-    if path.as_os_str().is_empty() {
-        return Err(Error::unavailable("The name of the database is empty."));
-    }
-    let failed = |cause: std::io::Error| match cause.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Error::no_space().because(cause),
-        _ => {
-            let detail = format!("The database {} cannot be made: {cause}.", path.display());
-            Error::unavailable(detail).because(cause)
-        }
-    };
-    let folder = folder_of(path);
-    make_folder(folder).map_err(failed)?;
-    let _alone = lock_file(path).map_err(failed)?;
-    // The file comes first, readable by its owner only: SQLite gives -wal and -shm the same mode.
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
-        _ => {}
-    }
-    let mut connection = connect(path)?;
-    let version = version(&connection, path)?;
-    if version == 0 {
-        std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
-        // First of all, so that a file is ours from its first table on.
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    }
-    switch_to_wal(&connection)?;
-    if version < VERSION {
-        connection.execute_batch("PRAGMA synchronous = FULL")?;
-        embedded::migrations::runner().run(&mut connection).map_err(migration_failed)?;
-    }
-    drop(connection);
-    sync_folder(folder).map_err(failed)?;
-    Ok(super::opened(version))
-}
-
-/// Makes a folder, and those it lies in, for their owner only. They are there after a power cut.
-fn make_folder(folder: &Path) -> std::io::Result<()> {
-    let known = folder.ancestors().find(|ancestor| ancestor.is_dir());
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    for ancestor in folder.ancestors().take_while(|ancestor| Some(*ancestor) != known).filter_map(Path::parent) {
-        sync_folder(ancestor)?;
-    }
-    Ok(())
-}
-
 /// A file is only there after a power cut when its folder was synced.
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all()
-}
-
-/// Waits for others who look at the file: this is the one statement that ignores the busy timeout.
-fn switch_to_wal(connection: &Connection) -> Result<()> {
-    let start = Instant::now();
-    loop {
-        match connection.pragma_update(None, "journal_mode", "wal") {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && start.elapsed() < PATIENCE => {}
-            done => return Ok(done?),
-        }
-        #[expect(clippy::disallowed_methods, reason = "others only look at the header, and are gone at once")]
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// A file that SQLite or this program keeps beside a database
@@ -256,15 +190,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
-}
-
-/// Holds everybody else up while the file is prepared. A file of its own beside the database: closing a second handle to
-/// the database itself would drop the locks SQLite holds on it.
-fn lock_file(path: &Path) -> std::io::Result<File> {
-    let lock = beside(path, "-lock");
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lock)?;
-    file.lock()?;
-    Ok(file)
 }
 
 pub(super) fn migration_failed(error: refinery::Error) -> Error {
@@ -357,7 +282,7 @@ mod tests {
     fn the_file_says_which_migration_was_the_last() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
-        embedded::migrations::runner().run(&mut connection).unwrap();
+        prepare::migrate(&mut connection).unwrap();
         assert_eq!(version(&connection, Path::new("")).unwrap(), VERSION);
     }
 }

@@ -24,10 +24,10 @@ use self::places::Places;
 pub use self::report::NotCarried;
 use self::report::{Origin, Report};
 use self::rows::Rows;
+use super::Problem;
 use super::load::{Loaded, Outcome, Rules, Stage, load_entries};
 use super::records::{Entry, Record};
 use crate::app::App;
-use crate::error::Result;
 use crate::model::Actor;
 
 /// A dump as records
@@ -44,8 +44,8 @@ pub struct Imported {
 /// Reads what `manage.py dumpdata` wrote, as JSON or JSON Lines.
 ///
 /// # Errors
-/// `Invalid`, with the line, where it is not JSON, and where it is not what `dumpdata` writes.
-pub fn read(input: impl BufRead) -> Result<Imported> {
+/// The first line that is not JSON, or not what `dumpdata` writes.
+pub fn read(input: impl BufRead) -> Result<Imported, Problem> {
     let mut report = Report::default();
     let mut rows = Rows::default();
     parse::each_row(input, |row| rows.add(row, &mut report))?;
@@ -76,7 +76,7 @@ pub fn read(input: impl BufRead) -> Result<Imported> {
 impl Imported {
     fn add(&mut self, origin: Origin, id: Option<Uuid>, record: Record) {
         let line = self.entries.len() as u64 + 1;
-        self.entries.push(Entry { line, id: id.unwrap_or_default(), record });
+        self.entries.push(Entry::new(line, id.unwrap_or_default(), record));
         self.origins.push(origin);
     }
 

@@ -22,7 +22,8 @@ use super::records::{
 use super::{Interruption, Tally};
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, ConversationKey, ConversationSelector, MessageId, MessageKey, Timestamp, UserKey, UserSelector,
+    Actor, ConversationId, ConversationKey, ConversationSelector, MessageId, MessageKey, Timestamp, UserId, UserKey,
+    UserSelector,
 };
 use crate::store::{self, Tx};
 
@@ -54,7 +55,7 @@ pub struct Request {
     pub since: Option<Timestamp>,
     /// Messages sent before this time
     pub until: Option<Timestamp>,
-    /// Replaces names, addresses and texts by what only this secret makes of them
+    /// Replaces ids, names, addresses and texts by what only this secret makes of them
     pub pseudonymise: Option<[u8; 32]>,
 }
 
@@ -118,7 +119,7 @@ impl Dump<'_> {
             for (user, password_hash) in page {
                 if self.selection.has_user(user.person.key.0) {
                     let record = UserRecord {
-                        user_id: Some(user.person.user_id),
+                        user_id: Some(UserId(self.names.id(user.person.user_id.0))),
                         username: user.person.username,
                         email: user.email,
                         first_name: Some(user.person.first_name),
@@ -156,7 +157,7 @@ impl Dump<'_> {
             }
             for (conversation, last_number) in page {
                 let record = ConversationRecord {
-                    conversation_id: Some(conversation.id),
+                    conversation_id: Some(ConversationId(self.names.id(conversation.id.0))),
                     kind: Some(conversation.kind),
                     name: conversation.name,
                     title: conversation.title,
@@ -183,7 +184,8 @@ impl Dump<'_> {
         loop {
             let page = self.page(tx, &mut last)?;
             let Some(range) = page.first().zip(page.last()).map(|(first, last)| first.key..last.key) else { break };
-            let ids: Vec<(MessageKey, MessageId)> = page.iter().map(|message| (message.key, message.id)).collect();
+            let ids: Vec<(MessageKey, MessageId)> =
+                page.iter().map(|message| (message.key, MessageId(self.names.id(message.id.0)))).collect();
             self.write_messages(tx, page)?;
             self.notifications(tx, range.start, range.end, &ids)?;
             progress(self.counts.messages, total);
@@ -223,13 +225,13 @@ impl Dump<'_> {
             let revisions =
                 if message.revision > 1 { history.of(tx, &mut self.names, message.key)? } else { Vec::new() };
             let record = MessageRecord {
-                message_id: Some(message.id),
+                message_id: Some(MessageId(self.names.id(message.id.0))),
                 key: message.key_name,
                 conversation: self.names.conversation(message.conversation)?,
                 number: Some(message.number),
                 sender: message.sender.map(|sender| self.names.user(sender)).transpose()?,
                 receiver: message.receiver.map(|receiver| self.names.user(receiver)).transpose()?,
-                reply_to: message.parent.map(|parent| parent.to_string()),
+                reply_to: message.parent.map(|parent| self.names.id(parent.0).to_string()),
                 timestamp: Some(message.sent_at),
                 content: message.content,
                 revision: Some(message.revision),

@@ -141,7 +141,7 @@ impl Lines<'_> {
             let problem = match self.read_line() {
                 Ok(true) => match str::from_utf8(&self.text) {
                     Ok(text) if text.trim().is_empty() => continue,
-                    Ok(text) => match serde_json::from_str(text) {
+                    Ok(text) => match serde_json::from_str(text.trim_ascii_end()) {
                         Ok(record) => return Ok(Some(Ok(self.entry(record)?))),
                         Err(error) => said_of(&error),
                     },
@@ -186,7 +186,8 @@ impl Lines<'_> {
     }
 
     /// The record with the id its row gets: made from the line, and from how often the same line came before where nothing
-    /// else tells them apart. So the same record is found again whatever happens to the others.
+    /// else tells them apart, that of a user from the username. So the same record is found again whatever happens to the
+    /// others.
     fn entry(&mut self, record: Record) -> Result<Entry> {
         let line = self.text.trim_ascii();
         let mut hash = Sha256::new_with_prefix(line);
@@ -198,22 +199,59 @@ impl Lines<'_> {
             let digest = hash.clone().finalize();
             hash.update(anonymous.count(&digest[..16])?.to_be_bytes());
         }
-        Ok(Entry { line: self.line, id: record.id_from(&hash.finalize()), record })
+        Ok(Entry::hashed(self.line, &hash.finalize(), record))
     }
 }
 
-/// What serde says of a record, for people
+/// What is wrong with a record, for people
 pub(super) fn said_of(error: &serde_json::Error) -> String {
-    let said = error.to_string();
-    let said = said.split(" at line ").next().unwrap_or_default();
+    let said = in_words(error);
     match error.classify() {
-        Category::Data => {
-            let said = said.replace("unknown variant", "unknown word");
-            format!("This is no record: {}.", said.replace("internally tagged enum Record", "an object with a `type`"))
-        }
-        Category::Eof => "This is no JSON: the line ends in the middle of it.".to_owned(),
+        Category::Data => format!("This is no record: {said}."),
+        Category::Eof => format!("This is no JSON: the line ends in the middle of it (column {}).", error.column()),
         _ => format!("This is no JSON: {said} (column {}).", error.column()),
     }
+}
+
+/// What the parser says, without its place and in words that people know
+pub(super) fn in_words(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+    // What the file itself says stands between marks, and stays.
+    let mut words = String::new();
+    for (index, part) in said.split_inclusive(['`', '"']).enumerate() {
+        let is_own = index % 2 == 0;
+        words.push_str(&if is_own { plain(part) } else { part.to_owned() });
+    }
+    words
+}
+
+/// Words of the parser in plain ones
+const PLAIN: &[(&str, &str)] = &[
+    ("internally tagged enum Record", "an object with a `type`"),
+    ("unknown variant", "unknown word"),
+    ("variant identifier", "a word"),
+    ("expected ident", "expected true, false or null"),
+    ("recursion limit exceeded", "it is nested too deeply"),
+    ("floating point ", "number "),
+    ("expected i64", "expected a whole number"),
+    ("unit value", "null"),
+    ("type: map", "type: an object"),
+    ("type: sequence", "type: a list"),
+    ("expected a sequence", "expected a list"),
+    ("expected a map", "expected an object"),
+    ("struct UserRecord", "an object"),
+    ("struct ConversationRecord", "an object"),
+    ("struct LeveledParticipant", "an object"),
+    ("struct MessageRecord", "an object"),
+    ("struct RevisionRecord", "an object"),
+    ("struct NotificationRecord", "an object"),
+    ("struct Row", "a row"),
+    ("invalid unicode code point", "what is no Unicode"),
+];
+
+fn plain(said: &str) -> String {
+    PLAIN.iter().fold(said.to_owned(), |said, (word, plain)| said.replace(word, plain))
 }
 
 impl Record {

@@ -143,7 +143,9 @@ impl<'r> Wanted<'r> {
                 conversation.name.iter().for_each(|name| insert(&mut self.names, fold_case(name)));
                 conversation.creator.iter().for_each(|creator| self.user(creator));
                 conversation.participants.iter().for_each(|participant| self.user(participant.user()));
-                if let [one, other] = conversation.participants.as_slice() {
+                if let [one, other] = conversation.participants.as_slice()
+                    && conversation.kind_or_usual() == Kind::Direct
+                {
                     self.pairs.push((one.user(), other.user()));
                 }
             }

@@ -18,7 +18,7 @@ use super::input::Input;
 use super::records::Entry;
 use super::{Problem, Tally};
 use crate::app::{App, hash_passwords, late_after};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::model::Actor;
 use crate::store::{Tx, bulk};
 
@@ -78,7 +78,8 @@ impl Failure {
             (0, failure) => failure,
             (count, Self::Problems(problems) | Self::Behind(_, problems)) => Self::Behind(count, problems),
             (count, Self::Error(error)) => {
-                Self::Error(error.hint(format!("What {count} records say is loaded; load the file again to go on.")))
+                let loaded = format!("what {count} records say is loaded");
+                Self::Error(error.although(&loaded).hint("Load the file again to go on."))
             }
         }
     }
@@ -183,9 +184,6 @@ fn check(
         })?;
         records.add(check.go_on(app, is_empty, &entries)?);
         on_stage(Stage::Checking);
-    }
-    if records.total() + check.there == 0 && check.problems.is_empty() {
-        check.problems.push(Problem::new(1, Kind::Invalid, "There are no records in it."));
     }
     check.end()?;
     if check.problems.is_empty() {
@@ -293,4 +291,17 @@ fn must_be_empty(tx: &mut Tx<'_>) -> Result<()> {
         return Ok(());
     }
     Err(Error::conflict("Somebody began to use the database meanwhile; nothing was loaded.").hint("Load it again."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_loaded_is_not_denied() {
+        let failure = Failure::Error(Error::no_space()).behind(Tally { users: 3, ..Tally::default() });
+        let Failure::Error(error) = failure else { panic!("another failure") };
+        assert_eq!(error.to_string(), "The disk is full; what 3 records say is loaded.");
+        assert_eq!(error.advice(), Some("Load the file again to go on."));
+    }
 }

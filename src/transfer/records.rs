@@ -6,12 +6,12 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::model::{ConversationId, Kind, Level, MessageId, NotificationKind, Number, Role, Timestamp, UserId};
-
-/// The highest number that every reader of JSON takes for what it is (RFC 8259, section 6)
-pub(super) const HIGHEST_NUMBER: i64 = (1 << 53) - 1;
+use crate::model::{
+    ConversationId, Kind, Level, MessageId, NotificationKind, Number, Role, Timestamp, UserId, fold_case, normalize,
+};
 
 /// One line of a dump: a user, a conversation, a message or a notification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -97,7 +97,7 @@ pub struct ConversationRecord {
     /// When something was last sent to it; usually the time of its newest message
     pub active_at: Option<Timestamp>,
     /// The highest number that a message of it ever had
-    #[schemars(range(min = 0, max = HIGHEST_NUMBER))]
+    #[schemars(range(min = 0, max = Number::HIGHEST))]
     pub last_number: Option<Number>,
 }
 
@@ -171,7 +171,7 @@ pub struct MessageRecord {
     /// A name, an id, or `@USER`: the direct conversation of the sender with that user
     pub conversation: String,
     /// Its number in the conversation, usually the next
-    #[schemars(range(min = 1, max = HIGHEST_NUMBER))]
+    #[schemars(range(min = 1, max = Number::HIGHEST))]
     pub number: Option<Number>,
     /// A user; none only where it is deleted
     pub sender: Option<String>,
@@ -185,7 +185,7 @@ pub struct MessageRecord {
     #[serde(default)]
     pub content: String,
     /// The number of the current content, usually the one behind its last revision
-    #[schemars(range(min = 1, max = HIGHEST_NUMBER))]
+    #[schemars(range(min = 1, max = Number::HIGHEST))]
     pub revision: Option<i64>,
     /// A tombstone: it has neither sender nor content, and replies hang on it
     #[serde(default)]
@@ -218,7 +218,7 @@ impl MessageRecord {
 #[serde(deny_unknown_fields)]
 pub struct RevisionRecord {
     /// Its number, usually the next from 1 on
-    #[schemars(range(min = 1, max = HIGHEST_NUMBER))]
+    #[schemars(range(min = 1, max = Number::HIGHEST))]
     pub revision: Option<i64>,
     /// 1 to 65,536 bytes
     pub content: String,
@@ -252,5 +252,32 @@ pub struct Entry {
     pub line: u64,
     /// Depends on the record and all before it, so that loading the same again finds the same rows
     pub id: Uuid,
+    /// Tells the record from others while it is checked; it may come of a password, so it is never written
+    pub content: i64,
     pub record: Record,
+}
+
+impl Entry {
+    /// An entry whose id says which record it is
+    pub(super) fn new(line: u64, id: Uuid, record: Record) -> Self {
+        Self { line, id, content: half(&id.as_bytes()[8..]), record }
+    }
+
+    /// An entry with an id made from a hash of all that the record says. That of a user is made from the username alone: ids
+    /// are public, and with all else at hand, a password could be guessed from a hash.
+    pub(super) fn hashed(line: u64, hash: &[u8], record: Record) -> Self {
+        let id = match &record {
+            Record::User(user) => {
+                let username = fold_case(&normalize(&user.username));
+                record.id_from(&Sha256::new_with_prefix("tidings user ").chain_update(username).finalize())
+            }
+            _ => record.id_from(hash),
+        };
+        Self { line, id, content: half(hash), record }
+    }
+}
+
+/// The first half of a hash of 16 bytes or more
+fn half(hash: &[u8]) -> i64 {
+    i64::from_be_bytes(std::array::from_fn(|index| hash[index]))
 }

@@ -160,10 +160,13 @@ impl Plan {
         } else if self.messages > 0 && self.conversations == 0 {
             refuse("messages", "Messages need a conversation.".to_owned())
         } else if direct > pairs {
-            let detail = format!("{} users make {pairs} pairs, too few for {direct} direct conversations.", self.users);
+            let users = self.users;
+            let detail = format!(
+                "Two people have one direct conversation at most; among {users} there can be {pairs}, not {direct}."
+            );
             refuse("conversations", detail)
         } else if u64::from(self.conversations) > direct && fewest > self.users {
-            refuse("group_size", format!("{} users cannot make a group of {fewest}.", self.users))
+            refuse("group_size", format!("A group of {fewest} needs more users than {}.", self.users))
         } else if self.span == 0 || self.start().0 < 0 {
             refuse("span", "The time span is empty, or reaches back before 1970.".to_owned())
         } else {
@@ -209,7 +212,7 @@ struct Entries {
 impl Entries {
     fn entry(&mut self, id: uuid::Uuid, record: Record) -> Entry {
         self.line += 1;
-        Entry { line: self.line, id, record }
+        Entry::new(self.line, id, record)
     }
 }
 

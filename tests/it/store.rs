@@ -98,6 +98,25 @@ fn an_empty_file_becomes_a_database() {
 }
 
 #[test]
+fn what_is_left_of_another_database_or_of_a_start_that_was_killed_gets_into_no_new_one() {
+    let shell = Shell::new();
+    shell.done("user create ann --no-password");
+    let open = rusqlite::Connection::open(shell.path("test.db")).unwrap();
+    open.query_row("SELECT count(*) FROM account", [], |_| Ok(())).unwrap();
+    shell.done("user create bob --no-password");
+    fs::copy(shell.path("test.db-wal"), shell.path("other.db-wal")).unwrap();
+    fs::copy(shell.path("test.db"), shell.path("new.db.partial")).unwrap();
+    fs::copy(shell.path("test.db-wal"), shell.path("new.db.partial-wal")).unwrap();
+    for file in ["other.db", "new.db"] {
+        shell.done(&format!("db migrate --db {file}"));
+        assert_eq!(shell.done(&format!("user list -o ids --db {file}")).stdout, "", "{file}");
+        shell.done(&format!("db check --db {file}"));
+        assert_eq!(mode(&shell.path(file)), 0o600);
+    }
+    assert!(!shell.path("new.db.partial").exists() && !shell.path("new.db.partial-wal").exists());
+}
+
+#[test]
 fn an_address_that_is_neither_a_path_nor_postgresql_makes_no_file() {
     let shell = Shell::new();
     let before = fs::read_dir(shell.path("")).unwrap().count();

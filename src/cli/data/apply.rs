@@ -1,13 +1,14 @@
 //! `tidings data apply`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::load::failed;
-use crate::cli::output::{Field, Piece, Record};
+use crate::cli::output::{Field, Output, Piece, Record};
 use crate::cli::progress::Progress;
-use crate::cli::{Context, ERASURE_OF_ACCOUNTS, Outcome, counted, text};
+use crate::cli::{Context, ERASURE_OF_ACCOUNTS, Failure, Outcome, counted, text};
+use crate::transfer::Problem;
 use crate::transfer::apply::{self, Action, Change, Fixture, Options, Plan};
 use crate::transfer::input::Input;
 use crate::transfer::load::Stage;
@@ -41,27 +42,46 @@ pub(in crate::cli) struct Apply {
     detailed_exitcode: bool,
 }
 
+/// A fixture that was read
+pub(super) struct Read {
+    /// As people call it within a sentence
+    name: String,
+    fixture: Fixture,
+    problems: Vec<Problem>,
+}
+
 impl Apply {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+    /// Reads the fixture, and what is wrong with its records.
+    pub(super) fn read(&self, out: &Output) -> Result<Read, Failure> {
+        if self.files.iter().filter(|file| file.as_path() == Path::new("-")).count() > 1 {
+            return Err(Failure::Usage("Standard input can be read once only.".to_owned()));
+        }
+        let _progress = Progress::begin(out, "Reading");
         let inputs = self.files.iter().map(|file| Input::open(file)).collect::<Result<Vec<_>, _>>()?;
+        let (fixture, problems) = Fixture::read(&inputs)?;
         let name = match inputs.as_slice() {
             [input] => input.name.clone(),
-            inputs => format!("The fixture of {} files", inputs.len()),
+            inputs => format!("the fixture of {} files", inputs.len()),
         };
+        Ok(Read { name, fixture, problems })
+    }
+
+    pub(super) fn run(self, context: &mut Context<'_>, read: Read) -> Outcome {
+        let Read { name, fixture, problems } = read;
+        let title = name.replacen("the", "The", usize::from(self.files.len() > 1));
         let options = Options { notify: self.notify, prune: self.prune };
         let actor = context.app.read(|tx| context.actor(tx))?;
         let progress = Progress::begin(context.out, "Checking");
-        let (fixture, problems) = Fixture::read(&inputs)?;
         let checked = apply::check(&context.app, fixture, problems, options, &mut |stage| {
             if let Stage::Hashing(done, all) = stage {
                 progress.doing_part("Hashing passwords", done as u64, all as u64);
             }
         });
         drop(progress);
-        let checked = checked.map_err(|refused| failed(&name, refused.1, |line| refused.0.place(line)))?;
+        let checked = checked.map_err(|refused| failed(&title, refused.1, |line| refused.0.place(line)))?;
         let carry_out = |is_trial| {
             let plan = apply::apply(&context.app, &actor, &checked, options, is_trial);
-            plan.map_err(|failure| failed(&name, failure, |line| checked.place(line)))
+            plan.map_err(|failure| failed(&title, failure, |line| checked.place(line)))
         };
         if self.prune && !context.dry_run && !context.yes {
             confirm(&carry_out(true)?)?;

@@ -14,7 +14,8 @@ use crate::transfer::dump::{Request, dump};
 /// The dump is of one moment, and however slowly it is read, it holds up nobody who uses the database: what waits for its
 /// reader lies in a temporary file meanwhile (TMPDIR says where). A part is chosen by conversations and users, which add up,
 /// and by time, and stands by itself: with it come the messages that its messages reply to, their conversations with all who
-/// take part in them, and everybody who is named. Hashes of passwords stand in it, so keep it safe.
+/// take part in them, and everybody who is named. Hashes of passwords stand in it, so keep it safe. JSON Lines are the only
+/// format.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings data dump --conversation support --pseudonymise > support.jsonl")]
 pub(in crate::cli) struct Dump {
@@ -34,8 +35,8 @@ pub(in crate::cli) struct Dump {
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
 
-    /// Put made-up words in the place of names, addresses and texts, and leave out the hashes of passwords; ids, times,
-    /// numbers and who wrote to whom stay
+    /// Put made-up words in the place of names, addresses and texts and other ids in the place of ids, each time others, and
+    /// leave out the hashes of passwords; times, numbers and who wrote to whom stay
     #[arg(long)]
     pseudonymise: bool,
 }

@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::load::failed;
-use crate::cli::output::{Field, Piece, Record};
+use crate::cli::output::{Field, Output, Piece, Record};
 use crate::cli::progress::Progress;
-use crate::cli::{Context, Outcome};
+use crate::cli::{Context, Failure, Outcome};
 use crate::error::{Error, Kind};
 use crate::transfer::django::{self, NotCarried};
 use crate::transfer::input::Input;
@@ -17,14 +17,6 @@ use crate::transfer::load::{Loaded, Stage};
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
     Django(Django),
-}
-
-impl Command {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
-        match self {
-            Self::Django(command) => command.run(context),
-        }
-    }
 }
 
 /// Import what `manage.py dumpdata` wrote: users, conversations, messages, histories, notifications
@@ -40,22 +32,38 @@ pub(in crate::cli) struct Django {
     file: PathBuf,
 }
 
+/// A dump that was read
+pub(super) struct Read {
+    name: String,
+    imported: django::Imported,
+}
+
 impl Django {
-    fn run(self, context: &mut Context<'_>) -> Outcome {
+    /// Reads the dump, and tells what of it is not carried over.
+    pub(super) fn read(&self, out: &Output) -> Result<Read, Failure> {
         let input = Input::open(&self.file)?;
-        let name = &input.name;
-        let actor = context.app.read(|tx| context.actor(tx))?;
-        let progress = Progress::begin(context.out, "Reading");
-        let imported = django::read(input.unpacked()?).map_err(|error| refused(name, &error))?;
+        let name = input.name.clone();
+        let progress = Progress::begin(out, "Reading");
+        let imported = django::read(input.unpacked()?)
+            .map_err(|problem| failed(&name, problem.into(), |line| format!("{name}:{line}")))?;
         drop(progress);
         // Programs find them in the result.
-        if !context.out.is_json() {
-            imported.not_carried.iter().for_each(|row| context.out.status(&format!("{name}: {row}")));
+        if !out.is_json() {
+            imported.not_carried.iter().for_each(|row| out.status(&format!("{name}: {row}")));
         }
         if imported.entries.is_empty() {
             let detail = format!("{name} holds no users, conversations or messages to import; nothing was changed.");
             return Err(Error::of_file(Kind::Invalid, detail, Vec::new()).into());
         }
+        Ok(Read { name, imported })
+    }
+}
+
+impl Read {
+    /// Imports the dump.
+    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+        let Self { name, imported } = self;
+        let actor = context.app.read(|tx| context.actor(tx))?;
         let progress = Progress::begin(context.out, "Checking");
         let loaded = imported.load(&context.app, &actor, &mut |stage| match stage {
             Stage::Checking => progress.doing("Checking"),
@@ -64,19 +72,9 @@ impl Django {
         });
         drop(progress);
         let place = |line| format!("{name}: {}", imported.place(line));
-        let loaded = loaded.map_err(|failure| failed(name, failure, place))?;
+        let loaded = loaded.map_err(|failure| failed(&name, failure, place))?;
         context.status(&format!("Imported {name}."));
         Ok(context.out.show(&Imported { loaded, not_carried: imported.not_carried })?)
-    }
-}
-
-/// Says why a file is no dump.
-fn refused(name: &str, error: &Error) -> Error {
-    let detail = format!("{name} cannot be imported; nothing was changed.");
-    let refused = Error::of_file(error.kind(), detail, vec![(name.to_owned(), error.to_string())]);
-    match error.advice() {
-        Some(advice) => refused.hint(advice),
-        None => refused,
     }
 }
 

@@ -30,18 +30,22 @@ pub(in crate::cli) struct Load {
 }
 
 impl Load {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
-        let input = Input::open(&self.file)?;
+    pub(super) fn open(&self) -> Result<Input, Error> {
+        Input::open(&self.file)
+    }
+
+    pub(super) fn run(self, context: &mut Context<'_>, input: &Input) -> Outcome {
         let actor = context.app.read(|tx| context.actor(tx))?;
         let progress = Progress::begin(context.out, "Checking");
-        let loaded = load::load(&context.app, &actor, &input, self.notify, &mut |stage| match stage {
+        let loaded = load::load(&context.app, &actor, input, self.notify, &mut |stage| match stage {
             Stage::Checking => progress.doing_part("Checking", input.position(), input.bytes),
             Stage::Hashing(done, all) => progress.doing_part("Hashing passwords", done as u64, all as u64),
             Stage::Writing(done, all) => progress.doing_part("Loading", done, all),
         });
         drop(progress);
         let loaded = loaded.map_err(|failure| failed(&input.name, failure, |line| format!("{}:{line}", input.name)))?;
-        context.status(&format!("Loaded {}.", input.name));
+        let is_empty = loaded.created.total() + loaded.skipped == 0;
+        context.status(&format!("Loaded {}{}.", input.name, if is_empty { ": it holds no records" } else { "" }));
         Ok(context.out.show(&loaded)?)
     }
 }

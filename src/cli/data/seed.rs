@@ -10,11 +10,15 @@ use crate::transfer::seed::{self, Language, Plan};
 
 /// Make up users, conversations and messages that look real
 ///
-/// The same numbers, --seed and --now give the same data on every machine. Another --seed makes up others, whose names end
-/// in it, so that several fit into one database. Nobody has a password.
+/// The same numbers, --seed and --now give the same data on every machine. Without --now all is dated back from the clock, so
+/// that the same command later makes up the same names with other times, which is a conflict in the same database. Another
+/// --seed makes up others, whose names end in it, so that several fit into one database. Few users need fewer --conversations
+/// than usual: two people have one direct conversation, and a group has at least three unless --group-size says otherwise.
+/// Nobody has a password.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings data seed --users 20 --conversations 10 --messages 500\n  \
-    tidings data seed --messages 100000 --language de --seed 7 --now 2026-01-01")]
+    tidings data seed --messages 100000 --language de --seed 7 --now 2026-01-01\n  \
+    tidings data seed --users 2 --conversations 1 --direct 100")]
 pub(in crate::cli) struct Seed {
     /// How many users
     #[arg(long, value_name = "N", default_value_t = Plan::default().users)]

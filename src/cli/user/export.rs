@@ -10,6 +10,7 @@ use crate::transfer::export::export;
 ///
 /// The account, the conversations they take part in, the messages they sent with their histories, those sent to them, what
 /// they changed in others' messages, their notifications; the newest first. For the user, admins and the operator.
+/// JSON is the only format.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings user export alice > alice.json")]
 pub(in crate::cli) struct Export {

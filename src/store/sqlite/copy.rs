@@ -11,10 +11,8 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::partial::{Partial, already_there};
-use super::{
-    APPLICATION_ID, beside, care, connect, folder_of, foreign, lock_file, make_folder, refuse_other_than_file,
-    unreadable, version,
-};
+use super::prepare::{lock_file, make_folder};
+use super::{APPLICATION_ID, beside, care, connect, folder_of, foreign, refuse_other_than_file, unreadable, version};
 use crate::error::{Error, Kind, Result};
 use crate::store::Contents;
 

@@ -97,12 +97,15 @@ fn remove_abandoned(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the file, and before it the journal that SQLite keeps beside it.
+/// Removes the file, and before it what SQLite keeps beside it.
 fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(super::beside(path, "-journal")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => std::fs::remove_file(path),
+    for suffix in ["-journal", "-wal", "-shm"] {
+        match std::fs::remove_file(super::beside(path, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
+    std::fs::remove_file(path)
 }
 
 fn lock(file: &File) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use serde_json::value::RawValue;
-use serde_saphyr::Spanned;
+use serde_saphyr::{Spanned, UserMessageFormatter};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
@@ -66,23 +66,24 @@ fn entry(place: u64, record: Record) -> Result<Entry> {
     if let Record::User(user) = &record {
         hash.update(user.password.as_deref().unwrap_or_default());
     }
-    Ok(Entry { line: place, id: record.id_from(&hash.finalize()), record })
+    Ok(Entry::hashed(place, &hash.finalize(), record))
 }
 
 fn records(input: &Input) -> Result<Found> {
-    let mut text = String::new();
-    let unreadable = |cause: io::Error| {
-        let detail = match cause.kind() {
-            io::ErrorKind::InvalidData => format!("{} is not UTF-8.", input.name),
-            _ => format!("{} cannot be read: {cause}.", input.name),
-        };
-        Error::invalid("file", detail).because(cause)
-    };
-    input.unpacked()?.take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 == LONGEST {
+    let mut bytes = Vec::new();
+    let unreadable =
+        |cause: io::Error| Error::invalid("file", format!("{} cannot be read: {cause}.", input.name)).because(cause);
+    input.unpacked()?.take(LONGEST).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 == LONGEST {
         let detail = format!("{} has {} MiB or more, too many for a fixture.", input.name, LONGEST >> 20);
         return Err(Error::invalid("file", detail).hint("Make it JSON Lines and load it: tidings data load FILE"));
     }
+    let text = str::from_utf8(&bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = before.split(|byte| *byte == b'\n').count();
+        let column = before.rsplit(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len) + 1;
+        no_fixture(input, line as u64, format!("The line is not UTF-8 from byte {column} on."))
+    })?;
     let text = text.trim_start_matches('\u{FEFF}');
     let ends_with = |endings: &[&str]| endings.iter().any(|ending| input.name.to_ascii_lowercase().ends_with(ending));
     let begins_with = |character: char| text.trim_start().starts_with(character);
@@ -95,6 +96,35 @@ fn records(input: &Input) -> Result<Found> {
     }
 }
 
+/// Says why a file cannot be read as a fixture.
+fn no_fixture(input: &Input, line: u64, said: String) -> Error {
+    let detail = format!("{} is no fixture; nothing was changed.", input.name);
+    Error::of_file(Kind::Invalid, detail, vec![(format!("{}:{line}", input.name), said)])
+}
+
+/// What is wrong with YAML, for people
+fn said_of_yaml(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error::{
+        AliasError, AliasExpansionLimitExceeded, AliasReplayLimitExceeded, AliasReplayStackDepthExceeded, Budget,
+        DuplicateMappingKey, MultipleDocuments,
+    };
+    let cause = if let AliasError { error, .. } = error { error } else { error };
+    let said = match cause {
+        DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` stands twice"),
+        DuplicateMappingKey { key: None, .. } => "a key stands twice".to_owned(),
+        MultipleDocuments { .. } => "a second document begins".to_owned(),
+        Budget { .. } => "there is more in it, or it is nested deeper, than is read as YAML".to_owned(),
+        AliasReplayLimitExceeded { .. } | AliasExpansionLimitExceeded { .. } | AliasReplayStackDepthExceeded { .. } => {
+            "its aliases stand for more than a fixture may hold".to_owned()
+        }
+        _ => {
+            let said = error.render_with_formatter(&UserMessageFormatter);
+            return said.replace("recursion limit exceeded", "it is nested too deeply");
+        }
+    };
+    error.location().map_or_else(|| said.clone(), |location| format!("{said} (column {})", location.column()))
+}
+
 fn yaml(input: &Input, text: &str) -> Result<Found> {
     // Whoever shares a list by an alias has enough with these; an alias bomb has not.
     let limits = serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 };
@@ -104,11 +134,7 @@ fn yaml(input: &Input, text: &str) -> Result<Found> {
     let found = found.map_err(|error| {
         let error = error.without_snippet();
         let line = error.location().map_or(1, |location| location.line());
-        Error::of_file(
-            Kind::Invalid,
-            format!("{} is no fixture; nothing was changed.", input.name),
-            vec![(format!("{}:{line}", input.name), format!("This is no YAML list of records: {error}."))],
-        )
+        no_fixture(input, line, format!("This is no YAML list of records: {}.", said_of_yaml(error)))
     })?;
     let read = |spanned: Spanned<serde_json::Value>| {
         let record = serde_json::from_value(spanned.value).map_err(|error| said_of(&error));
@@ -118,13 +144,8 @@ fn yaml(input: &Input, text: &str) -> Result<Found> {
 }
 
 fn array(input: &Input, text: &str) -> Result<Found> {
-    let found: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
-        Error::of_file(
-            Kind::Invalid,
-            format!("{} is no fixture; nothing was changed.", input.name),
-            vec![(format!("{}:{}", input.name, error.line()), said_of(&error))],
-        )
-    })?;
+    let found: Vec<&RawValue> =
+        serde_json::from_str(text).map_err(|error| no_fixture(input, error.line() as u64, said_of(&error)))?;
     let (mut line, mut end) = (1, 0);
     let read = |raw: &RawValue| {
         // Where it stands in the text it is a part of.

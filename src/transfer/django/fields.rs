@@ -1,7 +1,5 @@
 //! The fields of a row, taken out one by one under the names they usually have.
 
-use std::sync::Arc;
-
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -58,7 +56,7 @@ impl Fields<'_> {
     fn take(&mut self, names: &[&str]) -> Option<(String, Value)> {
         names.iter().find_map(|name| {
             let found = self.left.keys().find(|field| field.eq_ignore_ascii_case(name))?.clone();
-            let value = self.left.remove(&found)?;
+            let value = self.left.shift_remove(&found)?;
             if value.is_null() { None } else { Some((found, value)) }
         })
     }
@@ -99,7 +97,7 @@ impl Fields<'_> {
     pub(super) fn id(&mut self, name: &str) -> Option<Uuid> {
         let value = self.left.iter().find(|(field, _)| field.eq_ignore_ascii_case(name))?;
         let (field, id) = (value.0.clone(), value.1.as_str().and_then(uuid)?);
-        self.left.remove(&field);
+        self.left.shift_remove(&field);
         Some(id)
     }
 
@@ -151,19 +149,19 @@ impl Fields<'_> {
         keys
     }
 
-    /// Counts the fields that nobody took and that have something in them.
+    /// Names the fields that nobody took and that have something in them.
     pub(super) fn leave(self) {
-        let model: &Arc<str> = &self.origin.model;
         for (field, value) in &self.left {
             let is_empty = match value {
-                Value::Null => true,
+                Value::Null | Value::Bool(false) => true,
+                Value::Number(number) => number.as_f64() == Some(0.0),
                 Value::String(text) => text.is_empty(),
                 Value::Array(values) => values.is_empty(),
                 Value::Object(values) => values.is_empty(),
-                _ => false,
+                Value::Bool(true) => false,
             };
             if !is_empty {
-                self.report.unknown_field(model, field);
+                self.report.unknown(self.origin, Some(field));
             }
         }
     }

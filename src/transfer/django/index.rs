@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::fields::Key;
-use super::report::{Origin, Report};
+use super::report::Origin;
 use crate::model::uuid;
 
 /// The rows of one kind, of whatever models, by their primary and natural keys
@@ -17,18 +17,11 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Adds the row at a place of its list; says, and reports, if it is there already.
-    pub(super) fn add(&mut self, origin: &Origin, place: usize, report: &mut Report) -> bool {
-        if origin.pk.is_empty() {
-            return true;
+    /// Adds the row at a place of its list.
+    pub(super) fn add(&mut self, origin: &Origin, place: usize) {
+        if !origin.pk.is_empty() {
+            self.primary.entry(origin.pk.clone()).or_default().push((origin.model.to_string(), place));
         }
-        let same = self.primary.entry(origin.pk.clone()).or_default();
-        if same.iter().any(|(model, _)| **model == *origin.model) {
-            report.row(origin, None, "The same row stands in the file again; the first is carried.");
-            return false;
-        }
-        same.push((origin.model.to_string(), place));
-        true
     }
 
     /// Adds a natural key of a row; one that is taken goes on to mean the first.

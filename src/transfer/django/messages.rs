@@ -39,17 +39,16 @@ pub(super) fn carry(
     let mut fates: Vec<Option<usize>> = Vec::new();
     let mut found: Vec<Found> = Vec::new();
     for row in sorted(rows) {
-        if index.add(&row.origin, fates.len(), report) {
-            let origin = row.origin.clone();
-            match find(row, people, places, report) {
-                Ok(message) => {
-                    fates.push(Some(found.len()));
-                    found.push(message);
-                }
-                Err(reason) => {
-                    report.row(&origin, None, reason);
-                    fates.push(None);
-                }
+        index.add(&row.origin, fates.len());
+        let origin = row.origin.clone();
+        match find(row, people, places, report) {
+            Ok(message) => {
+                fates.push(Some(found.len()));
+                found.push(message);
+            }
+            Err(reason) => {
+                report.row(&origin, None, reason);
+                fates.push(None);
             }
         }
     }

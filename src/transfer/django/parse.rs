@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
+use crate::error::Kind;
+use crate::transfer::Problem;
+use crate::transfer::input::in_words;
 
 /// A row of a dump: of a model, with a primary key, unless it was left out for a natural one.
 #[derive(Debug, Deserialize, Serialize)]
@@ -19,11 +21,14 @@ pub(super) struct Row {
     pub(super) fields: Map<String, Value>,
 }
 
+/// What is wrong with a dump, and at which line
+type Outcome<T> = Result<T, Problem>;
+
 /// Reads the rows of an array, or one behind another, as JSON Lines are; no more than one is in memory.
 ///
 /// # Errors
-/// `Invalid` with the line where it is not JSON or not what `dumpdata` writes.
-pub(super) fn each_row(mut input: impl BufRead, mut take: impl FnMut(Row)) -> Result<()> {
+/// The first line that is not JSON or not what `dumpdata` writes.
+pub(super) fn each_row(mut input: impl BufRead, mut take: impl FnMut(Row)) -> Outcome<()> {
     let (first, lines) = begin(&mut input)?;
     let refused = |error: serde_json::Error| refused(&error, lines);
     match first {
@@ -36,22 +41,28 @@ pub(super) fn each_row(mut input: impl BufRead, mut take: impl FnMut(Row)) -> Re
             .into_iter()
             .try_for_each(|row| row.map(&mut take))
             .map_err(refused),
-        Some(0xFE | 0xFF) => Err(Error::invalid("file", "The file is UTF-16, which is not JSON.")
-            .hint("Let Django write it by itself: python -Xutf8 manage.py dumpdata --output dump.json")),
-        Some(_) => Err(Error::invalid(
-            "file",
-            format!("Line {} is neither the beginning of an array nor of a row.", lines + 1),
-        )
-        .hint("It has to be what `manage.py dumpdata` writes, as json or jsonl.")),
-        None => Err(Error::invalid("file", "The file is empty.")),
+        Some(0xFE | 0xFF) => Err(problem(
+            1,
+            "The file is UTF-16, which is not JSON. Let Django write it by itself: python -Xutf8 manage.py dumpdata \
+             --output dump.json",
+        )),
+        Some(_) => Err(problem(
+            lines + 1,
+            "This is neither the beginning of an array nor of a row, as `manage.py dumpdata` writes them as json or jsonl.",
+        )),
+        None => Err(problem(1, "The file is empty.")),
     }
 }
 
+fn problem(line: usize, detail: impl Into<String>) -> Problem {
+    Problem::new(line as u64, Kind::Invalid, detail)
+}
+
 /// Skips a byte order mark and white space; returns what byte follows, and how many lines were skipped.
-fn begin(input: &mut impl BufRead) -> Result<(Option<u8>, usize)> {
+fn begin(input: &mut impl BufRead) -> Outcome<(Option<u8>, usize)> {
     let mut lines = 0;
     loop {
-        let buffer = input.fill_buf().map_err(|error| unreadable(&error))?;
+        let buffer = input.fill_buf().map_err(|error| unreadable(lines + 1, &error))?;
         let Some(&first) = buffer.first() else { return Ok((None, lines)) };
         if buffer.starts_with(b"\xEF\xBB\xBF") {
             input.consume(3);
@@ -64,20 +75,17 @@ fn begin(input: &mut impl BufRead) -> Result<(Option<u8>, usize)> {
     }
 }
 
-fn unreadable(cause: &dyn fmt::Display) -> Error {
-    Error::invalid("file", format!("The file cannot be read to its end: {cause}."))
+fn unreadable(line: usize, cause: &dyn fmt::Display) -> Problem {
+    problem(line, format!("It cannot be read on: {cause}."))
 }
 
-fn refused(error: &serde_json::Error, lines: usize) -> Error {
-    let (line, said) = (error.line() + lines, error.to_string());
-    let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
+fn refused(error: &serde_json::Error, lines: usize) -> Problem {
+    let (line, said) = (error.line() + lines, in_words(error));
     match error.classify() {
-        Category::Io => unreadable(&what),
-        Category::Syntax => Error::invalid("file", format!("Line {line} is not JSON: {what}.")),
-        Category::Eof => Error::invalid("file", format!("The file ends too early, in line {line}.")),
-        Category::Data => {
-            Error::invalid("file", format!("Line {line} is not what `manage.py dumpdata` writes: {what}."))
-        }
+        Category::Io => unreadable(line, &said),
+        Category::Syntax => problem(line, format!("This is no JSON: {said} (column {}).", error.column())),
+        Category::Eof => problem(line, "The file ends in the middle of it."),
+        Category::Data => problem(line, format!("This is not what `manage.py dumpdata` writes: {said}.")),
     }
 }
 
@@ -87,7 +95,7 @@ struct Rows<'t, F>(&'t mut F);
 impl<'de, F: FnMut(Row)> DeserializeSeed<'de> for Rows<'_, F> {
     type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
@@ -99,7 +107,7 @@ impl<'de, F: FnMut(Row)> Visitor<'de> for Rows<'_, F> {
         formatter.write_str("an array of rows")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> std::result::Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
         while let Some(row) = rows.next_element()? {
             (self.0)(row);
         }

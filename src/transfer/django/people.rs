@@ -46,9 +46,7 @@ impl People {
             // With --natural-primary there is no primary key.
             let key = if user.origin.pk.is_empty() { natural.clone() } else { user.origin.pk.clone() };
             let origin = Origin { pk: key, ..user.origin.clone() };
-            if !people.index.add(&origin, place, report) {
-                continue;
-            }
+            people.index.add(&origin, place);
             people.index.name(&natural, place);
             if let Some(email) = &user.email {
                 people.index.name(email, place);

@@ -50,11 +50,10 @@ impl Places {
         let mut places = Self::default();
         let mut rows: Vec<(Conversation, Vec<(Origin, Key)>)> = Vec::new();
         for conversation in conversations {
-            if places.index.add(&conversation.origin, rows.len(), report) {
-                let named = conversation.participants.iter().map(|key| (conversation.origin.clone(), key.clone()));
-                let named = named.collect();
-                rows.push((conversation, named));
-            }
+            places.index.add(&conversation.origin, rows.len());
+            let named = conversation.participants.iter().map(|key| (conversation.origin.clone(), key.clone()));
+            let named = named.collect();
+            rows.push((conversation, named));
         }
         for Membership { origin, conversation, user } in memberships {
             let row = conversation.and_then(|key| places.index.find(&key, origin.app()));

@@ -1,10 +1,12 @@
-//! What could not be carried over, row by row; what concerns many rows alike is counted.
+//! What could not be carried over, row by row; where very many rows are alike, the rest of them is counted.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
+
+use crate::transfer::load::MOST_PROBLEMS;
 
 /// Something of a dump that is not carried over, or not as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,6 +19,17 @@ pub struct NotCarried {
     pub field: Option<String>,
     /// Whole sentences
     pub reason: String,
+}
+
+impl NotCarried {
+    fn of(origin: &Origin, field: Option<&str>, reason: impl Into<String>) -> Self {
+        Self {
+            model: origin.model.to_string(),
+            pk: Some(origin.pk.clone()).filter(|pk| !pk.is_empty()),
+            field: field.map(ToOwned::to_owned),
+            reason: reason.into(),
+        }
+    }
 }
 
 impl fmt::Display for NotCarried {
@@ -53,10 +66,12 @@ impl Origin {
 #[derive(Debug, Default)]
 pub(super) struct Report {
     rows: Vec<NotCarried>,
+    /// Rows that have something in a field that is not carried
+    fields: Vec<NotCarried>,
     /// Rows of models that are not known
-    models: BTreeMap<String, u64>,
-    /// Rows that have something in a field that is not carried, by model and field
-    fields: BTreeMap<(Arc<str>, String), u64>,
+    models: Vec<NotCarried>,
+    /// Of either, those behind the first [`MOST_PROBLEMS`], by model and field
+    more: BTreeMap<(Arc<str>, Option<String>), u64>,
     /// Times without a zone, and the first field that has one
     zoneless: Option<(Arc<str>, String, u64)>,
 }
@@ -64,12 +79,7 @@ pub(super) struct Report {
 impl Report {
     /// Says something of a row; returns its place, for [`Report::go_on`].
     pub(super) fn row(&mut self, origin: &Origin, field: Option<&str>, reason: impl Into<String>) -> usize {
-        self.rows.push(NotCarried {
-            model: origin.model.to_string(),
-            pk: Some(origin.pk.clone()).filter(|pk| !pk.is_empty()),
-            field: field.map(ToOwned::to_owned),
-            reason: reason.into(),
-        });
+        self.rows.push(NotCarried::of(origin, field, reason));
         self.rows.len() - 1
     }
 
@@ -78,14 +88,15 @@ impl Report {
         self.rows[place].reason.extend([" ", sentence]);
     }
 
-    /// Counts a row of a model that is not known.
-    pub(super) fn unknown_model(&mut self, model: &str) {
-        *self.models.entry(model.to_owned()).or_default() += 1;
-    }
-
-    /// Counts a field that is not carried and is not empty.
-    pub(super) fn unknown_field(&mut self, model: &Arc<str>, field: &str) {
-        *self.fields.entry((Arc::clone(model), field.to_owned())).or_default() += 1;
+    /// Says that a row is not carried whose model is not known, or what a row has in a field; of very many it counts the rest.
+    pub(super) fn unknown(&mut self, origin: &Origin, field: Option<&str>) {
+        let (what, said) = if field.is_some() { ("field", &mut self.fields) } else { ("model", &mut self.models) };
+        if said.len() < MOST_PROBLEMS {
+            said.push(NotCarried::of(origin, field, format!("The {what} is not carried.")));
+        } else {
+            let field = field.map(ToOwned::to_owned);
+            *self.more.entry((Arc::clone(&origin.model), field)).or_default() += 1;
+        }
     }
 
     /// Counts a time without a zone.
@@ -93,7 +104,7 @@ impl Report {
         self.zoneless.get_or_insert_with(|| (Arc::clone(model), field.to_owned(), 0)).2 += 1;
     }
 
-    /// All of it: the rows as they came, then what was counted.
+    /// All of it: what was said of rows, then what is not known, then what was counted.
     pub(super) fn finish(self) -> Vec<NotCarried> {
         let mut all = self.rows;
         if let Some((model, field, count)) = self.zoneless {
@@ -103,23 +114,14 @@ impl Report {
             };
             all.push(NotCarried { model: model.to_string(), pk: None, field: Some(field), reason });
         }
-        all.extend(self.fields.into_iter().map(|((model, field), count)| NotCarried {
-            model: model.to_string(),
-            pk: None,
-            field: Some(field),
-            reason: format!("The field is not carried; {} something in it.", rows(count, "has", "have")),
-        }));
-        all.extend(self.models.into_iter().map(|(model, count)| NotCarried {
-            model,
-            pk: None,
-            field: None,
-            reason: format!("The model is not carried; it has {}.", rows(count, "", "").trim_end()),
+        all.extend(self.fields);
+        all.extend(self.models);
+        all.extend(self.more.into_iter().map(|((model, field), count)| {
+            let what = if field.is_some() { "field" } else { "model" };
+            let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
+            let reason = format!("The {what} is not carried, of {rows} more.");
+            NotCarried { model: model.to_string(), pk: None, field, reason }
         }));
         all
     }
-}
-
-/// `1 row has`, `2 rows have`
-fn rows(count: u64, one: &str, several: &str) -> String {
-    if count == 1 { format!("1 row {one}") } else { format!("{count} rows {several}") }
 }

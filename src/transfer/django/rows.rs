@@ -1,6 +1,6 @@
 //! The rows of a dump as what they are, by the usual names of models and fields.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -21,6 +21,8 @@ pub(super) struct Rows {
     pub(super) histories: Vec<History>,
     pub(super) notifications: Vec<Notification>,
     models: BTreeSet<Arc<str>>,
+    /// Model and primary key of those that have one
+    keys: HashSet<(Arc<str>, String)>,
 }
 
 pub(super) struct User {
@@ -83,11 +85,15 @@ pub(super) struct Notification {
 }
 
 impl Rows {
-    /// Takes in a row.
+    /// Takes in a row; of those with the same key the first.
     pub(super) fn add(&mut self, row: Row, report: &mut Report) {
         let model = row.model.to_lowercase();
         let name = model.rsplit_once('.').map_or(model.as_str(), |(_, name)| name).to_owned();
         let origin = Origin { model: self.model(model), pk: primary(&row.pk).unwrap_or_default() };
+        if !origin.pk.is_empty() && !self.keys.insert((Arc::clone(&origin.model), origin.pk.clone())) {
+            report.row(&origin, None, "The same row stands in the file again; the first is carried.");
+            return;
+        }
         let has_password = row.fields.keys().any(|field| field.to_lowercase().starts_with("password"));
         let mut fields = Fields { origin: &origin, left: row.fields, report };
         match name.as_str() {
@@ -112,7 +118,7 @@ impl Rows {
                 self.notifications.push(notification(&mut fields));
             }
             _ => {
-                fields.report.unknown_model(&origin.model);
+                fields.report.unknown(&origin, None);
                 return;
             }
         }
@@ -134,12 +140,11 @@ fn user(fields: &mut Fields<'_>) -> User {
     let is_superuser = fields.flag(&["is_superuser"]) == Some(true);
     let role = fields.text(&["role"]).filter(|role| !role.is_empty());
     let is_admin = is_superuser || role.as_deref().is_some_and(|role| role.eq_ignore_ascii_case("admin"));
-    let model = Arc::clone(&fields.origin.model);
     if fields.flag(&["is_staff"]) == Some(true) && !is_admin {
-        fields.report.unknown_field(&model, "is_staff");
+        fields.report.unknown(fields.origin, Some("is_staff"));
     }
     if role.is_some_and(|role| !["admin", "user"].contains(&role.to_lowercase().as_str())) {
-        fields.report.unknown_field(&model, "role");
+        fields.report.unknown(fields.origin, Some("role"));
     }
     User {
         origin: fields.origin.clone(),

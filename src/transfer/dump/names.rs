@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use uuid::Uuid;
+
 use super::pseudonyms::Pseudonyms;
 use crate::error::{Error, Result};
 use crate::model::{ConversationKey, UserKey};
@@ -61,13 +63,18 @@ impl Names {
         unknown.dedup();
         for (conversation, id, name) in store::dump::conversation_names(tx, &unknown)? {
             let name = match (&self.pseudonyms, name) {
-                (_, None) => id.to_string(),
+                (_, None) => self.id(id.0).to_string(),
                 (None, Some(name)) => name,
                 (Some(pseudonyms), Some(_)) => pseudonyms.group(conversation),
             };
             self.conversations.insert(conversation, name);
         }
         Ok(())
+    }
+
+    /// An id as it stands in the dump
+    pub(super) fn id(&self, id: Uuid) -> Uuid {
+        self.pseudonyms.as_ref().map_or(id, |pseudonyms| pseudonyms.id(id))
     }
 
     /// The username of a known user

@@ -1,7 +1,8 @@
-//! Names, addresses and texts replaced by made-up ones, the same always by the same within a dump.
+//! Ids, names, addresses and texts replaced by made-up ones, the same always by the same within a dump.
 
 use sha2::{Digest, Sha256};
 use unicode_normalization::char::is_combining_mark;
+use uuid::{Builder, Uuid};
 
 use super::keys::Keys;
 use crate::error::Result;
@@ -51,6 +52,19 @@ impl Pseudonyms {
     /// A group's name
     pub(super) fn group(&self, conversation: ConversationKey) -> String {
         format!("group{}", self.groups.rank(conversation.0))
+    }
+
+    /// What stands for an id: a UUID of the same time where it says one, so that ids stay in the order of time
+    pub(super) fn id(&self, id: Uuid) -> Uuid {
+        let hash = Sha256::new().chain_update(self.secret).chain_update(id.as_bytes()).finalize();
+        match id.get_version_num() {
+            7 => {
+                let milliseconds = id.as_u128() >> 80;
+                let chance = std::array::from_fn(|index| hash[index]);
+                Builder::from_unix_timestamp_millis(u64::try_from(milliseconds).unwrap_or(0), &chance).into_uuid()
+            }
+            _ => Builder::from_custom_bytes(std::array::from_fn(|index| hash[index])).into_uuid(),
+        }
     }
 
     /// The `key` of the next message that has one

@@ -6,13 +6,13 @@ use std::collections::{HashMap, HashSet};
 
 use crate::app::App;
 use crate::error::{Kind, Result};
-use crate::model::{ConversationKey, Kind as ConversationKind, Role, UserDetails, UserKey, fold_case};
+use crate::model::{ConversationKey, Kind as ConversationKind, Number, Role, UserDetails, UserId, UserKey, fold_case};
 use crate::service;
 use crate::store::bulk;
 use crate::store::scratch::{Noted, Scratch};
 use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, pair, said_of, user_name};
 use crate::transfer::load::Passwords;
-use crate::transfer::records::{ConversationRecord, Entry, HIGHEST_NUMBER, Record, UserRecord};
+use crate::transfer::records::{ConversationRecord, Entry, Record, UserRecord};
 use crate::transfer::{Problem, Tally, quoted};
 
 /// More problems are not shown: whoever has these looks at where the file comes from.
@@ -208,11 +208,12 @@ impl<'r> Check<'r> {
         let what = format!("The username {}, whatever its case,", quoted(&details.username));
         let there = known.user_of(record);
         let identity = there.map_or(of_line(line), |account| account.user.person.key.0);
-        let noted = noted(line, identity, content(entry));
+        let noted = noted(line, identity, entry.content);
         if let Some(is_there) = self.note(&what, &name(b'u', fold_case(&details.username).as_bytes()), noted)? {
             return Ok(is_there);
         }
-        if let Some(id) = record.user_id {
+        if record.user_id.is_some() || there.is_none() {
+            let id = record.user_id.unwrap_or(UserId(entry.id));
             self.note(&format!("The id {id}"), &name(b'U', id.0.as_bytes()), noted)?;
         }
         if let Some(email) = &details.email {
@@ -311,13 +312,13 @@ impl<'r> Check<'r> {
         if record.created_at.zip(record.active_at).is_some_and(|(created_at, active_at)| active_at < created_at) {
             self.invalid(line, "It was active before it was created.");
         }
-        if record.last_number.is_some_and(|number| !(0..=HIGHEST_NUMBER).contains(&number.0)) {
-            self.invalid(line, format!("The highest number is 0 to {HIGHEST_NUMBER}."));
+        if record.last_number.is_some_and(|number| !(0..=Number::HIGHEST).contains(&number.0)) {
+            self.invalid(line, format!("The highest number is 0 to {}.", Number::HIGHEST));
         }
         let there = known.conversation_of(entry, record);
         let identity = there.map_or(of_line(line), |place| place.conversation.key.0);
         let what = group_name.map_or("The conversation".to_owned(), |name| format!("The conversation “{name}”"));
-        let noted = noted(line, identity, content(entry));
+        let noted = noted(line, identity, entry.content);
         if let Some(is_there) = self.note(&what, &name(b'C', record.id(entry).0.as_bytes()), noted)? {
             return Ok(is_there);
         }
@@ -376,11 +377,6 @@ impl<'r> Check<'r> {
         let pair = self.scratch.find(&number_name(b'd', place, 0))?.map(|[_, lower, higher, ..]| (lower, higher));
         Ok(Some(Where { place, pair, last_number: 0 }))
     }
-}
-
-/// What tells a record from others: half of a hash of its line
-fn content(entry: &Entry) -> i64 {
-    i64::from_be_bytes(std::array::from_fn(|index| entry.id.as_bytes()[index + 8]))
 }
 
 fn name(kind: u8, name: &[u8]) -> Vec<u8> {

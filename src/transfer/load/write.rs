@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::error::Kind;
+use crate::error::{self, Kind};
 use crate::model::{
     Actor, Conversation, ConversationKey, Event, EventKind, Kind as ConversationKind, MessageKey, Number, Role, User,
     UserId, UserKey, UserRef, normalize,
@@ -86,13 +86,19 @@ impl Batch<'_, '_, '_> {
 
     fn users(&mut self, records: Vec<(&Entry, &UserRecord)>) -> Outcome<()> {
         let keys = bulk::take_user_keys(self.tx, records.len())?;
+        let taken = self.taken_ids(&records)?;
         let mut new = Vec::new();
         for ((entry, record), key) in records.into_iter().zip(keys) {
             if let Some(account) = self.known.user_of(record) {
                 must_be_same(entry, "The user", &Known::user_differences(record, account))?;
                 continue;
             }
-            let account = self.account(entry, record, key);
+            let id = match record.user_id.unwrap_or(UserId(entry.id)) {
+                // Somebody had the username before, and has another now.
+                id if record.user_id.is_none() && taken.contains(&id) => UserId(self.tx.new_id()?),
+                id => id,
+            };
+            let account = self.account(entry, record, key, id);
             self.events.push(Event::user(EventKind::UserCreated, &account.user.person));
             self.known.learn_user(account.clone());
             new.push(account);
@@ -102,13 +108,22 @@ impl Batch<'_, '_, '_> {
         Ok(())
     }
 
-    fn account(&self, entry: &Entry, record: &UserRecord, key: UserKey) -> Account {
+    /// Which of the ids that are made from usernames somebody has already
+    fn taken_ids(&mut self, records: &[(&Entry, &UserRecord)]) -> error::Result<HashSet<UserId>> {
+        let made =
+            records.iter().filter(|(_, record)| record.user_id.is_none() && self.known.user_of(record).is_none());
+        let made: Vec<UserId> = made.map(|(entry, _)| UserId(entry.id)).collect();
+        let found = if made.is_empty() { Vec::new() } else { bulk::accounts(self.tx, made, &[], &[])? };
+        Ok(found.into_iter().map(|account| account.user.person.user_id).collect())
+    }
+
+    fn account(&self, entry: &Entry, record: &UserRecord, key: UserKey, id: UserId) -> Account {
         let hash = self.write.hashes.get(&entry.line).or(record.password_hash.as_ref());
         Account {
             user: User {
                 person: UserRef {
                     key,
-                    user_id: record.user_id.unwrap_or(UserId(entry.id)),
+                    user_id: id,
                     username: normalize(&record.username),
                     first_name: record.first_name.clone().unwrap_or_default(),
                     last_name: record.last_name.clone().unwrap_or_default(),

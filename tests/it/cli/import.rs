@@ -15,7 +15,11 @@ fn data(name: &str) -> Vec<u8> {
 
 fn shell() -> Shell {
     let shell = Shell::new();
-    std::fs::write(shell.path("dump.json"), data("django-dumpdata.jsonl")).unwrap();
+    let dump = String::from_utf8(data("django-dumpdata.jsonl")).unwrap();
+    // Of what every project of Django has, one row is enough.
+    let is_others = |line: &&str| !["auth.permission", "contenttypes"].iter().any(|model| line.contains(model));
+    let lines: Vec<&str> = dump.lines().take(1).chain(dump.lines().filter(is_others)).collect();
+    std::fs::write(shell.path("dump.json"), lines.join("\n")).unwrap();
     shell
 }
 
@@ -29,13 +33,12 @@ fn an_import_says_what_it_created_and_row_by_row_what_it_did_not_carry() {
      messages       3
      notifications  1
      there already  0
-     not carried    5
+     not carried    4
     --- stderr
-    dump.json: chats.notification created_at: The field is not carried; 1 row has something in it.
-    dump.json: chats.user phone_number: The field is not carried; 1 row has something in it.
-    dump.json: chats.user role: The field is not carried; 1 row has something in it.
-    dump.json: auth.permission: The model is not carried; it has 40 rows.
-    dump.json: contenttypes.contenttype: The model is not carried; it has 10 rows.
+    dump.json: chats.user 3f845c63-4be8-4dbc-a8cf-c1acdfeefd18 phone_number: The field is not carried.
+    dump.json: chats.user 7d56ca3b-6838-441e-babb-704e211f3f7b role: The field is not carried.
+    dump.json: chats.notification 1 created_at: The field is not carried.
+    dump.json: contenttypes.contenttype 1: The model is not carried.
     Dry run, nothing was changed. Without --dry-run: Imported dump.json.
     ");
     assert_eq!(shell.dump(), before);
@@ -45,13 +48,12 @@ fn an_import_says_what_it_created_and_row_by_row_what_it_did_not_carry() {
      messages       3
      notifications  1
      there already  0
-     not carried    5
+     not carried    4
     --- stderr
-    dump.json: chats.notification created_at: The field is not carried; 1 row has something in it.
-    dump.json: chats.user phone_number: The field is not carried; 1 row has something in it.
-    dump.json: chats.user role: The field is not carried; 1 row has something in it.
-    dump.json: auth.permission: The model is not carried; it has 40 rows.
-    dump.json: contenttypes.contenttype: The model is not carried; it has 10 rows.
+    dump.json: chats.user 3f845c63-4be8-4dbc-a8cf-c1acdfeefd18 phone_number: The field is not carried.
+    dump.json: chats.user 7d56ca3b-6838-441e-babb-704e211f3f7b role: The field is not carried.
+    dump.json: chats.notification 1 created_at: The field is not carried.
+    dump.json: contenttypes.contenttype 1: The model is not carried.
     Imported dump.json.
     ");
     assert_snapshot!(shell.run("data import django dump.json --quiet"), @"
@@ -60,7 +62,7 @@ fn an_import_says_what_it_created_and_row_by_row_what_it_did_not_carry() {
     messages       0
     notifications  0
     there already  7
-    not carried    5
+    not carried    4
     ");
     assert_snapshot!(shell.run("data import django dump.json --fields skipped,created.users -o csv -q"), @"
     skipped,created.users
@@ -80,7 +82,7 @@ fn an_import_as_json_holds_what_it_did_not_carry_and_says_it_nowhere_else() {
     assert_eq!(result["created"], json!({ "users": 5, "conversations": 3, "messages": 9, "notifications": 3 }));
     assert_eq!(result["skipped"], 0);
     let not_carried = result["not_carried"].as_array().unwrap();
-    assert_eq!(not_carried.len(), 36);
+    assert_eq!(not_carried.len(), 46);
     assert_eq!(
         not_carried[0],
         json!({
@@ -98,26 +100,25 @@ fn what_cannot_be_imported_is_told_with_its_place_and_changes_nothing() {
     let before = shell.dump();
     assert_snapshot!(shell.run_with("data import django -", "[\n{\"model\" \"auth.user\"}]"), @"
     --- stderr
-    standard input: Line 2 is not JSON: expected `:`.
-    tidings: standard input cannot be imported; nothing was changed.
+    standard input:2: This is no JSON: expected `:` (column 10).
+    tidings: standard input has a problem; nothing was changed.
     --- exit code 6
     ");
     assert_snapshot!(shell.run_with("data import django - -o json", "[{\"name\": \"alice\"}]"), @r#"
     --- stderr
-    {"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"standard input cannot be imported; nothing was changed.","errors":{"standard input":["Line 1 is not what `manage.py dumpdata` writes: missing field `model`."]}}
+    {"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"standard input has a problem; nothing was changed.","errors":{"standard input:1":["This is not what `manage.py dumpdata` writes: missing field `model`."]}}
     --- exit code 6
     "#);
     assert_snapshot!(shell.run_with("data import django -", "hello"), @"
     --- stderr
-    standard input: Line 1 is neither the beginning of an array nor of a row.
-    tidings: standard input cannot be imported; nothing was changed.
-    hint: It has to be what `manage.py dumpdata` writes, as json or jsonl.
+    standard input:1: This is neither the beginning of an array nor of a row, as `manage.py dumpdata` writes them as json or jsonl.
+    tidings: standard input has a problem; nothing was changed.
     --- exit code 6
     ");
     let row = r#"[{"model": "sessions.session", "pk": "x", "fields": {"session_data": "…"}}]"#;
     assert_snapshot!(shell.run_with("data import django -", row), @"
     --- stderr
-    standard input: sessions.session: The model is not carried; it has 1 row.
+    standard input: sessions.session x: The model is not carried.
     tidings: standard input holds no users, conversations or messages to import; nothing was changed.
     --- exit code 6
     ");

@@ -196,7 +196,7 @@ fn every_problem_is_named_with_its_file_and_line() {
         talk.jsonl:1: There is no conversation “team” here, nor before.
         talk.jsonl:1: The message has no key; applying the fixture again would not find it.
         talk.jsonl:3: The username “ANN”, whatever its case, stands on users.json:2 already.
-        talk.jsonl:4: This is no JSON: the line ends in the middle of it.
+        talk.jsonl:4: This is no JSON: the line ends in the middle of it (column 1).
         "); }
         assert_eq!(count(world, "SELECT count(*) FROM account"), 0);
     });
@@ -269,6 +269,18 @@ fn pruning_keeps_what_the_fixture_only_refers_to() {
         assert_eq!(changed[3..], ["Removed other []", "Removed m1 []"], "behind the direct conversation: {changed:?}");
         assert_eq!(apply_files(world, &[("talk.yaml", talk)], PRUNE, false).unwrap().changes, []);
         assert!(world.app.check(|_| {}).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_group_of_two_keeps_no_direct_conversation_of_the_same_two_from_being_pruned() {
+    on_every_engine(|world| {
+        let people = "- {type: user, username: ann}\n- {type: user, username: bob}\n";
+        let group = format!("{people}- {{type: conversation, name: pair, participants: [ann, bob]}}\n");
+        apply(world, &format!("{group}- {{type: conversation, participants: [ann, bob]}}\n")).unwrap();
+        apply_files(world, &[("group.yaml", &group)], PRUNE, false).unwrap();
+        assert_eq!(count(world, "SELECT count(*) FROM conversation"), 1);
+        assert_eq!(count(world, "SELECT count(*) FROM conversation WHERE name = 'pair'"), 1);
     });
 }
 

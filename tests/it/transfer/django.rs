@@ -93,15 +93,25 @@ fn what_of_a_django_dump_is_not_carried_is_said_row_by_row() {
     messaging.messagehistory 2 edited_by: The user dan smith is left out. The earlier content is carried as replaced by the operator.
     messaging.message 7 edited: Its earlier contents are not in the file. The message is carried as one that was never edited.
     chats.user date_joined: 2 times, of this field and others, have no time zone and are taken as UTC.
-    chats.user groups: The field is not carried; 1 row has something in it.
-    chats.user is_staff: The field is not carried; 1 row has something in it.
-    chats.user last_login: The field is not carried; 1 row has something in it.
-    chats.user phone_number: The field is not carried; 2 rows have something in it.
-    chats.user role: The field is not carried; 6 rows have something in it.
-    messaging.notification created_at: The field is not carried; 4 rows have something in it.
-    auth.permission: The model is not carried; it has 1 row.
-    contenttypes.contenttype: The model is not carried; it has 2 rows.
-    sessions.session: The model is not carried; it has 1 row.
+    chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a001 last_login: The field is not carried.
+    chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a001 phone_number: The field is not carried.
+    chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a001 groups: The field is not carried.
+    chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a002 role: The field is not carried.
+    chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a002 phone_number: The field is not carried.
+    chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a003 role: The field is not carried.
+    chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a004 role: The field is not carried.
+    chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a005 role: The field is not carried.
+    chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a006 role: The field is not carried.
+    chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a007 is_staff: The field is not carried.
+    chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a007 role: The field is not carried.
+    messaging.notification 1 created_at: The field is not carried.
+    messaging.notification 2 created_at: The field is not carried.
+    messaging.notification 3 created_at: The field is not carried.
+    messaging.notification 4 created_at: The field is not carried.
+    contenttypes.contenttype: The model is not carried.
+    contenttypes.contenttype: The model is not carried.
+    auth.permission: The model is not carried.
+    sessions.session gqtb0lmnlzmnd3uhpg29yl2a5uhy6v9h: The model is not carried.
     ");
 }
 
@@ -123,16 +133,19 @@ fn a_django_dump_gives_the_same_as_json_lines_and_pretty_printed_and_again() {
 
 #[test]
 fn what_is_no_django_dump_is_refused_with_the_line() {
-    let refused = |text: &[u8]| read(text).unwrap_err().to_string();
-    assert_snapshot!(refused(b" \n"), @"The file is empty.");
-    assert_snapshot!(refused(b"\n\nhello"), @"Line 3 is neither the beginning of an array nor of a row.");
-    assert_snapshot!(refused(b"\xFF\xFE[\0]\0"), @"The file is UTF-16, which is not JSON.");
-    assert_snapshot!(refused(b"\n[\n{\"model\": \"auth.user\", \"pk\": 1, \"fields\": {}},\n{\"model\" \"auth.user\"}]"), @"Line 4 is not JSON: expected `:`.");
-    assert_snapshot!(refused(b"[\n{\"model\": \"auth.user\", \"pk\": 1, \"fields\": {}},\n"), @"The file ends too early, in line 3.");
-    assert_snapshot!(refused(b"[{\"name\": \"alice\"}]"), @"Line 1 is not what `manage.py dumpdata` writes: missing field `model`.");
-    assert_snapshot!(refused(b"{\"users\": [1]}"), @"Line 1 is not what `manage.py dumpdata` writes: missing field `model`.");
-    assert_snapshot!(refused(b"[] []"), @"Line 1 is not JSON: trailing characters.");
-    assert_snapshot!(refused(b"[{\"model\": \"auth.user\", \"pk\": 1, \"fields\": {\"username\": \"\xE9\"}}]"), @"Line 1 is not JSON: invalid unicode code point.");
+    let refused = |text: &[u8]| {
+        let problem = read(text).unwrap_err();
+        format!("{}: {}", problem.line, problem.detail)
+    };
+    assert_snapshot!(refused(b" \n"), @"1: The file is empty.");
+    assert_snapshot!(refused(b"\n\nhello"), @"3: This is neither the beginning of an array nor of a row, as `manage.py dumpdata` writes them as json or jsonl.");
+    assert_snapshot!(refused(b"\xFF\xFE[\0]\0"), @"1: The file is UTF-16, which is not JSON. Let Django write it by itself: python -Xutf8 manage.py dumpdata --output dump.json");
+    assert_snapshot!(refused(b"\n[\n{\"model\": \"auth.user\", \"pk\": 1, \"fields\": {}},\n{\"model\" \"auth.user\"}]"), @"4: This is no JSON: expected `:` (column 10).");
+    assert_snapshot!(refused(b"[\n{\"model\": \"auth.user\", \"pk\": 1, \"fields\": {}},\n"), @"3: The file ends in the middle of it.");
+    assert_snapshot!(refused(b"[{\"name\": \"alice\"}]"), @"1: This is not what `manage.py dumpdata` writes: missing field `model`.");
+    assert_snapshot!(refused(b"{\"users\": [1]}"), @"1: This is not what `manage.py dumpdata` writes: missing field `model`.");
+    assert_snapshot!(refused(b"[] []"), @"1: This is no JSON: trailing characters (column 4).");
+    assert_snapshot!(refused(b"[{\"model\": \"auth.user\", \"pk\": 1, \"fields\": {\"username\": \"\xE9\"}}]"), @"1: This is no JSON: what is no Unicode (column 58).");
     assert!(read(&b"[]"[..]).unwrap().entries.is_empty());
 }
 
@@ -200,16 +213,72 @@ fn what_django_itself_dumps_of_a_small_project_is_carried_whole_and_its_password
     };
     assert_eq!(without_user_ids(&by_key), without_user_ids(&by_name));
     assert_eq!(by_key.entries.len(), 2 + 1 + 3 + 1);
-    assert_snapshot!(not_carried(&by_key), @"
-    chats.notification created_at: The field is not carried; 1 row has something in it.
-    chats.user phone_number: The field is not carried; 1 row has something in it.
-    chats.user role: The field is not carried; 1 row has something in it.
-    auth.permission: The model is not carried; it has 40 rows.
-    contenttypes.contenttype: The model is not carried; it has 10 rows.
+    let said = not_carried(&by_key);
+    let (of_django, own): (Vec<&str>, Vec<&str>) =
+        said.lines().partition(|line| line.starts_with("auth.") || line.starts_with("contenttypes."));
+    assert_eq!((of_django.len(), of_django[0]), (50, "contenttypes.contenttype 1: The model is not carried."));
+    assert_snapshot!(own.join("\n"), @"
+    chats.user 3f845c63-4be8-4dbc-a8cf-c1acdfeefd18 phone_number: The field is not carried.
+    chats.user 7d56ca3b-6838-441e-babb-704e211f3f7b role: The field is not carried.
+    chats.notification 1 created_at: The field is not carried.
     ");
     let Record::User(alice) = &by_key.entries[0].record else { panic!("users come first") };
     assert!(verify("correct horse 7", alice.password_hash.as_ref().unwrap()).unwrap());
     assert_eq!(alice.role, Some(Role::Admin));
+}
+
+#[test]
+fn what_holds_nothing_is_not_missed_and_of_very_many_rows_the_rest_is_counted() {
+    let nothing = json!({ "username": "ann", "a": false, "b": 0, "c": "", "d": [], "e": {}, "f": null, "g": 0.0 });
+    let imported = rows(&json!([{ "model": "auth.user", "pk": 1, "fields": nothing }]));
+    assert_eq!(not_carried(&imported), "");
+    let something = json!({ "username": "ann", "a": true, "b": 1, "c": "x", "d": [0], "e": { "x": 0 } });
+    let imported = rows(&json!([{ "model": "auth.user", "pk": 1, "fields": something }]));
+    let fields: Vec<_> = imported.not_carried.iter().filter_map(|row| row.field.clone()).collect();
+    assert_eq!(fields, ["a", "b", "c", "d", "e"]);
+
+    let session = |pk: i64| json!({ "model": "sessions.session", "pk": pk, "fields": {} });
+    let user = json!({ "model": "auth.user", "pk": 1, "fields": { "username": "ann", "phone": "1" } });
+    let imported = rows(&(0..1003).map(session).chain([user]).collect());
+    let said: Vec<String> = imported.not_carried.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 1 + 1000 + 1);
+    assert_eq!(said[0], "auth.user 1 phone: The field is not carried.");
+    assert_eq!(said[1], "sessions.session 0: The model is not carried.");
+    assert_eq!(said[1001], "sessions.session: The model is not carried, of 3 rows more.");
+}
+
+#[test]
+fn of_rows_with_the_same_key_the_first_in_the_file_is_carried() {
+    let user = |pk: i64, name: &str| json!({ "model": "auth.user", "pk": pk, "fields": { "username": name } });
+    let message = |pk: i64, content: &str, day: i64| {
+        let sent = format!("2025-01-0{day}T00:00:00Z");
+        let fields = json!({ "sender": 1, "conversation": 1, "content": content, "timestamp": sent });
+        json!({ "model": "app.message", "pk": pk, "fields": fields })
+    };
+    let team = |title: &str, day: i64| {
+        let fields =
+            json!({ "title": title, "participants": [1, 2], "created_at": format!("2025-01-0{day}T00:00:00Z") });
+        json!({ "model": "app.conversation", "pk": 1, "fields": fields })
+    };
+    let history =
+        json!({ "model": "app.messagehistory", "pk": 1, "fields": { "message": 1, "old_content": "before" } });
+    let imported = rows(&json!([
+        user(1, "ann"),
+        user(2, "bob"),
+        user(1, "eve"),
+        team("first", 2),
+        team("second", 1),
+        message(1, "first", 4),
+        message(1, "second", 3),
+        history,
+        history,
+    ]));
+    let said = records(&imported);
+    assert!(!said.contains("eve") && !said.contains("second") && said.contains("\"title\":\"first\""), "{said}");
+    assert!(said.contains("\"content\":\"first\"") && said.matches("before").count() == 1, "{said}");
+    let same = "The same row stands in the file again; the first is carried.";
+    let places = ["auth.user 1", "app.conversation 1", "app.message 1", "app.messagehistory 1"];
+    assert_eq!(not_carried(&imported), places.map(|place| format!("{place}: {same}\n")).concat());
 }
 
 /// Rows of the known models with whatever in their fields

@@ -191,7 +191,7 @@ fn every_problem_of_a_file_is_named_with_its_line() {
         25: A message with the number 7 stands on line 19 already.
         26: A message with the number 7 stands on line 19 already.
         27: This is no record: invalid type: string "type", expected an object with a `type`.
-        28: This is no JSON: the line ends in the middle of it.
+        28: This is no JSON: the line ends in the middle of it (column 39).
         "#); }
         assert_eq!(world.app.read(tidings::store::users::count).unwrap(), 0);
     });
@@ -206,7 +206,11 @@ fn a_line_that_is_no_utf_8_and_one_far_down_are_found() {
         let problems = load_bytes(world, &many, false).unwrap_err();
         assert_eq!(problems.iter().map(|(line, ..)| *line).collect::<Vec<_>>(), [70_000, 70_001], "{problems:?}");
         assert!(problems[0].2.contains("not UTF-8 from byte 28 on"), "{problems:?}");
-        assert_eq!(load(world, "\n \n").unwrap_err()[0].2, "There are no records in it.");
+        assert_eq!(load(world, "\n \n").unwrap(), Loaded::default(), "a dump of nothing is an empty file");
+        let cut = "{\"type\":\"user\",\"username\":\"an\r\n{\"type\":\"user\",\"username\":\"ann\"}\n";
+        let problems = load(world, cut).unwrap_err();
+        let said = "This is no JSON: the line ends in the middle of it (column 29).";
+        assert_eq!((problems.len(), problems[0].0, problems[0].2.as_str()), (1, 1, said));
     });
 }
 
@@ -261,5 +265,31 @@ fn what_is_packed_is_unpacked_and_what_was_made_to_fill_the_disk_is_refused() {
         let many_lines = gzip(&line.repeat(80));
         let problems = load_bytes(world, &many_lines, false).unwrap_err();
         assert!(problems[0].2.contains("unpacks to more than 250 times its size"), "{problems:?}");
+    });
+}
+
+#[test]
+fn the_id_of_a_user_tells_nothing_but_the_username() {
+    on_every_engine(|world| {
+        let id = |name: &str| world.app.read(|tx| service::user(tx, &name.parse().unwrap())).unwrap().person.user_id;
+        let secrets = r#"{"type":"user","username":"Ann","email":"ann@example.org","password":"correct horse 7"}"#;
+        load(world, secrets).unwrap();
+        let first = id("ann");
+        // Whoever had the username before keeps the id.
+        world
+            .execute("UPDATE account SET username = 'was', username_folded = 'was', email = NULL, email_folded = NULL");
+        load(world, secrets).unwrap();
+        assert_ne!(id("ann"), first);
+        world.execute("DELETE FROM account");
+        load(world, r#"{"type":"user","username":"ann"}"#).unwrap();
+        assert_eq!(id("ann"), first);
+        world.execute("DELETE FROM account");
+        let fixture = "- {type: user, username: ANN, password: another good one, email: other@example.org}";
+        super::apply::apply_files(world, &[("a.yaml", fixture)], tidings::transfer::apply::Options::default(), false)
+            .unwrap();
+        assert_eq!(id("ann"), first);
+        let again = format!("{secrets}\n{}", secrets.replace('7', "8"));
+        let problems = load(world, &again).unwrap_err();
+        assert!(problems.iter().any(|(line, ..)| *line == 2), "another password is another record: {problems:?}");
     });
 }

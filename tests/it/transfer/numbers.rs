@@ -26,6 +26,32 @@ fn a_record_that_stands_there_twice_is_loaded_once() {
 }
 
 #[test]
+fn whatever_number_a_record_says_what_is_dumped_later_can_be_loaded() {
+    on_every_engine(|world| {
+        let highest = (1_i64 << 53) - 1;
+        let ground = |last: i64| GROUND.replace("\"name\"", &format!("\"last_number\":{last},\"name\""));
+        assert!(load(world, &ground(highest + 1)).unwrap_err()[0].2.contains("The highest number is 0 to"));
+        load(world, &ground(highest - 1)).unwrap();
+        let ann = world.app.read(|tx| tidings::service::acting(tx, &"ann".parse().unwrap())).unwrap();
+        assert_eq!(world.send(&ann, "team", "the last").number.0, highest);
+        let draft = crate::support::draft("team", "one too many");
+        let refused = world.app.write(|tx| tidings::service::messages::send(tx, &ann, &draft)).unwrap_err();
+        assert_eq!(refused.to_string(), "The conversation has given out its last number; begin another.");
+        let dumped = super::dump::text(world, &tidings::transfer::dump::Request::default());
+        assert_eq!(load(world, &dumped).unwrap().created, Tally::default());
+    });
+}
+
+#[test]
+fn a_date_alone_is_its_first_moment() {
+    on_every_engine(|world| {
+        load(world, &format!("{GROUND}{}", message(r#","key":"k","timestamp":"2026-01-01""#))).unwrap();
+        let dumped = super::dump::text(world, &tidings::transfer::dump::Request::default());
+        assert!(dumped.contains("\"timestamp\":\"2026-01-01T00:00:00.000000Z\""), "{dumped}");
+    });
+}
+
+#[test]
 fn what_is_notified_may_stand_in_a_conversation_that_only_the_database_knows() {
     on_every_engine(|world| {
         load(world, &format!("{GROUND}{}", r#"{"type":"user","username":"eve"}"#)).unwrap();

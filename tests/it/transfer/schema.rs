@@ -62,6 +62,8 @@ fn records_and_arrays_of_them_obey_the_schema_of_records() {
         json!({ "type": "conversation", "participants": ["ann", { "user": "bob", "level": "none" }], "last_number": 0 }),
         json!({ "type": "message", "conversation": "@bob", "sender": "ann", "content": "hi", "revisions": [{ "content": "ho" }] }),
         json!({ "type": "notification", "user": "bob", "message": "m1" }),
+        json!({ "type": "user", "username": "ann", "created_at": "2026-01-01" }),
+        json!({ "type": "user", "username": "ann", "created_at": "2026-01-01T09:00:00+01:00" }),
     ] {
         validator.accepts(&record).unwrap();
     }
@@ -78,6 +80,7 @@ fn what_is_no_record_is_refused_by_the_schema_as_by_the_program() {
         json!({ "type": "user", "username": "ann", "role": "owner" }),
         json!({ "type": "user", "username": "ann", "user_id": "1" }),
         json!({ "type": "user", "username": "ann", "created_at": "yesterday" }),
+        json!({ "type": "user", "username": "ann", "created_at": "2026-02-30" }),
         json!({ "type": "conversation", "participants": [{ "user": "bob" }] }),
         json!({ "type": "message", "conversation": "team", "revisions": [{ "text": "x" }] }),
         json!("user"),

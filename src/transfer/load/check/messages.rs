@@ -1,13 +1,13 @@
 //! Whether messages and notifications can be loaded.
 
-use super::{Check, Notified, Where, content, name, noted, number_name, of_line};
+use super::{Check, Notified, Where, name, noted, number_name, of_line};
 use crate::error::{Error, Kind, Result};
 use crate::model::{ConversationKey, MessageId, MessageKey, Number, UserKey};
 use crate::service;
 use crate::store::scratch::Noted;
 use crate::transfer::known::{Known, deleted};
 use crate::transfer::quoted;
-use crate::transfer::records::{Entry, HIGHEST_NUMBER, MessageRecord, NotificationRecord, RevisionRecord};
+use crate::transfer::records::{Entry, MessageRecord, NotificationRecord, RevisionRecord};
 
 impl Check<'_> {
     pub(super) fn message_in_file(&self, reference: &str) -> Result<Option<Noted>> {
@@ -67,7 +67,7 @@ impl Check<'_> {
             (None, Some(number)) => number.0,
             (None, None) => self.last_number(conversation)?.saturating_add(1),
         };
-        let [line_noted, _, content, ..] = noted(line, identity, content(entry));
+        let [line_noted, _, content, ..] = noted(line, identity, entry.content);
         let noted = [line_noted, identity, content, conversation.place, sender.unwrap_or(0), number];
         if let Some(key) = &record.key {
             self.passes(line, check_key(key));
@@ -81,8 +81,8 @@ impl Check<'_> {
                 return Ok(is_there);
             }
         }
-        if !(1..=HIGHEST_NUMBER).contains(&number) {
-            self.invalid(line, format!("The number of a message is 1 to {HIGHEST_NUMBER}."));
+        if !(1..=Number::HIGHEST).contains(&number) {
+            self.invalid(line, format!("The number of a message is 1 to {}.", Number::HIGHEST));
         }
         if there.is_none() {
             let taken = format!("A message with the number {number}");
@@ -145,7 +145,7 @@ impl Check<'_> {
         self.passes(line, service::messages::check_content(&record.content));
         let mut last = 0;
         for (number, revision) in record.numbered_revisions() {
-            if number <= last || number > HIGHEST_NUMBER {
+            if number <= last || number > Number::HIGHEST {
                 self.invalid(line, "The revisions do not count up from 1.");
             }
             last = number;
@@ -154,8 +154,8 @@ impl Check<'_> {
             self.passes(line, service::messages::check_reason(reason.as_deref()));
         }
         let current = record.current_revision();
-        if !(1..=HIGHEST_NUMBER).contains(&current) {
-            self.invalid(line, format!("The revision of a content is 1 to {HIGHEST_NUMBER}."));
+        if !(1..=Number::HIGHEST).contains(&current) {
+            self.invalid(line, format!("The revision of a content is 1 to {}.", Number::HIGHEST));
         } else if current <= last {
             self.invalid(line, format!("The content is revision {current}, but there is a revision {last}."));
         }

@@ -38,6 +38,9 @@ fn the_exit_code_tells_whether_anything_changed_where_that_is_asked() {
     --- stderr
     All is as world.yaml says: 4 records unchanged.
     ");
+    write(&shell, "more.yaml", "");
+    let two = shell.done("data apply world.yaml more.yaml").stderr;
+    assert_eq!(two, "All is as the fixture of 2 files says: 4 records unchanged.\n");
     assert_eq!(shell.run("data apply world.yaml --dry-run --detailed-exitcode").code, 0);
     assert_eq!(shell.dump(), after);
     shell.done("user update bob --first-name Robert");
@@ -102,7 +105,7 @@ fn what_is_no_fixture_is_refused_with_its_place_and_changes_nothing() {
         run.stderr
     };
     assert_snapshot!(refused("data apply bomb.yaml", 6), @"
-    bomb.yaml:6: This is no YAML list of records: alias replay limit exceeded: total_replayed_events=100001 > 100000 at line 1, column 30 (defined at line 5, column 7) (used at line 6, column 13).
+    bomb.yaml:6: This is no YAML list of records: its aliases stand for more than a fixture may hold (column 13).
     tidings: bomb.yaml is no fixture; nothing was changed.
     ");
     assert_snapshot!(refused("data apply good.jsonl bad.yaml -o json", 6), @r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"The fixture of 2 files has 4 problems; nothing was changed.","errors":{"good.jsonl:5":["The message has no key; applying the fixture again would not find it."],"bad.yaml:1":["The username holds white space or a control character."],"bad.yaml:2":["This is no record: unknown word `usr`, expected one of `user`, `conversation`, `message`, `notification`."],"bad.yaml:3":["The message has no key; applying the fixture again would not find it."]}}"#);
@@ -110,6 +113,31 @@ fn what_is_no_fixture_is_refused_with_its_place_and_changes_nothing() {
     open.yaml:1: This is no YAML list of records: unclosed bracket '{' at line 1, column 3.
     tidings: open.yaml is no fixture; nothing was changed.
     ");
+    for (name, text, said) in [
+        (
+            "twice.yaml",
+            "- {type: user, type: user}\n",
+            "twice.yaml:1: This is no YAML list of records: the key `type` stands twice",
+        ),
+        (
+            "two.yaml",
+            "- {type: user, username: x}\n---\n- 1\n",
+            "two.yaml:3: This is no YAML list of records: a second document begins",
+        ),
+        ("deep.yaml", &"[".repeat(3000), "This is no YAML list of records: it is nested too deeply at line 1"),
+        ("many.yaml", &"- 1\n".repeat(250_001), "there is more in it, or it is nested deeper, than is read as YAML"),
+        ("word.jsonl", "{\"type\":nul}", "This is no JSON: expected true, false or null (column"),
+        ("type.jsonl", "{\"type\":7}", "This is no record: invalid type: integer `7`, expected a word."),
+        (
+            "list.jsonl",
+            "{\"type\":\"user\",\"username\":[\"map\"]}",
+            "This is no record: invalid type: a list, expected a string.",
+        ),
+    ] {
+        write(&shell, name, text);
+        let stderr = refused(&format!("data apply {name}"), 6);
+        assert!(stderr.contains(said), "{stderr}");
+    }
     assert_snapshot!(refused("data apply absent.yaml", 3), @"tidings: There is no file absent.yaml.");
     refused("data apply", 2);
     refused("data apply .", 7);

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{GOOD, files, write};
 use crate::cli::disk::SmallDisk;
 use crate::cli::shell;
+use crate::cli::streams::begin;
 use crate::support::Shell;
 
 /// Runs a line that has to be refused with that code, and change nothing.
@@ -97,7 +98,7 @@ fn broken_json_far_down_a_file_is_found() {
     }
     far.push_str("{\"type\":\"user\",\"username\":\n{\"type\":\"user\",\"username\":\"last\"}\n");
     write(&shell, "far.jsonl", far);
-    assert_snapshot!(refused(&shell, "data load far.jsonl -o json", "", 6), @r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"far.jsonl has a problem; nothing was changed.","errors":{"far.jsonl:70000":["This is no JSON: the line ends in the middle of it."]}}"#);
+    assert_snapshot!(refused(&shell, "data load far.jsonl -o json", "", 6), @r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"far.jsonl has a problem; nothing was changed.","errors":{"far.jsonl:70000":["This is no JSON: the line ends in the middle of it (column 26)."]}}"#);
 }
 
 #[test]
@@ -110,6 +111,27 @@ fn of_more_than_a_thousand_problems_the_first_thousand_are_told() {
 }
 
 #[test]
+fn however_many_passwords_are_hashed_memory_is_given_back() {
+    let shell = shell();
+    let user = |number: usize| {
+        format!("{{\"type\":\"user\",\"username\":\"u{number}\",\"password\":\"a good one {number}\"}}\n")
+    };
+    write(&shell, "many.jsonl", (0..150).map(user).collect::<String>());
+    let mut load = begin(&shell, "data load many.jsonl -q");
+    let status = format!("/proc/{}/status", load.id());
+    let mut peak = 0;
+    while load.try_wait().unwrap().is_none() {
+        let now = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = now.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        peak = peak.max(line.trim_end_matches("kB").trim().parse().unwrap_or(0));
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    // A block of 19 MiB for each core, and what it takes besides.
+    let cores = std::thread::available_parallelism().unwrap().get();
+    assert!(peak > 0 && peak < 1024 * (60 + 20 * cores), "{peak} kB");
+}
+
+#[test]
 fn what_is_no_file_of_records_is_refused() {
     let shell = shell();
     std::fs::create_dir(shell.path("folder")).unwrap();
@@ -117,14 +139,8 @@ fn what_is_no_file_of_records_is_refused() {
     write(&shell, "png.jsonl", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
     assert_snapshot!(refused(&shell, "data load absent.jsonl", "", 3), @"tidings: There is no file absent.jsonl.");
     assert_snapshot!(refused(&shell, "data load folder", "", 7), @"tidings: folder is a folder, not a file.");
-    assert_snapshot!(refused(&shell, "data load empty.jsonl", "", 6), @"
-    empty.jsonl:1: There are no records in it.
-    tidings: empty.jsonl has a problem; nothing was changed.
-    ");
-    assert_snapshot!(refused(&shell, "data load -", "", 6), @"
-    standard input:1: There are no records in it.
-    tidings: standard input has a problem; nothing was changed.
-    ");
+    assert_eq!(shell.done("data load empty.jsonl").stderr, "Loaded empty.jsonl: it holds no records.\n");
+    assert_eq!(shell.done("data load - --dry-run -q -o json").stderr, "");
     assert_snapshot!(refused(&shell, "data load png.jsonl", "", 6), @"
     png.jsonl:1: The line is not UTF-8 from byte 1 on.
     png.jsonl:2: This is no JSON: expected value (column 1).
@@ -140,6 +156,37 @@ fn what_is_no_file_of_records_is_refused() {
     for line in ["data dump", "data seed", "data apply empty.jsonl", "data load -"] {
         refused(&shell, &format!("{line} --as ann"), GOOD, 4);
     }
+}
+
+#[test]
+fn where_there_is_nothing_to_read_no_database_is_made() {
+    let shell = shell();
+    write(&shell, "bad.yaml", "- {type: user");
+    write(&shell, "latin.yaml", b"- type: user\n  username: J\xFCrgen\n");
+    write(&shell, "bad.json", "{");
+    let there = files(&shell);
+    for (line, code, said) in [
+        ("load absent.jsonl", 3, "There is no file absent.jsonl."),
+        ("apply absent.yaml", 3, "There is no file absent.yaml."),
+        ("apply bad.yaml", 6, "bad.yaml:1: This is no YAML list of records"),
+        ("apply latin.yaml", 6, "latin.yaml:2: The line is not UTF-8 from byte 14 on."),
+        ("apply - bad.yaml -", 2, "Standard input can be read once only."),
+        ("import django absent.json", 3, "There is no file absent.json."),
+        ("import django bad.json", 6, "bad.json:1: The file ends in the middle of it."),
+    ] {
+        let run = shell.run(&format!("data {line} --db new.db"));
+        assert!(run.code == code && run.stderr.contains(said), "{line}: {run}");
+        assert_eq!(files(&shell), there, "{line}");
+    }
+}
+
+#[test]
+fn the_dump_of_nothing_is_loaded_into_nothing() {
+    let shell = shell();
+    shell.done("db migrate --db empty.db");
+    let dump = shell.done("data dump --db empty.db").stdout;
+    assert_eq!(shell.run_with("data load - --db copy.db -q", dump.clone()).code, 0);
+    assert_eq!(shell.done("data dump --db copy.db").stdout, dump);
 }
 
 #[test]

@@ -55,8 +55,8 @@ fn a_bomb_of_ten_gigabytes_is_refused_soon() {
     hint: Make it JSON Lines and load it: tidings data load FILE
     ");
     assert_snapshot!(refused_soon(&shell, "data import django lines.gz"), @"
-    lines.gz: The file cannot be read to its end: it unpacks to more than 250 times its size; if that is meant, unpack it first.
-    tidings: lines.gz cannot be imported; nothing was changed.
+    lines.gz:67077889: It cannot be read on: it unpacks to more than 250 times its size; if that is meant, unpack it first.
+    tidings: lines.gz has a problem; nothing was changed.
     ");
 }
 

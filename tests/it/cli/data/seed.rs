@@ -58,6 +58,13 @@ fn another_seed_adds_others_and_another_now_with_the_same_seed_is_a_conflict() {
 }
 
 #[test]
+fn two_people_talk_to_each_other() {
+    let shell = Shell::new();
+    let run = shell.done("data seed --users 2 --conversations 1 --direct 100 --messages 9 -o json");
+    assert!(run.stdout.contains("\"conversations\": 1"), "{run}");
+}
+
+#[test]
 fn a_plan_that_cannot_be_is_refused_and_makes_nothing() {
     let shell = shell();
     let (before, there) = (shell.dump(), files(&shell));
@@ -79,7 +86,7 @@ fn a_plan_that_cannot_be_is_refused_and_makes_nothing() {
     assert_eq!((shell.dump(), files(&shell)), (before, there));
     assert_snapshot!(shell.run("data seed --users 1"), @"
     --- stderr
-    tidings: 1 users make 0 pairs, too few for 20 direct conversations.
+    tidings: Two people have one direct conversation at most; among 1 there can be 0, not 20.
     --- exit code 6
     ");
     let dry = shell.done(&format!("{SMALL} --dry-run -o json"));
