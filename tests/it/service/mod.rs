@@ -6,6 +6,7 @@ mod finding;
 mod messages;
 mod model_check;
 mod notifications;
+mod pages;
 mod races;
 mod rights;
 mod search;
