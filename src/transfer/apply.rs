@@ -12,7 +12,7 @@ pub use self::fixture::Fixture;
 use super::Problem;
 use super::known::{Known, Place, said_of};
 use super::load::{Check, Failure, MOST_PROBLEMS, Outcome, Rules, Stage, Undated, Write, hashes, transaction};
-use super::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Participant, Record, UserRecord};
+use super::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
 use crate::app::App;
 use crate::error::{Error, Kind};
 use crate::model::{Actor, ConversationSelector, Level, MessageSelector, UserKey, UserSelector};
@@ -386,21 +386,5 @@ fn at_line(line: u64, failure: Failure) -> Failure {
             Problem::new(line, error.kind(), error.to_string()).into()
         }
         failure => failure,
-    }
-}
-
-impl ConversationRecord {
-    /// What people call it: its name, else its title, else who takes part
-    fn called(&self) -> String {
-        let people = || self.participants.iter().map(Participant::user).collect::<Vec<_>>().join(", ");
-        self.name.clone().or_else(|| self.title.clone()).unwrap_or_else(people)
-    }
-}
-
-impl MessageRecord {
-    /// What people call it: its key, else its id
-    fn called(&self) -> String {
-        let id = || self.message_id.map(|id| id.to_string()).unwrap_or_default();
-        self.key.clone().unwrap_or_else(id)
     }
 }

@@ -102,6 +102,12 @@ pub struct ConversationRecord {
 }
 
 impl ConversationRecord {
+    /// What people call it: its name, else its title, else who takes part
+    pub(super) fn called(&self) -> String {
+        let people = || self.participants.iter().map(Participant::user).collect::<Vec<_>>().join(", ");
+        self.name.clone().or_else(|| self.title.clone()).unwrap_or_else(people)
+    }
+
     /// Whether it does not say when it began: that is when its first message was sent
     pub(super) fn is_undated(&self) -> bool {
         self.created_at.is_none() && self.active_at.is_none()
@@ -196,6 +202,12 @@ pub struct MessageRecord {
 }
 
 impl MessageRecord {
+    /// What people call it: its key, else its id
+    pub(super) fn called(&self) -> String {
+        let id = || self.message_id.map(|id| id.to_string()).unwrap_or_default();
+        self.key.clone().unwrap_or_else(id)
+    }
+
     /// The earlier contents with their numbers
     pub fn numbered_revisions(&self) -> impl Iterator<Item = (i64, &RevisionRecord)> {
         let mut next = 1;
