@@ -6,9 +6,11 @@
 use std::fs;
 use std::path::Path;
 
-use tidings::model::{Actor, ConversationSelector, Level, MessageSelector, UserSelector};
+use tidings::error::Result;
+use tidings::model::{Actor, ConversationSelector, Level, MessageSelector, Seek, UserSelector};
 use tidings::service::conversations::ConversationChange;
-use tidings::service::messages::{Change, Draft, List, Search};
+use tidings::service::messages::{Change, Draft, List, Matching, Search};
+use tidings::service::page::Page;
 use tidings::service::tokens::{self, Secret};
 use tidings::service::users::UserChange;
 use tidings::service::{accounts, conversations, finding, messages, notifications, users};
@@ -69,6 +71,7 @@ fn use_tokens(world: &World, user: &Actor) {
             users::set_password(tx, &operator(), &selector(user), Some(hash))?;
             let login = tokens::login(tx, "ann@example.org")?.unwrap();
             tokens::log_in(tx, &login, Some(hash), Secret([1; 32]))?;
+            tokens::must_count(tx, &Secret([1; 32]).token())?;
             refresh(tx, 1, 2)?;
             refresh(tx, 1, 3)?;
             refresh(tx, 3, 4)?;
@@ -78,6 +81,42 @@ fn use_tokens(world: &World, user: &Actor) {
             tokens::revoke_all(tx, &operator(), &selector(user))
         })
         .unwrap();
+}
+
+/// Reads a page of every list from its beginning, behind its first row and before its second.
+fn turn_pages(tx: &mut Tx<'_>, actor: &Actor) -> Result<()> {
+    fn turn<T, P>(mut read: impl FnMut(Option<&Seek<P>>) -> Result<Page<T, P>>) -> Result<()> {
+        let next = read(None)?.next.expect("a list of one");
+        let previous = read(Some(&next))?.previous.expect("nothing before the second");
+        read(Some(&previous)).map(drop)
+    }
+    let team = place("team");
+    let to = |sender: Option<&str>, receiver: Option<&str>| Matching {
+        sender: sender.map(|name| UserSelector(name.to_owned())),
+        receiver: receiver.map(|name| UserSelector(name.to_owned())),
+        ..Matching::default()
+    };
+    turn(|seek| users::page(tx, actor, None, seek, 1))?;
+    turn(|seek| conversations::participants(tx, actor, &team, seek, 1))?;
+    for matching in [to(None, None), to(Some("ann"), None)] {
+        turn(|seek| messages::page_of(tx, actor, &team, &matching, seek, (1, false)))?;
+    }
+    for matching in [to(None, None), to(Some("ann"), None)] {
+        turn(|seek| messages::page_everywhere(tx, actor, &matching, seek, 1))?;
+    }
+    messages::page_everywhere(tx, actor, &to(None, Some("bob")), None, 1)?;
+    let root: MessageSelector = "team#1".parse().unwrap();
+    turn(|seek| messages::history_page(tx, actor, &root, seek, 1))?;
+    turn(|seek| messages::thread_page(tx, actor, &root, seek, 1))?;
+    if actor.key().is_some() {
+        turn(|seek| conversations::page_of(tx, actor, None, seek, 1))?;
+        turn(|seek| messages::unread_page(tx, actor, seek, 1))?;
+        let owner = notifications::owner(tx, actor, None)?;
+        turn(|seek| notifications::page_of(tx, &owner, None, seek, 1))?;
+        turn(|seek| notifications::page_of(tx, &owner, Some(false), seek, 1))?;
+        notifications::page_of(tx, &owner, Some(true), None, 1)?;
+    }
+    Ok(())
 }
 
 /// Does whatever the services can do.
@@ -131,6 +170,10 @@ fn run_every_statement(world: &World) {
     for number in 0..1001 {
         world.send(&ann, "team", &format!("frequent {number}"));
     }
+    for actor in [&bob, &operator()] {
+        app.read(|tx| turn_pages(tx, actor)).unwrap();
+    }
+    app.write(tidings::service::probe).unwrap();
     for actor in [bob.clone(), operator()] {
         search(world, &actor, &Search { query: "frequent".to_owned(), limit: 10, ..Search::default() });
     }

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use tidings::app::late_after;
 use tidings::error::Result;
 use tidings::model::{
-    Actor, ConversationSelector, MessageSelector, Number, NotificationKind, Seek, Timestamp, UserSelector,
+    Actor, ConversationSelector, MessageSelector, NotificationKind, Number, Seek, Timestamp, UserSelector,
 };
 use tidings::service::messages::{self, Change, Matching, Search};
 use tidings::service::page::Page;
@@ -54,7 +54,8 @@ fn talk(world: &World) -> [Actor; 3] {
         world.reply(sender, "team", &root, &format!("hello {number}"));
     }
     world.send(&bob, "one", "hello elsewhere");
-    let direct = messages::Draft { destination: messages::Destination::User(selector(&eve)), ..draft("", "you there?") };
+    let direct =
+        messages::Draft { destination: messages::Destination::User(selector(&eve)), ..draft("", "you there?") };
     world.app.write(|tx| messages::send(tx, &bob, &direct)).unwrap();
     world.app.write(|tx| messages::delete(tx, &ann, &[MessageSelector::Id(root.message_id)])).unwrap();
     [ann, bob, eve]
@@ -89,9 +90,7 @@ fn the_newest_page_counts_replies_as_every_other_does() {
         let reply = world.app.read(|tx| messages::show(tx, &ann, &"team#6".parse().unwrap())).unwrap();
         world.reply(&bob, "team", &reply, "to a reply");
         let newest = |size| {
-            world.app.read(|tx| {
-                messages::page_of(tx, &ann, &place("team"), &Matching::default(), None, (size, false))
-            })
+            world.app.read(|tx| messages::page_of(tx, &ann, &place("team"), &Matching::default(), None, (size, false)))
         };
         for size in 1..8 {
             for message in newest(size).unwrap().items {
@@ -153,9 +152,8 @@ fn earlier_contents_threads_and_findings_are_paged_too() {
             let change = Change { content: format!("edited {number}"), ..Change::default() };
             world.app.write(|tx| messages::edit(tx, &ann, &message, &change)).unwrap();
         }
-        let history = |tx: &mut Tx<'_>, seek: Option<&Seek<i64>>, size| {
-            messages::history_page(tx, &bob, &message, seek, size)
-        };
+        let history =
+            |tx: &mut Tx<'_>, seek: Option<&Seek<i64>>, size| messages::history_page(tx, &bob, &message, seek, size);
         assert_eq!(walk(world, history, |revision| revision.revision), (vec![5, 4, 3, 2, 1], 5));
         let root: MessageSelector = "team#1".parse().unwrap();
         let thread = |tx: &mut Tx<'_>, seek: Option<&Seek<_>>, size| messages::thread_page(tx, &bob, &root, seek, size);
@@ -164,11 +162,12 @@ fn earlier_contents_threads_and_findings_are_paged_too() {
         let search = Search { query: "hello".to_owned(), limit: 2, ..Search::default() };
         let find = |tx: &mut Tx<'_>, seek: Option<&Seek<_>>, size| {
             let search = Search { limit: size, ..search.clone() };
-            let (page, partial) = messages::search_page(tx, &bob, &search, seek, &late_after(std::time::Duration::MAX))?;
+            let (page, partial) =
+                messages::search_page(tx, &bob, &search, seek, &late_after(std::time::Duration::MAX))?;
             assert_eq!(partial, None);
             Ok(page)
         };
-        let (found, count) = walk(world, find, |finding| finding.snippet.to_string());
+        let (found, count) = walk(world, find, |finding| finding.message.content.clone());
         assert_eq!((found, count), (["elsewhere", "6", "5", "4", "2"].map(|word| format!("hello {word}")).to_vec(), 5));
     });
 }
@@ -188,20 +187,18 @@ fn people_conversations_and_notifications_are_paged_in_their_orders() {
         let (names, count) = walk(world, own, |view| view.name.clone().unwrap_or_default());
         assert_eq!((names.len(), count), (5, 5));
         assert_eq!(names[0], "", "the direct one was active last");
-        crate::assert_refused!(
-            world.app.read(|tx| conversations::page_of(tx, &operator(), None, None, 2)),
-            Forbidden
-        );
+        crate::assert_refused!(world.app.read(|tx| conversations::page_of(tx, &operator(), None, None, 2)), Forbidden);
         let team = ConversationSelector::Name("team".to_owned());
-        let members = |tx: &mut Tx<'_>, seek: Option<&Seek<_>>, size| {
-            conversations::participants(tx, &bob, &team, seek, size)
-        };
+        let members =
+            |tx: &mut Tx<'_>, seek: Option<&Seek<_>>, size| conversations::participants(tx, &bob, &team, seek, size);
         assert_eq!(walk(world, members, |person| person.username.clone()).1, 3);
-        world.app.write(|tx| {
-            let owner = notifications::owner(tx, &bob, None)?;
-            notifications::set_read(tx, &bob, &owner, &["team#3".parse().unwrap()], true)
-        })
-        .unwrap();
+        world
+            .app
+            .write(|tx| {
+                let owner = notifications::owner(tx, &bob, None)?;
+                notifications::set_read(tx, &bob, &owner, &["team#3".parse().unwrap()], true)
+            })
+            .unwrap();
         for (is_read, expected) in [(None, vec![5, 3]), (Some(false), vec![5]), (Some(true), vec![3])] {
             let listed = |tx: &mut Tx<'_>, seek: Option<&Seek<_>>, size| {
                 let owner = notifications::owner(tx, &bob, None)?;
@@ -233,7 +230,9 @@ fn links_keep_working_while_rows_come_and_go() {
         world.app.write(|tx| messages::delete(tx, &ann, std::slice::from_ref(&last))).unwrap();
         world.send(&ann, "team", "new");
         let again = page(first.next.as_ref());
-        let ids = |page: &Page<tidings::model::Message, _>| page.items.iter().map(|found| found.message_id).collect::<Vec<_>>();
+        let ids = |page: &Page<tidings::model::Message, _>| {
+            page.items.iter().map(|found| found.message_id).collect::<Vec<_>>()
+        };
         assert_eq!(ids(&again), ids(&next));
         let back = page(again.previous.as_ref());
         assert_eq!(back.items.len(), 2, "what was deleted is not there, what is new is");
