@@ -1,3 +1,4 @@
 //! REST as its clients have it: wiring, words and statuses.
 
+mod rights;
 mod talk;
