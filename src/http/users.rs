@@ -111,6 +111,7 @@ pub(super) async fn show_own(State(server): State<Shared>, headers: HeaderMap, c
 
 /// What changes of one's own account
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "OwnAccountChange")]
 pub(super) struct OwnChange {
     username: Option<String>,
     /// null: none
@@ -173,6 +174,7 @@ async fn new_hash(
 
 /// What an admin changes of an account
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "AccountChange")]
 pub(super) struct Change {
     username: Option<String>,
     /// null: none

@@ -1,4 +1,5 @@
 //! REST as its clients have it: wiring, words and statuses.
 
 mod rights;
+mod schema;
 mod talk;
