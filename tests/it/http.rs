@@ -2,4 +2,5 @@
 
 mod rights;
 mod schema;
+mod start;
 mod talk;
