@@ -4,3 +4,4 @@ mod rights;
 mod schema;
 mod start;
 mod talk;
+mod twins;
