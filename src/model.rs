@@ -152,6 +152,7 @@ impl Conversation {
 
 /// A conversation as one viewer sees it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Conversation")]
 pub struct ConversationView {
     #[serde(skip)]
     pub key: ConversationKey,

@@ -1,5 +1,6 @@
 //! `tidings serve`
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -157,7 +158,9 @@ impl Serve {
             context.out.status(&format!("Listening at {}", ready.url));
             if serve.ready_json {
                 let line = serde_json::to_string(&ready).map_err(Error::internal)?;
-                context.out.line(&line).and_then(|()| context.out.flush()).map_err(Error::internal)?;
+                writeln!(context.out.document(), "{line}")
+                    .and_then(|()| context.out.flush())
+                    .map_err(Error::internal)?;
             }
             Ok(())
         };

@@ -67,6 +67,7 @@ fn tagged(known: &Known, status: StatusCode, revision: Option<i64>, thing: &impl
 
 /// A part of a list, as the original system wrapped it.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
 pub(super) struct List<T> {
     /// How many there are in all; where it is not that of a conversation's messages, up to 10,000
     count: i64,

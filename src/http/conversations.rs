@@ -19,6 +19,7 @@ const MESSAGES_SHOWN: i64 = 20;
 
 /// A new conversation
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewConversation")]
 pub(super) struct New {
     /// Besides oneself: ids or usernames
     #[serde(alias = "participant_ids")]
@@ -80,6 +81,7 @@ pub(super) async fn list(
 
 /// A conversation with its newest messages
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConversationWithMessages")]
 pub(super) struct Shown {
     #[serde(flatten)]
     view: ConversationView,
@@ -108,6 +110,7 @@ pub(super) async fn show(
 
 /// What changes of a group
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ConversationChange")]
 pub(super) struct Change {
     /// null: none
     #[serde(default)]

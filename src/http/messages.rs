@@ -22,6 +22,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A message to send
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewMessage")]
 pub(super) struct New {
     /// 1 to 65,536 bytes, not blank
     content: String,
@@ -204,6 +205,7 @@ pub(super) async fn unread(
 
 /// Which messages were read
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "WhichMessages")]
 pub(super) struct Which {
     message_ids: Vec<MessageId>,
 }
@@ -252,6 +254,7 @@ pub(super) async fn show(
 
 /// A new content
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "MessageEdit")]
 pub(super) struct Edit {
     /// 1 to 65,536 bytes, not blank
     content: String,

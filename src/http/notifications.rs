@@ -39,6 +39,7 @@ pub(super) async fn list(
 
 /// What becomes of a notification
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NotificationChange")]
 pub(super) struct Change {
     is_read: bool,
 }
@@ -62,6 +63,7 @@ pub(super) async fn change(
 
 /// Which notifications are meant
 #[derive(Default, Deserialize, JsonSchema)]
+#[schemars(rename = "WhichNotifications")]
 pub(super) struct Which {
     /// The ids of their messages; none: all
     ids: Option<Vec<MessageId>>,

@@ -106,6 +106,7 @@ pub(super) async fn show_own(State(server): State<Shared>, known: Known, caller:
 
 /// What changes of one's own account
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "OwnAccountChange")]
 pub(super) struct OwnChange {
     username: Option<String>,
     /// null: none
@@ -168,6 +169,7 @@ async fn new_hash(
 
 /// What an admin changes of an account
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "AccountChange")]
 pub(super) struct Change {
     username: Option<String>,
     /// null: none

@@ -45,6 +45,22 @@ fn the_shell_script_does_what_it_says_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn the_checks_of_the_server_pass_and_leave_nothing_behind() {
+    for program in ["jq", "curl"] {
+        if is_missing(program) {
+            return say_skipped(&format!("the checks of the examples ({program} is not installed)"));
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let done = run("sh", &[example("shell/checks.sh").to_str().unwrap()], folder.path());
+    assert_eq!(String::from_utf8_lossy(&done.stderr), "");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(said.lines().count() == 4 && said.lines().all(|line| line.starts_with("ok: ")), "{said}");
+    assert!(done.status.success());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something is left");
+}
+
+#[test]
 fn the_pytest_suite_passes() {
     if is_missing("pytest") {
         return say_skipped("the pytest suite of the examples (pytest is not installed)");
@@ -53,7 +69,7 @@ fn the_pytest_suite_passes() {
     let suite = example("pytest");
     let done = run("pytest", &["-q", "-p", "no:cacheprovider", suite.to_str().unwrap()], folder.path());
     let said = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success() && said.contains("5 passed"), "{said}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && said.contains("9 passed"), "{said}{}", String::from_utf8_lossy(&done.stderr));
 }
 
 #[test]

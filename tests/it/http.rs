@@ -1,3 +1,7 @@
 //! REST as its clients have it: wiring, words and statuses.
 
+mod rights;
+mod schema;
+mod start;
 mod talk;
+mod twins;

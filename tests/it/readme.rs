@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::support::{Shell, dump, say_skipped};
+
+mod tables;
 
 /// A command of the README and the output that stands below it
 struct Example {
@@ -70,29 +72,39 @@ fn run(examples: &[Example]) -> Tour {
     Tour { printed, rows: databases.map(|file| (name(&file), dump(&file))).collect() }
 }
 
-fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")
+}
+
+/// The README as it was before any test wrote it
+static README: LazyLock<String> = LazyLock::new(|| fs::read_to_string(path()).unwrap());
+
+/// Writes the README anew; one test after the other.
+fn rewrite(change: impl FnOnce(&str) -> String) {
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _alone = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    LazyLock::force(&README);
+    fs::write(path(), change(&fs::read_to_string(path()).unwrap())).unwrap();
 }
 
 /// The README's examples, run once for all tests; none where what they need is not installed
 static TOUR: LazyLock<Option<Tour>> = LazyLock::new(|| {
-    if Command::new("jq").arg("--version").output().is_err() {
-        say_skipped("the examples of the README (jq is not installed)");
-        return None;
+    for program in ["jq", "curl"] {
+        if Command::new(program).arg("--version").output().is_err() {
+            say_skipped(&format!("the examples of the README ({program} is not installed)"));
+            return None;
+        }
     }
-    Some(run(&examples(&readme())))
+    Some(run(&examples(&README)))
 });
 
 #[test]
 fn every_example_prints_what_stands_below_it() {
-    let readme = readme();
-    let examples = examples(&readme);
+    let examples = examples(&README);
     assert!(examples.len() > 30);
     let Some(Tour { printed, .. }) = &*TOUR else { return };
     if std::env::var("TIDINGS_UPDATE").is_ok() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-        fs::write(path, updated(&readme, printed)).unwrap();
-        return;
+        return rewrite(|readme| updated(readme, printed));
     }
     for (example, printed) in examples.iter().zip(printed) {
         assert_eq!(*printed, example.output, "$ {}\n(TIDINGS_UPDATE=1 writes what is printed)", example.command);
@@ -102,7 +114,7 @@ fn every_example_prints_what_stands_below_it() {
 #[test]
 fn the_tour_leaves_the_same_bytes_and_rows_each_time() {
     let Some(first) = &*TOUR else { return };
-    let second = run(&examples(&readme()));
+    let second = run(&examples(&README));
     let databases = ["copy.db", "data.db", "irc.db", "moved.db", "seeded.db", "tour.db", "world.db"];
     assert_eq!(first.rows.keys().collect::<Vec<_>>(), databases);
     assert!(first.rows["irc.db"].lines().count() > 1000);

@@ -37,7 +37,8 @@ impl Server {
             all.extend(["--token-for", &users]);
         }
         all.extend(arguments);
-        let mut server = Self::start(folder.path(), &all, &[]);
+        // A server that is killed leaves its database, in this folder.
+        let mut server = Self::start(folder.path(), &all, &[("TMPDIR", folder.path().to_str().unwrap())]);
         server._folder = Some(folder);
         server
     }

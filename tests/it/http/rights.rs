@@ -1,0 +1,279 @@
+//! Who may do what over HTTP: every endpoint, asked by everybody. What a rule means in detail is tested at the service; here,
+//! that each endpoint asks the service as the caller, refuses with the right status, and leaves nothing behind then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tidings::http::{Access, Endpoint, endpoints};
+
+use crate::server::{Reply, Server};
+use crate::support::dump;
+
+/// Those who ask, in the order of the cells of a row
+const CALLERS: [&str; 6] = ["outsider", "former", "participant", "sender", "creator", "admin"];
+
+/// Those whose tokens count no more; all of them took part in the group
+const GONE: [&str; 3] = ["revoked", "inactive", "deleted"];
+
+/// An endpoint, what it is asked about, who may, and the body that is sent.
+///
+/// About `team`: the group, the sender's message in it, and the user `other`, who takes part. About `direct`: the sender's talk
+/// with the participant. About `own`: the group, the caller's own message in it, the caller. About `elsewhere`: the sender's
+/// message under a conversation that it is not of. About `absent`: what is not there.
+///
+/// `y` done, `f` forbidden, `n` not found, `i` invalid, `-` nothing to ask about
+type Row = (&'static str, &'static str, &'static str, &'static str);
+
+const ROWS: &[Row] = &[
+    ("POST /api/token/", "team", "yyyyyy", r#"{"username": "other", "password": "correct horse 8"}"#),
+    ("POST /api/token/refresh/", "team", "yyyyyy", r#"{"refresh": "{refresh}"}"#),
+    ("POST /api/token/verify/", "team", "yyyyyy", r#"{"token": "{refresh}"}"#),
+    ("POST /api/token/revoke/", "team", "yyyyyy", r#"{"refresh": "{refresh}"}"#),
+    ("POST /api/users/", "team", "yyyyyy", r#"{"username": "newest", "password": "correct horse 9"}"#),
+    ("GET /api/users/", "team", "yyyyyy", ""),
+    ("GET /api/users/me/", "team", "yyyyyy", ""),
+    ("PATCH /api/users/me/", "team", "yyyyyy", r#"{"first_name": "New"}"#),
+    ("GET /api/users/me/export/", "team", "yyyyyy", ""),
+    ("GET /api/users/{user_id}/", "team", "yyyyyy", ""),
+    ("PATCH /api/users/{user_id}/", "team", "fffffy", r#"{"first_name": "New"}"#),
+    ("PATCH /api/users/{user_id}/", "team", "fffffy", r#"{"role": "admin"}"#),
+    ("PATCH /api/users/{user_id}/", "team", "fffffy", r#"{"is_active": false}"#),
+    ("PATCH /api/users/{user_id}/", "own", "yyyyyy", r#"{"first_name": "New"}"#),
+    ("PATCH /api/users/{user_id}/", "own", "fffff-", r#"{"role": "admin"}"#),
+    ("PATCH /api/users/{user_id}/", "own", "-----f", r#"{"role": "user"}"#),
+    ("PATCH /api/users/{user_id}/", "own", "ffffff", r#"{"is_active": false}"#),
+    ("DELETE /api/users/{user_id}/", "team", "fffffy", ""),
+    ("DELETE /api/users/{user_id}/", "own", "yyyyyy", ""),
+    ("DELETE /api/user/delete/", "own", "yyyyyy", ""),
+    ("GET /api/conversations/", "team", "yyyyyy", ""),
+    ("POST /api/conversations/", "team", "yyyyyy", r#"{"participants": ["other"]}"#),
+    ("GET /api/conversations/{conversation_id}/", "team", "nnyyyy", ""),
+    ("GET /api/conversations/{conversation_id}/", "direct", "nnyyny", ""),
+    ("PATCH /api/conversations/{conversation_id}/", "team", "nnffyy", r#"{"title": "New"}"#),
+    ("PATCH /api/conversations/{conversation_id}/", "direct", "nniini", r#"{"title": "New"}"#),
+    ("DELETE /api/conversations/{conversation_id}/", "team", "nnffyy", ""),
+    ("DELETE /api/conversations/{conversation_id}/", "direct", "nnffny", ""),
+    ("GET /api/conversations/{conversation_id}/participants/", "team", "nnyyyy", ""),
+    ("GET /api/conversations/{conversation_id}/participants/", "direct", "nnyyny", ""),
+    ("POST /api/conversations/{conversation_id}/participants/", "team", "nnyyyy", r#"{"participants": ["outsider"]}"#),
+    (
+        "POST /api/conversations/{conversation_id}/participants/",
+        "direct",
+        "nniini",
+        r#"{"participants": ["outsider"]}"#,
+    ),
+    ("PATCH /api/conversations/{conversation_id}/participants/me/", "team", "nnyyyn", r#"{"level": "none"}"#),
+    ("PATCH /api/conversations/{conversation_id}/participants/me/", "direct", "nnyynn", r#"{"level": "none"}"#),
+    ("DELETE /api/conversations/{conversation_id}/participants/{user_id}/", "team", "nnffyy", ""),
+    ("DELETE /api/conversations/{conversation_id}/participants/{user_id}/", "own", "nnyyyn", ""),
+    ("POST /api/conversations/{conversation_id}/read/", "team", "nnyyyy", ""),
+    ("POST /api/conversations/{conversation_id}/read/", "direct", "nnyyny", ""),
+    ("GET /api/conversations/{conversation_id}/messages/", "team", "nnyyyy", ""),
+    ("GET /api/conversations/{conversation_id}/messages/", "direct", "nnyyny", ""),
+    ("POST /api/conversations/{conversation_id}/messages/", "team", "nnyyyf", r#"{"content": "hi"}"#),
+    ("POST /api/conversations/{conversation_id}/messages/", "direct", "nnyynf", r#"{"content": "hi"}"#),
+    ("GET /api/conversations/{conversation_id}/messages/{message_id}/", "team", "nnyyyy", ""),
+    ("GET /api/conversations/{conversation_id}/messages/{message_id}/", "elsewhere", "nnnnnn", ""),
+    ("PATCH /api/conversations/{conversation_id}/messages/{message_id}/", "team", "nnfyff", r#"{"content": "new"}"#),
+    ("PATCH /api/conversations/{conversation_id}/messages/{message_id}/", "own", "-nyyy-", r#"{"content": "new"}"#),
+    (
+        "PATCH /api/conversations/{conversation_id}/messages/{message_id}/",
+        "elsewhere",
+        "nnnnnn",
+        r#"{"content": "new"}"#,
+    ),
+    ("DELETE /api/conversations/{conversation_id}/messages/{message_id}/", "team", "nnfyfy", ""),
+    ("DELETE /api/conversations/{conversation_id}/messages/{message_id}/", "own", "-nyyy-", ""),
+    ("DELETE /api/conversations/{conversation_id}/messages/{message_id}/", "elsewhere", "nnnnnn", ""),
+    ("GET /api/messages/", "team", "yyyyyy", ""),
+    ("GET /api/messages/unread/", "team", "yyyyyy", ""),
+    ("PATCH /api/messages/unread/", "team", "iiyyyy", r#"{"message_ids": ["{message_id}"]}"#),
+    ("GET /api/messages/{message_id}/", "team", "nnyyyy", ""),
+    ("GET /api/messages/{message_id}/", "direct", "nnyyny", ""),
+    ("GET /api/messages/{message_id}/", "own", "-nyyy-", ""),
+    ("PATCH /api/messages/{message_id}/", "team", "nnfyff", r#"{"content": "new"}"#),
+    ("PATCH /api/messages/{message_id}/", "direct", "nnfynf", r#"{"content": "new"}"#),
+    ("PATCH /api/messages/{message_id}/", "own", "-nyyy-", r#"{"content": "new"}"#),
+    ("DELETE /api/messages/{message_id}/", "team", "nnfyfy", ""),
+    ("DELETE /api/messages/{message_id}/", "direct", "nnfyny", ""),
+    ("DELETE /api/messages/{message_id}/", "own", "-nyyy-", ""),
+    ("GET /api/messages/{message_id}/history/", "team", "nnyyyy", ""),
+    ("GET /api/messages/{message_id}/history/", "direct", "nnyyny", ""),
+    ("GET /api/messages/{message_id}/thread/", "team", "nnyyyy", ""),
+    ("GET /api/messages/{message_id}/thread/", "direct", "nnyyny", ""),
+    ("GET /api/notifications/", "team", "yyyyyy", ""),
+    ("PATCH /api/notifications/{message_id}/", "team", "nnynyn", r#"{"is_read": true}"#),
+    ("PATCH /api/notifications/{message_id}/", "direct", "nnynnn", r#"{"is_read": true}"#),
+    ("POST /api/notifications/read/", "team", "yyyyyy", ""),
+    ("POST /api/notifications/read/", "team", "iiyiyi", r#"{"ids": ["{message_id}"]}"#),
+];
+
+/// A server with a world in which everybody has a part, its database, and what the rows are about
+struct Scene {
+    server: Server,
+    database: PathBuf,
+    ids: BTreeMap<String, String>,
+    refresh: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_str().unwrap();
+        let people = [&CALLERS[..], &GONE, &["other", "second"]].concat();
+        let user = |name: &&str| {
+            let role = if ["admin", "second"].contains(name) { "admin" } else { "user" };
+            json!({ "type": "user", "username": name, "role": role, "password": "correct horse 8" })
+        };
+        let mut world: Vec<Value> = people.iter().map(user).collect();
+        let team = ["creator", "former", "participant", "sender", "other", "revoked", "inactive", "deleted"];
+        world.push(json!({ "type": "conversation", "name": "team", "creator": "creator", "participants": team }));
+        std::fs::write(folder.path().join("world.json"), Value::from(world).to_string()).unwrap();
+        let tokens = people.join(",");
+        let arguments = ["--ephemeral", "--fixture", "world.json", "--token-for", &tokens];
+        let server = Server::start(folder.path(), &arguments, &[("TMPDIR", path)]);
+        let mut folders = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+        let database = folders.find(|entry| entry.is_dir()).unwrap().join("temporary.db");
+        let mut scene = Self { server, database, ids: BTreeMap::new(), refresh: String::new(), _folder: folder };
+        scene.fill(&people);
+        scene
+    }
+
+    /// Lets everybody talk, and some go; that is the state of every cell.
+    fn fill(&mut self, people: &[&str]) {
+        let server = &self.server;
+        let text = |reply: Reply, field: &str| reply.json()[field].as_str().unwrap().to_owned();
+        let mut ids = BTreeMap::new();
+        for person in people {
+            let id = text(server.get("/api/users/me/", server.token(person)).expect(200), "user_id");
+            ids.insert(format!("user {person}"), id);
+        }
+        let groups = server.get("/api/conversations/", server.token("sender")).expect(200).json();
+        let team = groups["results"][0]["conversation_id"].as_str().unwrap().to_owned();
+        let pair = json!({ "participants": ["participant"] });
+        let begun = server.post("/api/conversations/", server.token("sender"), &pair).expect(201);
+        let direct = text(begun, "conversation_id");
+        let send = |person: &str, conversation: &str| {
+            let (path, body) = (format!("/api/conversations/{conversation}/messages/"), json!({ "content": "hello" }));
+            text(server.post(&path, server.token(person), &body).expect(201), "message_id")
+        };
+        ids.insert("message team".to_owned(), send("sender", &team));
+        ids.insert("message direct".to_owned(), send("sender", &direct));
+        for person in ["former", "participant", "sender", "creator"] {
+            ids.insert(format!("message {person}"), send(person, &team));
+        }
+        let login = json!({ "username": "other", "password": "correct horse 8" });
+        let refresh = text(server.post("/api/token/", "", &login).expect(200), "refresh");
+        let leave = format!("/api/conversations/{team}/participants/{}/", ids["user former"]);
+        server.ask("DELETE", &leave, server.token("former"), &[], None).expect(204);
+        let change = json!({ "password": "correct horse 9", "current_password": "correct horse 8" });
+        server.ask("PATCH", "/api/users/me/", server.token("revoked"), &[], Some(&change)).expect(200);
+        let inactive = format!("/api/users/{}/", ids["user inactive"]);
+        let change = json!({ "is_active": false });
+        server.ask("PATCH", &inactive, server.token("admin"), &[], Some(&change)).expect(200);
+        server.ask("DELETE", "/api/user/delete/", server.token("deleted"), &[], None).expect(204);
+        ids.insert("conversation team".to_owned(), team);
+        ids.insert("conversation direct".to_owned(), direct);
+        for (number, kind) in ["conversation absent", "message absent"].iter().enumerate() {
+            ids.insert((*kind).to_owned(), format!("019b78c9-0a80-7000-8000-00000000000{number}"));
+        }
+        server.post("/test/checkpoint", "", &Value::Null).expect(204);
+        (self.ids, self.refresh) = (ids, refresh);
+    }
+
+    /// What an endpoint is asked about, when this caller asks
+    fn place(&self, text: &str, about: &str, caller: &str) -> String {
+        let (conversation, message, user) = match about {
+            "own" => ("team", caller, caller),
+            "elsewhere" => ("direct", "team", "other"),
+            about => (about, about, "other"),
+        };
+        // Whoever has none of their own asks about somebody else's.
+        let own = |kind: &str, name: &str| self.ids.get(&format!("{kind} {name}"));
+        let id = |kind: &str, name: &str| own(kind, name).or_else(|| own(kind, "sender")).unwrap();
+        text.replace("{conversation_id}", id("conversation", conversation))
+            .replace("{message_id}", id("message", message))
+            .replace("{user_id}", id("user", user))
+            .replace("{refresh}", &self.refresh)
+    }
+
+    /// Asks as somebody, in the state that the scene began with.
+    fn ask(&self, (endpoint, about, _, body): &Row, caller: &str, token: &str) -> Reply {
+        let (method, path) = endpoint.split_once(' ').unwrap();
+        let path = self.place(path, about, caller);
+        let body = (!body.is_empty()).then(|| serde_json::from_str(&self.place(body, about, caller)).unwrap());
+        self.server.post("/test/rollback", "", &Value::Null).expect(204);
+        self.server.ask(method, &path, token, &[], body.as_ref())
+    }
+
+    /// Fails unless what came of a row is what its cell says.
+    fn check(&self, row: &Row, caller: &str, token: &str, cell: char, before: &str) {
+        println!("{}, about {}, with {}, {caller}", row.0, row.1, row.3);
+        let reply = self.ask(row, caller, token);
+        match cell {
+            'y' => assert!((200..300).contains(&reply.status), "{}", String::from_utf8_lossy(&reply.bytes)),
+            'i' => drop(reply.problem(400, "invalid")),
+            'u' => drop(reply.problem(401, "unauthenticated")),
+            'f' => drop(reply.problem(403, "forbidden")),
+            'n' => drop(reply.problem(404, "not_found")),
+            cell => panic!("{cell}"),
+        }
+        if cell != 'y' || row.0.starts_with("GET") {
+            assert_eq!(dump(&self.database), before, "it left something behind");
+        }
+    }
+}
+
+/// A method and a path, as rows name them
+fn name(endpoint: &Endpoint) -> String {
+    format!("{} {}", endpoint.method, endpoint.path)
+}
+
+#[test]
+fn every_endpoint_does_for_each_caller_what_they_may_and_nothing_else() {
+    let scene = Scene::new();
+    let before = dump(&scene.database);
+    let access: BTreeMap<String, Access> =
+        endpoints().iter().map(|endpoint| (name(endpoint), endpoint.access)).collect();
+    for row in ROWS {
+        let cells: Vec<char> = row.2.chars().collect();
+        assert_eq!(cells.len(), CALLERS.len(), "{row:?}");
+        for (caller, cell) in CALLERS.iter().zip(cells).filter(|(_, cell)| *cell != '-') {
+            scene.check(row, caller, scene.server.token(caller), cell, &before);
+        }
+        let (without, with_a_dead_one) = match access[row.0] {
+            Access::Anyone => ('y', 'y'),
+            Access::AnyoneOrUser => ('y', 'u'),
+            Access::User => ('u', 'u'),
+        };
+        scene.check(row, "nobody", "", without, &before);
+        for caller in GONE {
+            scene.check(row, caller, scene.server.token(caller), with_a_dead_one, &before);
+        }
+    }
+    let sending = ROWS.iter().find(|row| row.0 == "POST /api/conversations/{conversation_id}/messages/").unwrap();
+    scene.ask(sending, "sender", scene.server.token("sender")).expect(201);
+    assert_ne!(dump(&scene.database), before, "what is left behind would not be seen");
+}
+
+#[test]
+fn no_endpoint_is_without_a_row_and_no_row_without_an_endpoint() {
+    let rows: BTreeSet<String> = ROWS.iter().map(|(endpoint, ..)| (*endpoint).to_owned()).collect();
+    let all: BTreeSet<String> = endpoints().iter().map(name).collect();
+    assert_eq!(rows, all);
+}
+
+#[test]
+fn what_is_not_visible_is_refused_in_the_words_of_what_is_not_there() {
+    let scene = Scene::new();
+    let (token, ids) = (scene.server.token("outsider"), &scene.ids);
+    let words = |reply: Reply| (reply.status, String::from_utf8(reply.bytes).unwrap());
+    for row in ROWS.iter().filter(|(_, about, cells, _)| *about == "team" && cells.starts_with(['n', 'i'])) {
+        let invisible = words(scene.ask(row, "outsider", token));
+        let (status, absent) = words(scene.ask(&(row.0, "absent", row.2, row.3), "outsider", token));
+        let absent = absent.replace(&ids["conversation absent"], &ids["conversation team"]);
+        assert_eq!((status, absent.replace(&ids["message absent"], &ids["message team"])), invisible, "{}", row.0);
+    }
+}
