@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::net::{TcpListener, ToSocketAddrs};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -105,6 +106,8 @@ fn bind_path(path: &Path) -> std::io::Result<Listener> {
     match UnixListener::bind(path) {
         Err(error)
             if error.kind() == std::io::ErrorKind::AddrInUse
+                // Whatever is no socket refuses too.
+                && path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket())
                 && std::os::unix::net::UnixStream::connect(path)
                     .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused) =>
         {
