@@ -18,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -30,6 +31,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long requests that were accepted have to come to their end when the server stops
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
+
+/// How long those that stand in the kernel's line are accepted when the server stops
+const LAST_CONNECTIONS: Duration = Duration::from_millis(10);
 
 /// How large the head of a request may be
 const HEAD_LIMIT: usize = 32 * 1024;
@@ -119,17 +123,42 @@ fn bind_path(path: &Path) -> std::io::Result<Listener> {
     .map(|listener| Listener::Unix(listener, Some(path.to_owned())))
 }
 
-/// Answers until it is told to stop by SIGTERM or SIGINT, or `ends` does; then finishes what was accepted. `ready` is called
-/// once connections are accepted.
+/// SIGTERM and SIGINT, from the moment on that this is made: before that they end the process at once.
+pub struct Stop {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    /// Lets the signals wait until [`serve`] heeds them.
+    ///
+    /// # Errors
+    /// `Internal` where the process cannot have a handler for them.
+    pub fn new() -> Result<Self> {
+        let runtime = runtime()?;
+        let (terminate, interrupt) = {
+            let _inside = runtime.enter();
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        };
+        let (terminate, interrupt) = (terminate.map_err(Error::internal)?, interrupt.map_err(Error::internal)?);
+        Ok(Self { runtime, terminate, interrupt })
+    }
+}
+
+/// Answers until it is told to stop by a signal, or `ends` does; then finishes what was accepted. `ready` is called once
+/// connections are accepted.
 ///
 /// # Errors
 /// `Internal` where threads cannot be started.
 pub fn serve(
     server: &Shared,
     listener: Listener,
+    stop: Stop,
     ready: impl FnOnce() -> Result<()>,
     ends: impl Future<Output = ()>,
 ) -> Result<()> {
+    let Stop { runtime, mut terminate, mut interrupt } = stop;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (close, closing) = watch::channel(false);
     let mut workers = Vec::new();
@@ -137,16 +166,18 @@ pub fn serve(
         workers.push(Worker::start(index, Arc::clone(server), closing.clone())?);
     }
     let path = if let Listener::Unix(_, path) = &listener { path.clone() } else { None };
-    let outcome = runtime()?.block_on(async {
+    let outcome = runtime.block_on(async {
         let accepting = accept(server, listener, &workers)?;
         ready()?;
         let mut accepting = pin!(accepting);
-        let (mut ends, mut stop) = (pin!(ends), pin!(stopped()));
         tokio::select! {
-            () = &mut accepting => {}
-            () = &mut ends => {}
-            stop = &mut stop => stop?,
+            () = &mut accepting => return Ok(()),
+            () = ends => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
+        // Whoever came until now is answered.
+        let _ = tokio::time::timeout(LAST_CONNECTIONS, accepting).await;
         Ok(())
     });
     let _ = close.send(true);
@@ -163,18 +194,6 @@ pub fn serve(
 fn runtime() -> Result<Runtime> {
     // PostgreSQL's clients block: eight on each core, as many as it writes best with.
     tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build().map_err(Error::internal)
-}
-
-/// Waits for SIGTERM or SIGINT.
-async fn stopped() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 /// A connection, and its place among those there may be
