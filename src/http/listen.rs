@@ -10,10 +10,13 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
@@ -296,38 +299,51 @@ fn open(stream: Accept) -> std::io::Result<Io> {
 }
 
 /// Answers the requests of one connection.
-async fn converse(server: Shared, router: Router, io: Io, mut closing: watch::Receiver<bool>) {
+async fn converse(server: Shared, router: Router, io: Io, closing: watch::Receiver<bool>) {
     let ends = io.ends();
+    let is_unread = Arc::new(AtomicBool::new(false));
+    let unread = Arc::clone(&is_unread);
     let service = service_fn(move |request| {
-        let (server, router) = (Arc::clone(&server), router.clone());
-        Box::pin(async move { Ok::<_, std::convert::Infallible>(around::answer(server, router, ends, request).await) })
-    });
-    let mut connection = Some(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(HEAD_LIMIT)
-            .serve_connection(io, service),
-    );
-    let mut is_closing = *closing.borrow();
-    loop {
-        let Some(current) = &mut connection else { return };
-        if is_closing {
-            std::pin::Pin::new(&mut *current).graceful_shutdown();
-        }
-        let ended = tokio::select! {
-            ended = poll_fn(|context| current.poll_without_shutdown(context)) => ended,
-            _ = closing.changed(), if !is_closing => {
-                is_closing = true;
-                continue;
+        let (server, router, unread) = (Arc::clone(&server), router.clone(), Arc::clone(&unread));
+        Box::pin(async move {
+            let answer = around::answer(server, router, ends, request).await;
+            if matches!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+                unread.store(true, Ordering::Relaxed);
             }
-        };
-        let Some(parts) = connection.take().map(http1::Connection::into_parts) else { return };
-        match ended {
-            // A connection that only waited for its next request hears nothing.
-            Err(error) if error.is_timeout() && !parts.read_buf.is_empty() => parts.io.time_out().await,
-            _ => {}
+            Ok::<_, std::convert::Infallible>(answer)
+        })
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_LIMIT)
+        .serve_connection(io, service);
+    let ended = tokio::select! {
+        ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
+        () = closed(closing) => {
+            // What came until now is answered.
+            match poll_fn(|context| Poll::Ready(connection.poll_without_shutdown(context))).await {
+                Poll::Ready(ended) => ended,
+                Poll::Pending => {
+                    std::pin::Pin::new(&mut connection).graceful_shutdown();
+                    poll_fn(|context| connection.poll_without_shutdown(context)).await
+                }
+            }
         }
-        return;
+    };
+    let http1::Parts { mut io, read_buf, .. } = connection.into_parts();
+    match ended {
+        Ok(()) if !is_unread.load(Ordering::Relaxed) => return,
+        // A connection that only waited for its next request hears nothing.
+        Err(error) if error.is_timeout() && read_buf.is_empty() => return,
+        Err(error) if error.is_timeout() => io.time_out().await,
+        _ => {}
     }
+    io.linger().await;
+}
+
+/// Waits until the server closes, and a moment more, so that what came until then is seen.
+async fn closed(mut closing: watch::Receiver<bool>) {
+    let _ = closing.wait_for(|is_closing| *is_closing).await;
+    tokio::task::yield_now().await;
 }
