@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use rustix::process::Pid;
 use serde::Serialize;
 use serde_json::Map;
 
@@ -15,7 +16,7 @@ use super::settings::{Settings, words};
 use super::{Context, Failure, Global, Outcome};
 use crate::app::{App, secret};
 use crate::error::{Error, Result};
-use crate::http::{self, Allowed, Listener, Log, Metrics, MetricsFor, Server};
+use crate::http::{self, Allowed, Listener, Log, Metrics, MetricsFor, Server, Stop};
 use crate::model::{Actor, UserSelector};
 use crate::service::tokens::{self, Keys, Secret};
 use crate::transfer::apply::{self, Fixture};
@@ -128,11 +129,14 @@ pub(super) const VARIABLES: [&str; 18] = [
 impl Serve {
     pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
         let serve = self.with_variables(settings)?;
+        let parent = rustix::process::getppid();
         if !serve.ephemeral && (serve.fixture.is_some() || !serve.token_for.is_empty()) {
             return Err(Failure::Usage("--fixture and --token-for go with --ephemeral.".to_owned()));
         }
         super::only_operator(global, settings)?;
         let listener = serve.listen()?;
+        // Whatever ends the process at once leaves a temporary database behind.
+        let early = if serve.ephemeral { Some(Stop::new()?) } else { None };
         let context = if serve.ephemeral {
             Context::open_temporary(global, settings, out)?
         } else {
@@ -164,7 +168,8 @@ impl Serve {
             }
             Ok(())
         };
-        Ok(http::serve(&server, listener, announce, parent_is_gone(serve.ephemeral))?)
+        let stop = early.map_or_else(Stop::new, Ok)?;
+        Ok(http::serve(&server, listener, stop, announce, gone(parent.filter(|_| serve.ephemeral)))?)
     }
 
     /// What is not given on the line comes from variables.
@@ -284,10 +289,12 @@ fn tokens_for(app: &App, actor: &Actor, keys: &Keys, users: &[String]) -> Result
 }
 
 /// Waits until the program that started this one is gone; for ever, where that does not matter.
-async fn parent_is_gone(matters: bool) {
-    let parent = rustix::process::getppid();
-    while !matters || rustix::process::getppid() == parent {
-        tokio::time::sleep(if matters { Duration::from_millis(100) } else { Duration::from_hours(24) }).await;
+async fn gone(parent: Option<Pid>) {
+    if parent.is_none() {
+        return std::future::pending().await;
+    }
+    while rustix::process::getppid() == parent {
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, EXPECT, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, Request, Response};
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response, Version};
 use axum::response::IntoResponse;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
@@ -105,8 +107,12 @@ fn request_id(server: &Shared, parts: &Parts) -> String {
 
 /// Reads the whole body and looks whether the request is for this server.
 async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -> Result<Body, Problem> {
+    let host = host(parts)?;
     let content = if body.is_end_stream() {
         Vec::new()
+    } else if parts.headers.contains_key(EXPECT) && body.size_hint().lower() > BODY_LIMIT as u64 {
+        // Whoever asks first has not sent it yet.
+        return Err(too_large().into());
     } else {
         let read = tokio::time::timeout(BODY_TIMEOUT, read(body, &server.bodies)).await;
         let (content, place) = read.unwrap_or_else(|_| Err(too_slow()))?;
@@ -115,9 +121,11 @@ async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -
         }
         content
     };
-    let host = parts.uri.host().or_else(|| parts.headers.get(HOST).and_then(|host| host.to_str().ok()));
-    if ends.local.is_some() && !host.is_some_and(|host| is_ours(host, ends, &server.options.hosts)) {
-        let detail = format!("This server does not answer for the host “{}”.", host.unwrap_or_default());
+    if let Some(host) = host
+        && ends.local.is_some()
+        && !is_ours(&host, ends, &server.options.hosts)
+    {
+        let detail = format!("This server does not answer for the host “{host}”.");
         return Err(Error::of_request(Kind::Misdirected, detail).into());
     }
     if let (&Method::POST, Some(key)) = (&parts.method, parts.headers.get(&IDEMPOTENCY_KEY)) {
@@ -153,10 +161,29 @@ async fn read(mut body: Incoming, places: &Arc<Semaphore>) -> Result<(Vec<u8>, O
         }
     }
     if length > BODY_LIMIT {
-        let detail = format!("The body has more than {BODY_LIMIT} bytes.");
-        return Err(Error::of_request(Kind::TooLarge, detail));
+        return Err(too_large());
     }
     Ok((content, place))
+}
+
+fn too_large() -> Error {
+    Error::of_request(Kind::TooLarge, format!("The body has more than {BODY_LIMIT} bytes."))
+}
+
+/// The host that a request is for, which RFC 9112 demands, once; only requests of HTTP/1.0, which no browser sends, may have
+/// none. What stands in the address itself takes the place of the header, also in the links of an answer.
+fn host(parts: &mut Parts) -> Result<Option<String>, Error> {
+    let invalid = || Error::invalid("host", "A request names the host that it is for, once.");
+    if let Some(authority) = parts.uri.authority() {
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| invalid())?;
+        parts.headers.insert(HOST, host);
+    }
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().map(|host| Some(host.to_owned())).map_err(|_| invalid()),
+        (None, _) if parts.version < Version::HTTP_11 => Ok(None),
+        _ => Err(invalid()),
+    }
 }
 
 /// Whether a host is this machine, the address that the connection came to, or one of those that are allowed. A page of

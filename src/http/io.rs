@@ -7,19 +7,30 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Sleep;
 
 use super::problem;
 use crate::error::{Error, Kind};
+
+/// How long a client may take to read on: what is written for it is kept for so long
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a client that is refused may go on sending
+const LINGER: Duration = Duration::from_secs(2);
 
 /// A connection, whichever way it came.
 pub(super) struct Io {
     stream: Stream,
     /// What is written in place of what hyper would say, and how far it is
     instead: Option<(Vec<u8>, usize)>,
+    /// When whoever does not read on has had enough time for it
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 enum Stream {
@@ -52,11 +63,11 @@ pub(super) struct Ends {
 
 impl Io {
     pub(super) fn tcp(stream: TcpStream) -> Self {
-        Self { stream: Stream::Tcp(TokioIo::new(stream)), instead: None }
+        Self { stream: Stream::Tcp(TokioIo::new(stream)), instead: None, stalled: None }
     }
 
     pub(super) fn unix(stream: UnixStream) -> Self {
-        Self { stream: Stream::Unix(TokioIo::new(stream)), instead: None }
+        Self { stream: Stream::Unix(TokioIo::new(stream)), instead: None, stalled: None }
     }
 
     pub(super) fn ends(&self) -> Ends {
@@ -70,14 +81,29 @@ impl Io {
     }
 
     /// Says that a request did not come to its end in time.
-    pub(super) async fn time_out(self) {
-        use tokio::io::AsyncWriteExt;
+    pub(super) async fn time_out(&mut self) {
         let answer = bare(&too_slow());
-        let _ = match self.stream {
-            Stream::Tcp(stream) => stream.into_inner().write_all(&answer).await,
-            Stream::Unix(stream) => stream.into_inner().write_all(&answer).await,
+        let _ = match &mut self.stream {
+            Stream::Tcp(stream) => stream.inner_mut().write_all(&answer).await,
+            Stream::Unix(stream) => stream.inner_mut().write_all(&answer).await,
         };
     }
+
+    /// Reads on for a while what nobody will look at: a connection that is closed on unread bytes takes with it the answer
+    /// that is on its way.
+    pub(super) async fn linger(self) {
+        let _ = match self.stream {
+            Stream::Tcp(stream) => tokio::time::timeout(LINGER, drain(stream.into_inner())).await,
+            Stream::Unix(stream) => tokio::time::timeout(LINGER, drain(stream.into_inner())).await,
+        };
+    }
+}
+
+async fn drain(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut bytes = vec![0; 16 * 1024];
+    while stream.read(&mut bytes).await? > 0 {}
+    Ok(())
 }
 
 /// A request did not come to its end in time.
@@ -120,6 +146,16 @@ impl Read for Io {
 }
 
 impl Io {
+    /// Ends what waits for a client that does not read on.
+    fn unless_stalled<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if poll.is_ready() {
+            self.stalled = None;
+            return poll;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(PATIENCE)));
+        stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
     /// Writes what takes the place of `length` bytes of hyper's.
     fn write_instead(self: Pin<&mut Self>, context: &mut Context<'_>, length: usize) -> Poll<io::Result<usize>> {
         let io = self.get_mut();
@@ -149,21 +185,24 @@ impl Write for Io {
         if self.instead.is_none() {
             self.instead = instead_of(bytes).map(|bytes| (bytes, 0));
         }
-        if self.instead.is_some() {
-            return self.write_instead(context, bytes.len());
-        }
-        stream!(self, stream => stream.poll_write(context, bytes))
+        let poll = if self.instead.is_some() {
+            self.as_mut().write_instead(context, bytes.len())
+        } else {
+            stream!(self.as_mut(), stream => stream.poll_write(context, bytes))
+        };
+        self.unless_stalled(context, poll)
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if let [only] = parts {
             return self.poll_write(context, only);
         }
-        stream!(self, stream => stream.poll_write_vectored(context, parts))
+        let poll = stream!(self.as_mut(), stream => stream.poll_write_vectored(context, parts));
+        self.unless_stalled(context, poll)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -5,18 +5,23 @@
 
 use std::future::poll_fn;
 use std::net::{TcpListener, ToSocketAddrs};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -29,6 +34,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long requests that were accepted have to come to their end when the server stops
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
+
+/// How long those that stand in the kernel's line are accepted when the server stops
+const LAST_CONNECTIONS: Duration = Duration::from_millis(10);
 
 /// How large the head of a request may be
 const HEAD_LIMIT: usize = 32 * 1024;
@@ -105,6 +113,8 @@ fn bind_path(path: &Path) -> std::io::Result<Listener> {
     match UnixListener::bind(path) {
         Err(error)
             if error.kind() == std::io::ErrorKind::AddrInUse
+                // Whatever is no socket refuses too.
+                && path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket())
                 && std::os::unix::net::UnixStream::connect(path)
                     .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused) =>
         {
@@ -116,17 +126,42 @@ fn bind_path(path: &Path) -> std::io::Result<Listener> {
     .map(|listener| Listener::Unix(listener, Some(path.to_owned())))
 }
 
-/// Answers until it is told to stop by SIGTERM or SIGINT, or `ends` does; then finishes what was accepted. `ready` is called
-/// once connections are accepted.
+/// SIGTERM and SIGINT, from the moment on that this is made: before that they end the process at once.
+pub struct Stop {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    /// Lets the signals wait until [`serve`] heeds them.
+    ///
+    /// # Errors
+    /// `Internal` where the process cannot have a handler for them.
+    pub fn new() -> Result<Self> {
+        let runtime = runtime()?;
+        let (terminate, interrupt) = {
+            let _inside = runtime.enter();
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        };
+        let (terminate, interrupt) = (terminate.map_err(Error::internal)?, interrupt.map_err(Error::internal)?);
+        Ok(Self { runtime, terminate, interrupt })
+    }
+}
+
+/// Answers until it is told to stop by a signal, or `ends` does; then finishes what was accepted. `ready` is called once
+/// connections are accepted.
 ///
 /// # Errors
 /// `Internal` where threads cannot be started.
 pub fn serve(
     server: &Shared,
     listener: Listener,
+    stop: Stop,
     ready: impl FnOnce() -> Result<()>,
     ends: impl Future<Output = ()>,
 ) -> Result<()> {
+    let Stop { runtime, mut terminate, mut interrupt } = stop;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (close, closing) = watch::channel(false);
     let mut workers = Vec::new();
@@ -134,16 +169,18 @@ pub fn serve(
         workers.push(Worker::start(index, Arc::clone(server), closing.clone())?);
     }
     let path = if let Listener::Unix(_, path) = &listener { path.clone() } else { None };
-    let outcome = runtime()?.block_on(async {
+    let outcome = runtime.block_on(async {
         let accepting = accept(server, listener, &workers)?;
         ready()?;
         let mut accepting = pin!(accepting);
-        let (mut ends, mut stop) = (pin!(ends), pin!(stopped()));
         tokio::select! {
-            () = &mut accepting => {}
-            () = &mut ends => {}
-            stop = &mut stop => stop?,
+            () = &mut accepting => return Ok(()),
+            () = ends => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
+        // Whoever came until now is answered.
+        let _ = tokio::time::timeout(LAST_CONNECTIONS, accepting).await;
         Ok(())
     });
     let _ = close.send(true);
@@ -160,18 +197,6 @@ pub fn serve(
 fn runtime() -> Result<Runtime> {
     // PostgreSQL's clients block: eight on each core, as many as it writes best with.
     tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build().map_err(Error::internal)
-}
-
-/// Waits for SIGTERM or SIGINT.
-async fn stopped() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 /// A connection, and its place among those there may be
@@ -274,38 +299,51 @@ fn open(stream: Accept) -> std::io::Result<Io> {
 }
 
 /// Answers the requests of one connection.
-async fn converse(server: Shared, router: Router, io: Io, mut closing: watch::Receiver<bool>) {
+async fn converse(server: Shared, router: Router, io: Io, closing: watch::Receiver<bool>) {
     let ends = io.ends();
+    let is_unread = Arc::new(AtomicBool::new(false));
+    let unread = Arc::clone(&is_unread);
     let service = service_fn(move |request| {
-        let (server, router) = (Arc::clone(&server), router.clone());
-        Box::pin(async move { Ok::<_, std::convert::Infallible>(around::answer(server, router, ends, request).await) })
-    });
-    let mut connection = Some(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(HEAD_LIMIT)
-            .serve_connection(io, service),
-    );
-    let mut is_closing = *closing.borrow();
-    loop {
-        let Some(current) = &mut connection else { return };
-        if is_closing {
-            std::pin::Pin::new(&mut *current).graceful_shutdown();
-        }
-        let ended = tokio::select! {
-            ended = poll_fn(|context| current.poll_without_shutdown(context)) => ended,
-            _ = closing.changed(), if !is_closing => {
-                is_closing = true;
-                continue;
+        let (server, router, unread) = (Arc::clone(&server), router.clone(), Arc::clone(&unread));
+        Box::pin(async move {
+            let answer = around::answer(server, router, ends, request).await;
+            if matches!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+                unread.store(true, Ordering::Relaxed);
             }
-        };
-        let Some(parts) = connection.take().map(http1::Connection::into_parts) else { return };
-        match ended {
-            // A connection that only waited for its next request hears nothing.
-            Err(error) if error.is_timeout() && !parts.read_buf.is_empty() => parts.io.time_out().await,
-            _ => {}
+            Ok::<_, std::convert::Infallible>(answer)
+        })
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_LIMIT)
+        .serve_connection(io, service);
+    let ended = tokio::select! {
+        ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
+        () = closed(closing) => {
+            // What came until now is answered.
+            match poll_fn(|context| Poll::Ready(connection.poll_without_shutdown(context))).await {
+                Poll::Ready(ended) => ended,
+                Poll::Pending => {
+                    std::pin::Pin::new(&mut connection).graceful_shutdown();
+                    poll_fn(|context| connection.poll_without_shutdown(context)).await
+                }
+            }
         }
-        return;
+    };
+    let http1::Parts { mut io, read_buf, .. } = connection.into_parts();
+    match ended {
+        Ok(()) if !is_unread.load(Ordering::Relaxed) => return,
+        // A connection that only waited for its next request hears nothing.
+        Err(error) if error.is_timeout() && read_buf.is_empty() => return,
+        Err(error) if error.is_timeout() => io.time_out().await,
+        _ => {}
     }
+    io.linger().await;
+}
+
+/// Waits until the server closes, and a moment more, so that what came until then is seen.
+async fn closed(mut closing: watch::Receiver<bool>) {
+    let _ = closing.wait_for(|is_closing| *is_closing).await;
+    tokio::task::yield_now().await;
 }

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,10 +17,14 @@ const WAITING: usize = 1024 * 1024;
 /// How long lines are gathered, so that not each of them wakes the thread that writes: that took a tenth of all requests.
 const GATHERED: Duration = Duration::from_millis(20);
 
+/// How long the end of a server waits for its last lines to be written
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// Where lines of the log go.
 pub struct Log {
     lines: Option<Arc<Lines>>,
-    thread: Option<JoinHandle<()>>,
+    /// Hears when everything is written
+    written: Mutex<Receiver<()>>,
 }
 
 #[derive(Default)]
@@ -61,14 +65,19 @@ impl Log {
     /// `Internal` where no thread can be started.
     pub fn new(out: impl Write + Send + 'static) -> Result<Self> {
         let lines = Arc::<Lines>::default();
-        let written = Arc::clone(&lines);
-        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || written.write_to(out));
-        Ok(Self { lines: Some(lines), thread: Some(thread.map_err(Error::internal)?) })
+        let (end, written) = mpsc::channel();
+        let came = Arc::clone(&lines);
+        let write = move || {
+            came.write_to(out);
+            let _ = end.send(());
+        };
+        std::thread::Builder::new().name("log".to_owned()).spawn(write).map_err(Error::internal)?;
+        Ok(Self { lines: Some(lines), written: Mutex::new(written) })
     }
 
     /// A log that says nothing.
     pub fn silent() -> Self {
-        Self { lines: None, thread: None }
+        Self { lines: None, written: Mutex::new(mpsc::channel().1) }
     }
 
     /// Writes a line, unless too much waits already.
@@ -88,15 +97,13 @@ impl Log {
 }
 
 impl Drop for Log {
-    /// Waits until everything is written.
+    /// Waits until everything is written, or for a while: nobody may be reading.
     fn drop(&mut self) {
-        if let Some(lines) = self.lines.take() {
-            lines.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
-            lines.came.notify_one();
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let Some(lines) = self.lines.take() else { return };
+        lines.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
+        lines.came.notify_one();
+        let written = self.written.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = written.recv_timeout(LAST_LINES);
     }
 }
 

@@ -32,7 +32,7 @@ pub use self::document::openapi;
 use self::health::Readiness;
 pub use self::limits::Allowed;
 use self::limits::Limits;
-pub use self::listen::{Listener, serve};
+pub use self::listen::{Listener, Stop, serve};
 pub use self::log::Log;
 pub use self::metrics::Metrics;
 use self::request::Caller;

@@ -115,6 +115,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// Reads a body, or says what is wrong with it, field by field.
 fn parse<T: DeserializeOwned + JsonSchema>(content: &[u8]) -> Result<T, Error> {
+    // Fields in a row, without their names, would be taken too.
+    if content.trim_ascii_start().first().is_some_and(|byte| b"[\"-0123456789tfn".contains(byte)) {
+        return Err(Error::of_fields("The body is to be a JSON object: {…}.", Vec::new()));
+    }
     let deserializer = &mut serde_json::Deserializer::from_slice(content);
     let error = match serde_path_to_error::deserialize(&mut *deserializer) {
         Ok(body) => match deserializer.end() {

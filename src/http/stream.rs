@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use hyper::body::{Body, Bytes, Frame};
 use tokio::sync::mpsc;
 
+use crate::error::{Error, Result};
+
 /// How many pieces wait to be read; then whoever writes waits.
 const PIECES: usize = 4;
 
@@ -19,9 +21,12 @@ pub(super) struct Pipe(mpsc::Receiver<io::Result<Bytes>>);
 impl Pipe {
     /// Lets `write` fill a body in a thread of its own. Where it says false, or panics, the answer breaks off, so that nobody
     /// takes a part of it for the whole.
-    pub(super) fn fill(write: impl FnOnce(&mut dyn Write) -> bool + Send + 'static) -> Self {
+    ///
+    /// # Errors
+    /// `Internal` where no thread can be started.
+    pub(super) fn fill(write: impl FnOnce(&mut dyn Write) -> bool + Send + 'static) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(PIECES);
-        tokio::task::spawn_blocking(move || {
+        let fill = move || {
             let end = End(sender);
             let mut out = BufWriter::with_capacity(PIECE, Pieces(&end.0));
             let is_whole = write(&mut out) && out.flush().is_ok();
@@ -29,8 +34,10 @@ impl Pipe {
             if is_whole {
                 end.come();
             }
-        });
-        Self(receiver)
+        };
+        // None of those that compute for others: a client may take its time to read.
+        std::thread::Builder::new().name("pipe".to_owned()).spawn(fill).map_err(Error::internal)?;
+        Ok(Self(receiver))
     }
 }
 

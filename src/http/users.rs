@@ -232,7 +232,7 @@ pub(super) async fn export_own(State(server): State<Shared>, caller: Caller) -> 
     let actor = server.read(caller, |_, actor| Ok(actor.clone())).await?;
     let shared = Arc::clone(&server);
     let app = aside(move || shared.app.alone()).await?;
-    let pipe = Pipe::fill(move |out| export(&app, &actor, &selector, out).is_ok());
+    let pipe = Pipe::fill(move |out| export(&app, &actor, &selector, out).is_ok())?;
     let media_type = HeaderValue::from_static("application/json");
     Ok(([(CONTENT_TYPE, media_type)], Stream::new(pipe)).into_response())
 }

@@ -1,8 +1,9 @@
-//! What was acknowledged is there, whole, whatever becomes of the process: other writers, kill -9, Ctrl-C.
+//! What was acknowledged is there, whole, whatever becomes of the process: other writers, kill -9, Ctrl-C, a server under load.
 
 mod interrupted;
 mod killed;
 mod loads;
+mod served;
 mod writers;
 
 use std::collections::hash_map::RandomState;

@@ -19,6 +19,7 @@ mod readme;
 mod replay;
 mod server;
 mod service;
+mod sharing;
 mod store;
 mod support;
 mod transfer;

@@ -4,8 +4,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, Value, json};
 
 /// A server that runs, and is gone at the end
@@ -14,6 +16,7 @@ pub(crate) struct Server {
     pub(crate) url: String,
     /// What the ready line says, by user
     pub(crate) tokens: Map<String, Value>,
+    log: Arc<Mutex<Vec<u8>>>,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -60,11 +63,18 @@ impl Server {
             panic!("{error}: {line}{said}")
         });
         // What it logs is read, or it would wait to be.
-        let mut log = process.stderr.take().unwrap();
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        let mut stderr = process.stderr.take().unwrap();
+        let log = Arc::<Mutex<Vec<u8>>>::default();
+        let kept = Arc::clone(&log);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = stderr.read(&mut bytes) {
+                kept.lock().unwrap().extend_from_slice(&bytes[..count]);
+            }
+        });
         let url = ready["url"].as_str().unwrap().to_owned();
         let tokens = ready["tokens"].as_object().cloned().unwrap_or_default();
-        Self { process, url, tokens, _folder: None }
+        Self { process, url, tokens, log, _folder: None }
     }
 
     /// The command that starts a server on any free port
@@ -86,6 +96,26 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.url.trim_start_matches("http://").parse().unwrap()
+    }
+
+    /// What it logged until now
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8(self.log.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Logs in; returns the access and the refresh token.
+    pub(crate) fn log_in(&self, username: &str, password: &str) -> (String, String) {
+        let pair = self.post("/api/token/", "", &json!({ "username": username, "password": password }));
+        let pair = pair.expect(200).json();
+        let token = |name: &str| pair[name].as_str().unwrap().to_owned();
+        (token("access"), token("refresh"))
+    }
+
+    /// A number that Linux tells of the process, for example `VmHWM`, in KiB
+    pub(crate) fn memory(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     pub(crate) fn get(&self, path: &str, token: &str) -> Reply {
@@ -144,9 +174,58 @@ impl Server {
 
     /// Lets the server end as an operator would; returns its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal(Signal::TERM);
         self.process.wait().unwrap().code()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
+    }
+}
+
+/// A connection for many requests, one after the other
+pub(crate) struct Connection {
+    stream: BufReader<TcpStream>,
+    host: SocketAddr,
+}
+
+impl Connection {
+    pub(crate) fn to(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        Ok(Self { stream: BufReader::new(stream), host: address })
+    }
+
+    /// Sends a request and waits for the answer; an error where there is none.
+    pub(crate) fn ask(&mut self, method: &str, path: &str, token: &str, body: &str) -> std::io::Result<Reply> {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            self.host,
+            body.len()
+        );
+        self.stream.get_mut().write_all(head.as_bytes())?;
+        self.answer()
+    }
+
+    /// Waits for the answer to a request that was sent.
+    pub(crate) fn answer(&mut self) -> std::io::Result<Reply> {
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            if self.stream.read_until(b'\n', &mut answer)? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let mut reply = Reply::parse(&answer).unwrap();
+        let length = reply.header("content-length").map_or(0, |length| length.parse().unwrap());
+        reply.bytes.resize(length, 0);
+        self.stream.read_exact(&mut reply.bytes)?;
+        Ok(reply)
+    }
+
+    pub(crate) fn stream(&mut self) -> &mut TcpStream {
+        self.stream.get_mut()
     }
 }
 
