@@ -281,9 +281,7 @@ fn tokens_for(app: &App, actor: &Actor, keys: &Keys, users: &[String]) -> Result
         let refresh = Secret(secret()?);
         let selector = UserSelector(user.clone());
         let issued = app.write(|tx| tokens::issue(tx, actor, &selector, refresh))?;
-        let id = uuid::Builder::from_random_bytes(secret()?).into_uuid();
-        let access = keys.sign(issued.user.person.user_id, issued.generation, app.now(), id)?;
-        tokens.insert(user.clone(), access.into());
+        tokens.insert(user.clone(), issued.pair(keys, app.now(), secret()?)?.access.into());
     }
     Ok(tokens)
 }

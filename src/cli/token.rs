@@ -9,7 +9,7 @@ use super::{Context, Global, Outcome, Settings, counted};
 use crate::app::secret;
 use crate::error::Error;
 use crate::model::{Profile, User, UserSelector};
-use crate::service::tokens::{self, LIFETIME, LoggedIn, REFRESH_LIFETIME, Secret};
+use crate::service::tokens::{self, LIFETIME, REFRESH_LIFETIME, Secret, TokenPair};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -20,7 +20,7 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn fields(&self) -> &'static [Field] {
         match self {
-            Self::Issue(_) => Issued::FIELDS,
+            Self::Issue(_) => TokenPair::FIELDS,
             Self::Revoke(_) => Revoked::FIELDS,
         }
     }
@@ -45,14 +45,6 @@ pub(super) struct Issue {
     user: UserSelector,
 }
 
-/// Tokens of a log-in that began.
-#[derive(Debug, Serialize)]
-struct Issued {
-    access: String,
-    refresh: String,
-    user: User,
-}
-
 impl Issue {
     fn run(self, settings: &Settings, context: &mut Context<'_>) -> Outcome {
         if context.dry_run {
@@ -61,23 +53,22 @@ impl Issue {
         }
         let keys = keys(settings, &context.location)?;
         let refresh = Secret(secret()?);
-        let LoggedIn { user, generation, refresh } = context.app.write(|tx| {
+        let logged_in = context.app.write(|tx| {
             let actor = context.actor(tx)?;
             tokens::issue(tx, &actor, &self.user, refresh)
         })?;
-        let id = uuid::Builder::from_random_bytes(secret()?).into_uuid();
-        let access = keys.sign(user.person.user_id, generation, context.app.now(), id)?;
+        let pair = logged_in.pair(&keys, context.app.now(), secret()?)?;
         context.status(&format!(
             "The access token of {} counts for {}, the refresh token for {}.",
-            user.person.username,
+            pair.user.person.username,
             counted(LIFETIME / 60, "minute"),
             counted(REFRESH_LIFETIME / (24 * 60 * 60), "day"),
         ));
-        Ok(context.out.created(&Issued { access, refresh: refresh.token(), user })?)
+        Ok(context.out.created(&pair)?)
     }
 }
 
-impl Record for Issued {
+impl Record for TokenPair {
     const FIELDS: &'static [Field] =
         &[Field::Value("access"), Field::Value("refresh"), Field::Object("user", Profile::FIELDS)];
     const COLUMNS: &'static [&'static str] = &["username", "access", "refresh", "id"];

@@ -113,13 +113,9 @@ impl Server {
     async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         caller: Caller,
-        mut work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
+        work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let work = move |tx: &mut Tx<'_>| {
-            let actor = service::tokens::acting(tx, &caller.0)?;
-            work(tx, &actor).map_err(Error::of_body)
-        };
-        self.read_as_stranger(work).await
+        self.read_as_stranger(acting(caller, work)).await
     }
 
     /// Runs `work`, which only reads: in place where that takes so little that nobody has to wait for it.
@@ -138,29 +134,19 @@ impl Server {
     async fn read_slowly<T: Send + 'static>(
         self: &Arc<Self>,
         caller: Caller,
-        mut work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
+        work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let server = Arc::clone(self);
-        aside(move || {
-            server.app.read(|tx| {
-                let actor = service::tokens::acting(tx, &caller.0)?;
-                work(tx, &actor).map_err(Error::of_body)
-            })
-        })
-        .await
+        let (server, work) = (Arc::clone(self), acting(caller, work));
+        aside(move || server.app.read(work)).await
     }
 
     /// Runs `work` in one transaction, for a caller whose token still counts.
     async fn write<T: Send + 'static>(
         self: &Arc<Self>,
         caller: Caller,
-        mut work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
+        work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let work = move |tx: &mut Tx<'_>| {
-            let actor = service::tokens::acting(tx, &caller.0)?;
-            work(tx, &actor).map_err(Error::of_body)
-        };
-        self.write_as_stranger(work).await
+        self.write_as_stranger(acting(caller, work)).await
     }
 
     /// Runs `work` in one transaction; what came of it is in the database for good.
@@ -186,6 +172,17 @@ impl Server {
     async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let _permit = self.hashing.acquire().await.map_err(Error::internal)?;
         aside(work).await
+    }
+}
+
+/// Work that begins with a look whether the caller's token still counts.
+fn acting<T>(
+    Caller(claims): Caller,
+    mut work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send,
+) -> impl FnMut(&mut Tx<'_>) -> Result<T> + Send {
+    move |tx| {
+        let actor = service::tokens::acting(tx, &claims)?;
+        work(tx, &actor).map_err(Error::of_body)
     }
 }
 

@@ -20,6 +20,7 @@ use super::request::{IDEMPOTENCY_KEY, not_found};
 use super::{Shared, conversations, document, health, messages, notifications, testing, tokens, users};
 use crate::error::{Error, Kind};
 use crate::model::{ConversationView, Message, Notification, Profile, Receipt, Revision, ThreadMessage, User, UserRef};
+use crate::service::tokens::TokenPair;
 
 /// Who may use an endpoint
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +165,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .for_anyone()
             .like("token issue USER")
             .taking::<tokens::Credentials>()
-            .giving::<tokens::TokenPair>(200, "Tokens, and whose they are")
+            .giving::<TokenPair>(200, "Tokens, and whose they are")
             .or(&[Unauthenticated, RateLimited]),
         post("/api/token/refresh/", "Put a new pair of tokens in the place of one", tokens::refresh)
             .for_anyone()

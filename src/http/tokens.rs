@@ -5,16 +5,15 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::answer::{Answer, json};
 use super::request::{Address, Body};
 use super::{Server, Shared};
 use crate::app::secret;
 use crate::error::Result;
-use crate::model::{User, fold_case};
+use crate::model::fold_case;
 use crate::service::passwords;
-use crate::service::tokens::{self, LoggedIn, Secret};
+use crate::service::tokens::{self, LoggedIn, Secret, TokenPair};
 
 /// What a log-in is asked for with
 #[derive(Deserialize, JsonSchema)]
@@ -22,16 +21,6 @@ pub(super) struct Credentials {
     /// Or the email
     username: String,
     password: String,
-}
-
-/// What a log-in comes to
-#[derive(Serialize, JsonSchema)]
-pub(super) struct TokenPair {
-    /// Stands behind `Authorization: Bearer`; counts for ten minutes
-    access: String,
-    /// Buys the next pair, once; counts for 30 days
-    refresh: String,
-    user: User,
 }
 
 /// What a refresh token buys
@@ -91,10 +80,8 @@ fn check(password: &str, hash: Option<&str>) -> Result<Option<Option<String>>> {
 
 impl Server {
     /// What a log-in comes to, as clients hold it
-    fn pair(&self, LoggedIn { user, generation, refresh }: LoggedIn) -> Result<TokenPair> {
-        let id = Uuid::from_bytes(secret()?);
-        let access = self.keys.sign(user.person.user_id, generation, self.app.now(), id)?;
-        Ok(TokenPair { access, refresh: refresh.token(), user })
+    fn pair(&self, logged_in: LoggedIn) -> Result<TokenPair> {
+        logged_in.pair(&self.keys, self.app.now(), secret()?)
     }
 }
 

@@ -5,12 +5,14 @@ mod access;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 pub use self::access::{Claims, Keys, LIFETIME};
 use crate::error::{Error, Result};
-use crate::model::{Actor, Event, EventKind, User, UserSelector, normalize, uuid};
+use crate::model::{Actor, Event, EventKind, Timestamp, User, UserSelector, normalize, uuid};
 use crate::store::tokens::{self, Hash, Login, RefreshToken};
 use crate::store::{self, Tx};
 
@@ -65,6 +67,26 @@ pub struct LoggedIn {
     pub user: User,
     pub generation: i64,
     pub refresh: Secret,
+}
+
+/// What a log-in comes to, as clients hold it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TokenPair {
+    /// Stands behind `Authorization: Bearer`; counts for ten minutes
+    pub access: String,
+    /// Buys the next pair, once; counts for 30 days
+    pub refresh: String,
+    pub user: User,
+}
+
+impl LoggedIn {
+    /// The tokens as clients hold them; `id` tells the access token from every other.
+    pub fn pair(self, keys: &Keys, now: Timestamp, id: [u8; 16]) -> Result<TokenPair> {
+        let Self { user, generation, refresh } = self;
+        let id = uuid::Builder::from_random_bytes(id).into_uuid();
+        let access = keys.sign(user.person.user_id, generation, now, id)?;
+        Ok(TokenPair { access, refresh: refresh.token(), user })
+    }
 }
 
 /// Begins a log-in of somebody whose password was verified; `better_hash` takes the place of the one it was verified by.
