@@ -1,5 +1,6 @@
 //! REST as its clients have it: wiring, words and statuses.
 
+mod keys;
 mod rights;
 mod schema;
 mod start;
