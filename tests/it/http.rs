@@ -1,6 +1,7 @@
 //! REST as its clients have it: wiring, words and statuses.
 
 mod keys;
+mod queries;
 mod rights;
 mod schema;
 mod start;
