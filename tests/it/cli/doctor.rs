@@ -176,8 +176,8 @@ fn a_server_starts_with_every_value_of_the_example_of_an_env_file() {
         name.starts_with("DB_") || name.starts_with("SECRET_KEY") || ["TIDINGS_DB", "TIDINGS_AS"].contains(&name)
     };
     let lines = examples().into_iter().filter(|(name, _)| !is_for_all(name));
-    let lines: String = lines.map(|(name, value)| format!("{name}={value}\n")).collect();
-    fs::write(shell.path(".env"), lines).unwrap();
+    let lines: Vec<String> = lines.map(|(name, value)| format!("{name}={value}")).collect();
+    fs::write(shell.path(".env"), lines.join("\n")).unwrap();
     fs::write(shell.path("world.yaml"), "[{type: user, username: alice}, {type: user, username: bob}]").unwrap();
     let server = Server::start(&shell.path(""), &[], &[("TMPDIR", shell.path("").to_str().unwrap())]);
     assert_eq!(server.tokens.len(), 2);

@@ -158,8 +158,8 @@ fn every_schema_is_one_of_the_dialect_that_openapi_uses() {
     compiler.add_resource("openapi.json", document).unwrap();
     for place in places {
         let fragment = place.replace('{', "%7B").replace('}', "%7D");
-        let compiled = compiler.compile(&format!("openapi.json#{fragment}"), &mut Schemas::new());
-        compiled.unwrap_or_else(|error| panic!("{place}: {error:#}"));
+        let found = compiler.compile(&format!("openapi.json#{fragment}"), &mut Schemas::new());
+        found.unwrap_or_else(|error| panic!("{place}: {error:#}"));
     }
 }
 
