@@ -103,6 +103,9 @@ fn all(global: &Global, settings: &Settings) -> Result<Vec<Setting>, Failure> {
         }
         found.push(setting);
     }
+    for (name, otherwise) in super::serve::variables() {
+        found.push(choose(name, None, name, otherwise)?);
+    }
     Ok(found)
 }
 

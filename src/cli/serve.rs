@@ -104,27 +104,38 @@ enum Who {
     None,
 }
 
-/// The variables of the options, and those that the original system had
-pub(super) const VARIABLES: [&str; 18] = [
-    "TIDINGS_BIND",
-    "TIDINGS_ALLOW_REMOTE",
-    "TIDINGS_REGISTRATION",
-    "TIDINGS_READY_JSON",
-    "TIDINGS_EPHEMERAL",
-    "TIDINGS_FIXTURE",
-    "TIDINGS_TOKEN_FOR",
-    "TIDINGS_ALLOWED_HOSTS",
-    "ALLOWED_HOSTS",
-    "DJANGO_ALLOWED_HOSTS",
-    "TIDINGS_CORS_ORIGINS",
-    "TIDINGS_METRICS",
-    "TIDINGS_BEHIND_PROXY",
-    "TIDINGS_MAX_CONNECTIONS",
-    "TIDINGS_FAILED_LOGINS",
-    "TIDINGS_LOGINS",
-    "TIDINGS_REGISTRATIONS",
-    "DEBUG",
-];
+/// What is so where nothing is said
+const BIND: &str = "127.0.0.1:8000";
+const CONNECTIONS: u32 = 8000;
+const FAILED_LOGINS: u32 = 10;
+const LOGINS: u32 = 60;
+const REGISTRATIONS: u32 = 30;
+
+/// The variables of the options, and those that the original system had; each with what is so without it
+pub(super) fn variables() -> [(&'static str, Option<String>); 18] {
+    let number = |number: u32| Some(number.to_string());
+    let word = |word: &str| Some(word.to_owned());
+    [
+        ("TIDINGS_BIND", word(BIND)),
+        ("TIDINGS_ALLOW_REMOTE", word("false")),
+        ("TIDINGS_REGISTRATION", word("open")),
+        ("TIDINGS_READY_JSON", word("false")),
+        ("TIDINGS_EPHEMERAL", word("false")),
+        ("TIDINGS_FIXTURE", None),
+        ("TIDINGS_TOKEN_FOR", None),
+        ("TIDINGS_ALLOWED_HOSTS", None),
+        ("ALLOWED_HOSTS", None),
+        ("DJANGO_ALLOWED_HOSTS", None),
+        ("TIDINGS_CORS_ORIGINS", None),
+        ("TIDINGS_METRICS", word("local")),
+        ("TIDINGS_BEHIND_PROXY", word("false")),
+        ("TIDINGS_MAX_CONNECTIONS", number(CONNECTIONS)),
+        ("TIDINGS_FAILED_LOGINS", number(FAILED_LOGINS)),
+        ("TIDINGS_LOGINS", number(LOGINS)),
+        ("TIDINGS_REGISTRATIONS", number(REGISTRATIONS)),
+        ("DEBUG", None),
+    ]
+}
 
 impl Serve {
     pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
@@ -227,7 +238,7 @@ impl Serve {
         {
             return Ok(given);
         }
-        Listener::bind(self.bind.as_deref().unwrap_or("127.0.0.1:8000"), self.allow_remote)
+        Listener::bind(self.bind.as_deref().unwrap_or(BIND), self.allow_remote)
     }
 
     fn options(&self) -> http::Options {
@@ -235,11 +246,11 @@ impl Serve {
             hosts: self.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             registration: self.registration != Some(Registration::Closed),
             behind_proxy: self.behind_proxy,
-            connections: self.max_connections.map_or(8000, |most| usize::try_from(most.max(1)).unwrap_or(usize::MAX)),
+            connections: usize::try_from(self.max_connections.unwrap_or(CONNECTIONS).max(1)).unwrap_or(usize::MAX),
             allowed: Allowed {
-                failures: self.failed_logins.unwrap_or(10),
-                log_ins: self.logins.unwrap_or(60),
-                registrations: self.registrations.unwrap_or(30),
+                failures: self.failed_logins.unwrap_or(FAILED_LOGINS),
+                log_ins: self.logins.unwrap_or(LOGINS),
+                registrations: self.registrations.unwrap_or(REGISTRATIONS),
             },
             origins: self.cors_origins.clone(),
             metrics: match self.metrics {

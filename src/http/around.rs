@@ -132,8 +132,8 @@ async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -
         let invalid = |_| Error::invalid("idempotency_key", "An idempotency key is ASCII.");
         let key = key.to_str().map_err(invalid)?.to_owned();
         let path = parts.uri.path().trim_end_matches('/');
-        let request = server.keys.hash_request([b"POST", path.as_bytes(), &content]);
-        parts.extensions.insert(Once { key, request });
+        let (request, earlier) = server.keys.hash_request([b"POST", path.as_bytes(), &content]);
+        parts.extensions.insert(Once { key, request, earlier });
     }
     Ok(Body::from(content))
 }

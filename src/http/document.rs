@@ -36,7 +36,7 @@ struct Problem {
     /// What happened, in a whole sentence
     detail: String,
     /// What is wrong with each field
-    #[schemars(default)]
+    #[schemars(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     errors: std::collections::BTreeMap<String, Vec<String>>,
 }
 

@@ -71,11 +71,20 @@ impl<T: DeserializeOwned> FromRequestParts<Shared> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
-        let query = parts.uri.query().unwrap_or_default();
+        let query = without_empty(parts.uri.query().unwrap_or_default());
         let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
         let read = serde_path_to_error::deserialize(deserializer);
         read.map(Self).map_err(|error| wrong(&error.path().to_string(), &error.inner().to_string()).into())
     }
+}
+
+/// The query without what is empty
+fn without_empty(query: &str) -> Cow<'_, str> {
+    let is_empty = |pair: &str| pair.split_once('=').is_none_or(|(_, value)| value.is_empty());
+    if !query.split('&').any(is_empty) {
+        return Cow::Borrowed(query);
+    }
+    query.split('&').filter(|pair| !is_empty(pair)).collect::<Vec<_>>().join("&").into()
 }
 
 /// The JSON of a body.

@@ -110,6 +110,11 @@ fn no_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelect
 /// # Errors
 /// `NotFound` where there is none for their eyes.
 pub fn conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<(Conversation, bool)> {
+    if let (ConversationSelector::Id(id), Some(user)) = (selector, actor.key()) {
+        let found = store::conversations::by_id_for(tx, *id, user)?;
+        let visible = found.filter(|(_, takes_part)| *takes_part || actor.administers());
+        return visible.ok_or_else(|| no_conversation(tx, actor, selector));
+    }
     let found = find_conversation(tx, actor, selector)?;
     if_visible(tx, actor, found, selector)
 }

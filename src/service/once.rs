@@ -18,6 +18,8 @@ pub struct Once {
     pub key: String,
     /// A hash of the request: the same key with another is a conflict
     pub request: Vec<u8>,
+    /// The hash it may have been noted by before
+    pub earlier: Option<Vec<u8>>,
 }
 
 /// Does the work of a request, unless the same request did it before: then returns what resulted. `id` names that for good,
@@ -35,7 +37,7 @@ pub(super) fn once<T>(
     id: impl FnOnce(&T) -> Uuid,
     again: impl FnOnce(&mut Tx<'_>, Uuid) -> Result<Option<T>>,
 ) -> Result<T> {
-    let Some(Once { key, request }) = once else { return work(tx) };
+    let Some(Once { key, request, earlier }) = once else { return work(tx) };
     if key.is_empty() || key.len() > 255 || key.contains('\0') {
         return Err(Error::invalid("idempotency_key", "An idempotency key has 1 to 255 bytes and no NUL."));
     }
@@ -52,7 +54,7 @@ pub(super) fn once<T>(
     if first.request_hash.is_empty() {
         return Err(gone());
     }
-    if first.request_hash != *request {
+    if first.request_hash != *request && earlier.as_ref() != Some(&first.request_hash) {
         return Err(Error::conflict(format!("The idempotency key “{key}” was used for another request.")));
     }
     again(tx, first.result.ok_or_else(gone)?)?.ok_or_else(gone)

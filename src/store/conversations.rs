@@ -93,6 +93,22 @@ pub fn by_id(tx: &mut Tx<'_>, id: ConversationId) -> Result<Option<Conversation>
     tx.one(concat!("SELECT ", columns!(), " FROM conversation WHERE id = $1"), &[&id], read)
 }
 
+/// The conversation with that id, and whether a user takes part in it: one look for what is asked most
+pub fn by_id_for(tx: &mut Tx<'_>, id: ConversationId, user: UserKey) -> Result<Option<(Conversation, bool)>> {
+    tx.one(
+        concat!(
+            "SELECT ",
+            columns!(),
+            ", participant.user_key IS NOT NULL
+             FROM conversation LEFT JOIN participant
+                 ON participant.conversation_key = conversation.key AND participant.user_key = $1
+             WHERE conversation.id = $2"
+        ),
+        &[&user, &id],
+        |row| Ok((read(row)?, row.get(11)?)),
+    )
+}
+
 /// The group with that name, whatever its case
 pub fn by_name(tx: &mut Tx<'_>, name: &str) -> Result<Option<Conversation>> {
     tx.one(concat!("SELECT ", columns!(), " FROM conversation WHERE name_folded = $1"), &[&fold_case(name)], read)

@@ -1,6 +1,8 @@
 //! REST as its clients have it: wiring, words and statuses.
 
 mod ephemeral;
+mod keys;
+mod queries;
 mod rights;
 mod robust;
 mod schema;

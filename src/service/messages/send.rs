@@ -45,7 +45,8 @@ pub fn send(tx: &mut Tx<'_>, actor: &Actor, draft: &Draft) -> Result<Message> {
         return Err(Error::forbidden("The operator sends no messages; a user does.").hint("Say who with --as USER."));
     };
     check_content(&draft.content)?;
-    let request = draft.idempotency_key.clone().map(|key| Once { key, request: request_hash(draft) });
+    let request = draft.idempotency_key.clone();
+    let request = request.map(|key| Once { key, request: request_hash(draft), earlier: None });
     let again = |tx: &mut Tx<'_>, id| match service::message(tx, actor, &MessageSelector::Id(MessageId(id))) {
         Ok(message) => Ok(Some(message).filter(|message| !message.deleted)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -127,14 +127,18 @@ impl Keys {
         open(&self.current).or_else(|| self.previous.as_ref().and_then(open))
     }
 
-    /// A hash of what a request asks for, which tells nobody without the key what that was
-    pub fn hash_request(&self, parts: [&[u8]; 3]) -> Vec<u8> {
-        let mut hash = self.current.clone().chain_update("request");
-        for part in parts {
-            hash.update(&part.len().to_be_bytes());
-            hash.update(part);
-        }
-        hash.finalize().into_bytes().to_vec()
+    /// A hash of what a request asks for, which tells nobody without the key what that was; and the one it had under the
+    /// previous key
+    pub fn hash_request(&self, parts: [&[u8]; 3]) -> (Vec<u8>, Option<Vec<u8>>) {
+        let hash = |key: &Hmac<Sha256>| {
+            let mut hash = key.clone().chain_update("request");
+            for part in parts {
+                hash.update(&part.len().to_be_bytes());
+                hash.update(part);
+            }
+            hash.finalize().into_bytes().to_vec()
+        };
+        (hash(&self.current), self.previous.as_ref().map(hash))
     }
 }
 

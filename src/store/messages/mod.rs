@@ -16,21 +16,23 @@ use crate::model::{
 /// are one number, so that they are counted once: 2³² times all of them and those that are no tombstones.
 macro_rules! columns {
     () => {
-        columns!(
-            "(SELECT count(*) * 4294967296 + count(reply.sender_key) FROM message AS reply
-              WHERE reply.parent_key = message.key)"
-        )
-    };
-    ($replies:literal) => {
         concat!(
             "message.key, message.conversation_key, message.parent_key, message.id, message.number, message.sender_key,
-             message.receiver_key, message.content, message.sent_at, message.revision, parent.id, parent.number, ",
-            $replies,
-            ", coalesce(
-                 (SELECT FALSE FROM notification
-                  WHERE notification.message_key = message.key AND NOT notification.is_read LIMIT 1),
-                 (SELECT TRUE FROM notification WHERE notification.message_key = message.key LIMIT 1), FALSE)"
+             message.receiver_key, message.content, message.sent_at, message.revision, parent.id, parent.number,
+             (SELECT count(*) * 4294967296 + count(reply.sender_key) FROM message AS reply
+              WHERE reply.parent_key = message.key), ",
+            is_read!()
         )
+    };
+}
+
+/// Whether a message has recipients, none of whom has it unread: mostly one has, and that is the end of it.
+macro_rules! is_read {
+    () => {
+        "coalesce(
+             (SELECT FALSE FROM notification
+              WHERE notification.message_key = message.key AND NOT notification.is_read LIMIT 1),
+             (SELECT TRUE FROM notification WHERE notification.message_key = message.key LIMIT 1), FALSE)"
     };
 }
 
@@ -51,6 +53,7 @@ macro_rules! select {
 mod delete;
 mod history;
 mod list;
+mod newest;
 mod pages;
 
 pub use delete::{Gone, count_left, count_of, count_of_others, delete, delete_all_of, delete_revisions_by, keys_of};
@@ -60,6 +63,7 @@ pub use list::{
     page, page_after, received_by, sent_by,
 };
 
+pub use newest::newest_in_conversation;
 pub use pages::{Position, Range, everywhere, received_by_one, sent_by_one, unread_by, visible};
 
 /// A message whose people are still keys
@@ -114,31 +118,6 @@ fn read_in(row: &Row<'_>, place: Place) -> Result<Found> {
         deleted: sender.is_none(),
     };
     Ok(Found { message, sender, receiver: row.get(6)? })
-}
-
-/// The newest messages of a conversation, the highest number first: what is asked for most. Replies have higher numbers than
-/// what they reply to, so that those to these messages are among them, and need not be looked for.
-pub fn newest_in_conversation(tx: &mut Tx<'_>, conversation: &Conversation, limit: i64) -> Result<Vec<Message>> {
-    let mut found = tx.all(
-        concat!(
-            "SELECT ",
-            columns!("CAST(0 AS BIGINT)"),
-            " FROM message LEFT JOIN message AS parent ON parent.key = message.parent_key
-             WHERE message.conversation_key = $1 ORDER BY message.number DESC LIMIT $2"
-        ),
-        &[&conversation.key, &limit],
-        |row| read_in(row, Place::of(conversation)),
-    )?;
-    for reply in 0..found.len() {
-        let Some(parent) = found[reply].message.parent_key else { continue };
-        let is_living = found[reply].sender.is_some();
-        // Behind the reply: the list goes down.
-        if let Some(parent) = found[reply..].iter_mut().find(|found| found.message.key == parent) {
-            parent.message.is_thread = true;
-            parent.message.reply_count += i64::from(is_living);
-        }
-    }
-    with_people(tx, found)
 }
 
 macro_rules! in_conversation {

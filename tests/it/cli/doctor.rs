@@ -1,13 +1,16 @@
 //! What the doctor finds, and where each setting comes from.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::db::{execute, json};
 use super::shell;
+use crate::server::Server;
 use crate::support::Shell;
 
 /// The levels the doctor gives, by check
@@ -100,6 +103,24 @@ fn each_setting_is_shown_with_where_it_comes_from() {
     SECRET_KEY_FILE                                                     default
     SECRET_KEY_PREVIOUS                                                 default
     SECRET_KEY_PREVIOUS_FILE                                            default
+    TIDINGS_BIND              127.0.0.1:8000                            default
+    TIDINGS_ALLOW_REMOTE      false                                     default
+    TIDINGS_REGISTRATION      open                                      default
+    TIDINGS_READY_JSON        false                                     default
+    TIDINGS_EPHEMERAL         false                                     default
+    TIDINGS_FIXTURE                                                     default
+    TIDINGS_TOKEN_FOR                                                   default
+    TIDINGS_ALLOWED_HOSTS                                               default
+    ALLOWED_HOSTS                                                       default
+    DJANGO_ALLOWED_HOSTS                                                default
+    TIDINGS_CORS_ORIGINS                                                default
+    TIDINGS_METRICS           local                                     default
+    TIDINGS_BEHIND_PROXY      false                                     default
+    TIDINGS_MAX_CONNECTIONS   8000                                      default
+    TIDINGS_FAILED_LOGINS     10                                        default
+    TIDINGS_LOGINS            60                                        default
+    TIDINGS_REGISTRATIONS     30                                        default
+    DEBUG                                                               default
     ");
     let url = "postgres://ann:s3cr3t@db.example.org/messaging";
     for line in
@@ -112,6 +133,56 @@ fn each_setting_is_shown_with_where_it_comes_from() {
     let found = json(&shell.run("config show -o json --operator").stdout);
     assert_eq!((&found[0]["value"], &found[0]["source"]), (&"test.db".into(), &"option --db".into()));
     assert_eq!((&found[1]["value"], &found[1]["source"]), (&"".into(), &"option --operator".into()));
+}
+
+/// The variables that `.env.example` has, with its values
+fn examples() -> Vec<(String, String)> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(".env.example")).unwrap();
+    let assigned = text.lines().filter_map(|line| line.strip_prefix("# ")?.split_once('='));
+    let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let assigned = assigned.filter(|(name, _)| is_name(name));
+    assigned.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+#[test]
+fn every_setting_stands_in_the_example_of_an_env_file() {
+    let found = json(&shell().run("config show -o json").stdout);
+    let help = shell().run("serve --help").stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let of_serve =
+        found.as_array().unwrap().iter().filter(|one| one["setting"].as_str().unwrap().starts_with("TIDINGS_"));
+    for standard in of_serve.filter_map(|one| one["value"].as_str()).filter(|value| *value != "false") {
+        assert!(help.contains(&format!("[default: {standard}]")), "{standard}: {help}");
+    }
+    let settings: BTreeSet<String> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|setting| match setting["setting"].as_str().unwrap() {
+            "env_file" => None,
+            "color" => Some("NO_COLOR".to_owned()),
+            name if name.starts_with(|first: char| first.is_lowercase()) => {
+                Some(format!("TIDINGS_{}", name.to_uppercase()))
+            }
+            name => Some(name.to_owned()),
+        })
+        .collect();
+    assert_eq!(examples().into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>(), settings);
+}
+
+#[test]
+fn a_server_starts_with_every_value_of_the_example_of_an_env_file() {
+    let shell = shell();
+    let is_for_all = |name: &str| {
+        name.starts_with("DB_") || name.starts_with("SECRET_KEY") || ["TIDINGS_DB", "TIDINGS_AS"].contains(&name)
+    };
+    let lines = examples().into_iter().filter(|(name, _)| !is_for_all(name));
+    let lines: Vec<String> = lines.map(|(name, value)| format!("{name}={value}")).collect();
+    fs::write(shell.path(".env"), lines.join("\n")).unwrap();
+    fs::write(shell.path("world.yaml"), "[{type: user, username: alice}, {type: user, username: bob}]").unwrap();
+    let server = Server::start(&shell.path(""), &[], &[("TMPDIR", shell.path("").to_str().unwrap())]);
+    assert_eq!(server.tokens.len(), 2);
+    let host = [("Host", "a.example.net"), ("Authorization", &format!("Bearer {}", server.token("bob")))];
+    assert_eq!(server.send("GET", "/api/users/me/", &host, b"").expect(200).json()["username"], "bob");
 }
 
 #[test]

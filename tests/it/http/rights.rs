@@ -1,5 +1,6 @@
 //! Who may do what over HTTP: every endpoint, asked by everybody. What a rule means in detail is tested at the service; here,
-//! that each endpoint asks the service as the caller, refuses with the right status, and leaves nothing behind then.
+//! that each endpoint asks the service as the caller, refuses with the right status, and leaves nothing behind then. Every answer
+//! is held against the OpenAPI document, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tidings::http::{Access, Endpoint, endpoints};
 
+use super::schema::Document;
 use crate::server::{Reply, Server};
 use crate::support::dump;
 
@@ -115,6 +117,7 @@ struct Scene {
     database: PathBuf,
     ids: BTreeMap<String, String>,
     refresh: String,
+    document: Document,
     _folder: tempfile::TempDir,
 }
 
@@ -136,7 +139,8 @@ impl Scene {
         let server = Server::start(folder.path(), &arguments, &[("TMPDIR", path)]);
         let mut folders = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
         let database = folders.find(|entry| entry.is_dir()).unwrap().join("temporary.db");
-        let mut scene = Self { server, database, ids: BTreeMap::new(), refresh: String::new(), _folder: folder };
+        let (ids, refresh, document) = (BTreeMap::new(), String::new(), Document::new());
+        let mut scene = Self { server, database, ids, refresh, document, _folder: folder };
         scene.fill(&people);
         scene
     }
@@ -212,6 +216,8 @@ impl Scene {
     fn check(&self, row: &Row, caller: &str, token: &str, cell: char, before: &str) {
         println!("{}, about {}, with {}, {caller}", row.0, row.1, row.3);
         let reply = self.ask(row, caller, token);
+        let (method, path) = row.0.split_once(' ').unwrap();
+        self.document.must_allow(method, path, &reply);
         match cell {
             'y' => assert!((200..300).contains(&reply.status), "{}", String::from_utf8_lossy(&reply.bytes)),
             'i' => drop(reply.problem(400, "invalid")),

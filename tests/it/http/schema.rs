@@ -1,5 +1,6 @@
 //! The OpenAPI document: that in `docs/` is the program's, it holds together, and the page made of it needs nobody else.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,7 @@ use boon::{Compiler, Schemas};
 use serde_json::Value;
 use tidings::http::{endpoints, openapi};
 
-use crate::server::Server;
+use crate::server::{Reply, Server};
 
 /// Every value within a document, with the JSON pointer to it
 fn walk<'d>(value: &'d Value, place: &str, visit: &mut dyn FnMut(&str, &'d Value)) {
@@ -21,6 +22,42 @@ fn walk<'d>(value: &'d Value, place: &str, visit: &mut dyn FnMut(&str, &'d Value
             items.iter().enumerate().for_each(|(index, inner)| walk(inner, &format!("{place}/{index}"), visit));
         }
         _ => {}
+    }
+}
+
+/// The document, to hold answers against
+pub(super) struct Document {
+    document: Value,
+    schemas: RefCell<(Compiler, Schemas)>,
+}
+
+impl Document {
+    pub(super) fn new() -> Self {
+        let (document, mut compiler) = (openapi(), Compiler::new());
+        compiler.enable_format_assertions();
+        compiler.add_resource("openapi.json", document.clone()).unwrap();
+        Self { document, schemas: RefCell::new((compiler, Schemas::new())) }
+    }
+
+    /// Fails unless an endpoint may answer so, as the document says.
+    pub(super) fn must_allow(&self, method: &str, path: &str, reply: &Reply) {
+        let (method, status) = (method.to_ascii_lowercase(), reply.status.to_string());
+        let response = &self.document["paths"][path][&method]["responses"][&status];
+        assert!(response.is_object(), "{method} {path} does not say that it may answer {status}");
+        let Some(content) = response["content"].as_object() else {
+            return assert_eq!(reply.bytes, b"", "{method} {path} {status}");
+        };
+        let media_type = content.keys().next().unwrap();
+        assert_eq!(reply.header("content-type"), Some(media_type.as_str()), "{method} {path} {status}");
+        let escaped = |name: &str| name.replace('/', "~1").replace('{', "%7B").replace('}', "%7D");
+        let (path_part, type_part) = (escaped(path), escaped(media_type));
+        let place = format!("openapi.json#/paths/{path_part}/{method}/responses/{status}/content/{type_part}/schema");
+        let (compiler, schemas) = &mut *self.schemas.borrow_mut();
+        let index = compiler.compile(&place, schemas).unwrap();
+        let body = reply.json();
+        if let Err(error) = schemas.validate(&body, index) {
+            panic!("{method} {path} {status}: {body}\n{error:#}");
+        }
     }
 }
 
@@ -121,8 +158,8 @@ fn every_schema_is_one_of_the_dialect_that_openapi_uses() {
     compiler.add_resource("openapi.json", document).unwrap();
     for place in places {
         let fragment = place.replace('{', "%7B").replace('}', "%7D");
-        let compiled = compiler.compile(&format!("openapi.json#{fragment}"), &mut Schemas::new());
-        compiled.unwrap_or_else(|error| panic!("{place}: {error:#}"));
+        let found = compiler.compile(&format!("openapi.json#{fragment}"), &mut Schemas::new());
+        found.unwrap_or_else(|error| panic!("{place}: {error:#}"));
     }
 }
 
