@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::net::{TcpListener, ToSocketAddrs};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,10 @@ const LAST_REQUESTS: Duration = Duration::from_secs(30);
 /// How long those that stand in the kernel's line are accepted when the server stops
 const LAST_CONNECTIONS: Duration = Duration::from_millis(10);
 
+/// How many connections stand in the kernel's line: of a shorter one clients are turned away for a second, and a client of a
+/// socket's path for good
+const LINE: i32 = 4096;
+
 /// How large the head of a request may be
 const HEAD_LIMIT: usize = 32 * 1024;
 
@@ -68,7 +73,9 @@ impl Listener {
                 "Put a proxy with TLS in front of 127.0.0.1 or of a socket's path; if it is meant so: --allow-remote",
             ));
         }
-        TcpListener::bind(addresses.as_slice()).map(Self::Tcp).map_err(failed)
+        let listener = TcpListener::bind(addresses.as_slice()).map_err(failed)?;
+        lengthen_line(&listener).map_err(failed)?;
+        Ok(Self::Tcp(listener))
     }
 
     /// The socket that whoever started this program opened for it, where there is one (systemd's `LISTEN_FDS`).
@@ -123,7 +130,14 @@ fn bind_path(path: &Path) -> std::io::Result<Listener> {
         }
         bound => bound,
     }
-    .map(|listener| Listener::Unix(listener, Some(path.to_owned())))
+    .and_then(|listener| {
+        lengthen_line(&listener)?;
+        Ok(Listener::Unix(listener, Some(path.to_owned())))
+    })
+}
+
+fn lengthen_line(listener: &impl AsFd) -> std::io::Result<()> {
+    Ok(rustix::net::listen(listener, LINE)?)
 }
 
 /// SIGTERM and SIGINT, from the moment on that this is made: before that they end the process at once.

@@ -3,7 +3,7 @@
 mod conversations;
 mod data;
 mod db;
-mod disk;
+pub(crate) mod disk;
 mod doctor;
 mod finding;
 mod import;

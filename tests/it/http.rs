@@ -1,10 +1,15 @@
 //! REST as its clients have it: wiring, words and statuses.
 
+mod care;
+mod connections;
 mod ephemeral;
 mod keys;
+mod limits;
+mod once;
 mod queries;
 mod rights;
 mod robust;
+mod rotation;
 mod schema;
 mod start;
 mod stop;
@@ -12,7 +17,7 @@ mod talk;
 mod twins;
 
 use crate::server::Server;
-use crate::support::Shell;
+use crate::support::{Run, Schema, Shell, postgres_server};
 
 /// Two people who can log in, a group of theirs, and what one said
 const WORLD: &str = "
@@ -25,9 +30,48 @@ const WORLD: &str = "
 /// A database with that world
 fn world() -> Shell {
     let shell = Shell::new();
-    std::fs::write(shell.path("world.yaml"), WORLD).unwrap();
-    shell.done("data apply world.yaml");
+    fill(&shell, "test.db");
     shell
+}
+
+fn fill(shell: &Shell, address: &str) {
+    std::fs::write(shell.path("world.yaml"), WORLD).unwrap();
+    shell.done(&format!("data apply world.yaml --db {address}"));
+}
+
+/// A database with that world, and how to reach it
+struct House {
+    shell: Shell,
+    address: String,
+    _schema: Option<Schema>,
+}
+
+impl House {
+    /// The command line, beside a server
+    fn run(&self, line: &str, input: &str) -> Run {
+        let run = self.shell.run_with(&format!("{line} --db {}", self.address), input);
+        assert_eq!(run.code, 0, "{line}: {run}");
+        run
+    }
+
+    /// A server on it; on PostgreSQL a secret has to be given
+    fn serve(&self, arguments: &[&str]) -> Server {
+        let secret = [("SECRET_KEY", "a secret of the tests")];
+        let arguments = [&["--db", &self.address], arguments].concat();
+        Server::start(&self.shell.path(""), &arguments, if self._schema.is_some() { &secret } else { &[] })
+    }
+}
+
+/// Runs a test on a database with that world on each engine.
+fn in_every_house(test: impl Fn(&House)) {
+    println!("on SQLite");
+    test(&House { shell: world(), address: "test.db".to_owned(), _schema: None });
+    let Some(server) = postgres_server() else { return };
+    println!("on PostgreSQL");
+    let schema = Schema::create(server);
+    let house = House { shell: Shell::new(), address: schema.url(), _schema: Some(schema) };
+    fill(&house.shell, &house.address);
+    test(&house);
 }
 
 /// The path of the messages of somebody's newest conversation

@@ -10,11 +10,11 @@ use super::shell;
 use crate::support::Shell;
 
 /// A disk of one megabyte
-pub(super) struct SmallDisk<'s>(&'s Shell);
+pub(crate) struct SmallDisk<'s>(&'s Shell);
 
 impl<'s> SmallDisk<'s> {
     /// None where the tests may not mount one
-    pub(super) fn mount(shell: &'s Shell) -> Option<Self> {
+    pub(crate) fn mount(shell: &'s Shell) -> Option<Self> {
         fs::create_dir(shell.path("disk")).unwrap();
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(shell.path("disk")).output();
@@ -31,7 +31,7 @@ impl<'s> SmallDisk<'s> {
     }
 
     /// Fills what is left.
-    pub(super) fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let _ = fs::write(self.0.path("disk/ballast"), vec![0; 2 << 20]);
     }
 }

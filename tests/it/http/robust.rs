@@ -7,16 +7,16 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::{messages_of, world};
+use super::{House, in_every_house, messages_of, world};
 use crate::server::{Connection, Reply, Server};
-use crate::support::{Shell, is_long, say_skipped};
+use crate::support::{is_long, say_skipped};
 
 /// An id of nothing
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
-/// A server on a file with the world
-struct Place {
-    shell: Shell,
+/// A server on a database with the world
+struct Place<'h> {
+    house: &'h House,
     server: Server,
     /// Ann's
     token: String,
@@ -24,13 +24,22 @@ struct Place {
     messages: String,
 }
 
-impl Place {
-    fn new() -> Self {
-        let shell = world();
-        let server = Server::on(&shell.path(""), &[]);
+/// Runs a test at a server on an SQLite file.
+fn at_a_place(test: impl Fn(&Place)) {
+    test(&Place::of(&House { shell: world(), address: "test.db".to_owned(), _schema: None }));
+}
+
+impl<'h> Place<'h> {
+    fn of(house: &'h House) -> Self {
+        let server = house.serve(&[]);
         let (token, _) = server.log_in("ann", "correct horse 7");
         let messages = messages_of(&server, &token);
-        Self { shell, server, token, messages }
+        Self { house, server, token, messages }
+    }
+
+    /// Everything that was said and done
+    fn state(&self) -> String {
+        if self.house.address == "test.db" { self.house.shell.dump() } else { self.house.run("data dump", "").stdout }
     }
 
     /// Sends a request that is not to be carried out.
@@ -53,7 +62,7 @@ impl Place {
         println!("{what}");
         reply.problem(status, code);
         let said = String::from_utf8_lossy(&reply.bytes).into_owned();
-        let folder = self.shell.path("");
+        let folder = self.house.shell.path("");
         for secret in ["SELECT", "sqlite", "SQL", "struct ", ".rs", "panicked", folder.to_str().unwrap()] {
             assert!(!said.contains(secret), "{what}: {said}");
         }
@@ -62,149 +71,159 @@ impl Place {
 
 #[test]
 fn bodies_that_are_no_good_are_refused_and_change_nothing() {
-    let place = Place::new();
-    let message = place.server.get("/api/messages/", &place.token).json()["results"][0]["message_id"].clone();
-    let message = format!("/api/messages/{}/", message.as_str().unwrap());
-    let conversation = place.messages.trim_end_matches("messages/");
-    let before = place.shell.dump();
-    let send = |body: &str| place.refused("POST", &place.messages, body, 400, "invalid");
-    for body in [
-        "",
-        "{",
-        r#"{"content": "#,
-        "null",
-        "5",
-        "[]",
-        r#"["hello", null, null]"#,
-        r#""hello""#,
-        r#"{"content": 5}"#,
-        r#"{"content": null}"#,
-        r#"{"content": ["hello"]}"#,
-        r#"{"content": "a", "content": "b"}"#,
-        r#"{"content": "a"} b"#,
-        r#"{"content": "\ud800"}"#,
-        r#"{"content": "a\u0000b"}"#,
-        r#"{"content": "\n \t"}"#,
-        r#"{"content": ""}"#,
-        r#"{"content": "a", "parent_message": 5}"#,
-        r#"{"content": "a", "parent_message": "m1"}"#,
-        r#"{"content": "a", "receiver": "nobody"}"#,
-        r#"{"content": "a", "receiver": "\u0000"}"#,
-    ] {
-        send(body);
-    }
-    send(&format!(r#"{{"content": "a", "parent_message": "{NOBODY}"}}"#));
-    send(&format!(r#"{{"content": {}{}}}"#, "[".repeat(200_000), "]".repeat(200_000)));
-    send(&format!(r#"{{"content": "{}"}}"#, "a".repeat(65_537)));
-    for (method, path, body) in [
-        ("POST", "/api/conversations/", r#"{"participants": ["b\u0000b"]}"#),
-        ("POST", "/api/conversations/", r#"{"participants": []}"#),
-        ("POST", "/api/conversations/", r#"{"participants": "bob"}"#),
-        ("POST", "/api/conversations/", r#"{"participant_ids": ["bob "]}"#),
-        ("POST", "/api/conversations/", r#"{"participants": ["bob"], "name": "a\u0000"}"#),
-        ("POST", "/api/conversations/", r#"{"participants": ["bob"], "title": "a\u0000"}"#),
-        ("POST", "/api/users/", r#"{"username": "a\u0000", "password": "correct horse 9"}"#),
-        ("POST", "/api/users/", r#"{"username": "eve", "password": "correct horse 9", "first_name": "\u0000"}"#),
-        ("POST", "/api/users/", r#"{"username": "eve", "password": "correct horse 9", "email": "\u0000@example.org"}"#),
-        ("POST", "/api/users/", r#"{"username": "eve", "password": "short"}"#),
-        ("PATCH", "/api/users/me/", r#"{"last_name": "a\u0000"}"#),
-        ("PATCH", "/api/users/me/", r#"{"password": "correct horse 9"}"#),
-        ("PATCH", "/api/users/me/", r#"{"password": "correct horse 9", "current_password": "\u0000"}"#),
-        ("PATCH", &message, r#"{"content": "hello", "reason": "\u0000"}"#),
-        ("PATCH", "/api/messages/unread/", r#"{"message_ids": ["m1"]}"#),
-        ("POST", "/api/notifications/read/", "null"),
-        ("POST", "/api/notifications/read/", r#"{"ids": "all"}"#),
-        ("PATCH", &format!("{conversation}participants/me/"), r#"{"level": "loud"}"#),
-    ] {
-        place.refused(method, path, body, 400, "invalid");
-    }
-    let bytes = [b"{\"content\": \"".as_slice(), b"\xff\xfe", b"\"}"].concat();
-    let head = format!(
-        "POST {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {}\r\n",
-        place.messages, place.token
-    );
-    let with = |rest: &str, body: &[u8]| [head.as_bytes(), rest.as_bytes(), b"\r\n", body].concat();
-    place.unheard(&with("Content-Type: application/json\r\nContent-Length: 17\r\n", &bytes), 400, "invalid");
-    for kind in ["", "Content-Type: text/plain\r\n", "Content-Type: application/x-www-form-urlencoded\r\n"] {
-        let body = br#"{"content": "a"}"#;
-        place.unheard(&with(&format!("{kind}Content-Length: 16\r\n"), body), 415, "unsupported_media_type");
-    }
-    assert_eq!(place.shell.dump(), before);
+    in_every_house(|house| {
+        let place = Place::of(house);
+        let message = place.server.get("/api/messages/", &place.token).json()["results"][0]["message_id"].clone();
+        let message = format!("/api/messages/{}/", message.as_str().unwrap());
+        let conversation = place.messages.trim_end_matches("messages/");
+        let before = place.state();
+        let send = |body: &str| place.refused("POST", &place.messages, body, 400, "invalid");
+        for body in [
+            "",
+            "{",
+            r#"{"content": "#,
+            "null",
+            "5",
+            "[]",
+            r#"["hello", null, null]"#,
+            r#""hello""#,
+            r#"{"content": 5}"#,
+            r#"{"content": null}"#,
+            r#"{"content": ["hello"]}"#,
+            r#"{"content": "a", "content": "b"}"#,
+            r#"{"content": "a"} b"#,
+            r#"{"content": "\ud800"}"#,
+            r#"{"content": "a\u0000b"}"#,
+            r#"{"content": "\n \t"}"#,
+            r#"{"content": ""}"#,
+            r#"{"content": "a", "parent_message": 5}"#,
+            r#"{"content": "a", "parent_message": "m1"}"#,
+            r#"{"content": "a", "receiver": "nobody"}"#,
+            r#"{"content": "a", "receiver": "\u0000"}"#,
+        ] {
+            send(body);
+        }
+        send(&format!(r#"{{"content": "a", "parent_message": "{NOBODY}"}}"#));
+        send(&format!(r#"{{"content": {}{}}}"#, "[".repeat(200_000), "]".repeat(200_000)));
+        send(&format!(r#"{{"content": "{}"}}"#, "a".repeat(65_537)));
+        for (method, path, body) in [
+            ("POST", "/api/conversations/", r#"{"participants": ["b\u0000b"]}"#),
+            ("POST", "/api/conversations/", r#"{"participants": []}"#),
+            ("POST", "/api/conversations/", r#"{"participants": "bob"}"#),
+            ("POST", "/api/conversations/", r#"{"participant_ids": ["bob "]}"#),
+            ("POST", "/api/conversations/", r#"{"participants": ["bob"], "name": "a\u0000"}"#),
+            ("POST", "/api/conversations/", r#"{"participants": ["bob"], "title": "a\u0000"}"#),
+            ("POST", "/api/users/", r#"{"username": "a\u0000", "password": "correct horse 9"}"#),
+            ("POST", "/api/users/", r#"{"username": "eve", "password": "correct horse 9", "first_name": "\u0000"}"#),
+            (
+                "POST",
+                "/api/users/",
+                r#"{"username": "eve", "password": "correct horse 9", "email": "\u0000@example.org"}"#,
+            ),
+            ("POST", "/api/users/", r#"{"username": "eve", "password": "short"}"#),
+            ("PATCH", "/api/users/me/", r#"{"last_name": "a\u0000"}"#),
+            ("PATCH", "/api/users/me/", r#"{"password": "correct horse 9"}"#),
+            ("PATCH", "/api/users/me/", r#"{"password": "correct horse 9", "current_password": "\u0000"}"#),
+            ("PATCH", &message, r#"{"content": "hello", "reason": "\u0000"}"#),
+            ("PATCH", "/api/messages/unread/", r#"{"message_ids": ["m1"]}"#),
+            ("POST", "/api/notifications/read/", "null"),
+            ("POST", "/api/notifications/read/", r#"{"ids": "all"}"#),
+            ("PATCH", &format!("{conversation}participants/me/"), r#"{"level": "loud"}"#),
+        ] {
+            place.refused(method, path, body, 400, "invalid");
+        }
+        let bytes = [b"{\"content\": \"".as_slice(), b"\xff\xfe", b"\"}"].concat();
+        let head = format!(
+            "POST {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {}\r\n",
+            place.messages, place.token
+        );
+        let with = |rest: &str, body: &[u8]| [head.as_bytes(), rest.as_bytes(), b"\r\n", body].concat();
+        place.unheard(&with("Content-Type: application/json\r\nContent-Length: 17\r\n", &bytes), 400, "invalid");
+        for kind in ["", "Content-Type: text/plain\r\n", "Content-Type: application/x-www-form-urlencoded\r\n"] {
+            let body = br#"{"content": "a"}"#;
+            place.unheard(&with(&format!("{kind}Content-Length: 16\r\n"), body), 415, "unsupported_media_type");
+        }
+        assert_eq!(place.state(), before);
+    });
 }
 
 #[test]
 fn addresses_that_are_no_good_are_refused() {
-    let place = Place::new();
-    let lists =
-        ["/api/users/", "/api/conversations/", "/api/messages/", "/api/notifications/", "/api/messages/unread/"];
-    let anywhere = ["cursor=AAAA", "cursor=%00", "page_size=0", "page_size=101", "page_size=-1", "page_size=many"];
-    for path in lists {
-        for query in anywhere {
-            place.refused("GET", &format!("{path}?{query}"), "", 400, "invalid");
+    in_every_house(|house| {
+        let place = Place::of(house);
+        let lists =
+            ["/api/users/", "/api/conversations/", "/api/messages/", "/api/notifications/", "/api/messages/unread/"];
+        let anywhere = ["cursor=AAAA", "cursor=%00", "page_size=0", "page_size=101", "page_size=-1", "page_size=many"];
+        for path in lists {
+            for query in anywhere {
+                place.refused("GET", &format!("{path}?{query}"), "", 400, "invalid");
+            }
         }
-    }
-    for query in [
-        "search=%00",
-        "sender=%00",
-        "sender=nobody",
-        "sender=a%FFb",
-        "page_size=99999999999999999999",
-        "page_size=1&page_size=2",
-        "before=x",
-        "after=99999999999999999999",
-        "ordering=content",
-        "start_date=yesterday",
-        "end_date=%2B262000-01-01T00:00:00Z",
-    ] {
-        place.refused("GET", &format!("{}?{query}", place.messages), "", 400, "invalid");
-    }
-    place.refused("GET", &format!("/api/messages/?search={}", "a".repeat(10_000)), "", 400, "invalid");
-    place.refused("GET", "/api/users/?search=%00", "", 400, "invalid");
-    place.refused("GET", "/api/notifications/?is_read=maybe", "", 400, "invalid");
-    for path in [
-        "/",
-        "//",
-        "/api/",
-        "/api//users/",
-        "/api/../etc/passwd",
-        "/api/messages/%00/",
-        "/api/messages/%FF/",
-        "/api/messages/1/",
-        &format!("/api/messages/{NOBODY}/"),
-        &format!("/api/users/{NOBODY}/"),
-        &format!("/api/conversations/{NOBODY}/messages/"),
-        &format!("/api/messages/{}/", "9".repeat(1000)),
-        "/test/rollback",
-        "/test/checkpoint",
-    ] {
-        place.refused("GET", path, "", 404, "not_found");
-    }
-    // What counts beyond both ends of a list is not there, and no trouble.
-    for query in ["before=-9223372036854775808", "after=9223372036854775807", "search=%22", "search=a%20OR%20NEAR("] {
-        let found = place.server.get(&format!("{}?{query}", place.messages), &place.token).expect(200).json();
-        assert_eq!(found["results"], json!([]), "{query}");
-    }
+        for query in [
+            "search=%00",
+            "sender=%00",
+            "sender=nobody",
+            "sender=a%FFb",
+            "page_size=99999999999999999999",
+            "page_size=1&page_size=2",
+            "before=x",
+            "after=99999999999999999999",
+            "ordering=content",
+            "start_date=yesterday",
+            "end_date=%2B262000-01-01T00:00:00Z",
+        ] {
+            place.refused("GET", &format!("{}?{query}", place.messages), "", 400, "invalid");
+        }
+        place.refused("GET", &format!("/api/messages/?search={}", "a".repeat(10_000)), "", 400, "invalid");
+        place.refused("GET", "/api/users/?search=%00", "", 400, "invalid");
+        place.refused("GET", "/api/notifications/?is_read=maybe", "", 400, "invalid");
+        for path in [
+            "/",
+            "//",
+            "/api/",
+            "/api//users/",
+            "/api/../etc/passwd",
+            "/api/messages/%00/",
+            "/api/messages/%FF/",
+            "/api/messages/1/",
+            &format!("/api/messages/{NOBODY}/"),
+            &format!("/api/users/{NOBODY}/"),
+            &format!("/api/conversations/{NOBODY}/messages/"),
+            &format!("/api/messages/{}/", "9".repeat(1000)),
+            "/test/rollback",
+            "/test/checkpoint",
+        ] {
+            place.refused("GET", path, "", 404, "not_found");
+        }
+        // What counts beyond both ends of a list is not there, and no trouble.
+        for query in ["before=-9223372036854775808", "after=9223372036854775807", "search=%22", "search=a%20OR%20NEAR("]
+        {
+            let found = place.server.get(&format!("{}?{query}", place.messages), &place.token).expect(200).json();
+            assert_eq!(found["results"], json!([]), "{query}");
+        }
+    });
 }
 
 #[test]
 fn a_cursor_is_of_one_list_and_cannot_be_made_up() {
-    let place = Place::new();
-    let next = place.server.get("/api/users/?page_size=1", &place.token).expect(200).json()["next"].clone();
-    let next = next.as_str().unwrap().to_owned();
-    assert_eq!(place.server.get(&next, &place.token).expect(200).json()["results"].as_array().unwrap().len(), 1);
-    let cursor = next.split_once("cursor=").unwrap().1;
-    for other in ["/api/conversations/", "/api/messages/", "/api/notifications/", "/api/messages/unread/"] {
-        place.refused("GET", &format!("{other}?cursor={cursor}"), "", 400, "invalid");
-    }
-    for index in 0..cursor.len() {
-        let changed = if cursor.as_bytes()[index] == b'A' { "B" } else { "A" };
-        let mut forged = cursor.to_owned();
-        forged.replace_range(index..=index, changed);
-        // The last character stands for fewer bits than it could.
-        if index + 1 < cursor.len() {
-            place.refused("GET", &format!("/api/users/?cursor={forged}"), "", 400, "invalid");
+    at_a_place(|place| {
+        let next = place.server.get("/api/users/?page_size=1", &place.token).expect(200).json()["next"].clone();
+        let next = next.as_str().unwrap().to_owned();
+        assert_eq!(place.server.get(&next, &place.token).expect(200).json()["results"].as_array().unwrap().len(), 1);
+        let cursor = next.split_once("cursor=").unwrap().1;
+        for other in ["/api/conversations/", "/api/messages/", "/api/notifications/", "/api/messages/unread/"] {
+            place.refused("GET", &format!("{other}?cursor={cursor}"), "", 400, "invalid");
         }
-    }
+        for index in 0..cursor.len() {
+            let changed = if cursor.as_bytes()[index] == b'A' { "B" } else { "A" };
+            let mut forged = cursor.to_owned();
+            forged.replace_range(index..=index, changed);
+            // The last character stands for fewer bits than it could.
+            if index + 1 < cursor.len() {
+                place.refused("GET", &format!("/api/users/?cursor={forged}"), "", 400, "invalid");
+            }
+        }
+    });
 }
 
 #[test]
@@ -264,82 +283,85 @@ fn no_token_but_a_genuine_one_that_has_not_expired_counts() {
 
 #[test]
 fn a_method_that_is_not_allowed_is_told_which_are() {
-    let place = Place::new();
-    for (method, path, allowed) in [
-        ("PUT", "/api/users/", &["GET", "HEAD", "POST"][..]),
-        ("OPTIONS", "/api/users/me/", &["GET", "HEAD", "PATCH"]),
-        ("TRACE", "/api/users/me", &["GET", "HEAD", "PATCH"]),
-        ("BREW", "/api/token/", &["POST"]),
-        ("GET", "/api/token/", &["POST"]),
-        ("POST", "/health/live", &["GET", "HEAD"]),
-        ("DELETE", "/metrics", &["GET", "HEAD"]),
-        ("POST", "/api/schema/", &["GET", "HEAD"]),
-    ] {
-        let reply = place.server.ask(method, path, &place.token, &[], None);
-        reply.problem(405, "method_not_allowed");
-        let mut told: Vec<&str> = reply.header("allow").unwrap().split(',').map(str::trim).collect();
-        told.sort_unstable();
-        assert_eq!(told, allowed, "{method} {path}");
-    }
-    let shown = place.server.get("/api/users/me/", &place.token).expect(200);
-    let head = place.server.ask("HEAD", "/api/users/me/", &place.token, &[], None).expect(200);
-    assert!(head.bytes.is_empty());
-    assert_eq!(head.header("etag"), shown.header("etag"));
-    assert_eq!(head.header("content-length"), Some(shown.bytes.len().to_string().as_str()));
+    at_a_place(|place| {
+        for (method, path, allowed) in [
+            ("PUT", "/api/users/", &["GET", "HEAD", "POST"][..]),
+            ("OPTIONS", "/api/users/me/", &["GET", "HEAD", "PATCH"]),
+            ("TRACE", "/api/users/me", &["GET", "HEAD", "PATCH"]),
+            ("BREW", "/api/token/", &["POST"]),
+            ("GET", "/api/token/", &["POST"]),
+            ("POST", "/health/live", &["GET", "HEAD"]),
+            ("DELETE", "/metrics", &["GET", "HEAD"]),
+            ("POST", "/api/schema/", &["GET", "HEAD"]),
+        ] {
+            let reply = place.server.ask(method, path, &place.token, &[], None);
+            reply.problem(405, "method_not_allowed");
+            let mut told: Vec<&str> = reply.header("allow").unwrap().split(',').map(str::trim).collect();
+            told.sort_unstable();
+            assert_eq!(told, allowed, "{method} {path}");
+        }
+        let shown = place.server.get("/api/users/me/", &place.token).expect(200);
+        let head = place.server.ask("HEAD", "/api/users/me/", &place.token, &[], None).expect(200);
+        assert!(head.bytes.is_empty());
+        assert_eq!(head.header("etag"), shown.header("etag"));
+        assert_eq!(head.header("content-length"), Some(shown.bytes.len().to_string().as_str()));
+    });
 }
 
 #[test]
 fn a_request_is_answered_only_for_a_host_of_ours() {
-    let place = Place::new();
-    let get =
-        |target: &str, rest: &str| format!("GET {target} HTTP/1.1\r\nConnection: close\r\n{rest}\r\n").into_bytes();
-    place.unheard(&get("/health/live", "Host: evil\r\n"), 421, "misdirected");
-    place.unheard(&get("/health/live", "Host: localhost.evil:8000\r\n"), 421, "misdirected");
-    place.unheard(&get("http://evil/health/live", "Host: localhost\r\n"), 421, "misdirected");
-    place.unheard(&get("/health/live", ""), 400, "invalid");
-    place.unheard(&get("/health/live", "Host: localhost\r\nHost: evil\r\n"), 400, "invalid");
-    place.unheard(&get("/health/live", "Host: localhost\r\nHost: localhost\r\n"), 400, "invalid");
-    place.unheard(&get("/health/live", "Host: \r\n"), 421, "misdirected");
-    place.unheard(b"CONNECT evil:443 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 421, "misdirected");
-    place.unheard(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404, "not_found");
-    // The address counts more than the header, in the links of the answer too.
-    let rest = format!("Host: evil\r\nAuthorization: Bearer {}\r\n", place.token);
-    let reply = place.server.exchange(&get("http://localhost:99/api/users/?page_size=1", &rest));
-    let reply = Reply::parse(&reply).unwrap().expect(200);
-    assert!(reply.json()["next"].as_str().unwrap().starts_with("http://localhost:99/api/users/?"), "{reply:?}");
-    // Whoever looks after many servers may ask in the words of HTTP/1.0, which knew no hosts.
-    for request in ["GET /health/live HTTP/1.0\r\n\r\n", "GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n"] {
-        Reply::parse(&place.server.exchange(request.as_bytes())).unwrap().expect(200);
-    }
-    place.unheard(b"GET /health/live HTTP/1.0\r\nHost: evil\r\n\r\n", 421, "misdirected");
+    at_a_place(|place| {
+        let get =
+            |target: &str, rest: &str| format!("GET {target} HTTP/1.1\r\nConnection: close\r\n{rest}\r\n").into_bytes();
+        place.unheard(&get("/health/live", "Host: evil\r\n"), 421, "misdirected");
+        place.unheard(&get("/health/live", "Host: localhost.evil:8000\r\n"), 421, "misdirected");
+        place.unheard(&get("http://evil/health/live", "Host: localhost\r\n"), 421, "misdirected");
+        place.unheard(&get("/health/live", ""), 400, "invalid");
+        place.unheard(&get("/health/live", "Host: localhost\r\nHost: evil\r\n"), 400, "invalid");
+        place.unheard(&get("/health/live", "Host: localhost\r\nHost: localhost\r\n"), 400, "invalid");
+        place.unheard(&get("/health/live", "Host: \r\n"), 421, "misdirected");
+        place.unheard(b"CONNECT evil:443 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 421, "misdirected");
+        place.unheard(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404, "not_found");
+        // The address counts more than the header, in the links of the answer too.
+        let rest = format!("Host: evil\r\nAuthorization: Bearer {}\r\n", place.token);
+        let reply = place.server.exchange(&get("http://localhost:99/api/users/?page_size=1", &rest));
+        let reply = Reply::parse(&reply).unwrap().expect(200);
+        assert!(reply.json()["next"].as_str().unwrap().starts_with("http://localhost:99/api/users/?"), "{reply:?}");
+        // Whoever looks after many servers may ask in the words of HTTP/1.0, which knew no hosts.
+        for request in ["GET /health/live HTTP/1.0\r\n\r\n", "GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n"] {
+            Reply::parse(&place.server.exchange(request.as_bytes())).unwrap().expect(200);
+        }
+        place.unheard(b"GET /health/live HTTP/1.0\r\nHost: evil\r\n\r\n", 421, "misdirected");
+    });
 }
 
 #[test]
 fn what_is_no_request_is_refused_by_a_problem_document_too() {
-    let place = Place::new();
-    let request = |head: &str, rest: &str| format!("{head} HTTP/1.1\r\nHost: localhost\r\n{rest}\r\n").into_bytes();
-    for garbage in [
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 the hello of TLS\r\n\r\n".as_slice(),
-        b"hello there\r\n\r\n",
-        b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n",
-        b"GET / HTTP/1.1\nHost\n\n",
-        b"\0\0\0\0\0\0\0\0\r\n\r\n",
-        &request("POST /api/token/", "Content-Length: many\r\n"),
-        &request("POST /api/token/", "Content-Length: 1\r\nContent-Length: 2\r\n"),
-        &request("POST /api/token/", "Transfer-Encoding: gzip\r\n"),
-        &request("POST /api/token/", "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
-    ] {
-        place.unheard(garbage, 400, "invalid");
-    }
-    for head in [
-        request("GET /health/live", &format!("X: {}\r\n", "y".repeat(60_000))),
-        request("GET /health/live", &format!("X: {}\r\n", "y".repeat(3_000_000))),
-        request("GET /health/live", &"X: y\r\n".repeat(150)),
-        request(&format!("GET /{}", "y".repeat(70_000)), ""),
-    ] {
-        place.unheard(&head, 431, "headers_too_large");
-    }
-    place.server.get("/health/live", "").expect(200);
+    at_a_place(|place| {
+        let request = |head: &str, rest: &str| format!("{head} HTTP/1.1\r\nHost: localhost\r\n{rest}\r\n").into_bytes();
+        for garbage in [
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 the hello of TLS\r\n\r\n".as_slice(),
+            b"hello there\r\n\r\n",
+            b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n",
+            b"GET / HTTP/1.1\nHost\n\n",
+            b"\0\0\0\0\0\0\0\0\r\n\r\n",
+            &request("POST /api/token/", "Content-Length: many\r\n"),
+            &request("POST /api/token/", "Content-Length: 1\r\nContent-Length: 2\r\n"),
+            &request("POST /api/token/", "Transfer-Encoding: gzip\r\n"),
+            &request("POST /api/token/", "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        ] {
+            place.unheard(garbage, 400, "invalid");
+        }
+        for head in [
+            request("GET /health/live", &format!("X: {}\r\n", "y".repeat(60_000))),
+            request("GET /health/live", &format!("X: {}\r\n", "y".repeat(3_000_000))),
+            request("GET /health/live", &"X: y\r\n".repeat(150)),
+            request(&format!("GET /{}", "y".repeat(70_000)), ""),
+        ] {
+            place.unheard(&head, 431, "headers_too_large");
+        }
+        place.server.get("/health/live", "").expect(200);
+    });
 }
 
 /// A log-in of so many bytes, with its length or in chunks
@@ -355,70 +377,75 @@ fn large(length: usize, is_chunked: bool) -> Vec<u8> {
 
 #[test]
 fn bodies_that_are_too_large_hear_so_and_take_no_memory() {
-    let place = Place::new();
-    for is_chunked in [false, true] {
-        for length in [3_000_000, 20_000_000] {
-            place.unheard(&large(length, is_chunked), 413, "too_large");
+    at_a_place(|place| {
+        for is_chunked in [false, true] {
+            for length in [3_000_000, 20_000_000] {
+                place.unheard(&large(length, is_chunked), 413, "too_large");
+            }
+            let longest = 1024 * 1024;
+            place.unheard(&large(longest, is_chunked), 400, "invalid");
         }
-        let longest = 1024 * 1024;
-        place.unheard(&large(longest, is_chunked), 400, "invalid");
-    }
-    let request = large(20_000_000, false);
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| place.server.exchange(&request));
-        }
+        let request = large(20_000_000, false);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| place.server.exchange(&request));
+            }
+        });
+        let most = place.server.memory("VmHWM");
+        assert!(most < 150 * 1024, "{most} KiB");
     });
-    let most = place.server.memory("VmHWM");
-    assert!(most < 150 * 1024, "{most} KiB");
 }
 
 #[test]
 fn who_asks_before_sending_a_body_is_told_whether_to() {
-    let place = Place::new();
-    let head = |length: usize| {
-        format!(
-            "POST /api/token/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
-        )
-    };
-    let mut connection = Connection::to(place.server.address()).unwrap();
-    connection.stream().write_all(head(2).as_bytes()).unwrap();
-    assert_eq!(connection.answer().unwrap().status, 100);
-    connection.stream().write_all(b"{}").unwrap();
-    connection.answer().unwrap().problem(400, "invalid");
-    let mut connection = Connection::to(place.server.address()).unwrap();
-    connection.stream().write_all(head(2_000_000).as_bytes()).unwrap();
-    connection.answer().unwrap().problem(413, "too_large");
+    at_a_place(|place| {
+        let head = |length: usize| {
+            format!(
+                "POST /api/token/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+                 Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+            )
+        };
+        let mut connection = Connection::to(place.server.address()).unwrap();
+        connection.stream().write_all(head(2).as_bytes()).unwrap();
+        assert_eq!(connection.answer().unwrap().status, 100);
+        connection.stream().write_all(b"{}").unwrap();
+        connection.answer().unwrap().problem(400, "invalid");
+        let mut connection = Connection::to(place.server.address()).unwrap();
+        connection.stream().write_all(head(2_000_000).as_bytes()).unwrap();
+        connection.answer().unwrap().problem(413, "too_large");
+    });
 }
 
 #[test]
 fn requests_that_come_together_are_answered_in_their_order() {
-    let place = Place::new();
-    let mut connection = Connection::to(place.server.address()).unwrap();
-    let paths = ["/health/live", "/api/users/me/", "/nowhere", "/health/live"];
-    let requests: String = paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).collect();
-    connection.stream().write_all(requests.as_bytes()).unwrap();
-    let statuses: Vec<u16> = paths.iter().map(|_| connection.answer().unwrap().status).collect();
-    assert_eq!(statuses, [200, 401, 404, 200]);
+    at_a_place(|place| {
+        let mut connection = Connection::to(place.server.address()).unwrap();
+        let paths = ["/health/live", "/api/users/me/", "/nowhere", "/health/live"];
+        let requests: String =
+            paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).collect();
+        connection.stream().write_all(requests.as_bytes()).unwrap();
+        let statuses: Vec<u16> = paths.iter().map(|_| connection.answer().unwrap().status).collect();
+        assert_eq!(statuses, [200, 401, 404, 200]);
+    });
 }
 
 #[test]
 fn a_body_that_breaks_off_changes_nothing() {
-    let place = Place::new();
-    let before = place.shell.dump();
-    for promised in [r"Content-Length: 40", "Transfer-Encoding: chunked"] {
-        let mut connection = Connection::to(place.server.address()).unwrap();
-        let request = format!(
-            "POST {} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
-             {promised}\r\n\r\n10\r\n{{\"content\": \"a\"}}\r\n",
-            place.messages, place.token
-        );
-        connection.stream().write_all(request.as_bytes()).unwrap();
-        connection.stream().shutdown(std::net::Shutdown::Write).unwrap();
-        connection.answer().unwrap().problem(400, "invalid");
-    }
-    assert_eq!(place.shell.dump(), before);
+    at_a_place(|place| {
+        let before = place.state();
+        for promised in [r"Content-Length: 40", "Transfer-Encoding: chunked"] {
+            let mut connection = Connection::to(place.server.address()).unwrap();
+            let request = format!(
+                "POST {} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+                 {promised}\r\n\r\n10\r\n{{\"content\": \"a\"}}\r\n",
+                place.messages, place.token
+            );
+            connection.stream().write_all(request.as_bytes()).unwrap();
+            connection.stream().shutdown(std::net::Shutdown::Write).unwrap();
+            connection.answer().unwrap().problem(400, "invalid");
+        }
+        assert_eq!(place.state(), before);
+    });
 }
 
 #[test]
@@ -427,22 +454,23 @@ fn requests_that_do_not_come_to_their_end_are_ended() {
         say_skipped("requests that are half sent (TIDINGS_TEST_LONG)");
         return;
     }
-    let place = Place::new();
-    let timed_out = |bytes: &str, seconds: u64| {
-        let start = Instant::now();
-        place.unheard(bytes.as_bytes(), 408, "timeout");
-        let took = start.elapsed();
-        let expected = Duration::from_secs(seconds)..Duration::from_secs(seconds + 3);
-        assert!(expected.contains(&took), "{bytes}: {took:?}");
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(|| timed_out("GET /health/live HTTP/1.1\r\nHost: local", 10));
-        scope.spawn(|| {
-            timed_out("POST /api/token/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{", 30);
-        });
-        scope.spawn(|| {
-            let mut connection = Connection::to(place.server.address()).unwrap();
-            assert!(connection.answer().is_err(), "who says nothing hears nothing");
+    at_a_place(|place| {
+        let timed_out = |bytes: &str, seconds: u64| {
+            let start = Instant::now();
+            place.unheard(bytes.as_bytes(), 408, "timeout");
+            let took = start.elapsed();
+            let expected = Duration::from_secs(seconds)..Duration::from_secs(seconds + 3);
+            assert!(expected.contains(&took), "{bytes}: {took:?}");
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| timed_out("GET /health/live HTTP/1.1\r\nHost: local", 10));
+            scope.spawn(|| {
+                timed_out("POST /api/token/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{", 30);
+            });
+            scope.spawn(|| {
+                let mut connection = Connection::to(place.server.address()).unwrap();
+                assert!(connection.answer().is_err(), "who says nothing hears nothing");
+            });
         });
     });
 }

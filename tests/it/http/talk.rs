@@ -2,12 +2,23 @@
 
 use serde_json::json;
 
+use super::in_every_house;
 use crate::server::Server;
 
 #[test]
 fn a_new_client_registers_talks_edits_is_notified_and_leaves() {
     let server = Server::ephemeral("- {type: user, username: bob, password: correct horse 8}", &["bob"], &[]);
-    let bob = server.token("bob");
+    talk(&server, server.token("bob"));
+    in_every_house(|house| {
+        let server = house.serve(&[]);
+        let (bob, _) = server.log_in("bob", "correct horse 8");
+        talk(&server, &bob);
+        assert_eq!(server.stop(), Some(0));
+        house.run("db check", "");
+    });
+}
+
+fn talk(server: &Server, bob: &str) {
     let new = json!({ "username": "alice", "password": "correct horse 7" });
     let alice = server.post("/api/users/", "", &new).expect(201).json();
     assert_eq!(alice["username"], "alice");

@@ -1,0 +1,145 @@
+//! Many connections, idle ones, and those that nobody reads.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+
+use super::world;
+use crate::server::{Connection, Server};
+use crate::support::{is_long, say_skipped};
+
+/// How many connections are kept open
+const IDLE: usize = 5000;
+
+/// Whether so many files may be open here, and in what is started from here
+fn may_open(files: u64) -> bool {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.maximum.is_some_and(|most| most < files) {
+        say_skipped(&format!("{IDLE} connections (no more than {:?} files may be open)", limit.maximum));
+        return false;
+    }
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    true
+}
+
+/// Fails unless each of some requests is answered at once.
+fn is_quick(server: &Server) {
+    for _ in 0..20 {
+        let start = Instant::now();
+        server.get("/health/ready", "").expect(200);
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn thousands_of_idle_connections_cost_little_and_end_by_themselves() {
+    if !may_open(2 * IDLE as u64) {
+        return;
+    }
+    let shell = world();
+    let server = Server::on(&shell.path(""), &[]);
+    let start = Instant::now();
+    let mut idle: Vec<Connection> = (0..IDLE).map(|_| Connection::to(server.address()).unwrap()).collect();
+    // Half of them were of use before.
+    for connection in idle.iter_mut().step_by(2) {
+        connection.ask("GET", "/health/live", "", "").unwrap().expect(200);
+    }
+    is_quick(&server);
+    println!("{IDLE} connections after {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(9), "idle ones end before they are counted");
+    let metrics = String::from_utf8(server.get("/metrics", "").expect(200).bytes).unwrap();
+    let open = metrics.lines().find_map(|line| line.strip_prefix("tidings_http_connections ")).unwrap();
+    assert!(open.parse::<usize>().unwrap() > IDLE, "{open}");
+    let memory = server.memory("VmRSS");
+    // A debug build is larger, and fills what it allocates.
+    assert!(memory < if cfg!(debug_assertions) { 170 } else { 100 } * 1024, "{memory} KiB");
+    if !is_long() {
+        say_skipped("the end of idle connections (TIDINGS_TEST_LONG)");
+        return;
+    }
+    for connection in &mut idle {
+        assert_eq!(connection.stream().read(&mut [0]).unwrap(), 0, "nothing is said");
+    }
+    let took = start.elapsed();
+    assert!((Duration::from_secs(9)..Duration::from_secs(20)).contains(&took), "{took:?}");
+    is_quick(&server);
+}
+
+#[test]
+fn more_connections_than_there_may_be_wait_for_a_place() {
+    let shell = world();
+    let server = Server::on(&shell.path(""), &["--max-connections", "4"]);
+    let mut kept: Vec<Connection> = (0..4).map(|_| Connection::to(server.address()).unwrap()).collect();
+    for connection in &mut kept {
+        connection.ask("GET", "/health/live", "", "").unwrap().expect(200);
+    }
+    let mut waiting: Vec<Connection> = (0..20).map(|_| Connection::to(server.address()).unwrap()).collect();
+    let request = format!("GET /health/live HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address());
+    for connection in &mut waiting {
+        connection.stream().write_all(request.as_bytes()).unwrap();
+    }
+    let first = waiting[0].stream();
+    first.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(first.read(&mut [0]).is_err(), "there was a place");
+    first.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    for connection in &mut kept {
+        connection.ask("GET", "/health/live", "", "").unwrap().expect(200);
+    }
+    kept.pop();
+    for connection in &mut waiting {
+        connection.answer().unwrap().expect(200);
+    }
+}
+
+/// A server where somebody has a great deal to export
+fn talkative() -> (crate::support::Shell, Server, String) {
+    let shell = world();
+    let words = "words ".repeat(10_000);
+    let message = |number: usize| {
+        let content = json!(format!("{number} {words}"));
+        format!("{{\"type\":\"message\",\"conversation\":\"team\",\"sender\":\"ann\",\"content\":{content}}}\n")
+    };
+    std::fs::write(shell.path("talk.jsonl"), (0..200).map(message).collect::<String>()).unwrap();
+    shell.done("data load talk.jsonl");
+    let server = Server::on(&shell.path(""), &[]);
+    let (token, _) = server.log_in("ann", "correct horse 7");
+    (shell, server, token)
+}
+
+/// Asks for an export and reads no more than its beginning.
+fn stall(server: &Server, token: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    let request = format!(
+        "GET /api/users/me/export/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.read_exact(&mut [0; 100]).unwrap();
+    stream
+}
+
+#[test]
+fn answers_that_nobody_reads_hold_nobody_up() {
+    let (_shell, server, token) = talkative();
+    let stalled: Vec<TcpStream> = (0..24).map(|_| stall(&server, &token)).collect();
+    let start = Instant::now();
+    server.log_in("bob", "correct horse 8");
+    is_quick(&server);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let memory = server.memory("VmRSS");
+    assert!(memory < 300 * 1024, "{memory} KiB");
+    if !is_long() {
+        say_skipped("the end of connections that nobody reads (TIDINGS_TEST_LONG)");
+        return;
+    }
+    std::thread::sleep(Duration::from_secs(33));
+    let mut whole = 0;
+    for mut stream in stalled {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        whole += usize::from(rest.ends_with(b"0\r\n\r\n"));
+    }
+    assert_eq!(whole, 0, "they are given up");
+}

@@ -1,0 +1,149 @@
+//! Requests that are carried out once, however often they are sent.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{House, in_every_house, messages_of};
+use crate::server::{Reply, Server};
+
+fn post(server: &Server, path: &str, token: &str, key: &str, body: &Value) -> Reply {
+    server.ask("POST", path, token, &[("Idempotency-Key", key)], Some(body))
+}
+
+/// Every repeatable endpoint, with a request and another one
+fn requests(server: &Server, token: &str) -> Vec<(String, Value, Value)> {
+    let messages = messages_of(server, token);
+    let conversation = messages.trim_end_matches("messages/").to_owned();
+    vec![
+        (
+            "/api/conversations/".to_owned(),
+            json!({ "participants": ["bob"], "title": "one" }),
+            json!({ "participants": ["bob"], "title": "two" }),
+        ),
+        (messages, json!({ "content": "once" }), json!({ "content": "twice" })),
+        (
+            format!("{conversation}participants/"),
+            json!({ "participants": ["eve"] }),
+            json!({ "participants": ["fay"] }),
+        ),
+        (format!("{conversation}read/"), json!({}), json!({ "all": true })),
+        ("/api/notifications/read/".to_owned(), json!({}), json!({ "ids": [] })),
+        (
+            "/api/users/".to_owned(),
+            json!({ "username": "gus", "password": "correct horse 9" }),
+            json!({ "username": "gus", "password": "correct horse 0" }),
+        ),
+    ]
+}
+
+fn people(house: &House) {
+    for name in ["eve", "fay"] {
+        house.run(&format!("user create {name} --no-password"), "");
+    }
+}
+
+#[test]
+fn the_same_request_with_a_key_has_the_same_answer_and_another_is_a_conflict() {
+    in_every_house(|house| {
+        people(house);
+        let server = house.serve(&[]);
+        let (token, _) = server.log_in("ann", "correct horse 7");
+        let requests = requests(&server, &token);
+        // The document says which they are.
+        let schema = server.get("/api/schema/", "").expect(200).json();
+        let is_repeatable = |operation: &Value| operation["parameters"].to_string().contains("Idempotency-Key");
+        let paths = schema["paths"].as_object().unwrap().values();
+        assert_eq!(paths.filter(|path| is_repeatable(&path["post"])).count(), requests.len());
+        for (path, request, other) in &requests {
+            println!("{path}");
+            let token = if path == "/api/users/" { "" } else { &token };
+            let key = format!("key of {path}");
+            let first = post(&server, path, token, &key, request);
+            assert!(first.status < 300, "{first:?}");
+            let before = house.run("data dump", "").stdout;
+            for again in [path.as_str(), path.trim_end_matches('/')] {
+                let second = post(&server, again, token, &key, request);
+                assert_eq!((second.status, second.json()), (first.status, first.json()));
+            }
+            post(&server, path, token, &key, other).problem(409, "conflict");
+            assert_eq!(house.run("data dump", "").stdout, before);
+        }
+        // Another one's key is another key.
+        let (bob, _) = server.log_in("bob", "correct horse 8");
+        let (path, request, _) = &requests[1];
+        let sent = post(&server, path, &bob, &format!("key of {path}"), request).expect(201).json();
+        assert_eq!(sent["sender"]["username"], "bob");
+    });
+}
+
+#[test]
+fn a_failure_is_not_remembered() {
+    in_every_house(|house| {
+        let server = house.serve(&[]);
+        let (token, _) = server.log_in("ann", "correct horse 7");
+        let messages = messages_of(&server, &token);
+        for key in ["", &"k".repeat(256), "schl\u{fc}ssel"] {
+            post(&server, &messages, &token, key, &json!({ "content": "a" })).problem(400, "invalid");
+        }
+        post(&server, &messages, &token, "k", &json!({ "content": "" })).problem(400, "invalid");
+        post(&server, &messages, "", "k", &json!({ "content": "a" })).problem(401, "unauthenticated");
+        let nowhere = "/api/conversations/00000000-0000-4000-8000-000000000000/messages/";
+        post(&server, nowhere, &token, "k", &json!({ "content": "a" })).problem(404, "not_found");
+        let sent = post(&server, &messages, &token, "k", &json!({ "content": "a" })).expect(201).json();
+        let path = format!("/api/messages/{}/", sent["message_id"].as_str().unwrap());
+        server.ask("DELETE", &path, &token, &[], None).expect(204);
+        // What it made is gone: it is not made again.
+        post(&server, &messages, &token, "k", &json!({ "content": "a" })).problem(409, "conflict");
+        // A key is for what is made, not for what is changed.
+        let edit = json!({ "content": "edited" });
+        let first = server.get(&messages, &token).json()["results"][0]["message_id"].clone();
+        let path = format!("/api/messages/{}/", first.as_str().unwrap());
+        server.ask("PATCH", &path, &token, &[("Idempotency-Key", "k")], Some(&edit)).expect(200);
+    });
+}
+
+#[test]
+fn of_the_same_requests_at_once_one_is_carried_out() {
+    in_every_house(|house| {
+        let server = house.serve(&[]);
+        let (token, _) = server.log_in("ann", "correct horse 7");
+        let messages = messages_of(&server, &token);
+        for round in 0..5 {
+            let ids: BTreeSet<String> = std::thread::scope(|scope| {
+                let send = || {
+                    let sent =
+                        post(&server, &messages, &token, &format!("round {round}"), &json!({ "content": "at once" }));
+                    sent.expect(201).json()["message_id"].as_str().unwrap().to_owned()
+                };
+                let senders: Vec<_> = (0..8).map(|_| scope.spawn(send)).collect();
+                senders.into_iter().map(|sender| sender.join().unwrap()).collect()
+            });
+            assert_eq!(ids.len(), 1);
+        }
+        assert_eq!(server.get(&messages, &token).json()["count"], 6);
+        let register = || {
+            let new = json!({ "username": "gus", "password": "correct horse 9" });
+            post(&server, "/api/users/", "", "register", &new).expect(201).json()["user_id"].clone()
+        };
+        let ids: Vec<Value> = std::thread::scope(|scope| {
+            let strangers: Vec<_> = (0..4).map(|_| scope.spawn(register)).collect();
+            strangers.into_iter().map(|stranger| stranger.join().unwrap()).collect()
+        });
+        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    });
+}
+
+#[test]
+fn a_key_is_remembered_for_a_day() {
+    let shell = super::world();
+    let send = |time: &str| {
+        let server = Server::on(&shell.path(""), &["--now", time]);
+        let (token, _) = server.log_in("ann", "correct horse 7");
+        let sent = post(&server, &messages_of(&server, &token), &token, "daily", &json!({ "content": "news" }));
+        sent.expect(201).json()["number"].as_i64().unwrap()
+    };
+    assert_eq!(send("2026-01-01T09:00:00Z"), 2);
+    assert_eq!(send("2026-01-02T08:59:59Z"), 2);
+    assert_eq!(send("2026-01-02T09:00:01Z"), 3);
+}
