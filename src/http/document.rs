@@ -221,7 +221,7 @@ fn render(document: &Value) -> String {
     }
     page.push_str("<h2>Shapes</h2>");
     for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
-        page.push_str(&format!("<h3 id='{0}'>{0}</h3>{1}", escape(name), fields(schema)));
+        page.extend([format!("<h3 id='{0}'>{0}</h3>{1}", escape(name), fields(schema))]);
     }
     page
 }
@@ -239,29 +239,29 @@ fn render_operation(path: &str, method: &str, operation: &Value, document: &Valu
     if !parameters.is_empty() {
         section.push_str("<table>");
         for parameter in parameters {
-            section.push_str(&format!(
+            section.extend([format!(
                 "<tr><td><code>{}</code><td>{}<td>{}<td>{}",
                 text(&parameter["name"]),
                 text(&parameter["in"]),
                 kind(&parameter["schema"]),
                 text(&parameter["description"]),
-            ));
+            )]);
         }
         section.push_str("</table>");
     }
     let body = &operation["requestBody"]["content"]["application/json"]["schema"];
     if !body.is_null() {
-        section.push_str(&format!("<p>Body:</p>{}", fields(resolved(body, document))));
+        section.extend([format!("<p>Body:</p>{}", fields(resolved(body, document)))]);
     }
     section.push_str("<table>");
     for (status, response) in operation["responses"].as_object().into_iter().flatten() {
         let schema = &response["content"]["application/json"]["schema"];
-        section.push_str(&format!(
+        section.extend([format!(
             "<tr><td>{}<td>{}<td>{}",
             escape(status),
             text(&response["description"]),
             kind(schema)
-        ));
+        )]);
     }
     section.push_str("</table></section>");
     section

@@ -69,6 +69,7 @@ pub(super) async fn log_in(
 }
 
 /// Whether that is the password, and what should take the place of its hash; where there is none, it takes as long.
+#[expect(clippy::option_option, reason = "none: it is wrong; some: what to keep instead, where it is right")]
 fn check(password: &str, hash: Option<&str>) -> Result<Option<Option<String>>> {
     let is_right = passwords::verify(password, hash.unwrap_or(passwords::NOBODYS))?;
     match hash {

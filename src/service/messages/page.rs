@@ -70,10 +70,8 @@ pub fn page_of(
         }
         let (bounds, lowest_first) = match (seek, oldest_first) {
             (None, oldest_first) => ((Number(0), Number::MAX), oldest_first),
-            (Some(Seek::Behind(number)), false) => ((Number(0), *number), false),
-            (Some(Seek::Before(number)), false) => ((*number, Number::MAX), true),
-            (Some(Seek::Behind(number)), true) => ((*number, Number::MAX), true),
-            (Some(Seek::Before(number)), true) => ((Number(0), *number), false),
+            (Some(Seek::Behind(number)), false) | (Some(Seek::Before(number)), true) => ((Number(0), *number), false),
+            (Some(Seek::Before(number)), false) | (Some(Seek::Behind(number)), true) => ((*number, Number::MAX), true),
         };
         store::messages::in_conversation(tx, &conversation, bounds, lowest_first, &Filter { limit, ..filter })
     };
