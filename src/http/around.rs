@@ -29,6 +29,9 @@ pub(super) const BODY_LIMIT: usize = 1024 * 1024;
 /// How much of a body that is too large is read and thrown away, so that whoever sends it gets to read the answer
 const DRAINED: usize = 8 * 1024 * 1024;
 
+/// Larger ones are not all read at once: what thousands of connections begin to send would fill the memory.
+const SMALL_BODY: usize = 64 * 1024;
+
 /// How long a body may take
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -106,7 +109,7 @@ async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -
         // Whoever asks first has not sent it yet.
         return Err(too_large().into());
     } else {
-        tokio::time::timeout(BODY_TIMEOUT, read(body)).await.unwrap_or_else(|_| Err(too_slow()))?
+        tokio::time::timeout(BODY_TIMEOUT, read(server, body)).await.unwrap_or_else(|_| Err(too_slow()))?
     };
     if let Some(host) = host
         && ends.local.is_some()
@@ -126,13 +129,17 @@ async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -
 }
 
 /// Reads a body up to the limit; of one that is too large the rest too, up to another limit.
-async fn read(mut body: Incoming) -> Result<Vec<u8>, Error> {
+async fn read(server: &Shared, mut body: Incoming) -> Result<Vec<u8>, Error> {
     let mut content = Vec::new();
+    let mut place = None;
     let mut length = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Error::of_fields("The body broke off.", Vec::new()))?;
         let Ok(data) = frame.into_data() else { continue };
         length += data.len();
+        if length > SMALL_BODY && place.is_none() {
+            place = Some(server.bodies.acquire().await.map_err(Error::internal)?);
+        }
         if length <= BODY_LIMIT {
             content.extend_from_slice(&data);
         } else {

@@ -14,7 +14,7 @@ pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 /// An error on its way to a client.
 #[derive(Debug)]
 pub(super) struct Problem {
-    error: Error,
+    error: Box<Error>,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
@@ -27,7 +27,7 @@ impl Problem {
     pub(super) fn rate_limited(seconds: u64) -> Self {
         let times = if seconds == 1 { "1 second".to_owned() } else { format!("{seconds} seconds") };
         let error = Error::rate_limited(format!("Request was throttled. Expected available in {times}."));
-        Self { error, header: Some((RETRY_AFTER, seconds.into())) }
+        Self { error: Box::new(error), header: Some((RETRY_AFTER, seconds.into())) }
     }
 
     /// The path is there, but not for this method.
@@ -38,7 +38,7 @@ impl Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self { error, header: None }
+        Self { error: Box::new(error), header: None }
     }
 }
 

@@ -66,13 +66,9 @@ pub(super) async fn log_in(
     server.limits.log_ins.take(address.as_ref())?;
     let name = username.clone();
     let login = server.read_as_stranger(move |tx| tokens::login(tx, &name)).await?;
-    // Counted before the password is looked at, or many at once would all be looked at.
-    let account = fold_case(&username);
-    server.limits.failures.take(Some(&account))?;
     let hash = login.as_ref().and_then(|login| login.password_hash.clone());
-    let better = server.hash(move || check(&password, hash.as_deref())).await?;
+    let better = server.guess(fold_case(&username), move || check(&password, hash.as_deref())).await?;
     let (Some(login), Some(better)) = (login, better) else { return Err(tokens::refused().into()) };
-    server.limits.failures.give_back(&account);
     let refresh = Secret(secret()?);
     let logged_in = server.write_as_stranger(move |tx| tokens::log_in(tx, &login, better.as_deref(), refresh)).await?;
     let pair = server.pair(logged_in)?;

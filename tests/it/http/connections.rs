@@ -107,6 +107,34 @@ fn more_connections_than_there_may_be_wait_for_a_place() {
     }
 }
 
+#[test]
+fn large_bodies_that_are_begun_do_not_fill_the_memory() {
+    let shell = world();
+    let server = Server::on(&shell.path(""), &[]);
+    let length = 1024 * 1024;
+    let head = format!("POST /api/token/ HTTP/1.1\r\nHost: {}\r\nContent-Length: {length}\r\n\r\n", server.address());
+    let begun = [head.as_bytes(), &vec![b' '; length - 1]].concat();
+    let begin = || {
+        let mut connection = Connection::to(server.address()).unwrap();
+        let stream = connection.stream();
+        stream.set_nonblocking(true).unwrap();
+        let (mut rest, start) = (begun.as_slice(), Instant::now());
+        // What is not read any more is kept by the kernel, as far as it likes.
+        while !rest.is_empty() && start.elapsed() < Duration::from_millis(40) {
+            rest = stream.write(rest).map_or(rest, |count| &rest[count..]);
+        }
+        connection
+    };
+    let kept: Vec<Connection> = std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..8).map(|_| scope.spawn(|| (0..50).map(|_| begin()).collect::<Vec<_>>())).collect();
+        parts.into_iter().flat_map(|part| part.join().unwrap()).collect()
+    });
+    is_quick(&server);
+    let memory = server.memory("VmRSS");
+    assert!(memory < 300 * 1024, "{memory} KiB");
+    drop(kept);
+}
+
 /// A server where somebody has a great deal to export
 fn talkative() -> (crate::support::Shell, Server, String) {
     let shell = world();
@@ -137,7 +165,11 @@ fn stall(server: &Server, token: &str) -> TcpStream {
 #[test]
 fn answers_that_nobody_reads_hold_nobody_up() {
     let (_shell, server, token) = talkative();
-    let stalled: Vec<TcpStream> = (0..20).map(|_| stall(&server, &token)).collect();
+    let stalled: Vec<TcpStream> = (0..16).map(|_| stall(&server, &token)).collect();
+    // Each has a connection to the database, so there are not too many.
+    let one_more = server.get("/api/users/me/export/", &token);
+    one_more.problem(429, "rate_limited");
+    assert!(one_more.header("retry-after").is_some());
     let start = Instant::now();
     server.log_in("bob", "correct horse 8");
     is_quick(&server);
