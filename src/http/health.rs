@@ -41,13 +41,12 @@ pub(super) struct Readiness(Mutex<Option<(Instant, Result<()>)>>);
 pub(super) async fn ready(State(server): State<Shared>) -> Answer {
     let mut last = server.readiness.0.lock().await;
     let known = last.take().filter(|(since, _)| since.elapsed() < KNOWN);
-    let (since, outcome) = match known {
-        Some(known) => known,
-        None => {
-            let written = tokio::time::timeout(PATIENCE, server.write_as_stranger(service::probe)).await;
-            let late = || Err(Error::unavailable("The database does not answer in time."));
-            (Instant::now(), written.unwrap_or_else(|_| late()))
-        }
+    let (since, outcome) = if let Some(known) = known {
+        known
+    } else {
+        let written = tokio::time::timeout(PATIENCE, server.write_as_stranger(service::probe)).await;
+        let late = || Err(Error::unavailable("The database does not answer in time."));
+        (Instant::now(), written.unwrap_or_else(|_| late()))
     };
     let answer = outcome.as_ref().map_err(Error::again).map(|()| Status { status: "ready" });
     *last = Some((since, outcome));

@@ -90,13 +90,11 @@ impl Listener {
         if given.len() == 0 {
             return Ok(None);
         }
-        match given.take_tcp_listener(0) {
-            Ok(listener) => Ok(listener.map(Self::Tcp)),
-            Err(_) => {
-                let listener = given.take_unix_listener(0).map_err(failed)?;
-                Ok(listener.map(|listener| Self::Unix(listener, None)))
-            }
+        if let Ok(listener) = given.take_tcp_listener(0) {
+            return Ok(listener.map(Self::Tcp));
         }
+        let listener = given.take_unix_listener(0).map_err(failed)?;
+        Ok(listener.map(|listener| Self::Unix(listener, None)))
     }
 
     /// Where clients find the server

@@ -199,7 +199,11 @@ impl Server {
             self.app.write(work, end);
         } else {
             let server = Arc::clone(self);
-            aside(move || Ok(server.app.write(work, end))).await?;
+            let write = move || {
+                server.app.write(work, end);
+                Ok(())
+            };
+            aside(write).await?;
         }
         receiver.await.unwrap_or_else(|_| Err(Error::internal("a write ended without an outcome")))
     }
