@@ -17,7 +17,8 @@ pub(crate) struct Server {
     /// What the ready line says, by user
     pub(crate) tokens: Map<String, Value>,
     log: Arc<Mutex<Vec<u8>>>,
-    _folder: Option<tempfile::TempDir>,
+    /// Where its fixture lies
+    folder: Option<tempfile::TempDir>,
 }
 
 /// What a server answers
@@ -41,7 +42,7 @@ impl Server {
         }
         all.extend(arguments);
         let mut server = Self::start(folder.path(), &all, &[]);
-        server._folder = Some(folder);
+        server.folder = Some(folder);
         server
     }
 
@@ -73,7 +74,7 @@ impl Server {
         });
         let url = ready["url"].as_str().unwrap().to_owned();
         let tokens = ready["tokens"].as_object().cloned().unwrap_or_default();
-        Self { process, url, tokens, log, _folder: None }
+        Self { process, url, tokens, log, folder: None }
     }
 
     /// The command that starts a server on any free port
@@ -151,10 +152,10 @@ impl Server {
         let path = path.strip_prefix(&self.url).unwrap_or(path);
         let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            head.push_str(&format!("Host: {}\r\n", self.address()));
+            head.extend(["Host: ", &self.address().to_string(), "\r\n"]);
         }
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", value, "\r\n"]);
         }
         let request = [head.as_bytes(), b"\r\n", body].concat();
         Reply::parse(&self.exchange(&request)).unwrap_or_else(|| panic!("no answer to {method} {path}"))
@@ -163,7 +164,7 @@ impl Server {
     /// Sends bytes and returns whatever comes until the connection ends.
     pub(crate) fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         // It may answer, and close, before it was told everything.
         let _ = stream.write_all(bytes);
         let mut answer = Vec::new();
@@ -192,7 +193,7 @@ impl Connection {
     pub(crate) fn to(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         Ok(Self { stream: BufReader::new(stream), host: address })
     }
 
@@ -232,6 +233,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        drop(self.folder.take());
     }
 }
 

@@ -47,7 +47,7 @@ fn thousands_of_idle_connections_cost_little_and_end_by_themselves() {
         let open = |index: usize| {
             let mut connection = Connection::to(host.address()).unwrap();
             // Half of them are of use before.
-            if index % 2 == 0 {
+            if index.is_multiple_of(2) {
                 connection.ask("GET", "/health/live", "", "").unwrap().expect(200);
             }
             connection
@@ -97,7 +97,7 @@ fn more_connections_than_there_may_be_wait_for_a_place() {
     let first = waiting[0].stream();
     first.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     assert!(first.read(&mut [0]).is_err(), "there was a place");
-    first.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    first.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     for connection in &mut kept {
         connection.ask("GET", "/health/live", "", "").unwrap().expect(200);
     }
@@ -114,7 +114,7 @@ fn large_bodies_that_are_begun_do_not_fill_the_memory() {
     let length = 1024 * 1024;
     let head = format!("POST /api/token/ HTTP/1.1\r\nHost: {}\r\nContent-Length: {length}\r\n\r\n", server.address());
     let begun = [head.as_bytes(), &vec![b' '; length - 1]].concat();
-    let begin = || {
+    let send = || {
         let mut connection = Connection::to(server.address()).unwrap();
         let stream = connection.stream();
         stream.set_nonblocking(true).unwrap();
@@ -126,7 +126,7 @@ fn large_bodies_that_are_begun_do_not_fill_the_memory() {
         connection
     };
     let kept: Vec<Connection> = std::thread::scope(|scope| {
-        let parts: Vec<_> = (0..8).map(|_| scope.spawn(|| (0..50).map(|_| begin()).collect::<Vec<_>>())).collect();
+        let parts: Vec<_> = (0..8).map(|_| scope.spawn(|| (0..50).map(|_| send()).collect::<Vec<_>>())).collect();
         parts.into_iter().flat_map(|part| part.join().unwrap()).collect()
     });
     is_quick(&server);

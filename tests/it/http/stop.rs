@@ -115,13 +115,11 @@ fn under_load_a_signal_ends_the_server_and_what_was_acknowledged_is_there() {
                             Err(_) => return,
                         }
                     }
-                    match kept.ask("POST", messages, token, r#"{"content": "counted"}"#) {
-                        Ok(reply) => drop(reply.expect(201)),
-                        Err(_) => {
-                            broken.fetch_add(1, Ordering::SeqCst);
-                            return;
-                        }
-                    }
+                    let Ok(reply) = kept.ask("POST", messages, token, r#"{"content": "counted"}"#) else {
+                        broken.fetch_add(1, Ordering::SeqCst);
+                        return;
+                    };
+                    reply.expect(201);
                     acknowledged.fetch_add(1, Ordering::SeqCst);
                 }
             });
