@@ -1,6 +1,5 @@
 //! What every request goes through: its body is read, its host looked at, its answer completed, counted and logged.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -13,7 +12,6 @@ use axum::http::{HeaderName, HeaderValue, Method, Request, Response, Version};
 use axum::response::IntoResponse;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
 use super::Shared;
@@ -28,14 +26,11 @@ use crate::service::Once;
 /// How large a body may be: the longest message with every byte of it escaped needs 393,216 bytes.
 pub(super) const BODY_LIMIT: usize = 1024 * 1024;
 
-/// Larger ones are counted, so that many at once do not fill the memory.
-const SMALL_BODY: usize = 16 * 1024;
-
-/// How many bodies that are not small may be in memory at once
-pub(super) const LARGE_BODIES: usize = 64;
-
 /// How much of a body that is too large is read and thrown away, so that whoever sends it gets to read the answer
 const DRAINED: usize = 8 * 1024 * 1024;
+
+/// Larger ones are not all read at once: what thousands of connections begin to send would fill the memory.
+const SMALL_BODY: usize = 16 * 1024;
 
 /// How long a body may take
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -114,12 +109,7 @@ async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -
         // Whoever asks first has not sent it yet.
         return Err(too_large().into());
     } else {
-        let read = tokio::time::timeout(BODY_TIMEOUT, read(body, &server.bodies)).await;
-        let (content, place) = read.unwrap_or_else(|_| Err(too_slow()))?;
-        if let Some(place) = place {
-            parts.extensions.insert(Arc::new(place));
-        }
-        content
+        tokio::time::timeout(BODY_TIMEOUT, read(server, body)).await.unwrap_or_else(|_| Err(too_slow()))?
     };
     if let Some(host) = host
         && ends.local.is_some()
@@ -138,9 +128,8 @@ async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -
     Ok(Body::from(content))
 }
 
-/// Reads a body up to the limit; of one that is too large the rest too, up to another limit. A large one waits for a place
-/// among those that may be in memory at once, and keeps it.
-async fn read(mut body: Incoming, places: &Arc<Semaphore>) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Error> {
+/// Reads a body up to the limit; of one that is too large the rest too, up to another limit.
+async fn read(server: &Shared, mut body: Incoming) -> Result<Vec<u8>, Error> {
     let mut content = Vec::new();
     let mut place = None;
     let mut length = 0;
@@ -148,10 +137,10 @@ async fn read(mut body: Incoming, places: &Arc<Semaphore>) -> Result<(Vec<u8>, O
         let frame = frame.map_err(|_| Error::of_fields("The body broke off.", Vec::new()))?;
         let Ok(data) = frame.into_data() else { continue };
         length += data.len();
+        if length > SMALL_BODY && place.is_none() {
+            place = Some(server.bodies.acquire().await.map_err(Error::internal)?);
+        }
         if length <= BODY_LIMIT {
-            if length > SMALL_BODY && place.is_none() {
-                place = Some(Arc::clone(places).acquire_owned().await.map_err(Error::internal)?);
-            }
             content.extend_from_slice(&data);
         } else {
             content = Vec::new();
@@ -163,7 +152,7 @@ async fn read(mut body: Incoming, places: &Arc<Semaphore>) -> Result<(Vec<u8>, O
     if length > BODY_LIMIT {
         return Err(too_large());
     }
-    Ok((content, place))
+    Ok(content)
 }
 
 fn too_large() -> Error {

@@ -77,11 +77,15 @@ impl<K: Hash + ?Sized> Limit<K> {
         self.take_at(key, Instant::now()).map_err(|wait| Problem::rate_limited(wait.as_secs() + 1))
     }
 
-    /// Takes a try back: it was none.
-    pub(super) fn give_back(&self, key: &K) {
-        if let (Some(interval), Some(full_at)) = (self.interval, self.full_at().get_mut(&self.hashes.hash_one(key))) {
-            *full_at -= interval;
-        }
+    /// Whether another try would be counted, without counting one.
+    pub(super) fn look(&self, key: &K) -> Result<(), Problem> {
+        self.look_at(key, Instant::now()).map_err(|wait| Problem::rate_limited(wait.as_secs() + 1))
+    }
+
+    fn look_at(&self, key: &K, now: Instant) -> Result<(), Duration> {
+        let Some(interval) = self.interval else { return Ok(()) };
+        let full_at = self.full_at().get(&self.hashes.hash_one(key)).copied().unwrap_or(now);
+        next(full_at, interval, now).map(drop)
     }
 
     /// Counts a try, or says how long it is until the next.
@@ -92,14 +96,17 @@ impl<K: Hash + ?Sized> Limit<K> {
             all.retain(|_, full_at| *full_at > now);
         }
         let full_at = all.entry(self.hashes.hash_one(key)).or_insert(now);
-        let next = (*full_at).max(now) + interval;
-        match next.checked_duration_since(now + MINUTE) {
-            Some(wait) if !wait.is_zero() => Err(wait),
-            _ => {
-                *full_at = next;
-                Ok(())
-            }
-        }
+        *full_at = next(*full_at, interval, now)?;
+        Ok(())
+    }
+}
+
+/// When a bucket is full again after one more try, or how long it is until there may be one.
+fn next(full_at: Instant, interval: Duration, now: Instant) -> Result<Instant, Duration> {
+    let next = full_at.max(now) + interval;
+    match next.checked_duration_since(now + MINUTE) {
+        Some(wait) if !wait.is_zero() => Err(wait),
+        _ => Ok(next),
     }
 }
 
@@ -130,13 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_can_be_tried_again() {
+    fn who_only_looks_has_not_tried() {
         let limit = Limit::<str>::new(1);
         let now = Instant::now();
+        assert!((0..10).all(|_| limit.look_at("ann", now).is_ok()));
         assert_eq!(limit.take_at("ann", now), Ok(()));
-        limit.give_back("ann");
-        assert_eq!(limit.take_at("ann", now), Ok(()));
-        assert!(limit.take_at("ann", now).is_err());
+        assert_eq!(limit.look_at("ann", now), limit.take_at("ann", now));
+        assert!(limit.look_at("ann", now).is_err());
         assert!((0..1000).all(|_| Limit::<str>::new(0).take_at("ann", now).is_ok()));
     }
 

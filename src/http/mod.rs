@@ -35,6 +35,7 @@ use self::limits::Limits;
 pub use self::listen::{Listener, Stop, serve};
 pub use self::log::Log;
 pub use self::metrics::Metrics;
+use self::problem::Problem;
 use self::request::Caller;
 pub use self::routes::{Access, Endpoint, endpoints};
 use crate::app::SharedApp;
@@ -43,6 +44,12 @@ use crate::model::Actor;
 use crate::service;
 use crate::service::tokens::Keys;
 use crate::store::Tx;
+
+/// How many exports there are at once
+const EXPORTS: usize = 16;
+
+/// How many large bodies are read at once
+const LARGE_BODIES: usize = 64;
 
 /// How a server works.
 #[derive(Clone, Debug)]
@@ -83,9 +90,11 @@ pub struct Server {
     limits: Limits,
     readiness: Readiness,
     /// Hashing a password takes a core and 19 MiB
-    hashing: Semaphore,
-    /// Places for bodies that are not small
-    bodies: Arc<Semaphore>,
+    hashing: Arc<Semaphore>,
+    /// Places for exports: each has a connection to the database as long as somebody reads
+    exports: Arc<Semaphore>,
+    /// Places for large bodies
+    bodies: Semaphore,
     /// Tells the requests of this process from those of others
     instance: u32,
     requests: AtomicU64,
@@ -98,10 +107,23 @@ impl Server {
     pub fn new(app: SharedApp, keys: Keys, options: Options, log: Log, metrics: Metrics) -> Shared {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let instance = std::process::id();
-        let (limits, hashing) = (Limits::new(options.allowed), Semaphore::new(cores));
-        let bodies = Arc::new(Semaphore::new(around::LARGE_BODIES));
+        let (limits, hashing) = (Limits::new(options.allowed), Arc::new(Semaphore::new(cores)));
+        let (exports, bodies) = (Arc::new(Semaphore::new(EXPORTS)), Semaphore::new(LARGE_BODIES));
         let (metrics, readiness, requests) = (Arc::new(metrics), Readiness::default(), AtomicU64::new(0));
-        Arc::new(Self { app, keys, options, log, metrics, limits, readiness, hashing, bodies, instance, requests })
+        Arc::new(Self {
+            app,
+            keys,
+            options,
+            log,
+            metrics,
+            limits,
+            readiness,
+            hashing,
+            exports,
+            bodies,
+            instance,
+            requests,
+        })
     }
 
     /// A name for the next request that has none
@@ -172,10 +194,37 @@ impl Server {
         receiver.await.unwrap_or_else(|_| Err(Error::internal("a write ended without an outcome")))
     }
 
-    /// Computes with a password, as many at once as there are cores.
+    /// Computes with a password, as many at once as there are cores; one that nobody waits for any more is one of them.
     async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let _permit = self.hashing.acquire().await.map_err(Error::internal)?;
-        aside(work).await
+        let permit = Arc::clone(&self.hashing).acquire_owned().await.map_err(Error::internal)?;
+        aside(move || {
+            let _permit = permit;
+            work()
+        })
+        .await
+    }
+
+    /// Looks whether a password is that of an account, which `work` says by none where it is not: that is counted, and too many
+    /// are not looked at.
+    async fn guess<T: Send + 'static>(
+        self: &Arc<Self>,
+        account: String,
+        work: impl FnOnce() -> Result<Option<T>> + Send + 'static,
+    ) -> std::result::Result<Option<T>, Problem> {
+        self.limits.failures.look(&account)?;
+        let server = Arc::clone(self);
+        let guess = move || {
+            // Others came to their turn meanwhile.
+            if let Err(problem) = server.limits.failures.look(&account) {
+                return Ok(Err(problem));
+            }
+            let outcome = work()?;
+            if outcome.is_none() {
+                let _ = server.limits.failures.take(Some(&account));
+            }
+            Ok(Ok(outcome))
+        };
+        self.hash(guess).await?
     }
 }
 

@@ -14,9 +14,8 @@ pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 /// An error on its way to a client.
 #[derive(Debug)]
 pub(super) struct Problem {
-    error: Error,
-    /// Boxed, so that a result that can be a problem stays small
-    header: Option<Box<(HeaderName, HeaderValue)>>,
+    error: Box<Error>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 /// Why a request failed, for the log only
@@ -28,7 +27,7 @@ impl Problem {
     pub(super) fn rate_limited(seconds: u64) -> Self {
         let times = if seconds == 1 { "1 second".to_owned() } else { format!("{seconds} seconds") };
         let error = Error::rate_limited(format!("Request was throttled. Expected available in {times}."));
-        Self { error, header: Some(Box::new((RETRY_AFTER, seconds.into()))) }
+        Self { error: Box::new(error), header: Some((RETRY_AFTER, seconds.into())) }
     }
 
     /// The path is there, but not for this method.
@@ -39,7 +38,7 @@ impl Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self { error, header: None }
+        Self { error: Box::new(error), header: None }
     }
 }
 
@@ -49,7 +48,7 @@ impl IntoResponse for Problem {
         let mut response = (status(error.kind()), body(&error)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        headers.extend(header.map(|header| *header));
+        headers.extend(header);
         if error.kind() == Kind::Unauthenticated {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -55,28 +55,28 @@ pub(super) async fn log_in(
     server.limits.log_ins.take(address.as_ref())?;
     let name = username.clone();
     let login = server.read_as_stranger(move |tx| tokens::login(tx, &name)).await?;
-    // Counted before the password is looked at, or many at once would all be looked at.
-    let account = fold_case(&username);
-    server.limits.failures.take(Some(&account))?;
     let hash = login.as_ref().and_then(|login| login.password_hash.clone());
-    let better = server.hash(move || check(&password, hash.as_deref())).await?;
-    let (Some(login), Some(better)) = (login, better) else { return Err(tokens::refused().into()) };
-    server.limits.failures.give_back(&account);
+    let right = server.guess(fold_case(&username), move || check(&password, hash.as_deref())).await?;
+    let (Some(login), Some(Right { better })) = (login, right) else { return Err(tokens::refused().into()) };
     let refresh = Secret(secret()?);
     let logged_in = server.write_as_stranger(move |tx| tokens::log_in(tx, &login, better.as_deref(), refresh)).await?;
     let pair = server.pair(logged_in)?;
     json(StatusCode::OK, &pair)
 }
 
-/// Whether that is the password, and what should take the place of its hash; where there is none, it takes as long.
-#[expect(clippy::option_option, reason = "none: it is wrong; some: what to keep instead, where it is right")]
-fn check(password: &str, hash: Option<&str>) -> Result<Option<Option<String>>> {
+/// A password that is right
+struct Right {
+    /// What should take the place of its hash, where that is outdated
+    better: Option<String>,
+}
+
+/// Whether that is the password; where there is none, it takes as long.
+fn check(password: &str, hash: Option<&str>) -> Result<Option<Right>> {
     let is_right = passwords::verify(password, hash.unwrap_or(passwords::NOBODYS))?;
-    match hash {
-        Some(hash) if is_right && passwords::is_outdated(hash) => Ok(Some(Some(passwords::hash(password, secret()?)?))),
-        Some(_) if is_right => Ok(Some(None)),
-        _ => Ok(None),
-    }
+    let Some(hash) = hash.filter(|_| is_right) else { return Ok(None) };
+    let is_outdated = passwords::is_outdated(hash);
+    let better = is_outdated.then(|| passwords::hash(password, secret()?)).transpose()?;
+    Ok(Some(Right { better }))
 }
 
 impl Server {

@@ -150,21 +150,15 @@ async fn new_hash(
             Actor::Operator(_) => Err(tokens::bad_token()),
         })
         .await?;
-    let account = fold_case(&username);
-    server.limits.failures.take(Some(&account))?;
     let hashed = server
-        .hash(move || {
+        .guess(fold_case(&username), move || {
             if !hash.is_some_and(|hash| passwords::verify(&current, &hash).unwrap_or(false)) {
                 return Ok(None);
             }
             hash_password(&password, &username).map(Some)
         })
         .await?;
-    let Some(hash) = hashed else {
-        return Err(Error::invalid("current_password", "That is not the current password.").into());
-    };
-    server.limits.failures.give_back(&account);
-    Ok(hash)
+    hashed.ok_or_else(|| Error::invalid("current_password", "That is not the current password.").into())
 }
 
 /// What an admin changes of an account
@@ -230,9 +224,13 @@ async fn delete_account(server: &Shared, headers: &HeaderMap, caller: Caller, id
 pub(super) async fn export_own(State(server): State<Shared>, caller: Caller) -> Answer {
     let selector = UserSelector(caller.0.user.to_string());
     let actor = server.read(caller, |_, actor| Ok(actor.clone())).await?;
+    let place = Arc::clone(&server.exports).try_acquire_owned().map_err(|_| Problem::rate_limited(10))?;
     let shared = Arc::clone(&server);
     let app = aside(move || shared.app.alone()).await?;
-    let pipe = Pipe::fill(move |out| export(&app, &actor, &selector, out).is_ok())?;
+    let pipe = Pipe::fill(move |out| {
+        let _place = place;
+        export(&app, &actor, &selector, out).is_ok()
+    })?;
     let media_type = HeaderValue::from_static("application/json");
     Ok(([(CONTENT_TYPE, media_type)], Stream::new(pipe)).into_response())
 }

@@ -43,7 +43,8 @@ fn fill(shell: &Shell, address: &str) {
 struct House {
     shell: Shell,
     address: String,
-    _schema: Option<Schema>,
+    /// Of PostgreSQL
+    schema: Option<Schema>,
 }
 
 impl House {
@@ -58,18 +59,18 @@ impl House {
     fn serve(&self, arguments: &[&str]) -> Server {
         let secret = [("SECRET_KEY", "a secret of the tests")];
         let arguments = [&["--db", &self.address], arguments].concat();
-        Server::start(&self.shell.path(""), &arguments, if self._schema.is_some() { &secret } else { &[] })
+        Server::start(&self.shell.path(""), &arguments, if self.schema.is_some() { &secret } else { &[] })
     }
 }
 
 /// Runs a test on a database with that world on each engine.
 fn in_every_house(test: impl Fn(&House)) {
     println!("on SQLite");
-    test(&House { shell: world(), address: "test.db".to_owned(), _schema: None });
+    test(&House { shell: world(), address: "test.db".to_owned(), schema: None });
     let Some(server) = postgres_server() else { return };
     println!("on PostgreSQL");
     let schema = Schema::create(server);
-    let house = House { shell: Shell::new(), address: schema.url(), _schema: Some(schema) };
+    let house = House { shell: Shell::new(), address: schema.url(), schema: Some(schema) };
     fill(&house.shell, &house.address);
     test(&house);
 }

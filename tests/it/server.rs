@@ -153,10 +153,10 @@ impl Server {
         let path = path.strip_prefix(&self.url).unwrap_or(path);
         let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            head.extend([format!("Host: {}\r\n", self.address())]);
+            head.extend(["Host: ", &self.address().to_string(), "\r\n"]);
         }
         for (name, value) in headers {
-            head.extend([format!("{name}: {value}\r\n")]);
+            head.extend([name, ": ", value, "\r\n"]);
         }
         let request = [head.as_bytes(), b"\r\n", body].concat();
         Reply::parse(&self.exchange(&request)).unwrap_or_else(|| panic!("no answer to {method} {path}"))
@@ -194,7 +194,7 @@ impl Connection {
     pub(crate) fn to(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         Ok(Self { stream: BufReader::new(stream), host: address })
     }
 
@@ -234,6 +234,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        drop(self.folder.take());
     }
 }
 

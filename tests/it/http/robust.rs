@@ -26,7 +26,7 @@ struct Place<'h> {
 
 /// Runs a test at a server on an SQLite file.
 fn at_a_place(test: impl Fn(&Place)) {
-    test(&Place::of(&House { shell: world(), address: "test.db".to_owned(), _schema: None }));
+    test(&Place::of(&House { shell: world(), address: "test.db".to_owned(), schema: None }));
 }
 
 impl<'h> Place<'h> {
@@ -421,8 +421,7 @@ fn requests_that_come_together_are_answered_in_their_order() {
     at_a_place(|place| {
         let mut connection = Connection::to(place.server.address()).unwrap();
         let paths = ["/health/live", "/api/users/me/", "/nowhere", "/health/live"];
-        let requests: String =
-            paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).collect();
+        let requests = paths.map(|path| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).concat();
         connection.stream().write_all(requests.as_bytes()).unwrap();
         let statuses: Vec<u16> = paths.iter().map(|_| connection.answer().unwrap().status).collect();
         assert_eq!(statuses, [200, 401, 404, 200]);
