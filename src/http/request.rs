@@ -71,7 +71,8 @@ impl<T: DeserializeOwned> FromRequestParts<Shared> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
-        let query = parts.uri.query().unwrap_or_default();
+        let is_said = |pair: &&str| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty());
+        let query = parts.uri.query().unwrap_or_default().split('&').filter(is_said).collect::<Vec<_>>().join("&");
         let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
         let read = serde_path_to_error::deserialize(deserializer);
         read.map(Self).map_err(|error| wrong(&error.path().to_string(), &error.inner().to_string()).into())
@@ -164,6 +165,9 @@ fn wrong(path: &str, message: &str) -> Error {
 fn without_place(message: &str) -> String {
     message.rsplit_once(" at line ").map_or(message, |(message, _)| message).to_owned()
 }
+
+/// A text without NUL, which PostgreSQL cannot keep
+pub(super) const NO_NUL: &str = r"^[^\u0000]*$";
 
 /// The header that makes a request be carried out once
 pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

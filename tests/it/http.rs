@@ -1,6 +1,7 @@
 //! REST as its clients have it: wiring, words and statuses.
 
 mod ephemeral;
+mod fuzz;
 mod rights;
 mod robust;
 mod schema;
