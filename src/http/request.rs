@@ -64,15 +64,14 @@ pub(super) fn not_found() -> Error {
     Error::not_found("Not found.")
 }
 
-/// What stands behind the `?` of a path; what is empty counts as absent.
+/// What stands behind the `?` of a path.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Shared> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
-        let is_said = |pair: &&str| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty());
-        let query = parts.uri.query().unwrap_or_default().split('&').filter(is_said).collect::<Vec<_>>().join("&");
+        let query = parts.uri.query().unwrap_or_default();
         let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
         let read = serde_path_to_error::deserialize(deserializer);
         read.map(Self).map_err(|error| wrong(&error.path().to_string(), &error.inner().to_string()).into())
