@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::answer::{Answer, Here, Known, Marked, json, page_size_of, shown};
-use super::request::{Body, Caller, Cleared, Path, Query, Repeatable};
+use super::request::{Body, Caller, Cleared, NO_NUL, Path, Query, Repeatable};
 use crate::model::{ConversationId, ConversationSelector, ConversationView, Level, Message, UserId, UserSelector};
 use crate::service::conversations::{self, ConversationChange, NewConversation};
 use crate::service::messages::{self, Matching};
@@ -17,16 +17,22 @@ use crate::service::notifications;
 /// How many messages are shown with a conversation
 const MESSAGES_SHOWN: i64 = 20;
 
+/// The characters of a group's name
+const NAME: &str = "^[A-Za-z0-9._-]*$";
+
 /// A new conversation
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "NewConversation")]
 pub(super) struct New {
     /// Besides oneself: ids or usernames
     #[serde(alias = "participant_ids")]
+    #[schemars(length(min = 1))]
     participants: Vec<String>,
     /// By which a group is called: 1 to 64 of A–Z a–z 0–9 . _ -
+    #[schemars(length(min = 1, max = 64), regex(pattern = NAME))]
     name: Option<String>,
     /// Up to 200 characters
+    #[schemars(length(max = 200), regex(pattern = NO_NUL))]
     title: Option<String>,
 }
 
@@ -35,6 +41,7 @@ pub(super) struct New {
 pub(super) struct People {
     /// Ids or usernames
     #[serde(alias = "participant_ids")]
+    #[schemars(length(min = 1))]
     participants: Vec<String>,
 }
 
@@ -60,8 +67,10 @@ pub(super) async fn create(
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Listing {
     /// Held by the name, the title, or, of a direct conversation, the other person's names
+    #[schemars(length(max = 200), regex(pattern = NO_NUL))]
     search: Option<String>,
     cursor: Option<String>,
+    #[schemars(range(min = 1, max = 100))]
     page_size: Option<i64>,
 }
 
@@ -114,9 +123,11 @@ pub(super) async fn show(
 pub(super) struct Change {
     /// null: none
     #[serde(default)]
+    #[schemars(length(max = 64), regex(pattern = NAME))]
     name: Cleared,
     /// null: none
     #[serde(default)]
+    #[schemars(length(max = 200), regex(pattern = NO_NUL))]
     title: Cleared,
 }
 
@@ -144,6 +155,7 @@ pub(super) async fn delete(State(server): State<Shared>, caller: Caller, Path(id
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Part {
     cursor: Option<String>,
+    #[schemars(range(min = 1, max = 100))]
     page_size: Option<i64>,
 }
 

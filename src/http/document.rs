@@ -126,11 +126,11 @@ fn parameters(endpoint: &Endpoint, reading: &mut SchemaGenerator) -> Vec<Value> 
         }));
     };
     if endpoint.is_repeatable {
-        let key = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" });
+        let key = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$" });
         header("Idempotency-Key", "Carries the request out once within 24 hours, however often it is sent", key);
     }
     if endpoint.is_conditional {
-        let tag = json!({ "type": "string", "pattern": "^(\\*|\"[0-9]+(-[0-9a-f]+)?\")$" });
+        let tag = json!({ "type": "string", "pattern": "^(\\*|\"[0-9]{1,18}(-[!#-~]*)?\")$" });
         header("If-Match", "Does it only at the revision of this entity tag", tag);
     }
     if endpoint.is_tagged() {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::answer::{Answer, Here, Known, List, Marked, json, message, page_size_of, shown};
-use super::request::{Body, Caller, IfRevision, Path, Query, Repeatable};
+use super::request::{Body, Caller, IfRevision, NO_NUL, Path, Query, Repeatable};
 use crate::app::late_after;
 use crate::error::Error;
 use crate::model::{
@@ -20,11 +20,15 @@ use crate::service::notifications;
 /// How long a search looks before it shows what it has
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// No NUL, and more than white space
+const CONTENT: &str = r"^[^\u0000]*[^\s\u0000][^\u0000]*$";
+
 /// A message to send
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "NewMessage")]
 pub(super) struct New {
     /// 1 to 65,536 bytes, not blank
+    #[schemars(length(min = 1, max = 65_536), regex(pattern = CONTENT))]
     content: String,
     /// The message it replies to, of the same conversation
     parent_message: Option<MessageId>,
@@ -59,6 +63,7 @@ pub(super) struct Listing {
     before: Option<i64>,
     /// Those with higher numbers than this
     after: Option<i64>,
+    #[schemars(range(min = 1, max = 100))]
     page_size: Option<i64>,
     /// Sent by this user: id or username
     sender: Option<String>,
@@ -67,6 +72,7 @@ pub(super) struct Listing {
     /// Sent before this time
     end_date: Option<Timestamp>,
     /// With all these words
+    #[schemars(length(max = 200), regex(pattern = NO_NUL))]
     search: Option<String>,
     /// The newest first, unless told
     #[serde(default)]
@@ -145,6 +151,7 @@ async fn find(server: &Shared, here: Here, caller: Caller, search: Search, curso
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Everywhere {
     /// With all these words
+    #[schemars(length(max = 200), regex(pattern = NO_NUL))]
     search: Option<String>,
     /// Sent by this user: id or username
     sender: Option<String>,
@@ -155,6 +162,7 @@ pub(super) struct Everywhere {
     /// Sent before this time
     end_date: Option<Timestamp>,
     cursor: Option<String>,
+    #[schemars(range(min = 1, max = 100))]
     page_size: Option<i64>,
 }
 
@@ -188,6 +196,7 @@ pub(super) async fn list_everywhere(
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Part {
     cursor: Option<String>,
+    #[schemars(range(min = 1, max = 100))]
     page_size: Option<i64>,
 }
 
@@ -257,8 +266,10 @@ pub(super) async fn show(
 #[schemars(rename = "MessageEdit")]
 pub(super) struct Edit {
     /// 1 to 65,536 bytes, not blank
+    #[schemars(length(min = 1, max = 65_536), regex(pattern = CONTENT))]
     content: String,
     /// Why, for the history: up to 500 characters
+    #[schemars(length(max = 500), regex(pattern = NO_NUL))]
     reason: Option<String>,
 }
 

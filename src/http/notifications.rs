@@ -17,6 +17,7 @@ pub(super) struct Listing {
     /// The read, or the unread
     is_read: Option<bool>,
     cursor: Option<String>,
+    #[schemars(range(min = 1, max = 100))]
     page_size: Option<i64>,
 }
 

@@ -64,7 +64,7 @@ pub(super) fn not_found() -> Error {
     Error::not_found("Not found.")
 }
 
-/// What stands behind the `?` of a path; what is empty counts as absent.
+/// What stands behind the `?` of a path.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Shared> for Query<T> {
@@ -173,6 +173,9 @@ fn wrong(path: &str, message: &str) -> Error {
 fn without_place(message: &str) -> String {
     message.rsplit_once(" at line ").map_or(message, |(message, _)| message).to_owned()
 }
+
+/// A text without NUL, which PostgreSQL cannot keep
+pub(super) const NO_NUL: &str = r"^[^\u0000]*$";
 
 /// The header that makes a request be carried out once
 pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

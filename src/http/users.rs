@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::answer::{Answer, Here, Known, json, page_size_of, shown};
 use super::problem::Problem;
-use super::request::{Address, Body, Caller, Cleared, Path, Query, Repeatable};
+use super::request::{Address, Body, Caller, Cleared, NO_NUL, Path, Query, Repeatable};
 use super::stream::Pipe;
 use super::{Shared, aside};
 use crate::app::hash_password;
@@ -22,15 +22,26 @@ use crate::service::users::{self, NewUser, UserChange};
 use crate::service::{accounts, passwords, tokens};
 use crate::transfer::export::export;
 
+/// None of white space, controls (those of direction too) and / # :, and no @ at first
+const USERNAME: &str = r"^[^\s\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069/#:@][^\s\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069/#:]*$";
+
+/// An address, or none
+const EMAIL: &str = r"^([^@\s]+@[^@\s]+)?$";
+
 /// A new account
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Registration {
     /// 1 to 150 characters; none of white space / # :
+    #[schemars(length(min = 1, max = 150), regex(pattern = USERNAME))]
     username: String,
     /// 8 characters to 1,024 bytes
+    #[schemars(length(min = 8, max = 1024))]
     password: String,
+    #[schemars(length(max = 254), regex(pattern = EMAIL))]
     email: Option<String>,
+    #[schemars(length(max = 150), regex(pattern = NO_NUL))]
     first_name: Option<String>,
+    #[schemars(length(max = 150), regex(pattern = NO_NUL))]
     last_name: Option<String>,
 }
 
@@ -73,8 +84,10 @@ pub(super) async fn register(
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Listing {
     /// Held by the username, the first or last name; for admins also by the email
+    #[schemars(length(max = 200), regex(pattern = NO_NUL))]
     search: Option<String>,
     cursor: Option<String>,
+    #[schemars(range(min = 1, max = 100))]
     page_size: Option<i64>,
 }
 
@@ -108,13 +121,18 @@ pub(super) async fn show_own(State(server): State<Shared>, known: Known, caller:
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "OwnAccountChange")]
 pub(super) struct OwnChange {
+    #[schemars(length(min = 1, max = 150), regex(pattern = USERNAME))]
     username: Option<String>,
     /// null: none
     #[serde(default)]
+    #[schemars(length(max = 254), regex(pattern = EMAIL))]
     email: Cleared,
+    #[schemars(length(max = 150), regex(pattern = NO_NUL))]
     first_name: Option<String>,
+    #[schemars(length(max = 150), regex(pattern = NO_NUL))]
     last_name: Option<String>,
     /// A new one; every token stops at once
+    #[schemars(length(min = 8, max = 1024))]
     password: Option<String>,
     /// Asked for with a new password
     current_password: Option<String>,
@@ -165,11 +183,15 @@ async fn new_hash(
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "AccountChange")]
 pub(super) struct Change {
+    #[schemars(length(min = 1, max = 150), regex(pattern = USERNAME))]
     username: Option<String>,
     /// null: none
     #[serde(default)]
+    #[schemars(length(max = 254), regex(pattern = EMAIL))]
     email: Cleared,
+    #[schemars(length(max = 150), regex(pattern = NO_NUL))]
     first_name: Option<String>,
+    #[schemars(length(max = 150), regex(pattern = NO_NUL))]
     last_name: Option<String>,
     role: Option<Role>,
     /// Whether they can log in and act

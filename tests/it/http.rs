@@ -3,6 +3,7 @@
 mod care;
 mod connections;
 mod ephemeral;
+mod fuzz;
 mod keys;
 mod limits;
 mod once;
