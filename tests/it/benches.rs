@@ -17,10 +17,12 @@ fn the_benchmarks_say_how_they_are_used() {
     let help = run(folder.path(), &["--help"]);
     assert!(help.status.success());
     let text = String::from_utf8(help.stdout).unwrap();
-    for option in ["--program FILE", "--limits PROGRAM", "--data FILE", "--rounds N", "--messages N"] {
+    let options = ["--only PART", "--program FILE", "--limits PROGRAM", "--data FILE", "--rounds N", "--messages N"];
+    for option in options {
         assert!(text.contains(option), "{option} is missing:\n{text}");
     }
-    for wrong in [["--rounds", "0"], ["--messages", "many"], ["--program", "nowhere"], ["--data", "nowhere"]] {
+    let wrong = ["--only nothing", "--rounds 0", "--messages many", "--program nowhere", "--data nowhere"];
+    for wrong in wrong.map(|line| line.split(' ').collect::<Vec<_>>()) {
         let refused = run(folder.path(), &wrong);
         assert!(!refused.status.success() && refused.stdout.is_empty(), "{wrong:?}");
     }
