@@ -92,7 +92,7 @@ race() { # CONNECTIONS REQUEST SERVER...
         rates+=("$(middle ${all_rates[$server]})") slowest+=("$(middle ${all_slowest[$server]})") # unquoted: words are numbers
     done
 }
-warm() { local server seconds=0.3; for server; do drive 16 list "$server"; done; }
+warm() { begin 16 list "$1"; sleep 0.5; interrupt; finish wrk; } # SERVER, which may be too slow yet to answer
 a_second() { if (($1 < 100000)); then printf '%d.%d' $(($1 / 1000)) $(($1 % 1000 / 100)); else number $((($1 + 500) / 1000)); fi; }
 # How the first of a race did beside the second, which is said to be WHAT
 compare() { # WHAT
