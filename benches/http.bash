@@ -59,9 +59,19 @@ issue() {
 
 # ---- Load
 
-begin() { # CONNECTIONS REQUEST SERVER [ANSWERS] : until it is told to end, or has so many
+begin() { # CONNECTIONS REQUEST SERVER [ANSWERS] : until it is told to end, or stops after so many
+    rm -f wrk.log
     launch wrk wrk -t 1 -c "$1" -d 1h --timeout 30s -s "$here/wrk.lua" "${url[$3]}" -- "$2" "${world[$3]}" "${@:4}"
+    hear ready
 }
+hear() { # WORD
+    until grep -qs "^$1$" wrk.log; do
+        kill -0 "${process[wrk]}" 2>/dev/null || finish wrk
+        sleep 0.01
+    done
+}
+# Again and again, because wrk misses a signal that comes before it waits.
+interrupt() { while kill -INT "${process[wrk]}" 2>/dev/null; do sleep 0.05; done; }
 # Then `answers` has those of 1,000 seconds, and `percentile` the microseconds in which 99 of 100 came.
 end() {
     local requests duration refused broken
@@ -71,7 +81,6 @@ end() {
         die "wrk had $requests answers, of which $refused were errors, and $broken connections broke: $(head -n 1 wrk.out)"
     answers=$((requests * 1000000000 / duration))
 }
-interrupt() { kill -INT "${process[wrk]}" 2>/dev/null || true; }
 drive() { begin "$@"; sleep "$seconds"; interrupt; end; } # CONNECTIONS REQUEST SERVER
 # Drives servers in turn, so that `rates` and `slowest` hold the medians of each one's answers and percentiles. Before a turn of
 # a server, `before` may have something to run.
@@ -185,7 +194,7 @@ end
 row '`message send` while 64 connections POST' 'no errors' \
     "$(milliseconds "${median[0]}"), p99 of $((runs * 10)) $(milliseconds "${worst[0]}"); $(a_second "$answers") requests a second meanwhile"
 
-race 16 log-in large
+seconds=${seconds/#0.?/1} race 16 log-in large # each takes its time
 log_in_peak=$(memory large VmHWM)
 row '`POST /api/token/`, 16 connections' — "$(alone log-ins)${log_in_peak:+, $(megabytes "$log_in_peak") of memory}"
 
@@ -220,6 +229,8 @@ world[ephemeral]=ephemeral.world
 taken=()
 for ((round = 0; round < runs; round++)); do
     begin 16 send ephemeral "$sent"
+    hear enough
+    interrupt
     end
     exec {connection}<>"/dev/tcp/127.0.0.1/${url[ephemeral]##*:}"
     start=${EPOCHREALTIME/./}

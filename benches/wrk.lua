@@ -1,5 +1,6 @@
 -- What benches/http.bash lets wrk send: send, list, notifications or log-in, for the lines "CONVERSATION USERNAME TOKEN" of a
--- file, which take turns. A third argument is the number of answers after which it ends. One line tells what came of it.
+-- file, which take turns. A third argument is the number of answers after which it stops. stderr tells when it begins and
+-- stops, the last line what came of it.
 
 local message = '{"content": "The ferry is late again, so we shall meet at noon at the harbour"}'
 local requests, turn, answers = {}, 0, 0
@@ -32,9 +33,13 @@ function init(arguments)
     if enough then -- otherwise wrk need not call this
         function response()
             answers = answers + 1
-            if answers == enough then io.popen("kill -INT $PPID") end -- os.execute would ignore it
+            if answers == enough then
+                wrk.thread:stop()
+                io.stderr:write("enough\n")
+            end
         end
     end
+    io.stderr:write("ready\n")
 end
 
 function request()
