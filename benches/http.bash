@@ -134,8 +134,9 @@ for ((round = 0; round < runs; round++)); do
 done
 row "\`serve\`, from its start to the first request it accepts, $all messages" 'at most 100 ms' "$(milliseconds "$(middle "${taken[@]}")")"
 sleep 0.2
-idle=$(memory large VmRSS)
-[[ ! $idle ]] || row "\`serve\`, memory before the first request, $all messages" 'at most 20 MB' "$(megabytes "$idle")"
+idle=$(memory large VmRSS) own=$(memory large RssAnon)
+[[ ! $idle ]] || row "\`serve\`, memory before the first request, $all messages" 'at most 20 MB' \
+    "$(megabytes "$idle"), without the program's own file $(megabytes "$own")"
 
 # Both begin each turn alike, with an empty write-ahead log, and the little one is little again.
 renew_large() {
