@@ -194,14 +194,17 @@ impl Server {
         receiver.await.unwrap_or_else(|_| Err(Error::internal("a write ended without an outcome")))
     }
 
-    /// Computes with a password, as many at once as there are cores; one that nobody waits for any more is one of them.
+    /// Computes with a password, as many at once as there are cores; one that nobody waits for any more is one of them. Each in
+    /// a thread whose end gives its 19 MiB back: those of a pool would keep as much, all of them.
     async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let permit = Arc::clone(&self.hashing).acquire_owned().await.map_err(Error::internal)?;
-        aside(move || {
+        let (sender, hashed) = oneshot::channel();
+        let hash = move || {
             let _permit = permit;
-            work()
-        })
-        .await
+            let _ = sender.send(work());
+        };
+        std::thread::Builder::new().name("hash".to_owned()).spawn(hash).map_err(Error::internal)?;
+        hashed.await.unwrap_or_else(|_| Err(Error::internal("hashing a password panicked")))
     }
 
     /// Looks whether a password is that of an account, which `work` says by none where it is not: that is counted, and too many

@@ -17,36 +17,68 @@ fn the_benchmarks_say_how_they_are_used() {
     let help = run(folder.path(), &["--help"]);
     assert!(help.status.success());
     let text = String::from_utf8(help.stdout).unwrap();
-    for option in ["--program FILE", "--limits PROGRAM", "--data FILE", "--rounds N", "--messages N"] {
-        assert!(text.contains(option), "{option} is missing:\n{text}");
+    let options =
+        ["only PART", "program FILE", "limits PROGRAM", "peer DIR", "data FILE", "rounds N", "seconds S", "messages N"];
+    for option in options {
+        assert!(text.contains(&format!("\n  --{option} ")), "--{option} is missing:\n{text}");
     }
-    for wrong in [["--rounds", "0"], ["--messages", "many"], ["--program", "nowhere"], ["--data", "nowhere"]] {
+    let wrong =
+        ["--only nothing", "--rounds 0", "--seconds 0", "--messages many", "--program nowhere", "--data nowhere"];
+    for wrong in wrong.map(|line| line.split(' ').collect::<Vec<_>>()) {
         let refused = run(folder.path(), &wrong);
         assert!(!refused.status.success() && refused.stdout.is_empty(), "{wrong:?}");
     }
 }
 
-#[test]
-fn the_benchmarks_print_a_table_and_leave_nothing_behind() {
-    if Command::new("sqlite3").arg("--version").output().is_err() {
-        say_skipped("the benchmarks (sqlite3 is not installed)");
-        return;
+/// The table that one part of the benchmarks prints of a small database, which leaves nothing behind; none where a program is
+/// missing that it needs
+fn table(part: &str, needs: &[&str], arguments: &[&str]) -> Option<String> {
+    for program in needs {
+        if Command::new(program).arg("--version").output().is_err() {
+            say_skipped(&format!("the benchmarks of {part} ({program} is not installed)"));
+            return None;
+        }
     }
     let folder = tempfile::tempdir().unwrap();
     let program = env!("CARGO_BIN_EXE_tidings");
-    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ubuntu-irc.jsonl");
-    let small = ["--messages", "1000", "--rounds", "1", "--program", program, "--data", data];
-    let done = run(folder.path(), &small);
+    let small = ["--only", part, "--rounds", "1", "--seconds", "0.2", "--program", program];
+    let done = run(folder.path(), &[&small, arguments].concat());
     let progress = String::from_utf8(done.stderr).unwrap();
     assert!(done.status.success(), "{progress}");
     let printed = String::from_utf8(done.stdout).unwrap();
     let (machine, table) = printed.split_once("\n\n").unwrap();
     assert!(machine.starts_with("Measured on ") && machine.contains("tidings"), "{machine}");
     assert!(table.starts_with("| what | asked | measured |\n|---|---|---|\n"), "{table}");
-    assert!(table.lines().count() > 30, "{table}");
     for row in table.lines() {
         assert_eq!(row.matches('|').count(), 4, "{row}");
     }
-    assert!(progress.contains("Without --limits"), "{progress}");
+    assert_eq!(progress.contains("Without --limits"), part != "data", "{progress}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "temporary files are left");
+    Some(table.to_owned())
+}
+
+#[test]
+fn the_benchmarks_of_commands_print_a_table() {
+    let Some(table) = table("commands", &["sqlite3"], &["--messages", "1000"]) else { return };
+    assert!(table.lines().count() > 30, "{table}");
+}
+
+#[test]
+fn the_benchmarks_of_data_print_a_table_with_a_row_for_the_file_that_is_given() {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ubuntu-irc.jsonl");
+    let Some(table) = table("data", &["sqlite3"], &["--messages", "1000", "--data", data]) else { return };
+    assert!(table.contains("\n| `data load` of a real file, "), "{table}");
+}
+
+#[test]
+fn the_benchmarks_of_the_rest_api_print_a_table() {
+    let Some(table) = table("http", &["sqlite3", "wrk"], &["--messages", "100"]) else { return };
+    for method in ["GET", "POST"] {
+        for connections in ["1 connection", "16 connections", "64 connections", "256 connections"] {
+            assert!(table.contains(&format!("\n| `{method} …/messages/`, {connections} |")), "{table}");
+        }
+    }
+    for row in ["`serve`, from its start", "`message send` while", "`POST /api/token/`", "`POST /test/rollback`"] {
+        assert!(table.contains(&format!("\n| {row}")), "{row} is missing:\n{table}");
+    }
 }
