@@ -202,7 +202,8 @@ pub fn endpoints() -> Vec<Endpoint> {
             .or(&[Conflict, RateLimited]),
         show("/api/users/me/export/", "Export everything about oneself", users::export_own)
             .like("user export USER")
-            .giving::<serde_json::Map<String, serde_json::Value>>(200, "See docs/export.schema.json"),
+            .giving::<serde_json::Map<String, serde_json::Value>>(200, "See docs/export.schema.json")
+            .or(&[RateLimited]),
         show("/api/users/{user_id}/", "Show a user", users::show)
             .like("user show USER")
             .giving::<Profile>(200, "The user")
