@@ -9,6 +9,7 @@ mod once;
 mod robust;
 mod stop;
 mod talk;
+mod unfinished;
 
 use crate::server::Server;
 use crate::support::{Run, Schema, Shell, postgres_server};
