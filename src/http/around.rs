@@ -19,7 +19,7 @@ use super::io::{Ends, too_slow};
 use super::log::Line;
 use super::problem::{Cause, Problem};
 use super::request::IDEMPOTENCY_KEY;
-use super::routes::Route;
+use super::router::Route;
 use crate::error::{Error, Kind};
 use crate::service::Once;
 

@@ -8,8 +8,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::endpoint::{Access, Endpoint};
 use super::problem::MEDIA_TYPE;
-use super::routes::{Access, Endpoint, endpoints};
+use super::routes::endpoints;
 use crate::error::Kind;
 
 /// Errors that every endpoint has

@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::io::Io;
-use super::{Shared, around, routes};
+use super::{Shared, around, router};
 use crate::error::{Error, Result};
 
 /// How long the head of a request may take, and a connection may wait for the next request
@@ -276,7 +276,7 @@ fn accept(server: &Shared, listener: Listener, workers: &[Worker]) -> Result<imp
 
 /// Answers the connections dealt to one thread, until there are no more.
 async fn work(server: Shared, mut dealt: mpsc::UnboundedReceiver<Accepted>, closing: watch::Receiver<bool>) {
-    let router = routes::router(&server);
+    let router = router::router(&server);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

@@ -1,161 +1,11 @@
 //! Which endpoints there are: one row each, from which come the router, the OpenAPI document and the table of the README.
 
-use axum::Router;
-use axum::handler::Handler;
-use axum::http::Method;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter, get, on};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-
-use tower::util::MapResponseLayer;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
-use tower_http::cors::{AllowOrigin, CorsLayer};
-
 use super::answer::{List, Marked};
-use super::problem::Problem;
-use super::request::{IDEMPOTENCY_KEY, not_found};
-use super::{Shared, conversations, document, health, messages, notifications, testing, tokens, users};
-use crate::error::{Error, Kind};
+use super::endpoint::{Endpoint, delete, patch, post, show};
+use super::{conversations, messages, notifications, tokens, users};
+use crate::error::Kind;
 use crate::model::{ConversationView, Message, Notification, Profile, Receipt, Revision, ThreadMessage, User, UserRef};
 use crate::service::tokens::TokenPair;
-
-/// Who may use an endpoint
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Everybody
-    Anyone,
-    /// Everybody, and users by their token
-    AnyoneOrUser,
-    /// Users, by their token
-    User,
-}
-
-/// What something that is sent looks like
-type Shape = fn(&mut SchemaGenerator) -> Schema;
-
-/// A method on a path, and what there is to say of it.
-pub struct Endpoint {
-    pub method: &'static str,
-    /// What stands in braces is an id
-    pub path: &'static str,
-    /// What it does, in the imperative
-    pub summary: &'static str,
-    /// The command that does the same; none where there is none
-    pub twin: Option<&'static str>,
-    pub access: Access,
-    /// Its own errors, beside those that every endpoint has
-    pub errors: Vec<Kind>,
-    pub(super) query: Option<Shape>,
-    /// What the body looks like, and whether it has to be there
-    pub(super) body: Option<(Shape, bool)>,
-    /// Status, what it means, what the answer looks like
-    pub(super) answers: Vec<(u16, &'static str, Option<Shape>)>,
-    /// Whether it is carried out once under a key
-    pub(super) is_repeatable: bool,
-    /// Whether it is carried out at one revision alone, where that is asked for
-    pub(super) is_conditional: bool,
-    handler: MethodRouter<Shared>,
-}
-
-impl Endpoint {
-    fn new<H, T>(
-        (method, filter): (&'static str, MethodFilter),
-        path: &'static str,
-        summary: &'static str,
-        handler: H,
-    ) -> Self
-    where
-        H: Handler<T, Shared>,
-        T: 'static,
-    {
-        Self {
-            method,
-            path,
-            summary,
-            twin: None,
-            access: Access::User,
-            errors: Vec::new(),
-            query: None,
-            body: None,
-            answers: Vec::new(),
-            is_repeatable: false,
-            is_conditional: false,
-            handler: on(filter, handler),
-        }
-    }
-
-    fn for_anyone(self) -> Self {
-        Self { access: Access::Anyone, ..self }
-    }
-
-    fn like(self, twin: &'static str) -> Self {
-        Self { twin: Some(twin), ..self }
-    }
-
-    fn or(mut self, errors: &[Kind]) -> Self {
-        self.errors.extend(errors);
-        self
-    }
-
-    fn asking<T: JsonSchema>(self) -> Self {
-        Self { query: Some(SchemaGenerator::root_schema_for::<T>), ..self }.or(&[Kind::Invalid])
-    }
-
-    fn taking<T: JsonSchema>(self) -> Self {
-        Self { body: Some((|generator| generator.subschema_for::<T>(), true)), ..self }.or(&[Kind::Invalid])
-    }
-
-    fn giving<T: JsonSchema>(mut self, status: u16, meaning: &'static str) -> Self {
-        self.answers.push((status, meaning, Some(SchemaGenerator::subschema_for::<T>)));
-        self
-    }
-
-    fn giving_nothing(mut self) -> Self {
-        self.answers.push((204, "It is done.", None));
-        self
-    }
-
-    fn once(self) -> Self {
-        Self { is_repeatable: true, ..self }.or(&[Kind::Conflict])
-    }
-
-    fn at_a_revision(self) -> Self {
-        Self { is_conditional: true, ..self }.or(&[Kind::Stale])
-    }
-
-    /// Whether what it shows has an entity tag
-    pub(super) fn is_tagged(&self) -> bool {
-        self.method == "GET" && self.access == Access::User && !self.path.ends_with("/export/")
-    }
-
-    /// The ids in its path
-    pub(super) fn parameters(&self) -> impl Iterator<Item = &'static str> {
-        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-    }
-}
-
-/// A constructor for each method
-macro_rules! methods {
-    ($($name:ident: $method:literal, $filter:ident;)+) => {$(
-        fn $name<H, T>(path: &'static str, summary: &'static str, handler: H) -> Endpoint
-        where
-            H: Handler<T, Shared>,
-            T: 'static,
-        {
-            Endpoint::new(($method, MethodFilter::$filter), path, summary, handler)
-        }
-    )+};
-}
-
-methods! {
-    show: "GET", GET;
-    post: "POST", POST;
-    patch: "PATCH", PATCH;
-    delete: "DELETE", DELETE;
-}
 
 /// Every endpoint of the API
 #[expect(clippy::too_many_lines, reason = "a table")]
@@ -204,7 +54,8 @@ pub fn endpoints() -> Vec<Endpoint> {
             .or(&[Conflict, RateLimited]),
         show("/api/users/me/export/", "Export everything about oneself", users::export_own)
             .like("user export USER")
-            .giving::<serde_json::Map<String, serde_json::Value>>(200, "See docs/export.schema.json"),
+            .giving::<serde_json::Map<String, serde_json::Value>>(200, "See docs/export.schema.json")
+            .or(&[RateLimited]),
         show("/api/users/{user_id}/", "Show a user", users::show)
             .like("user show USER")
             .giving::<Profile>(200, "The user")
@@ -367,81 +218,4 @@ pub fn endpoints() -> Vec<Endpoint> {
             .once()
             .optional_body(),
     ]
-}
-
-impl Endpoint {
-    fn optional(self) -> Self {
-        Self { access: Access::AnyoneOrUser, ..self }
-    }
-
-    fn optional_body(self) -> Self {
-        Self { body: self.body.map(|(shape, _)| (shape, false)), ..self }
-    }
-}
-
-/// Which endpoint answered
-#[derive(Clone, Copy)]
-pub(super) struct Route(pub(super) &'static str);
-
-/// What answers each path, with and without the slash at its end.
-pub(super) fn router(server: &Shared) -> Router {
-    let mut paths: Vec<(&'static str, MethodRouter<Shared>)> = vec![
-        ("/api/schema/", get(document::schema)),
-        ("/api/docs/", get(document::page)),
-        ("/health/live", get(health::live)),
-        ("/health/ready", get(health::ready)),
-        ("/metrics", get(health::metrics)),
-    ];
-    if server.options.is_ephemeral {
-        paths.push(("/test/checkpoint", on(MethodFilter::POST, testing::checkpoint)));
-        paths.push(("/test/rollback", on(MethodFilter::POST, testing::rollback)));
-    }
-    paths.extend(endpoints().into_iter().map(|Endpoint { path, handler, .. }| (path, handler)));
-    let mut router = Router::new();
-    for (path, handler) in paths {
-        let note = move |mut response: Response| {
-            response.extensions_mut().insert(Route(path));
-            response
-        };
-        let handler = handler.layer(MapResponseLayer::new(note));
-        let bare = path.trim_end_matches('/');
-        router = router.route(path, handler.clone());
-        if bare != path {
-            router = router.route(bare, handler);
-        }
-    }
-    let router = router
-        .method_not_allowed_fallback(async |method: Method| Problem::method_not_allowed(&method))
-        .fallback(async || Problem::from(not_found()))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(CompressionLayer::new().compress_when(is_worth_it()));
-    match origins(&server.options.origins) {
-        Some(origins) => router.layer(origins).with_state(Shared::clone(server)),
-        None => router.with_state(Shared::clone(server)),
-    }
-}
-
-/// A handler that panics fails alone.
-fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
-    Problem::from(Error::internal("a handler panicked")).into_response()
-}
-
-/// What is large enough to become smaller
-fn is_worth_it() -> impl Predicate {
-    SizeAbove::new(1024).and(NotForContentType::const_new("text/event-stream"))
-}
-
-/// Whose pages may use the API; none where no other site's may
-fn origins(allowed: &[String]) -> Option<CorsLayer> {
-    if allowed.is_empty() {
-        return None;
-    }
-    let origins = if allowed.iter().any(|origin| origin == "*") {
-        AllowOrigin::any()
-    } else {
-        AllowOrigin::list(allowed.iter().filter_map(|origin| origin.parse().ok()))
-    };
-    let headers = [AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY.clone()];
-    let methods = [Method::GET, Method::POST, Method::PATCH, Method::DELETE];
-    Some(CorsLayer::new().allow_origin(origins).allow_methods(methods).allow_headers(headers).expose_headers([ETAG]))
 }

@@ -16,6 +16,7 @@ mod start;
 mod stop;
 mod talk;
 mod twins;
+mod unfinished;
 
 use crate::server::Server;
 use crate::support::{Run, Schema, Shell, postgres_server};

@@ -1,0 +1,151 @@
+//! What there is to say of an endpoint: a row of the table in [`super::routes`].
+
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::Shared;
+use crate::error::Kind;
+
+/// Who may use an endpoint
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody
+    Anyone,
+    /// Everybody, and users by their token
+    AnyoneOrUser,
+    /// Users, by their token
+    User,
+}
+
+/// What something that is sent looks like
+type Shape = fn(&mut SchemaGenerator) -> Schema;
+
+/// A method on a path, and what there is to say of it.
+pub struct Endpoint {
+    pub method: &'static str,
+    /// What stands in braces is an id
+    pub path: &'static str,
+    /// What it does, in the imperative
+    pub summary: &'static str,
+    /// The command that does the same; none where there is none
+    pub twin: Option<&'static str>,
+    pub access: Access,
+    /// Its own errors, beside those that every endpoint has
+    pub errors: Vec<Kind>,
+    pub(super) query: Option<Shape>,
+    /// What the body looks like, and whether it has to be there
+    pub(super) body: Option<(Shape, bool)>,
+    /// Status, what it means, what the answer looks like
+    pub(super) answers: Vec<(u16, &'static str, Option<Shape>)>,
+    /// Whether it is carried out once under a key
+    pub(super) is_repeatable: bool,
+    /// Whether it is carried out at one revision alone, where that is asked for
+    pub(super) is_conditional: bool,
+    pub(super) handler: MethodRouter<Shared>,
+}
+
+impl Endpoint {
+    pub(super) fn new<H, T>(
+        (method, filter): (&'static str, MethodFilter),
+        path: &'static str,
+        summary: &'static str,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, Shared>,
+        T: 'static,
+    {
+        Self {
+            method,
+            path,
+            summary,
+            twin: None,
+            access: Access::User,
+            errors: Vec::new(),
+            query: None,
+            body: None,
+            answers: Vec::new(),
+            is_repeatable: false,
+            is_conditional: false,
+            handler: on(filter, handler),
+        }
+    }
+
+    pub(super) fn for_anyone(self) -> Self {
+        Self { access: Access::Anyone, ..self }
+    }
+
+    pub(super) fn like(self, twin: &'static str) -> Self {
+        Self { twin: Some(twin), ..self }
+    }
+
+    pub(super) fn or(mut self, errors: &[Kind]) -> Self {
+        self.errors.extend(errors);
+        self
+    }
+
+    pub(super) fn asking<T: JsonSchema>(self) -> Self {
+        Self { query: Some(SchemaGenerator::root_schema_for::<T>), ..self }.or(&[Kind::Invalid])
+    }
+
+    pub(super) fn taking<T: JsonSchema>(self) -> Self {
+        Self { body: Some((|generator| generator.subschema_for::<T>(), true)), ..self }.or(&[Kind::Invalid])
+    }
+
+    pub(super) fn giving<T: JsonSchema>(mut self, status: u16, meaning: &'static str) -> Self {
+        self.answers.push((status, meaning, Some(SchemaGenerator::subschema_for::<T>)));
+        self
+    }
+
+    pub(super) fn giving_nothing(mut self) -> Self {
+        self.answers.push((204, "It is done.", None));
+        self
+    }
+
+    pub(super) fn once(self) -> Self {
+        Self { is_repeatable: true, ..self }.or(&[Kind::Conflict])
+    }
+
+    pub(super) fn at_a_revision(self) -> Self {
+        Self { is_conditional: true, ..self }.or(&[Kind::Stale])
+    }
+
+    pub(super) fn optional(self) -> Self {
+        Self { access: Access::AnyoneOrUser, ..self }
+    }
+
+    pub(super) fn optional_body(self) -> Self {
+        Self { body: self.body.map(|(shape, _)| (shape, false)), ..self }
+    }
+
+    /// Whether what it shows has an entity tag
+    pub(super) fn is_tagged(&self) -> bool {
+        self.method == "GET" && self.access == Access::User && !self.path.ends_with("/export/")
+    }
+
+    /// The ids in its path
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    }
+}
+
+/// A constructor for each method
+macro_rules! methods {
+    ($($name:ident: $method:literal, $filter:ident;)+) => {$(
+        pub(super) fn $name<H, T>(path: &'static str, summary: &'static str, handler: H) -> Endpoint
+        where
+            H: Handler<T, Shared>,
+            T: 'static,
+        {
+            Endpoint::new(($method, MethodFilter::$filter), path, summary, handler)
+        }
+    )+};
+}
+
+methods! {
+    show: "GET", GET;
+    post: "POST", POST;
+    patch: "PATCH", PATCH;
+    delete: "DELETE", DELETE;
+}
