@@ -15,7 +15,7 @@ serve() { # NAME OPTION...
     rm -f "$1.out"
     mkfifo "$1.out"
     before=${EPOCHREALTIME/./}
-    launch "$1" "$program" --quiet "${@:2}" --bind 127.0.0.1:0 --ready-json
+    launch "$1" "$program" "${@:2}" --bind 127.0.0.1:0 --ready-json
     read -r -t 60 ready <"$1.out" || die "'tidings serve' did not start: $(tail -n 5 "$1.log")"
     took=$((${EPOCHREALTIME/./} - before))
     url[$1]=$(sed 's/.*"url":"\([^"]*\)".*/\1/' <<<"$ready")

@@ -283,6 +283,8 @@ fn write_in_groups(
                 jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| job.end(outcome));
             }
             Err(error) => {
+                // After a commit that failed nobody knows what the connection believes; a new one reads what is in the file.
+                let _ = database.reopen(*is_temporary);
                 let others: Vec<_> = jobs.iter().skip(1).map(|_| error.again()).collect();
                 let errors = std::iter::once(error).chain(others);
                 jobs.into_iter().zip(errors).for_each(|(job, error)| job.end(Err(error)));

@@ -51,6 +51,15 @@ impl Database {
         self.expect_many_writes(true)
     }
 
+    /// Puts a new connection in the place of this one; where that cannot be had, this one stays.
+    pub(in crate::store) fn reopen(&mut self, is_temporary: bool) -> Result<()> {
+        let path = PathBuf::from(self.connection.path().unwrap_or_default());
+        let reopened = Self { connection: configure(connect(&path)?)? };
+        reopened.expect_many_writes(is_temporary)?;
+        *self = reopened;
+        Ok(())
+    }
+
     /// Runs jobs in one transaction, each in a savepoint of its own: one that fails, or panics, is undone alone. Returns what
     /// came of each, which is in the file for good.
     ///
