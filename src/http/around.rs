@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, EXPECT, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -12,14 +11,13 @@ use axum::http::{HeaderName, HeaderValue, Method, Request, Response, Version};
 use axum::response::IntoResponse;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use tower::Service;
 
 use super::Shared;
 use super::io::{Ends, too_slow};
 use super::log::Line;
 use super::problem::{Cause, Problem};
 use super::request::IDEMPOTENCY_KEY;
-use super::router::Route;
+use super::router::{Answers, Route};
 use crate::error::{Error, Kind};
 use crate::service::Once;
 
@@ -38,19 +36,14 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers a request.
-pub(super) async fn answer(
-    server: Shared,
-    mut router: Router,
-    ends: Ends,
-    request: Request<Incoming>,
-) -> Response<Body> {
+pub(super) async fn answer(server: Shared, answers: Answers, ends: Ends, request: Request<Incoming>) -> Response<Body> {
     let start = Instant::now();
     let (mut parts, body) = request.into_parts();
     let id = request_id(&server, &parts);
     let method = parts.method.clone();
     parts.extensions.insert(ends);
     let mut response = match admit(&server, &mut parts, ends, body).await {
-        Ok(body) => router.call(Request::from_parts(parts, body)).await.unwrap_or_else(|never| match never {}),
+        Ok(body) => answers.to(Request::from_parts(parts, body)).await,
         Err(problem) => problem.into_response(),
     };
     let route = response.extensions_mut().remove::<Route>().map_or("", |route| route.0);

@@ -16,7 +16,6 @@ use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -27,7 +26,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::io::Io;
-use super::{Shared, around, router};
+use super::router::Answers;
+use super::{Shared, around};
 use crate::error::{Error, Result};
 
 /// How long the head of a request may take, and a connection may wait for the next request
@@ -276,18 +276,18 @@ fn accept(server: &Shared, listener: Listener, workers: &[Worker]) -> Result<imp
 
 /// Answers the connections dealt to one thread, until there are no more.
 async fn work(server: Shared, mut dealt: mpsc::UnboundedReceiver<Accepted>, closing: watch::Receiver<bool>) {
-    let router = router::router(&server);
+    let answers = Answers::new(&server);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = dealt.recv() => match accepted {
                 Some(Accepted { stream, place }) => {
                     let Ok(io) = open(stream) else { continue };
-                    let (server, router, closing) = (Arc::clone(&server), router.clone(), closing.clone());
+                    let (server, answers, closing) = (Arc::clone(&server), answers.clone(), closing.clone());
                     let counted = server.metrics.connected();
                     connections.spawn(async move {
                         let _counted = counted;
-                        converse(server, router, io, closing).await;
+                        converse(server, answers, io, closing).await;
                         drop(place);
                     });
                 }
@@ -311,14 +311,14 @@ fn open(stream: Accept) -> std::io::Result<Io> {
 }
 
 /// Answers the requests of one connection.
-async fn converse(server: Shared, router: Router, io: Io, closing: watch::Receiver<bool>) {
+async fn converse(server: Shared, answers: Answers, io: Io, closing: watch::Receiver<bool>) {
     let ends = io.ends();
     let is_unread = Arc::new(AtomicBool::new(false));
     let unread = Arc::clone(&is_unread);
     let service = service_fn(move |request| {
-        let (server, router, unread) = (Arc::clone(&server), router.clone(), Arc::clone(&unread));
+        let (server, answers, unread) = (Arc::clone(&server), answers.clone(), Arc::clone(&unread));
         Box::pin(async move {
-            let answer = around::answer(server, router, ends, request).await;
+            let answer = around::answer(server, answers, ends, request).await;
             if matches!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
                 unread.store(true, Ordering::Relaxed);
             }

@@ -1,12 +1,16 @@
 //! What answers each path, and what lies around every handler.
 
+use std::panic::AssertUnwindSafe;
+
 use axum::Router;
-use axum::http::Method;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
+use axum::body::Body;
+use axum::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
+use axum::http::{Method, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on};
+use futures_util::FutureExt;
+use tower::Service;
 use tower::util::MapResponseLayer;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -22,8 +26,33 @@ use crate::error::Error;
 #[derive(Clone, Copy)]
 pub(super) struct Route(pub(super) &'static str);
 
-/// What answers each path, with and without the slash at its end.
-pub(super) fn router(server: &Shared) -> Router {
+/// What answers requests.
+#[derive(Clone)]
+pub(super) struct Answers {
+    plain: Router,
+    /// For those who take gzip: a layer costs something even where it does nothing.
+    compressing: Router,
+}
+
+impl Answers {
+    pub(super) fn new(server: &Shared) -> Self {
+        let plain = router(server);
+        let compressing = plain.clone().layer(CompressionLayer::new().compress_when(is_worth_it()));
+        Self { plain, compressing }
+    }
+
+    /// Answers a request; a handler that panics fails alone.
+    pub(super) async fn to(self, request: Request<Body>) -> Response {
+        let Self { plain, compressing } = self;
+        let mut router = if request.headers().contains_key(ACCEPT_ENCODING) { compressing } else { plain };
+        let answered = AssertUnwindSafe(router.call(request)).catch_unwind().await;
+        let panicked = |_| Problem::from(Error::internal("a handler panicked")).into_response();
+        answered.map_or_else(panicked, |Ok(response)| response)
+    }
+}
+
+/// What answers each path, with and without the slash at its end
+fn router(server: &Shared) -> Router {
     let mut paths: Vec<(&'static str, MethodRouter<Shared>)> = vec![
         ("/api/schema/", get(document::schema)),
         ("/api/docs/", get(document::page)),
@@ -51,18 +80,11 @@ pub(super) fn router(server: &Shared) -> Router {
     }
     let router = router
         .method_not_allowed_fallback(async |method: Method| Problem::method_not_allowed(&method))
-        .fallback(async || Problem::from(not_found()))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(CompressionLayer::new().compress_when(is_worth_it()));
+        .fallback(async || Problem::from(not_found()));
     match origins(&server.options.origins) {
         Some(origins) => router.layer(origins).with_state(Shared::clone(server)),
         None => router.with_state(Shared::clone(server)),
     }
-}
-
-/// A handler that panics fails alone.
-fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
-    Problem::from(Error::internal("a handler panicked")).into_response()
 }
 
 /// What is large enough to become smaller
