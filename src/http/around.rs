@@ -112,8 +112,9 @@ async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -
         return Err(Error::of_request(Kind::Misdirected, detail).into());
     }
     if let (&Method::POST, Some(key)) = (&parts.method, parts.headers.get(&IDEMPOTENCY_KEY)) {
-        let invalid = |_| Error::invalid("idempotency_key", "An idempotency key is ASCII.");
-        let key = key.to_str().map_err(invalid)?.to_owned();
+        let key = key.to_str().ok().filter(|key| !key.contains('\t'));
+        let invalid = || Error::invalid("idempotency_key", "An idempotency key is of printable ASCII characters.");
+        let key = key.ok_or_else(invalid)?.to_owned();
         let path = parts.uri.path().trim_end_matches('/');
         let (request, earlier) = server.keys.hash_request([b"POST", path.as_bytes(), &content]);
         parts.extensions.insert(Once { key, request, earlier });
