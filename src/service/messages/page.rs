@@ -3,8 +3,8 @@
 use super::list::viewer;
 use crate::error::Result;
 use crate::model::{
-    Actor, ConversationSelector, Message, MessageKey, MessageSelector, Number, Revision, Seek, ThreadMessage,
-    Timestamp, UserSelector,
+    Actor, Conversation, ConversationSelector, Message, MessageKey, MessageSelector, Number, Revision, Seek,
+    ThreadMessage, Timestamp, UserSelector,
 };
 use crate::service;
 use crate::service::page::{Page, page};
@@ -63,11 +63,11 @@ pub fn page_of(
     (size, oldest_first): (i64, bool),
 ) -> Result<Page<Message, Number>> {
     let (conversation, _) = service::conversation(tx, actor, selector)?;
+    if seek.is_none() && !oldest_first && matching.is_all() {
+        return newest_page(tx, &conversation, size);
+    }
     let filter = matching.filter(tx)?;
     let read = |seek: Option<&Seek<Number>>, limit| {
-        if seek.is_none() && !oldest_first && matching.is_all() {
-            return store::messages::newest_in_conversation(tx, &conversation, limit);
-        }
         let (bounds, lowest_first) = match (seek, oldest_first) {
             (None, oldest_first) => ((Number(0), Number::MAX), oldest_first),
             (Some(Seek::Behind(number)), false) | (Some(Seek::Before(number)), true) => ((Number(0), *number), false),
@@ -81,6 +81,21 @@ pub fn page_of(
     }
     let count = store::messages::count_matching(tx, conversation.key, &filter)?;
     Ok(page.of(count))
+}
+
+/// The page that is asked for most. Whether there is another is known without looking where there are more messages than on it;
+/// beside them there may be tombstones.
+fn newest_page(tx: &mut Tx<'_>, conversation: &Conversation, size: i64) -> Result<Page<Message, Number>> {
+    let items = store::messages::newest_in_conversation(tx, conversation, size)?;
+    let count = conversation.message_count;
+    let living = i64::try_from(items.iter().filter(|message| !message.deleted).count()).unwrap_or(i64::MAX);
+    let next = match items.last().map(|last| last.number) {
+        Some(last) if living < count || store::messages::has_before(tx, conversation.key, last)? => {
+            Some(Seek::Behind(last))
+        }
+        _ => None,
+    };
+    Ok(Page { items, count, next, previous: None })
 }
 
 /// A page of all messages the actor may see, tombstones aside, the last sent first; the count goes up to 10,000.

@@ -63,7 +63,7 @@ pub use list::{
     page, page_after, received_by, sent_by,
 };
 
-pub use newest::newest_in_conversation;
+pub use newest::{has_before, newest_in_conversation};
 pub use pages::{Position, Range, everywhere, received_by_one, sent_by_one, unread_by, visible};
 
 /// A message whose people are still keys

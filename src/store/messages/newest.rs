@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Found, with_people};
 use crate::error::Result;
-use crate::model::{Conversation, Message, MessageId, MessageKey, Number, UserKey};
+use crate::model::{Conversation, ConversationKey, Message, MessageId, MessageKey, Number, UserKey};
 use crate::store::{Row, Tx, list};
 
 /// The newest messages of a conversation, the highest number first.
@@ -24,6 +24,16 @@ pub fn newest_in_conversation(tx: &mut Tx<'_>, conversation: &Conversation, limi
     count_replies(&mut found);
     name_parents(tx, &mut found)?;
     with_people(tx, found)
+}
+
+/// Whether a conversation has a message with a lower number, be it a tombstone
+pub fn has_before(tx: &mut Tx<'_>, conversation: ConversationKey, number: Number) -> Result<bool> {
+    let found = tx.one(
+        "SELECT number FROM message WHERE conversation_key = $1 AND number < $2 ORDER BY number DESC LIMIT 1",
+        &[&conversation, &number],
+        |row| row.get::<Number>(0),
+    )?;
+    Ok(found.is_some())
 }
 
 fn read(row: &Row<'_>, conversation: &Conversation) -> Result<Found> {
