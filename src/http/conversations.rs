@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::answer::{Answer, Here, Known, Marked, json, page_size_of, shown};
-use super::request::{Body, Caller, Cleared, NO_NUL, Path, Query, Repeatable};
+use super::request::{Body, Caller, Cleared, NO_NUL, Part, Path, Query, Repeatable};
 use crate::model::{ConversationId, ConversationSelector, ConversationView, Level, Message, UserId, UserSelector};
 use crate::service::conversations::{self, ConversationChange, NewConversation};
 use crate::service::messages::{self, Matching};
@@ -149,14 +149,6 @@ pub(super) async fn delete(State(server): State<Shared>, caller: Caller, Path(id
     let selector = ConversationSelector::Id(id);
     server.write(caller, move |tx, actor| conversations::delete(tx, actor, &selector)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-/// Which part of a list to show
-#[derive(Deserialize, JsonSchema)]
-pub(super) struct Part {
-    cursor: Option<String>,
-    #[schemars(range(min = 1, max = 100))]
-    page_size: Option<i64>,
 }
 
 /// Lists who takes part.

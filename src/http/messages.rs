@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::answer::{Answer, Here, Known, List, Marked, json, message, page_size_of, shown};
-use super::request::{Body, Caller, IfRevision, NO_NUL, Path, Query, Repeatable};
+use super::request::{Body, Caller, IfRevision, NO_NUL, Part, Path, Query, Repeatable};
 use crate::app::late_after;
 use crate::error::Error;
 use crate::model::{
@@ -190,14 +190,6 @@ pub(super) async fn list_everywhere(
         .read_slowly(caller, move |tx, actor| messages::page_everywhere(tx, actor, &matching, seek.as_ref(), size))
         .await?;
     here.list(page)
-}
-
-/// Which part of a list to show
-#[derive(Deserialize, JsonSchema)]
-pub(super) struct Part {
-    cursor: Option<String>,
-    #[schemars(range(min = 1, max = 100))]
-    page_size: Option<i64>,
 }
 
 /// Lists the messages one has not read.

@@ -78,6 +78,14 @@ impl<T: DeserializeOwned> FromRequestParts<Shared> for Query<T> {
     }
 }
 
+/// Which part of a list to show
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Part {
+    pub(super) cursor: Option<String>,
+    #[schemars(range(min = 1, max = 100))]
+    pub(super) page_size: Option<i64>,
+}
+
 /// The query without what is empty
 fn without_empty(query: &str) -> Cow<'_, str> {
     let is_empty = |pair: &str| pair.split_once('=').is_none_or(|(_, value)| value.is_empty());

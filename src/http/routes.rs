@@ -2,6 +2,7 @@
 
 use super::answer::{List, Marked};
 use super::endpoint::{Endpoint, delete, patch, post, show};
+use super::request::Part;
 use super::{conversations, messages, notifications, tokens, users};
 use crate::error::Kind;
 use crate::model::{ConversationView, Message, Notification, Profile, Receipt, Revision, ThreadMessage, User, UserRef};
@@ -108,7 +109,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         .or(&[Forbidden, NotFound]),
         show("/api/conversations/{conversation_id}/participants/", "List who takes part", conversations::participants)
             .like("conversation show CONV")
-            .asking::<conversations::Part>()
+            .asking::<Part>()
             .giving::<List<UserRef>>(200, "Oldest account first")
             .or(&[NotFound]),
         post("/api/conversations/{conversation_id}/participants/", "Add people to a group", conversations::add)
@@ -171,7 +172,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .giving::<List<Message>>(200, "Newest first; a search adds `snippet` and `partial`"),
         show("/api/messages/unread/", "List the messages one has not read", messages::unread)
             .like("message list --unread")
-            .asking::<messages::Part>()
+            .asking::<Part>()
             .giving::<List<Message>>(200, "The last to come in first"),
         patch("/api/messages/unread/", "Make messages read", messages::read)
             .like("message read MSG…")
@@ -194,12 +195,12 @@ pub fn endpoints() -> Vec<Endpoint> {
             .or(&[Forbidden, NotFound, Invalid]),
         show("/api/messages/{message_id}/history/", "List the earlier contents of a message", messages::history)
             .like("message history MSG")
-            .asking::<messages::Part>()
+            .asking::<Part>()
             .giving::<List<Revision>>(200, "Newest first")
             .or(&[NotFound]),
         show("/api/messages/{message_id}/thread/", "List a message and all replies to it", messages::thread)
             .like("message thread MSG")
-            .asking::<messages::Part>()
+            .asking::<Part>()
             .giving::<List<ThreadMessage>>(200, "Each behind what it replies to, with its depth")
             .or(&[NotFound]),
         show("/api/notifications/", "List one's own notifications", notifications::list)
