@@ -101,11 +101,14 @@ pub fn check(
 ) -> Result<Checked, Box<(Fixture, Failure)>> {
     let checked = (|| {
         let place = |line: u64| fixture.place(line);
-        let mut check = Check::new(Rules { notify: options.notify, may_differ: true, place: &place })?;
-        for entries in fixture.entries.chunks(1000) {
-            check.go_on(app, false, entries)?;
-        }
-        check.end()?;
+        let mut check = app.read(|tx| {
+            let mut check = Check::new(Rules { notify: options.notify, may_differ: true, place: &place })?;
+            for entries in fixture.entries.chunks(1000) {
+                check.go_on(tx, false, entries)?;
+            }
+            check.end()?;
+            Ok(check)
+        })?;
         if options.prune && fixture.entries.is_empty() && problems.is_empty() {
             let detail = "The fixture has no records; pruning would remove everybody and everything.";
             return Err(Error::invalid("prune", detail).hint("To begin anew, give a new database.").into());

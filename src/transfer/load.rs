@@ -126,8 +126,7 @@ pub(super) fn load_entries<I: Iterator<Item = Outcome<Entry>>>(
     on_stage: &mut dyn FnMut(Stage),
 ) -> Outcome<Loaded> {
     let notify = rules.notify;
-    let is_empty = app.read(bulk::is_empty)?;
-    let Checked { records, there, passwords } = check(app, is_empty, entries()?, rules, on_stage)?;
+    let Checked { is_empty, records, there, passwords } = reading(app, |tx| check(tx, entries()?, rules, on_stage))?;
     if app.is_dry_run() {
         return Ok(Loaded { created: records, skipped: there });
     }
@@ -141,6 +140,8 @@ pub(super) fn load_entries<I: Iterator<Item = Outcome<Entry>>>(
 
 /// What checking records found
 struct Checked {
+    /// Nothing is there at all
+    is_empty: bool,
     /// What is not there
     records: Tally,
     there: u64,
@@ -159,12 +160,12 @@ pub(super) fn hashes(passwords: Passwords, on_stage: &mut dyn FnMut(Stage)) -> R
 }
 
 fn check(
-    app: &App,
-    is_empty: bool,
+    tx: &mut Tx<'_>,
     mut all: impl Iterator<Item = Outcome<Entry>>,
     rules: Rules<'_>,
     on_stage: &mut dyn FnMut(Stage),
 ) -> Outcome<Checked> {
+    let is_empty = bulk::is_empty(tx)?;
     let mut check = Check::new(rules)?;
     let mut entries = Vec::with_capacity(TOGETHER);
     let mut records = Tally::default();
@@ -182,12 +183,12 @@ fn check(
             is_over = true;
             Ok(None)
         })?;
-        records.add(check.go_on(app, is_empty, &entries)?);
+        records.add(check.go_on(tx, is_empty, &entries)?);
         on_stage(Stage::Checking);
     }
     check.end()?;
     if check.problems.is_empty() {
-        Ok(Checked { records, there: check.there, passwords: check.passwords })
+        Ok(Checked { is_empty, records, there: check.there, passwords: check.passwords })
     } else {
         Err(Failure::Problems(check.problems))
     }
@@ -266,6 +267,14 @@ fn take_some(some: &mut Vec<Entry>, mut next: impl FnMut() -> Outcome<Option<Ent
         some.push(entry);
     }
     Ok(())
+}
+
+/// Runs a transaction that only reads, and may find problems of the file.
+fn reading<T>(app: &App, mut work: impl FnMut(&mut Tx<'_>) -> Outcome<T>) -> Outcome<T> {
+    app.read(|tx| match work(tx) {
+        Err(Failure::Error(error)) => Err(error),
+        outcome => Ok(outcome),
+    })?
 }
 
 /// Runs a transaction that may end with a problem of the file; then nothing of it is left, as of a trial.

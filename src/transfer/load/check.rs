@@ -4,12 +4,11 @@ mod messages;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::app::App;
 use crate::error::{Kind, Result};
 use crate::model::{ConversationKey, Kind as ConversationKind, Number, Role, UserDetails, UserId, UserKey, fold_case};
 use crate::service;
-use crate::store::bulk;
 use crate::store::scratch::{Noted, Scratch};
+use crate::store::{Tx, bulk};
 use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, pair, said_of, user_name};
 use crate::transfer::load::Passwords;
 use crate::transfer::records::{ConversationRecord, Entry, Record, UserRecord};
@@ -52,6 +51,7 @@ struct Notified {
 }
 
 /// How records are checked.
+#[derive(Clone, Copy)]
 pub(in crate::transfer) struct Rules<'r> {
     /// Everybody whom a message concerns will be notified
     pub(in crate::transfer) notify: bool,
@@ -99,9 +99,10 @@ impl<'r> Check<'r> {
         self.problems.len() >= MOST_PROBLEMS
     }
 
-    /// Checks the next records beside what is there; returns how many of each kind are not.
-    pub(in crate::transfer) fn go_on(&mut self, app: &App, is_empty: bool, entries: &[Entry]) -> Result<Tally> {
-        let known = &if is_empty { Known::default() } else { app.read(|tx| Known::find(tx, entries))? };
+    /// Checks the next records beside what is there, all in one transaction: else what was new in earlier records could be
+    /// there by now. Returns how many of each kind are not there.
+    pub(in crate::transfer) fn go_on(&mut self, tx: &mut Tx<'_>, is_empty: bool, entries: &[Entry]) -> Result<Tally> {
+        let known = &if is_empty { Known::default() } else { Known::find(tx, entries)? };
         let mut new = Tally::default();
         for entry in entries {
             let is_there = match &entry.record {
@@ -119,7 +120,7 @@ impl<'r> Check<'r> {
         let notified = std::mem::take(&mut self.notified);
         if !notified.is_empty() {
             let pairs: Vec<_> = notified.iter().map(|one| (one.conversation, one.user)).collect();
-            let found: HashSet<_> = app.read(|tx| bulk::participating(tx, &pairs))?.into_iter().collect();
+            let found: HashSet<_> = bulk::participating(tx, &pairs)?.into_iter().collect();
             for one in notified.iter().filter(|one| !found.contains(&(one.conversation, one.user))) {
                 self.takes_no_part(one.line, &one.name);
             }

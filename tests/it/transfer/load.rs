@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
+use tidings::app::App;
 use tidings::error::Kind;
 use tidings::model::{Level, MessageSelector};
 use tidings::service;
 use tidings::transfer::Tally;
 use tidings::transfer::input::Input;
-use tidings::transfer::load::{self, Failure, Loaded};
+use tidings::transfer::load::{self, Failure, Loaded, Stage};
 
 use crate::support::{World, on_every_engine, operator};
 
@@ -21,10 +22,19 @@ pub(crate) fn load_with(world: &World, records: &str, notify: bool) -> Result<Lo
 }
 
 fn load_bytes(world: &World, bytes: &[u8], notify: bool) -> Result<Loaded, Vec<(u64, Kind, String)>> {
+    load_by(&world.app, bytes, notify, &mut |_| {})
+}
+
+fn load_by(
+    app: &App,
+    bytes: &[u8],
+    notify: bool,
+    on_stage: &mut dyn FnMut(Stage),
+) -> Result<Loaded, Vec<(u64, Kind, String)>> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
     let input = Input::open(file.path()).unwrap();
-    match load::load(&world.app, &operator(), &input, notify, &mut |_| {}) {
+    match load::load(app, &operator(), &input, notify, on_stage) {
         Ok(loaded) => Ok(loaded),
         Err(Failure::Problems(problems) | Failure::Behind(_, problems)) => {
             Err(problems.into_iter().map(|problem| (problem.line, problem.kind, problem.detail)).collect())
@@ -98,6 +108,27 @@ fn loading_again_adds_nothing_whatever_became_of_the_file() {
         let twice = load(world, &format!("{same}\n{same}\n")).unwrap();
         assert_eq!(twice.created, created(0, 0, 2, 0), "two of the same in one file are two messages");
         assert_eq!(load(world, &format!("{same}\n{same}\n{same}")).unwrap().created, created(0, 0, 1, 0));
+    });
+}
+
+#[test]
+fn what_another_load_of_the_same_file_stores_meanwhile_is_there_already() {
+    on_every_engine(|world| {
+        let message = r#"{"type":"message","conversation":"team","sender":"ann","content":"many"}"#;
+        let people = format!("{}\n", r#"{"type":"user","username":"zoe"}"#);
+        let records = format!("{PEOPLE}{}{TALK}", format!("{message}\n").repeat(5000));
+        load(world, &people).unwrap();
+        let other = world.later(0);
+        let mut first = None;
+        let second = load_by(&world.app, records.as_bytes(), false, &mut |stage| {
+            if stage == Stage::Checking && first.is_none() {
+                first = Some(load_by(&other, records.as_bytes(), false, &mut |_| {}).unwrap());
+            }
+        });
+        let all = Loaded { created: created(3, 2, 5003, 2), skipped: 0 };
+        assert_eq!(first, Some(all), "it came in between two looks");
+        assert_eq!(second.unwrap(), Loaded { created: Tally::default(), skipped: 5010 });
+        assert_eq!(world.app.check(|_| {}).unwrap().len(), 0);
     });
 }
 
