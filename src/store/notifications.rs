@@ -1,4 +1,6 @@
 //! Notifications: one row a message and recipient.
+//!
+//! Whoever means the read and the unread asks for both: an index of SQLite has the unread first, then whose they are.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -138,9 +140,13 @@ pub fn count(tx: &mut Tx<'_>, user: UserKey) -> Result<(i64, i64)> {
     tx.only(
         "SELECT (SELECT count(*) FROM (
                     SELECT 1 FROM notification WHERE user_key = $1 AND is_read = FALSE LIMIT 10000) AS unread),
-                (SELECT count(*) FROM (SELECT 1 FROM notification WHERE user_key = $1 LIMIT 10000) AS every)",
+                (SELECT count(*) FROM (
+                    SELECT 1 FROM notification WHERE user_key = $1 AND is_read = TRUE LIMIT 10000) AS seen)",
         &[&user],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| {
+            let (unread, seen): (i64, i64) = (row.get(0)?, row.get(1)?);
+            Ok((unread, (unread + seen).min(10_000)))
+        },
     )
 }
 
@@ -180,5 +186,5 @@ pub fn read_all(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
 
 /// Deletes all of a user's notifications; returns how many.
 pub fn delete_all(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
-    tx.run("DELETE FROM notification WHERE user_key = $1", &[&user])
+    tx.run("DELETE FROM notification WHERE user_key = $1 AND is_read IN (FALSE, TRUE)", &[&user])
 }

@@ -26,7 +26,10 @@ pub fn add(
 
 /// Takes one person out of a conversation, with their notifications of it; says whether they were in it.
 pub fn remove(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey) -> Result<bool> {
-    tx.run("DELETE FROM notification WHERE user_key = $1 AND conversation_key = $2", &[&user, &conversation])?;
+    tx.run(
+        "DELETE FROM notification WHERE user_key = $1 AND conversation_key = $2 AND is_read IN (FALSE, TRUE)",
+        &[&user, &conversation],
+    )?;
     let removed =
         tx.run("DELETE FROM participant WHERE conversation_key = $1 AND user_key = $2", &[&conversation, &user])?;
     Ok(removed > 0)

@@ -247,7 +247,7 @@ fn messages_from_before_there_was_search_are_found_once_the_database_is_up_to_da
         }
         world.execute("DROP VIEW searchable; DROP TABLE message_search; DROP TABLE maintenance");
         world.execute("DROP INDEX idempotency_by_result");
-        world.execute("DELETE FROM refinery_schema_history WHERE version = 2");
+        world.execute("DELETE FROM refinery_schema_history WHERE version >= 2");
         let world = World::open(world.location.clone());
         assert_eq!(
             find(&world, &bob, &query("days")).partial,
@@ -256,6 +256,8 @@ fn messages_from_before_there_was_search_are_found_once_the_database_is_up_to_da
         );
         world.app.index().unwrap();
         assert_eq!(found(&world, &bob, "days"), ["from the old days"]);
+        assert_eq!(world.notifications(&bob), [("message".to_owned(), 1, false)]);
+        assert_eq!(world.app.check(|_| {}).unwrap().len(), 0);
     });
 }
 
