@@ -123,3 +123,47 @@ fn what_was_queued_when_a_pool_is_dropped_is_written_first() {
         assert_eq!(world.notifications(&bob).len(), WRITES);
     });
 }
+
+#[test]
+fn a_message_that_is_deleted_in_the_commit_it_was_sent_in_leaves_nothing_whether_another_write_fails_or_not() {
+    on_every_engine(|world| {
+        let (ann, bob) = (world.user("ann"), world.user("bob"));
+        world.group("team", &ann, &[&bob]);
+        for (round, fails) in [(1, false), (2, true)] {
+            let (app, commits) = share(world);
+            app.write(
+                |_| {
+                    std::thread::sleep(Duration::from_millis(50));
+                    Ok(())
+                },
+                drop,
+            );
+            let (sender, deleter, refused) = (ann.clone(), ann.clone(), ann.clone());
+            app.write(
+                move |tx| messages::send(tx, &sender, &draft("team", "short-lived words")).map(drop),
+                |outcome| outcome.unwrap(),
+            );
+            let selector = format!("team#{round}").parse().unwrap();
+            app.write(
+                move |tx| messages::delete(tx, &deleter, std::slice::from_ref(&selector)).map(drop),
+                |outcome| outcome.unwrap(),
+            );
+            let refuse = move |tx: &mut tidings::store::Tx<'_>| -> Result<(), Error> {
+                if fails {
+                    messages::send(tx, &refused, &draft("team", "words that are refused"))?;
+                }
+                Err(Error::conflict("this one fails"))
+            };
+            app.write(refuse, |outcome| assert_eq!(outcome.unwrap_err().kind(), Kind::Conflict));
+            drop(app);
+            if let Location::Sqlite(_) = world.location {
+                let commits = commits.lock().unwrap();
+                assert!(matches!(commits.last(), Some(3 | 4)), "not written together: {commits:?}");
+            }
+            let found = world.app.read(|tx| messages::search(tx, &operator(), &everything(), &|| false)).unwrap();
+            assert_eq!(found.messages.len(), 0);
+            assert!(world.notifications(&bob).is_empty());
+            assert!(world.app.check(|_| {}).unwrap().is_empty());
+        }
+    });
+}
