@@ -144,23 +144,34 @@ renew_large() {
     serve_large
     warm large
 }
-renew_little() {
-    [[ ! ${process[little]-} ]] || stop little
-    rm -f copy.db copy.db-*
-    cp little.db copy.db
-    sync copy.db
-    serve little --db copy.db serve
-    warm little
+renew() { # SERVER DATABASE COMMAND... : serves a copy of the database, copy-SERVER.db
+    [[ ! ${process[$1]-} ]] || stop "$1"
+    rm -f "copy-$1.db" "copy-$1.db"-*
+    cp "$2" "copy-$1.db"
+    sync "copy-$1.db"
+    "${@:3}"
+    warm "$1"
 }
-before=([large]=renew_large [little]=renew_little)
+renew_little() { renew little little.db serve little --db copy-little.db serve; }
+renew_bare_large() { renew bare_large limits.db serve_at_port bare_large "$limits" serve copy-bare_large.db 127.0.0.1:PORT; }
+renew_bare_little() { renew bare_little bare.db serve_at_port bare_little "$limits" serve copy-bare_little.db 127.0.0.1:PORT; }
+before=([large]=renew_large [little]=renew_little [bare_large]=renew_bare_large [bare_little]=renew_bare_little)
+world+=([bare_large]=limits.world [bare_little]=limits.world)
+[[ ! $limits ]] || "$limits" fill bare.db "$little" >/dev/null
 for request in 'list 16 GET' 'send 64 POST'; do
     read -r request connections method <<<"$request"
+    name="\`$method …/messages/\`, $connections connections, $all messages"
     race "$connections" "$request" large little
-    row "\`$method …/messages/\`, $connections connections, $all messages" 'within 1.3 times' "$(compare "the requests a second over $(number "$little")")"
+    row "$name" 'within 1.3 times' "$(compare "the requests a second over $(number "$little")")"
+    [[ $limits ]] || continue
+    race "$connections" "$request" bare_large bare_little
+    row "$name, the bare program" — "$(compare "the requests a second over $(number "$little")")"
 done
 before=()
-stop little
-rm -f copy.db copy.db-*
+for server in little bare_large bare_little; do
+    [[ ! ${process[$server]-} ]] || stop "$server"
+done
+rm -f copy-*.db copy-*.db-* bare.db bare.db-*
 
 if [[ $limits ]]; then
     serve_at_port limits "$limits" serve limits.db 127.0.0.1:PORT

@@ -114,7 +114,10 @@ fn parameters(endpoint: &Endpoint, reading: &mut SchemaGenerator) -> Vec<Value> 
         for (name, mut schema) in properties {
             let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
             without_null(&mut schema);
-            let mut parameter = json!({ "name": name, "in": "query", "required": false, "schema": schema });
+            // What is empty counts as absent.
+            let mut parameter = json!({
+                "name": name, "in": "query", "required": false, "allowEmptyValue": true, "schema": schema,
+            });
             if let Some(description) = description {
                 parameter["description"] = description;
             }
