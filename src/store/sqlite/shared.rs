@@ -60,33 +60,20 @@ impl Database {
         Ok(())
     }
 
-    /// Runs jobs in one transaction; one that fails, or panics, is undone alone. Returns what came of each, which is in the
-    /// file for good.
+    /// Runs jobs in one transaction, each in a savepoint of its own: one that fails, or panics, is undone alone. Returns what
+    /// came of each, which is in the file for good.
     ///
     /// # Errors
     /// What keeps all of them from the file; then nothing of any is left.
     pub(in crate::store) fn write_group(&self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Result<()>>> {
-        // Most writes succeed, or are refused before they change anything. A savepoint for each copies every page again that
-        // it changes: a tenth of the time.
-        if let Some(outcomes) = self.write_together(jobs, false)? {
-            return Ok(outcomes);
-        }
-        self.write_together(jobs, true)?.ok_or_else(|| Error::internal("a savepoint undid nothing"))
-    }
-
-    /// Runs jobs in one transaction; none where one would have to be undone and has no savepoint of its own: then nothing of
-    /// any is left.
-    fn write_together(&self, jobs: &mut [Box<dyn Job>], with_savepoints: bool) -> Result<Option<Vec<Result<()>>>> {
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let run = |sql| transaction.prepare_cached(sql)?.execute([]);
         let mut outcomes = Vec::with_capacity(jobs.len());
         let mut to_index = BTreeMap::new();
         for job in jobs.iter_mut() {
-            if with_savepoints {
-                run("SAVEPOINT job")?;
-            }
-            let before = with_savepoints.then(|| to_index.clone());
-            let (stamp, changes) = (job.stamp(), transaction.total_changes());
+            run("SAVEPOINT job")?;
+            let stamp = job.stamp();
+            let before = to_index.clone();
             let mut tx = Tx::new(Inner::Sqlite(&transaction, true), stamp);
             // Search is told at the end: it would write a piece of index for each savepoint.
             tx.to_index = to_index;
@@ -98,16 +85,10 @@ impl Database {
                 if transaction.is_autocommit() {
                     return Err(outcome.err().unwrap_or_else(|| Error::internal("a transaction ended by itself")));
                 }
-                if let Some(before) = before {
-                    run("ROLLBACK TO job")?;
-                    to_index = before;
-                } else if transaction.total_changes() != changes {
-                    return Ok(None);
-                }
+                run("ROLLBACK TO job")?;
+                to_index = before;
             }
-            if with_savepoints {
-                run("RELEASE job")?;
-            }
+            run("RELEASE job")?;
             outcomes.push(outcome);
         }
         if let Some(job) = jobs.first() {
@@ -116,7 +97,7 @@ impl Database {
             search::write_index(&mut tx)?;
         }
         transaction.commit()?;
-        Ok(Some(outcomes))
+        Ok(outcomes)
     }
 }
 
