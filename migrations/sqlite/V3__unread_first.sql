@@ -14,7 +14,9 @@ CREATE TABLE notification_unread_first (
     is_read INTEGER NOT NULL DEFAULT 0 CHECK (is_read IN (0, 1)),
     PRIMARY KEY (message_key, user_key)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO notification_unread_first SELECT message_key, user_key, conversation_key, kind, is_read FROM notification;
+-- Those of no message, which a shell can leave, mean nothing and would be refused.
+INSERT INTO notification_unread_first SELECT message_key, user_key, conversation_key, kind, is_read FROM notification
+    WHERE EXISTS (SELECT 1 FROM message WHERE key = message_key);
 DROP TABLE notification;
 ALTER TABLE notification_unread_first RENAME TO notification;
 

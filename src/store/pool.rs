@@ -1,7 +1,7 @@
 //! A database for many threads at once: readers side by side, writers in line.
 //!
-//! SQLite has one writer. Whatever waits when a commit ends shares the next one, and is undone alone where it fails: four to six
-//! times as many durable writes as with a commit for each. PostgreSQL has its own writers, so there each goes by itself.
+//! SQLite has one writer. Whatever waits when a commit ends shares the next one, each write in a savepoint of its own: four to
+//! six times as many durable writes as with a commit for each. PostgreSQL has its own writers, so there each goes by itself.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};

@@ -78,6 +78,7 @@ fn damages() -> Vec<(&'static str, String)> {
         of("receiver", "UPDATE message SET receiver_key = NULL WHERE conversation_key = DIRECT"),
         of("receiver", "UPDATE message SET receiver_key = sender_key WHERE number = 3"),
         of("notification", "UPDATE notification SET conversation_key = 999"),
+        of("notification", "UPDATE notification SET user_key = 999 WHERE user_key = 2"),
         of("notification", "UPDATE notification SET user_key = 1 WHERE message_key = 1 AND user_key = 2"),
         of("notification", "DELETE FROM participant WHERE conversation_key <> DIRECT AND user_key = 2"),
         of("user_names", "UPDATE account SET username_folded = 'Eve' WHERE username = 'Eve'"),

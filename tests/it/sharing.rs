@@ -131,13 +131,10 @@ fn a_message_that_is_deleted_in_the_commit_it_was_sent_in_leaves_nothing_whether
         world.group("team", &ann, &[&bob]);
         for (round, fails) in [(1, false), (2, true)] {
             let (app, commits) = share(world);
-            app.write(
-                |_| {
-                    std::thread::sleep(Duration::from_millis(50));
-                    Ok(())
-                },
-                drop,
-            );
+            // On SQLite the others wait for it; on PostgreSQL it is written here.
+            let (go_on, wait) = mpsc::channel();
+            let is_sqlite = matches!(world.location, Location::Sqlite(_));
+            app.write(move |_| if is_sqlite { wait.recv().map_err(Error::internal) } else { Ok(()) }, drop);
             let (sender, deleter, refused) = (ann.clone(), ann.clone(), ann.clone());
             app.write(
                 move |tx| messages::send(tx, &sender, &draft("team", "short-lived words")).map(drop),
@@ -155,8 +152,9 @@ fn a_message_that_is_deleted_in_the_commit_it_was_sent_in_leaves_nothing_whether
                 Err(Error::conflict("this one fails"))
             };
             app.write(refuse, |outcome| assert_eq!(outcome.unwrap_err().kind(), Kind::Conflict));
+            go_on.send(()).unwrap_or_default();
             drop(app);
-            if let Location::Sqlite(_) = world.location {
+            if is_sqlite {
                 let commits = commits.lock().unwrap();
                 assert!(matches!(commits.last(), Some(3 | 4)), "not written together: {commits:?}");
             }

@@ -4,7 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use crate::support::{Schema, Shell, is_long, postgres_server};
+use tidings::service;
+use tidings::store::Location;
+
+use crate::support::{Schema, Shell, World, is_long, on_every_engine, postgres_server};
 
 fn mode(path: &std::path::Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -39,6 +42,45 @@ fn what_stands_beside_an_open_database_is_readable_by_its_owner_only() {
     shell.done("user create ann --no-password");
     assert_eq!(mode(&shell.path("test.db-wal")), 0o600);
     assert_eq!(mode(&shell.path("test.db-shm")), 0o600);
+}
+
+#[test]
+fn a_file_from_before_unread_notifications_lay_together_keeps_those_of_its_messages() {
+    let first = include_str!("../../migrations/sqlite/V1__core.sql");
+    let table = &first[first.find("CREATE TABLE notification (").unwrap()..];
+    let table = &table[..table.find("\n\n").unwrap()];
+    assert!(table.contains("REFERENCES account") && table.contains("notification_by_conversation"), "{table}");
+    on_every_engine(|world| {
+        let Location::Sqlite(path) = &world.location else { return };
+        let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
+        world.group("team", &ann, &[&bob, &eve]);
+        world.send(&ann, "team", "hello, @bob");
+        world.send(&bob, "team", "hi");
+        let read = |tx: &mut tidings::store::Tx<'_>| {
+            let owner = service::notifications::owner(tx, &eve, None)?;
+            service::notifications::read_all(tx, &eve, &owner)
+        };
+        world.app.write(read).unwrap();
+        let people = [ann, bob, eve];
+        let before = people.each_ref().map(|user| world.notifications(user));
+        let connection = rusqlite::Connection::open(path).unwrap();
+        let older = format!(
+            "PRAGMA foreign_keys = OFF;
+             CREATE TEMP TABLE kept AS SELECT * FROM notification;
+             DROP TABLE notification;
+             {table}
+             INSERT INTO notification SELECT * FROM kept;
+             INSERT INTO notification VALUES (999, 1, 1, 0, 0); -- what a shell can leave: a notification of no message
+             DELETE FROM refinery_schema_history WHERE version = 3;
+             PRAGMA user_version = 2;"
+        );
+        connection.execute_batch(&older).unwrap();
+        let world = World::open(world.location.clone());
+        assert_eq!(people.each_ref().map(|user| world.notifications(user)), before);
+        let rows: i64 = connection.query_row("SELECT count(*) FROM notification", [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 4);
+        assert_eq!(world.app.check(|_| {}).unwrap().len(), 0);
+    });
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub(super) fn prepare_file(path: &Path) -> Result<Opened> {
     }
     switch_to_wal(&connection)?;
     if version < VERSION {
-        connection.execute_batch("PRAGMA synchronous = FULL")?;
+        connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON")?;
         migrate(&mut connection)?;
     }
     drop(connection);
