@@ -174,7 +174,8 @@ fn a_file_is_refused_and_nothing_is_written_or_all_of_it_is_there_and_sound() {
             Ok(())
         });
         outcome.unwrap();
-        assert!(accepted.get() > cases / 8 && refused.get() > cases / 8, "{} {}", accepted.get(), refused.get());
+        // About a fifth is accepted: of 60, three or fewer less than once in a thousand times.
+        assert!(accepted.get() > cases / 20 && refused.get() > cases / 20, "{} {}", accepted.get(), refused.get());
     });
 }
 
