@@ -152,12 +152,13 @@ fn a_remedy_in_sql_mends_what_it_is_for() {
             build(world);
             damage(world, &statement);
             let problems = check(world);
-            let (_, remedy) = problems[0].remedy.split_once("in SQL: ").unwrap();
+            let problem = problems.iter().find(|problem| problem.check == name).unwrap();
+            let (_, remedy) = problem.remedy.split_once("in SQL: ").unwrap();
             damage(world, remedy);
             assert!(check(world).is_empty(), "{name}: {:?}", check(world));
         });
     }
-    assert_eq!(mended, 6);
+    assert_eq!(mended, 7);
 }
 
 #[test]
