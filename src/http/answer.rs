@@ -138,14 +138,23 @@ impl FromRequestParts<Shared> for Here {
 }
 
 impl Here {
-    /// Where to go on from, as a link said it; an empty cursor counts as none.
+    /// Which part of a list is asked for: where to go on from, as a link said it, and how many things.
+    pub(super) fn part<P: DeserializeOwned>(
+        &self,
+        cursor: Option<&str>,
+        page_size: Option<i64>,
+    ) -> Result<(Option<Seek<P>>, i64), Error> {
+        Ok((self.seek(cursor)?, page_size_of(page_size)?))
+    }
+
+    /// Where to go on from, as a link said it
     pub(super) fn seek<P: DeserializeOwned>(&self, cursor: Option<&str>) -> Result<Option<Seek<P>>, Error> {
         let forged = || Error::invalid("cursor", "That is no cursor of this list; take the links that it gives.");
         let open = |cursor| {
             let text = self.server.keys.open(self.address.path(), cursor).ok_or_else(forged)?;
             serde_json::from_slice(&text).map_err(|_| forged())
         };
-        cursor.filter(|cursor| !cursor.is_empty()).map(open).transpose()
+        cursor.map(open).transpose()
     }
 
     /// A page of a list, with links that say their positions by a cursor.

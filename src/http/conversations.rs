@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
-use super::answer::{Answer, Here, Known, Marked, json, page_size_of, shown};
+use super::answer::{Answer, Here, Known, Marked, json, shown};
 use super::request::{Body, Caller, Cleared, NO_NUL, Part, Path, Query, Repeatable};
 use crate::model::{ConversationId, ConversationSelector, ConversationView, Level, Message, UserId, UserSelector};
 use crate::service::conversations::{self, ConversationChange, NewConversation};
@@ -81,7 +81,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(Listing { search, cursor, page_size }): Query<Listing>,
 ) -> Answer {
-    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let (seek, size) = here.part(cursor.as_deref(), page_size)?;
     let page = server
         .read(caller, move |tx, actor| conversations::page_of(tx, actor, search.as_deref(), seek.as_ref(), size))
         .await?;
@@ -159,7 +159,7 @@ pub(super) async fn participants(
     Path(id): Path<ConversationId>,
     Query(Part { cursor, page_size }): Query<Part>,
 ) -> Answer {
-    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let (seek, size) = here.part(cursor.as_deref(), page_size)?;
     let selector = ConversationSelector::Id(id);
     let page = server
         .read(caller, move |tx, actor| conversations::participants(tx, actor, &selector, seek.as_ref(), size))

@@ -199,7 +199,7 @@ pub(super) async fn unread(
     caller: Caller,
     Query(Part { cursor, page_size }): Query<Part>,
 ) -> Answer {
-    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let (seek, size) = here.part(cursor.as_deref(), page_size)?;
     let page = server.read(caller, move |tx, actor| messages::unread_page(tx, actor, seek.as_ref(), size)).await?;
     here.list(page)
 }
@@ -308,7 +308,7 @@ pub(super) async fn history(
     Path(id): Path<MessageId>,
     Query(Part { cursor, page_size }): Query<Part>,
 ) -> Answer {
-    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let (seek, size) = here.part(cursor.as_deref(), page_size)?;
     let selector = MessageSelector::Id(id);
     let page =
         server.read(caller, move |tx, actor| messages::history_page(tx, actor, &selector, seek.as_ref(), size)).await?;
@@ -323,7 +323,7 @@ pub(super) async fn thread(
     Path(id): Path<MessageId>,
     Query(Part { cursor, page_size }): Query<Part>,
 ) -> Answer {
-    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let (seek, size) = here.part(cursor.as_deref(), page_size)?;
     let selector = MessageSelector::Id(id);
     let page = server
         .read_slowly(caller, move |tx, actor| messages::thread_page(tx, actor, &selector, seek.as_ref(), size))

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Shared;
-use super::answer::{Answer, Here, Marked, json, page_size_of};
+use super::answer::{Answer, Here, Marked, json};
 use super::request::{Body, Caller, Path, Query, Repeatable};
 use crate::model::{MessageId, MessageSelector};
 use crate::service::notifications;
@@ -28,7 +28,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(Listing { is_read, cursor, page_size }): Query<Listing>,
 ) -> Answer {
-    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let (seek, size) = here.part(cursor.as_deref(), page_size)?;
     let page = server
         .read(caller, move |tx, actor| {
             let owner = notifications::owner(tx, actor, None)?;

@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::answer::{Answer, Here, Known, json, page_size_of, shown};
+use super::answer::{Answer, Here, Known, json, shown};
 use super::problem::Problem;
 use super::request::{Address, Body, Caller, Cleared, NO_NUL, Path, Query, Repeatable};
 use super::stream::Pipe;
@@ -98,7 +98,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(Listing { search, cursor, page_size }): Query<Listing>,
 ) -> Answer {
-    let (seek, size) = (here.seek(cursor.as_deref())?, page_size_of(page_size)?);
+    let (seek, size) = here.part(cursor.as_deref(), page_size)?;
     let page = server
         .read_slowly(caller, move |tx, actor| users::page(tx, actor, search.as_deref(), seek.as_ref(), size))
         .await?;
