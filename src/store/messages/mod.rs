@@ -27,6 +27,9 @@ macro_rules! columns {
 }
 
 /// Whether a message has recipients, none of whom has it unread: mostly one has, and that is the end of it.
+///
+/// A tenth of the instructions of a page. Reading each participant's part of the page at once instead takes as many (436,000
+/// a page of a conversation of two, not 423,000) and is no faster.
 macro_rules! is_read {
     () => {
         "coalesce(
