@@ -42,16 +42,16 @@ pub(super) fn index_words(
         entry.push_str(&word.folded);
         entry.push_str(&said_in);
     }
-    tx.to_index.insert(message, entry);
+    tx.to_index.insert(message, Some(entry));
 }
 
 /// Writes what search shall know: one statement for all messages of a transaction, a fifth of the cost of one for each.
 pub(super) fn write_index(tx: &mut Tx<'_>) -> Result<()> {
-    if tx.to_index.is_empty() {
+    let entries: Vec<(i64, String)> =
+        std::mem::take(&mut tx.to_index).into_iter().filter_map(|(key, entry)| Some((key.0, entry?))).collect();
+    if entries.is_empty() {
         return Ok(());
     }
-    let entries: Vec<(i64, String)> =
-        std::mem::take(&mut tx.to_index).into_iter().map(|(key, entry)| (key.0, entry)).collect();
     let entries = serde_json::to_string(&entries).map_err(Error::internal)?;
     let sql = tx.split(
         "INSERT OR REPLACE INTO message_search (rowid, words) SELECT value ->> 0, value ->> 1 FROM json_each($1)",
@@ -66,9 +66,7 @@ pub(super) fn write_index(tx: &mut Tx<'_>) -> Result<()> {
 
 /// Makes search forget messages.
 pub(super) fn forget(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<()> {
-    for key in messages {
-        tx.to_index.remove(key);
-    }
+    tx.to_index.extend(messages.iter().map(|key| (*key, None)));
     let sql = tx.split(
         concat!("DELETE FROM message_search WHERE rowid IN ", list!("$1")),
         concat!("DELETE FROM message_search WHERE message_key IN ", list!("$1")),

@@ -174,8 +174,8 @@ pub struct Tx<'c> {
     inner: Inner<'c>,
     stamp: Stamp,
     ids_made: u64,
-    /// What search shall know of messages: written by one statement at the end
-    pub(super) to_index: BTreeMap<MessageKey, String>,
+    /// What search shall know of messages, none of those that are gone: written by one statement at the end
+    pub(super) to_index: BTreeMap<MessageKey, Option<String>>,
 }
 
 impl<'c> Tx<'c> {

@@ -73,22 +73,21 @@ impl Database {
         for job in jobs.iter_mut() {
             run("SAVEPOINT job")?;
             let stamp = job.stamp();
-            let before = to_index.clone();
             let mut tx = Tx::new(Inner::Sqlite(&transaction, true), stamp);
-            // Search is told at the end: it would write a piece of index for each savepoint.
-            tx.to_index = to_index;
             let outcome = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)))
                 .unwrap_or_else(|_| Err(Error::internal("a write panicked")));
-            to_index = tx.to_index;
+            let mut of_job = tx.to_index;
             if outcome.is_err() || stamp.dry_run {
                 // A full disk, for example, makes SQLite undo everything by itself.
                 if transaction.is_autocommit() {
                     return Err(outcome.err().unwrap_or_else(|| Error::internal("a transaction ended by itself")));
                 }
                 run("ROLLBACK TO job")?;
-                to_index = before;
+                of_job.clear();
             }
             run("RELEASE job")?;
+            // Search is told at the end: it would write a piece of index for each savepoint.
+            to_index.append(&mut of_job);
             outcomes.push(outcome);
         }
         if let Some(job) = jobs.first() {
