@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Sleep;
 
+use super::answer::OF_EVERY_ANSWER;
 use super::problem;
 use crate::error::{Error, Kind};
 
@@ -115,14 +116,17 @@ pub(super) fn too_slow() -> Error {
 fn bare(error: &Error) -> Vec<u8> {
     let body = problem::body(error);
     let status = error.problem();
-    let head = format!(
-        "HTTP/1.1 {} {}\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+    let mut head = format!(
+        "HTTP/1.1 {} {}\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
         status.status,
         status.title,
         problem::MEDIA_TYPE,
         body.len()
     );
-    [head.into_bytes(), body].concat()
+    for (name, value) in &OF_EVERY_ANSWER {
+        head.extend([name.as_str(), ": ", value, "\r\n"]);
+    }
+    [head.as_bytes(), b"\r\n", &body].concat()
 }
 
 /// What to say instead of a bare answer of hyper's; none of any other bytes.

@@ -1,5 +1,6 @@
 //! REST as its clients have it: wiring, words and statuses.
 
+mod answers;
 mod care;
 mod connections;
 mod ephemeral;
@@ -14,6 +15,7 @@ mod rotation;
 mod schema;
 mod start;
 mod stop;
+mod strangers;
 mod talk;
 mod twins;
 mod unfinished;

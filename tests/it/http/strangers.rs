@@ -1,0 +1,151 @@
+//! What a server keeps to itself: who may register, whose pages may use it, what went wrong inside.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{House, in_every_house, messages_of, world};
+use crate::server::{Reply, Server};
+
+fn register(server: &Server, token: &str, name: &str) -> Reply {
+    server.post("/api/users/", token, &json!({ "username": name, "password": "correct horse 9" }))
+}
+
+#[test]
+fn where_registration_is_closed_only_admins_add_accounts() {
+    in_every_house(|house| {
+        let secret = ("SECRET_KEY", "a secret of the tests");
+        let by_variable = [secret, ("TIDINGS_REGISTRATION", "closed")];
+        let folder = house.shell.path("");
+        let servers = [
+            ("option", house.serve(&["--registration", "closed"])),
+            ("variable", Server::start(&folder, &["--db", &house.address], &by_variable)),
+            ("both", {
+                let open = [secret, ("TIDINGS_REGISTRATION", "open")];
+                Server::start(&folder, &["--db", &house.address, "--registration", "closed"], &open)
+            }),
+        ];
+        for (said_by, server) in servers {
+            println!("{said_by}");
+            let (ann, _) = server.log_in("ann", "correct horse 7");
+            let (bob, _) = server.log_in("bob", "correct horse 8");
+            let before = house.run("user list -o ids", "").stdout;
+            for token in ["", &bob] {
+                register(&server, token, "eve").problem(403, "forbidden");
+                let taken = register(&server, token, "ann");
+                taken.problem(403, "forbidden");
+                assert_eq!(taken.bytes, register(&server, token, "eve").bytes, "who is there already is not told");
+            }
+            assert_eq!(house.run("user list -o ids", "").stdout, before);
+            let added = register(&server, &ann, &format!("added-by-{said_by}")).expect(201).json();
+            assert_eq!(added["role"], "user");
+            // Whoever is there goes on.
+            server.log_in(&format!("added-by-{said_by}"), "correct horse 9");
+        }
+        register(&house.serve(&["--registration", "open"]), "", "eve").expect(201);
+        register(&house.serve(&[]), "", "gus").expect(201);
+    });
+}
+
+/// What a server tells a browser that asks for a page of that origin: by a request, and by what it asks before one
+fn allowed_for(server: &Server, origin: &str) -> [Option<String>; 2] {
+    let told = |reply: &Reply| reply.header("access-control-allow-origin").map(ToOwned::to_owned);
+    let asked = server.ask("GET", "/api/schema/", "", &[("Origin", origin)], None).expect(200);
+    let headers = [
+        ("Origin", origin),
+        ("Access-Control-Request-Method", "PATCH"),
+        ("Access-Control-Request-Headers", "authorization, content-type"),
+    ];
+    [told(&asked), told(&server.ask("OPTIONS", "/api/users/me/", "", &headers, None))]
+}
+
+#[test]
+fn only_pages_of_the_sites_that_are_listed_may_use_the_api() {
+    let shell = world();
+    let [chat, desk, foreign] = ["https://chat.example.org", "http://localhost:3000", "https://evil.example"];
+    let near = [
+        "https://chat.example.org.evil.example",
+        "https://evil.chat.example.org",
+        "http://chat.example.org",
+        "https://chat.example.org:444",
+        "http://localhost:3001",
+        "http://localhost",
+        "null",
+        "*",
+    ];
+    let only = |server: &Server, listed: &[&str]| {
+        for origin in [chat, desk, foreign].iter().chain(&near) {
+            let is_listed = listed.contains(origin);
+            let expected = is_listed.then(|| (*origin).to_owned());
+            assert_eq!(allowed_for(server, origin), [expected.clone(), expected], "{origin}, of {listed:?}");
+        }
+    };
+    only(&Server::on(&shell.path(""), &[]), &[]);
+    only(&Server::on(&shell.path(""), &["--cors-origins", chat]), &[chat]);
+    only(&Server::on(&shell.path(""), &["--cors-origins", &format!("{chat},{desk}")]), &[chat, desk]);
+    let variable = format!("{chat}, {desk}");
+    let environment = [("TIDINGS_CORS_ORIGINS", variable.as_str())];
+    only(&Server::start(&shell.path(""), &["--db", "test.db"], &environment), &[chat, desk]);
+    let everybody = Server::on(&shell.path(""), &["--cors-origins", "*"]);
+    for origin in [chat, desk, foreign] {
+        assert_eq!(allowed_for(&everybody, origin), [const { Some("*") }; 2].map(|all| all.map(ToOwned::to_owned)));
+    }
+    // Nobody's cookies are ever asked for: they count for nothing here.
+    let reply = everybody.ask("GET", "/api/schema/", "", &[("Origin", foreign)], None);
+    assert_eq!(reply.header("access-control-allow-credentials"), None);
+}
+
+/// Takes the tables away that some requests need, behind the program's back.
+fn break_database(house: &House) {
+    let broken = "ALTER TABLE notification RENAME TO qqgone";
+    if house.schema.is_some() {
+        postgres::Client::connect(&house.address, postgres::NoTls).unwrap().batch_execute(broken).unwrap();
+    } else {
+        rusqlite::Connection::open(house.shell.path(&house.address)).unwrap().execute_batch(broken).unwrap();
+    }
+}
+
+#[test]
+fn what_went_wrong_inside_is_in_the_log_and_told_to_nobody() {
+    in_every_house(|house| {
+        let environment = [("SECRET_KEY", "a secret of the tests"), ("DEBUG", "true")];
+        let server = Server::start(&house.shell.path(""), &["--db", &house.address], &environment);
+        let (token, _) = server.log_in("bob", "correct horse 8");
+        let messages = messages_of(&server, &token);
+        break_database(house);
+        let secrets =
+            ["notification", "no such", "does not exist", "SELECT", "INSERT", "qqgone", "42P01", ".rs", "sqlite"];
+        let mut said = Vec::new();
+        for _ in 0..2 {
+            said.push(server.get("/api/notifications/", &token));
+            said.push(server.post(&messages, &token, &json!({ "content": "qqcontent" })));
+            said.push(server.ask("DELETE", "/api/user/delete/", &token, &[], None));
+        }
+        for reply in &said {
+            let problem = reply.problem(500, "internal");
+            let fields: Vec<&String> = problem.as_object().unwrap().keys().collect();
+            assert_eq!(fields, ["type", "title", "status", "code", "detail"], "{problem}");
+            let everything = format!("{:?} {}", reply.headers, String::from_utf8_lossy(&reply.bytes));
+            for secret in secrets {
+                assert!(!everything.contains(secret), "{secret}: {everything}");
+            }
+        }
+        let start = Instant::now();
+        let causes = || server.log().lines().filter(|line| line.contains("notification")).count();
+        while causes() < said.len() {
+            assert!(start.elapsed() < Duration::from_secs(10), "{}", server.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert!(!server.log().contains("qqcontent"), "{}", server.log());
+        drop(server);
+        // On the command line the cause is for whoever asks for it.
+        for format in ["table", "json"] {
+            let line = format!("notifications list --as ann --db {} -o {format}", house.address);
+            let run = house.shell.run(&line);
+            assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{run}");
+            assert!(secrets.iter().all(|secret| !run.stderr.contains(secret)), "{run}");
+            let run = house.shell.run(&format!("{line} --verbose"));
+            assert!(run.stderr.contains("cause: ") && run.stderr.contains("notification"), "{run}");
+        }
+    });
+}
