@@ -57,7 +57,7 @@ impl Kind {
             Self::MethodNotAllowed => ("method_not_allowed", 405, "Method Not Allowed", 2),
             Self::UnsupportedMediaType => ("unsupported_media_type", 415, "Unsupported Media Type", 2),
             Self::Misdirected => ("misdirected", 421, "Misdirected Request", 2),
-            Self::Timeout => ("timeout", 408, "Request Timeout", 7),
+            Self::Timeout => ("timeout", 408, "Request Timeout", 8),
             Self::TooLarge => ("too_large", 413, "Content Too Large", 6),
             Self::HeadersTooLarge => ("headers_too_large", 431, "Request Header Fields Too Large", 6),
             Self::RateLimited => ("rate_limited", 429, "Too Many Requests", 7),

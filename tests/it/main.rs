@@ -13,6 +13,7 @@ mod durability;
 mod erasure;
 mod examples;
 mod http;
+mod kinds;
 mod layers;
 mod plans;
 mod readme;
