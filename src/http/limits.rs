@@ -148,6 +148,28 @@ mod tests {
     }
 
     #[test]
+    fn however_many_come_who_is_throttled_stays_so_and_who_is_not_is_forgotten() {
+        let limit = Limit::<str>::new(10);
+        let start = Instant::now();
+        while limit.take_at("ann", start).is_ok() {}
+        let now = start + Duration::from_secs(1);
+        for index in 0..=REMEMBERED {
+            assert_eq!(limit.take_at(&index.to_string(), now), Ok(()));
+        }
+        assert_eq!(limit.look_at("ann", now), Err(Duration::from_secs(5)));
+        assert_eq!(limit.take_at("ann", now), Err(Duration::from_secs(5)));
+        assert_eq!(limit.full_at().len(), REMEMBERED + 2, "each of them has tried");
+        // All but ann may do again all that may be done.
+        let later = start + Duration::from_secs(50);
+        assert_eq!(limit.take_at("bob", later), Ok(()));
+        assert_eq!(limit.full_at().len(), 2);
+        for _ in 0..8 {
+            assert_eq!(limit.take_at("ann", later), Ok(()));
+        }
+        assert_eq!(limit.take_at("ann", later), Err(Duration::from_secs(4)));
+    }
+
+    #[test]
     fn addresses_of_one_network_are_one() {
         let network = |text: &str| network(text.parse().unwrap());
         assert_eq!(network("2001:db8::1"), network("2001:db8::ffff"));

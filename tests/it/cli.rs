@@ -6,6 +6,7 @@ mod db;
 pub(crate) mod disk;
 mod doctor;
 mod finding;
+mod foreign;
 mod import;
 mod messages;
 mod notifications;

@@ -140,6 +140,31 @@ fn an_empty_file_becomes_a_database() {
 }
 
 #[test]
+fn an_empty_file_that_others_could_read_becomes_a_database_of_its_owner() {
+    let shell = Shell::new();
+    for (file, before) in [("wide", 0o666), ("usual", 0o644), ("group", 0o660), ("narrow", 0o600)] {
+        let path = shell.path(file);
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(before)).unwrap();
+        shell.done(&format!("db migrate --db {file}"));
+        assert_eq!(mode(&path), 0o600, "{file}");
+        // What stands beside it while it is used has the mode of the file.
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.query_row("SELECT count(*) FROM account", [], |_| Ok(())).unwrap();
+        shell.done(&format!("user create ann --no-password --db {file}"));
+        for beside in ["-wal", "-shm", "-lock"] {
+            assert_eq!(mode(&shell.path(&format!("{file}{beside}"))), 0o600, "{file}{beside}");
+        }
+    }
+    // What is a database already keeps the mode that its owner gave it.
+    let path = shell.path("shared");
+    fs::copy(shell.path("test.db"), &path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
+    shell.done("user create ann --no-password --db shared");
+    assert_eq!(mode(&path), 0o660);
+}
+
+#[test]
 fn what_is_left_of_another_database_or_of_a_start_that_was_killed_gets_into_no_new_one() {
     let shell = Shell::new();
     shell.done("user create ann --no-password");

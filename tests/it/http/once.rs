@@ -78,6 +78,45 @@ fn the_same_request_with_a_key_has_the_same_answer_and_another_is_a_conflict() {
 }
 
 #[test]
+fn one_key_on_two_paths_is_two_requests() {
+    in_every_house(|house| {
+        people(house);
+        let server = house.serve(&[]);
+        let (token, _) = server.log_in("ann", "correct horse 7");
+        let begin = |name: &str| {
+            let group = json!({ "participants": ["bob", "eve"], "name": name });
+            let begun = server.post("/api/conversations/", &token, &group).expect(201).json();
+            format!("/api/conversations/{}/", begun["conversation_id"].as_str().unwrap())
+        };
+        let places = ["one", "two"].map(begin);
+        // The same words, or the same people, on either path
+        for (endpoint, body) in [
+            ("messages/", json!({ "content": "the same words" })),
+            ("participants/", json!({ "participants": ["fay"] })),
+            ("read/", json!({})),
+        ] {
+            let path = |place: &str| format!("{place}{endpoint}");
+            let key = format!("a key of {endpoint}");
+            let first = post(&server, &path(&places[0]), &token, &key, &body);
+            assert!(first.status < 300, "{first:?}");
+            let before = house.run("data dump", "").stdout;
+            post(&server, &path(&places[1]), &token, &key, &body).problem(409, "conflict");
+            assert_eq!(house.run("data dump", "").stdout, before, "{endpoint}");
+            let again = post(&server, &path(&places[0]), &token, &key, &body);
+            assert_eq!((again.status, again.json()), (first.status, first.json()), "{endpoint}");
+            let with_another = post(&server, &path(&places[1]), &token, &format!("another {key}"), &body);
+            assert!(with_another.status < 300, "{with_another:?}");
+        }
+        // Nor does one endpoint know what another was asked with the key.
+        let key = "a key of all";
+        post(&server, "/api/notifications/read/", &token, key, &json!({})).expect(200);
+        post(&server, &format!("{}read/", places[0]), &token, key, &json!({})).problem(409, "conflict");
+        let new = json!({ "username": "gus", "password": "correct horse 9" });
+        post(&server, "/api/users/", &token, key, &new).problem(409, "conflict");
+    });
+}
+
+#[test]
 fn a_failure_is_not_remembered() {
     in_every_house(|house| {
         let server = house.serve(&[]);

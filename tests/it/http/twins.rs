@@ -134,6 +134,22 @@ const MESSAGES: &[Twin] = &[
     ("POST /api/notifications/read/", "bob", "", "notifications read --all", count),
 ];
 
+/// What lists are narrowed to
+const NARROWED: &[Twin] = &[
+    ("GET /api/messages/?sender=alice", "bob", "", "message list --from alice", reversed),
+    ("GET /api/messages/?receiver=carol", "bob", "", "message list --to carol", reversed),
+    // What alice said to bob alone is not for carol's eyes, and is for those of an admin.
+    ("GET /api/messages/?receiver=bob", "carol", "", "message list --to bob", none),
+    ("GET /api/messages/?receiver=bob", "root", "", "message list --to bob", reversed),
+    ("GET /api/messages/?sender=alice&receiver=bob", "carol", "", "message list --from alice --to bob", none),
+    ("GET /api/messages/?sender=alice&receiver=bob", "bob", "", "message list --from alice --to bob", reversed),
+    ("GET /api/conversations/{team}/messages/?sender=alice", "bob", "", "message list {team} --from alice", reversed),
+    ("GET /api/notifications/?is_read=false", "bob", "", "notifications list --unread", results),
+    ("GET /api/users/?search=car", "bob", "", "user list --search car", results),
+    ("GET /api/messages/?search=hello", "bob", "", "message search hello", results),
+    ("GET /api/messages/?search=us", "carol", "", "message search us", none),
+];
+
 /// They are the same.
 fn same(command: &Value, answer: &Value) -> (Value, Value) {
     (command.clone(), answer.clone())
@@ -148,6 +164,13 @@ fn results(command: &Value, answer: &Value) -> (Value, Value) {
 /// The command shows what a reader has last at the end, the endpoint first.
 fn reversed(command: &Value, answer: &Value) -> (Value, Value) {
     results(&command.as_array().unwrap().iter().rev().cloned().collect(), answer)
+}
+
+/// Neither shows anything.
+fn none(command: &Value, answer: &Value) -> (Value, Value) {
+    assert_eq!(answer["count"], 0);
+    assert_eq!(*command, Value::Array(Vec::new()));
+    results(command, answer)
 }
 
 /// The endpoint says how many in words too.
@@ -298,6 +321,11 @@ fn what_is_done_with_conversations_is_the_same_by_command_and_over_http() {
 #[test]
 fn what_is_done_with_messages_is_the_same_by_command_and_over_http() {
     compare(MESSAGES);
+}
+
+#[test]
+fn what_lists_are_narrowed_to_is_the_same_by_command_and_over_http() {
+    compare(NARROWED);
 }
 
 #[test]

@@ -3,13 +3,16 @@
 mod accounts;
 mod conversations;
 mod finding;
+mod last_admins;
 mod messages;
 mod model_check;
 mod notifications;
 mod pages;
 mod races;
+mod remembered;
 mod rights;
 mod search;
 mod threads;
 mod tokens;
 mod users;
+mod visible;
