@@ -96,6 +96,28 @@ fn people_places_and_what_ends_with_them_leave_no_byte() {
 }
 
 #[test]
+fn what_a_fixture_does_not_name_leaves_no_byte_once_it_is_pruned() {
+    let shell = world();
+    shell.done("user create qquser --first-name Qqfirstname --no-password");
+    shell.done("conversation create ann bob --name qqroom");
+    shell.done("message send qqroom 'qqending words' --as ann");
+    shell.done("message send team 'qqalone words' --as ann");
+    shell.done("message edit team#41 'qqsecond words' --reason qqreason --as ann");
+    let planted = ["qquser", "qqfirstname", "qqroom", "qqending", "qqalone", "qqsecond", "qqreason"];
+    assert!(planted.iter().all(|word| !left(&shell, &[word]).is_empty()));
+    let fixture = "
+- {type: user, username: ann}
+- {type: user, username: bob}
+- {type: user, username: eve}
+- {type: conversation, name: team, participants: [ann, bob, eve]}
+";
+    fs::write(shell.path("fixture.yaml"), fixture).unwrap();
+    shell.done("data apply fixture.yaml --prune --yes");
+    assert_eq!(left(&shell, &planted), []);
+    assert_eq!(left(&shell, &["harmless"]), [], "messages are pruned too");
+}
+
+#[test]
 fn a_result_that_nobody_reads_keeps_nothing_from_being_scrubbed() {
     let shell = world();
     shell.done("message send team 'qqpiped words' --as ann");

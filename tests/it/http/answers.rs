@@ -140,6 +140,31 @@ fn what_somebody_has_already_is_not_sent_again_until_it_changes() {
     });
 }
 
+#[test]
+fn a_message_is_deleted_only_at_the_revision_that_was_meant() {
+    in_every_house(|house| {
+        let server = house.serve(&[]);
+        let (ann, _) = server.log_in("ann", "correct horse 7");
+        let messages = messages_of(&server, &ann);
+        for under_its_conversation in [false, true] {
+            let sent = server.post(&messages, &ann, &json!({ "content": "first" })).expect(201);
+            let id = sent.json()["message_id"].as_str().unwrap().to_owned();
+            let path = if under_its_conversation { format!("{messages}{id}/") } else { format!("/api/messages/{id}/") };
+            let old = sent.header("etag").unwrap().to_owned();
+            let delete = |tag: &str| server.ask("DELETE", &path, &ann, &[("If-Match", tag)], None);
+            let edited = server.ask("PATCH", &path, &ann, &[], Some(&json!({ "content": "second" }))).expect(200);
+            let new = edited.header("etag").unwrap();
+            let before = house.run("data dump", "").stdout;
+            for stale in [old.as_str(), "\"1-0\"", "\"3-0\""] {
+                delete(stale).problem(412, "stale");
+                assert_eq!(house.run("data dump", "").stdout, before, "{stale}");
+            }
+            delete(new).expect(204);
+            server.get(&path, &ann).problem(404, "not_found");
+        }
+    });
+}
+
 fn unpacked(reply: &Reply) -> Vec<u8> {
     let mut bytes = Vec::new();
     flate2::read::GzDecoder::new(reply.bytes.as_slice()).read_to_end(&mut bytes).unwrap();
