@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::Timestamp;
 use crate::service::passwords;
 use crate::store::check::{Folds, Problem, RULES};
-use crate::store::{self, Db, Erasure, Ids, Location, Pool, Sharing, Stamp, Tx};
+use crate::store::{self, Clock, Db, Erasure, Ids, Location, Pool, Sharing, Stamp, Tx};
 
 /// A database with a clock and a source of ids.
 pub struct App {
@@ -156,12 +156,16 @@ impl App {
 
 impl Options {
     fn now(&self) -> Timestamp {
-        self.now.unwrap_or_else(clock)
+        self.clock().now()
+    }
+
+    fn clock(&self) -> Clock {
+        self.now.map_or(Clock::Running(clock), Clock::Frozen)
     }
 
     fn stamp(&self) -> Stamp {
         let Self { seed, dry_run, .. } = *self;
-        Stamp { now: self.now(), ids: seed.map_or(Ids::Random(random), Ids::Seeded), dry_run }
+        Stamp { clock: self.clock(), ids: seed.map_or(Ids::Random(random), Ids::Seeded), dry_run }
     }
 }
 

@@ -141,6 +141,10 @@ pub struct Conversation {
     pub active_at: Timestamp,
     /// Messages that are not tombstones
     pub message_count: i64,
+    /// The highest number it ever gave out
+    pub last_number: Number,
+    /// When a message was last sent, which the next is not sent before; loaded ones do not count
+    pub last_sent_at: Option<Timestamp>,
 }
 
 impl Conversation {

@@ -121,10 +121,13 @@ impl Send {
             receiver: self.receiver,
             idempotency_key: self.idempotency_key,
         };
-        let message = context.app.write(|tx| {
+        let (message, notes) = context.app.write(|tx| {
             let actor = context.actor(tx)?;
-            messages::send(tx, &actor, &draft)
+            Ok((messages::send(tx, &actor, &draft)?, tx.take_notes()))
         })?;
+        for note in &notes {
+            context.out.status(note);
+        }
         if context.dry_run {
             context.status("Sent the message.");
         }

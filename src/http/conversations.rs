@@ -53,13 +53,14 @@ fn selectors(people: Vec<String>) -> Vec<UserSelector> {
 pub(super) async fn create(
     State(server): State<Shared>,
     caller: Caller,
-    Repeatable(request): Repeatable,
+    request: Repeatable,
     Body(new): Body<New>,
 ) -> Answer {
     let New { participants, name, title } = new;
     let new = NewConversation { participants: selectors(participants), name, title, ..NewConversation::default() };
+    let key = request.key();
     let (view, is_new) =
-        server.write(caller, move |tx, actor| conversations::create_once(tx, actor, &new, request.as_ref())).await?;
+        server.write(caller, move |tx, actor| conversations::create_once(tx, actor, &new, key.as_deref())).await?;
     json(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &view)
 }
 
@@ -172,12 +173,12 @@ pub(super) async fn add(
     State(server): State<Shared>,
     caller: Caller,
     Path(id): Path<ConversationId>,
-    Repeatable(request): Repeatable,
+    request: Repeatable,
     Body(People { participants }): Body<People>,
 ) -> Answer {
-    let (selector, users) = (ConversationSelector::Id(id), selectors(participants));
+    let (selector, users, key) = (ConversationSelector::Id(id), selectors(participants), request.key());
     let view = server
-        .write(caller, move |tx, actor| conversations::add_once(tx, actor, &selector, &users, request.as_ref()))
+        .write(caller, move |tx, actor| conversations::add_once(tx, actor, &selector, &users, key.as_deref()))
         .await?;
     json(StatusCode::OK, &view)
 }
@@ -217,13 +218,13 @@ pub(super) async fn read(
     State(server): State<Shared>,
     caller: Caller,
     Path(id): Path<ConversationId>,
-    Repeatable(request): Repeatable,
+    request: Repeatable,
 ) -> Answer {
-    let selector = ConversationSelector::Id(id);
+    let (selector, key) = (ConversationSelector::Id(id), request.key());
     let count = server
         .write(caller, move |tx, actor| {
             let reader = notifications::owner(tx, actor, None)?;
-            messages::read_conversation_once(tx, actor, &reader, &selector, request.as_ref())
+            messages::read_conversation_once(tx, actor, &reader, &selector, key.as_deref())
         })
         .await?;
     json(StatusCode::OK, &Marked::read(count))

@@ -1,4 +1,4 @@
-//! The log: a line of JSON for each request, without contents or secrets.
+//! The log: a line of JSON for each request, and for what else the operator should know, without contents or secrets.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,6 +58,13 @@ pub(super) struct Line<'l> {
     pub(super) cause: Option<&'l str>,
 }
 
+/// What the operator should know of, beside the requests.
+#[derive(Debug, Serialize)]
+pub(super) struct Note<'l> {
+    pub(super) at: Timestamp,
+    pub(super) note: &'l str,
+}
+
 impl Log {
     /// A log that is written to `out` by a thread of its own.
     ///
@@ -81,7 +88,7 @@ impl Log {
     }
 
     /// Writes a line, unless too much waits already.
-    pub(super) fn write(&self, line: &Line<'_>) {
+    pub(super) fn write(&self, line: &impl Serialize) {
         let Some(lines) = &self.lines else { return };
         let mut text = Vec::with_capacity(256);
         if serde_json::to_writer(&mut text, line).is_ok() {

@@ -42,7 +42,7 @@ pub(super) async fn send(
     known: Known,
     caller: Caller,
     Path(conversation): Path<ConversationId>,
-    Repeatable(request): Repeatable,
+    request: Repeatable,
     Body(new): Body<New>,
 ) -> Answer {
     let draft = Draft {
@@ -50,7 +50,7 @@ pub(super) async fn send(
         content: new.content,
         parent: new.parent_message.map(MessageSelector::Id),
         receiver: new.receiver.map(UserSelector),
-        idempotency_key: request.map(|request| request.key),
+        idempotency_key: request.key(),
     };
     let sent = server.write(caller, move |tx, sender| messages::send(tx, sender, &draft)).await?;
     message(&known, StatusCode::CREATED, &sent)

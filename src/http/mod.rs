@@ -177,9 +177,10 @@ impl Server {
     /// Runs `work` in one transaction; what came of it is in the database for good.
     async fn write_as_stranger<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        mut work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
+        let work = move |tx: &mut Tx<'_>| Ok((work(tx)?, tx.take_notes()));
         let end = move |outcome| {
             // Whoever asked may be gone.
             let _ = sender.send(outcome);
@@ -194,7 +195,12 @@ impl Server {
             };
             aside(write).await?;
         }
-        receiver.await.unwrap_or_else(|_| Err(Error::internal("a write ended without an outcome")))
+        let outcome = receiver.await.unwrap_or_else(|_| Err(Error::internal("a write ended without an outcome")));
+        let (value, notes) = outcome?;
+        for note in &notes {
+            self.log.write(&log::Note { at: self.app.now(), note });
+        }
+        Ok(value)
     }
 
     /// Computes with a password, as many at once as there are cores; one that nobody waits for any more is one of them. Each in

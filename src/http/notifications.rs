@@ -74,15 +74,16 @@ pub(super) struct Which {
 pub(super) async fn read(
     State(server): State<Shared>,
     caller: Caller,
-    Repeatable(request): Repeatable,
+    request: Repeatable,
     which: Option<Body<Which>>,
 ) -> Answer {
     let ids = which.and_then(|Body(Which { ids })| ids);
     let selectors: Option<Vec<_>> = ids.map(|ids| ids.into_iter().map(MessageSelector::Id).collect());
+    let key = request.key();
     let count = server
         .write(caller, move |tx, actor| {
             let owner = notifications::owner(tx, actor, None)?;
-            let count = notifications::read_once(tx, actor, &owner, selectors.as_deref(), request.as_ref());
+            let count = notifications::read_once(tx, actor, &owner, selectors.as_deref(), key.as_deref());
             count.map_err(|error| error.naming("ids"))
         })
         .await?;

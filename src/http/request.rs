@@ -237,6 +237,13 @@ fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
 /// A request that is carried out once, where it has a key.
 pub(super) struct Repeatable(pub(super) Option<Once>);
 
+impl Repeatable {
+    /// The key alone, for a service that knows what the request means
+    pub(super) fn key(self) -> Option<String> {
+        self.0.map(|request| request.key)
+    }
+}
+
 impl FromRequestParts<Shared> for Repeatable {
     type Rejection = Problem;
 

@@ -9,7 +9,7 @@ use crate::model::{
     Actor, Conversation, ConversationId, ConversationSelector, ConversationView, Departure, Event, EventKind, Kind,
     Level, UserKey, UserRef, UserSelector, uuid,
 };
-use crate::service::{Once, once::once};
+use crate::service::once::{NOBODY, Once, once, set};
 use crate::store::{self, Tx};
 
 /// What a new conversation consists of.
@@ -39,6 +39,12 @@ pub struct ConversationChange {
 /// `NotFound` where a participant is not there, `Invalid` where nobody but the creator is named or a name breaks the
 /// rules, `Conflict` where the name is taken.
 pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<(ConversationView, bool)> {
+    let people = people(tx, actor, new)?;
+    create_among(tx, actor, &people, new)
+}
+
+/// Whom a new conversation has, each once, its creator first
+fn people(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<Vec<UserRef>> {
     let mut people: Vec<UserRef> = Vec::new();
     if let Actor::User(user) = actor {
         people.push(user.person.clone());
@@ -48,6 +54,15 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<(
             people.push(person);
         }
     }
+    Ok(people)
+}
+
+fn create_among(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    people: &[UserRef],
+    new: &NewConversation,
+) -> Result<(ConversationView, bool)> {
     if people.len() < 2 {
         return Err(Error::invalid("participants", "A conversation needs at least two people."));
     }
@@ -58,7 +73,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<(
     let (conversation, created) = if people.len() == 2 && name.is_none() && title.is_none() {
         direct(tx, actor, people[0].key, people[1].key)?
     } else {
-        group(tx, actor, &people, name, title, new.if_not_exists)?
+        group(tx, actor, people, name, title, new.if_not_exists)?
     };
     match (new.level, actor.key()) {
         (Some(level), Some(user)) if created => {
@@ -70,7 +85,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<(
     Ok((view(tx, actor.key(), conversation)?, created))
 }
 
-/// As [`create`], once: the same request with the same key finds the conversation again.
+/// As [`create`], once: the same request with the same key finds the conversation again, and says what it said of it.
 ///
 /// # Errors
 /// As [`create`], `Conflict` where the key was used for another request.
@@ -78,20 +93,30 @@ pub fn create_once(
     tx: &mut Tx<'_>,
     actor: &Actor,
     new: &NewConversation,
-    request: Option<&Once>,
+    key: Option<&str>,
 ) -> Result<(ConversationView, bool)> {
-    let id = |(view, _): &(ConversationView, bool)| view.conversation_id.0;
-    once(
-        tx,
-        actor.key(),
-        request,
-        |tx| create(tx, actor, new),
-        id,
-        |tx, id| {
-            let again = show_if_there(tx, actor, &ConversationSelector::Id(ConversationId(id)))?;
-            Ok(again.map(|view| (view, true)))
-        },
-    )
+    let Some(key) = key else { return create(tx, actor, new) };
+    let people = people(tx, actor, new)?;
+    let request = {
+        let people = set(people.iter().map(|person| person.key.0.to_string()));
+        let level = new.level.map(|level| level.to_string()).unwrap_or_default();
+        let [name, title] = [&new.name, &new.title].map(|text| text.as_deref().unwrap_or_default());
+        Once::meaning(key, "conversation create", &[&people, name, title, &level])
+    };
+    let owner = actor.key().unwrap_or(NOBODY);
+    let work = |tx: &mut Tx<'_>| {
+        let (view, is_new) = create_among(tx, actor, &people, new)?;
+        if !is_new {
+            store::idempotency::keep_that_it_was_there(tx, owner, key)?;
+        }
+        Ok((view, is_new))
+    };
+    let again = |tx: &mut Tx<'_>, id| {
+        let again = show_if_there(tx, actor, &ConversationSelector::Id(ConversationId(id)))?;
+        let was_there = store::idempotency::was_there(tx, owner, key)?;
+        Ok(again.map(|view| (view, !was_there)))
+    };
+    once(tx, actor.key(), Some(&request), work, |(view, _)| view.conversation_id.0, again)
 }
 
 /// One conversation, where there is one for the actor's eyes.
@@ -236,11 +261,19 @@ pub fn add_once(
     actor: &Actor,
     selector: &ConversationSelector,
     users: &[UserSelector],
-    request: Option<&Once>,
+    key: Option<&str>,
 ) -> Result<ConversationView> {
+    let request = match key {
+        Some(key) => {
+            let (conversation, _) = super::conversation(tx, actor, selector)?;
+            let people = set(found(tx, users)?.into_iter().map(|person| person.key.0.to_string()));
+            Some(Once::meaning(key, "conversation add", &[&conversation.key.0.to_string(), &people]))
+        }
+        None => None,
+    };
     let work = |tx: &mut Tx<'_>| add(tx, actor, selector, users);
     let again = |tx: &mut Tx<'_>, _| show_if_there(tx, actor, selector);
-    once(tx, actor.key(), request, work, |view| view.conversation_id.0, again)
+    once(tx, actor.key(), request.as_ref(), work, |view| view.conversation_id.0, again)
 }
 
 /// Takes people out of a group, with their notifications of it. Taking oneself out is leaving; with the last

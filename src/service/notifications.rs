@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::{
     Actor, Event, Message, MessageId, MessageKey, MessageSelector, Notification, Seek, UserRef, UserSelector,
 };
-use crate::service::once::{Once, once_counted};
+use crate::service::once::{Once, message_meant, once_counted, set};
 use crate::service::{self, page::Page};
 use crate::store::{self, Tx};
 
@@ -118,9 +118,18 @@ pub fn read_once(
     actor: &Actor,
     owner: &UserRef,
     selectors: Option<&[MessageSelector]>,
-    request: Option<&Once>,
+    key: Option<&str>,
 ) -> Result<i64> {
-    once_counted(tx, actor.key(), request, |tx| match selectors {
+    let request = match (key, selectors) {
+        (Some(key), Some(selectors)) => {
+            let meant =
+                selectors.iter().map(|selector| message_meant(tx, actor, selector)).collect::<Result<Vec<_>>>()?;
+            Some(Once::meaning(key, "notifications read", &[&set(meant)]))
+        }
+        (Some(key), None) => Some(Once::meaning(key, "notifications read all", &[])),
+        (None, _) => None,
+    };
+    once_counted(tx, actor.key(), request.as_ref(), |tx| match selectors {
         Some(selectors) => set_read(tx, actor, owner, selectors, true),
         None => read_all(tx, actor, owner),
     })

@@ -1,16 +1,18 @@
 //! Requests that are carried out once, however often they are sent: whoever got no answer sends again.
 
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::error::{Error, Result};
-use crate::model::UserKey;
+use crate::error::{Error, Kind, Result};
+use crate::model::{Actor, MessageSelector, UserKey, UserSelector};
+use crate::service;
 use crate::store::{self, Tx};
 
 /// How long a key is remembered, in seconds
 const REMEMBERED: i64 = 24 * 60 * 60;
 
-/// Whose keys strangers' are: nobody's account has this key.
-const STRANGER: UserKey = UserKey(0);
+/// Whose keys those of strangers and the operator are: nobody's account has this key.
+pub(super) const NOBODY: UserKey = UserKey(0);
 
 /// The key of a request, and what it asks for.
 #[derive(Clone, Debug)]
@@ -20,6 +22,43 @@ pub struct Once {
     pub request: Vec<u8>,
     /// The hash it may have been noted by before
     pub earlier: Option<Vec<u8>>,
+}
+
+impl Once {
+    /// A request by what it means: what it does, and which things it names, however they were called.
+    pub(super) fn meaning(key: &str, what: &str, parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in [what].iter().chain(parts) {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        Self { key: key.to_owned(), request: hash.finalize().to_vec(), earlier: None }
+    }
+}
+
+/// Which user is meant; where there is none, what was said: the work will refuse it in its own order.
+pub(super) fn user_meant(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<String> {
+    match service::user(tx, selector) {
+        Ok(user) => Ok(user.person.key.0.to_string()),
+        Err(error) if error.kind() == Kind::NotFound => Ok(selector.to_string()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Which message is meant; where there is none, what was said.
+pub(super) fn message_meant(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<String> {
+    let MessageSelector::Number(place, number) = selector else { return Ok(selector.to_string()) };
+    let found = match service::find_conversation(tx, actor, place)? {
+        Some(conversation) => store::messages::by_number(tx, conversation.key, *number)?,
+        None => None,
+    };
+    Ok(found.map_or_else(|| selector.to_string(), |message| message.message_id.to_string()))
+}
+
+/// A set of things as one text, whatever their order and however often each was named
+pub(super) fn set(things: impl IntoIterator<Item = String>) -> String {
+    let things: std::collections::BTreeSet<String> = things.into_iter().collect();
+    things.into_iter().collect::<Vec<_>>().join(" ")
 }
 
 /// Does the work of a request, unless the same request did it before: then returns what resulted. `id` names that for good,
@@ -41,7 +80,7 @@ pub(super) fn once<T>(
     if key.is_empty() || key.len() > 255 || key.contains('\0') {
         return Err(Error::invalid("idempotency_key", "An idempotency key has 1 to 255 bytes and no NUL."));
     }
-    let actor = actor.unwrap_or(STRANGER);
+    let actor = actor.unwrap_or(NOBODY);
     let expired = tx.now().plus_seconds(-REMEMBERED);
     store::idempotency::forget(tx, expired)?;
     store::idempotency::forget_one(tx, actor, key, expired)?;

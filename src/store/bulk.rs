@@ -105,7 +105,7 @@ pub use self::conversations::{
 };
 pub use self::messages::{
     MessageRow, NotificationRow, RevisionRow, add_messages, add_notifications, add_revisions, concerned, messages,
-    messages_besides, notified, revisions, taken_numbers,
+    messages_besides, newest_times, notified, revisions, taken_numbers,
 };
 
 take_keys!(take_user_keys, UserKey, "account");

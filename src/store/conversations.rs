@@ -18,7 +18,8 @@ macro_rules! columns {
     () => {
         "conversation.key, conversation.id, conversation.kind, conversation.name, conversation.title,
          conversation.creator_key, conversation.lower_user_key, conversation.higher_user_key,
-         conversation.created_at, conversation.active_at, conversation.message_count"
+         conversation.created_at, conversation.active_at, conversation.message_count, conversation.last_number,
+         conversation.last_sent_at"
     };
 }
 pub(super) use columns;
@@ -35,6 +36,8 @@ pub(super) fn read(row: &Row<'_>) -> Result<Conversation> {
         created_at: row.get(8)?,
         active_at: row.get(9)?,
         message_count: row.get(10)?,
+        last_number: row.get(11)?,
+        last_sent_at: row.get(12)?,
     })
 }
 
@@ -105,7 +108,7 @@ pub fn by_id_for(tx: &mut Tx<'_>, id: ConversationId, user: UserKey) -> Result<O
              WHERE conversation.id = $2"
         ),
         &[&user, &id],
-        |row| Ok((read(row)?, row.get(11)?)),
+        |row| Ok((read(row)?, row.get(13)?)),
     )
 }
 
@@ -204,7 +207,7 @@ pub fn newest_of(
              ORDER BY participant.conversation_key DESC LIMIT $3"
         ),
         &[&user, &before, &limit],
-        |row| Ok((read(row)?, row.get(11)?)),
+        |row| Ok((read(row)?, row.get(13)?)),
     )
 }
 
@@ -279,11 +282,13 @@ pub fn rename(
 /// Keeps everybody else from changing a conversation or who takes part in it to the end of the transaction; none where
 /// it ended meanwhile. What a rule reads after this is true at the commit.
 pub fn lock(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<Option<Conversation>> {
-    tx.one(
+    let locked = tx.one(
         concat!("UPDATE conversation SET active_at = active_at WHERE key = $1 RETURNING ", columns!()),
         &[&conversation],
         read,
-    )
+    );
+    tx.take_turn();
+    locked
 }
 
 /// Locks, as [`lock`] does, every conversation a user takes part in, sent a message to or received one in.
@@ -299,25 +304,38 @@ pub fn lock_all_of(tx: &mut Tx<'_>, user: UserKey) -> Result<Vec<ConversationKey
     )
 }
 
-/// Takes the next number for a message sent now. From here to the end of the transaction nobody else sends to the
-/// conversation: on PostgreSQL this row is the lock.
+/// A place in line for a message to a conversation.
+pub struct Turn {
+    pub number: Number,
+    /// When the message before it was sent
+    pub last_sent_at: Option<Timestamp>,
+}
+
+/// Takes the next number of a conversation, for `messages::insert`; none where it ended meanwhile. From here to the end of the
+/// transaction nobody else sends to it, and the transaction's time is one of its turn.
+///
+/// SQLite has its lock from the beginning, so that what was read of the conversation is still true.
 ///
 /// # Errors
 /// `Conflict` where the highest number was given out: a dump with a higher one could not be read everywhere.
-pub fn take_number(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<Option<Number>> {
-    let taken: Option<Number> = tx.one(
-        // The clock may have been set back; activity is not.
-        "UPDATE conversation SET last_number = last_number + 1, message_count = message_count + 1,
-             active_at = CASE WHEN active_at > $1 THEN active_at ELSE $1 END
-         WHERE key = $2 RETURNING last_number",
-        &[&tx.now(), &conversation],
-        |row| row.get(0),
-    )?;
-    match taken {
-        Some(number) if number.0 > Number::HIGHEST => {
+pub fn take_number(tx: &mut Tx<'_>, conversation: &Conversation) -> Result<Option<Turn>> {
+    let last = if tx.split(true, false) {
+        Some((conversation.last_number, conversation.last_sent_at))
+    } else {
+        // Not an UPDATE, which would need the time that is known only behind the lock.
+        let last = tx.one(
+            "SELECT last_number, last_sent_at FROM conversation WHERE key = $1 FOR NO KEY UPDATE",
+            &[&conversation.key],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        tx.take_turn();
+        last
+    };
+    match last {
+        Some((number, _)) if number.0 >= Number::HIGHEST => {
             Err(Error::conflict("The conversation has given out its last number; begin another."))
         }
-        taken => Ok(taken),
+        last => Ok(last.map(|(number, last_sent_at)| Turn { number: Number(number.0 + 1), last_sent_at })),
     }
 }
 
@@ -410,6 +428,7 @@ pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Misfo
 /// Removes conversations that have no messages left.
 pub fn delete(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<()> {
     let keys = super::list(conversations.iter().map(|key| key.0));
+    super::idempotency::blank_conversations(tx, &keys)?;
     tx.run(concat!("DELETE FROM participant WHERE conversation_key IN ", list!("$1")), &[&keys])?;
     tx.run(concat!("DELETE FROM conversation WHERE key IN ", list!("$1")), &[&keys])?;
     Ok(())

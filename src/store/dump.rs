@@ -25,13 +25,13 @@ pub fn users(tx: &mut Tx<'_>, after: UserKey, limit: i64) -> Result<Vec<(User, O
 /// Conversations behind a key, with the highest number that a message of each ever had
 pub fn conversations(tx: &mut Tx<'_>, after: ConversationKey, limit: i64) -> Result<Vec<(Conversation, Number)>> {
     tx.all(
-        concat!(
-            "SELECT ",
-            conversations::columns!(),
-            ", conversation.last_number FROM conversation WHERE key > $1 ORDER BY key LIMIT $2"
-        ),
+        concat!("SELECT ", conversations::columns!(), " FROM conversation WHERE key > $1 ORDER BY key LIMIT $2"),
         &[&after, &limit],
-        |row| Ok((conversations::read(row)?, row.get(11)?)),
+        |row| {
+            let conversation = conversations::read(row)?;
+            let last_number = conversation.last_number;
+            Ok((conversation, last_number))
+        },
     )
 }
 

@@ -40,6 +40,31 @@ pub fn keep(tx: &mut Tx<'_>, actor: UserKey, key: &str, result: Uuid) -> Result<
     Ok(())
 }
 
+/// Keeps that what resulted was there before.
+pub fn keep_that_it_was_there(tx: &mut Tx<'_>, actor: UserKey, key: &str) -> Result<()> {
+    tx.run("UPDATE idempotency SET was_there = TRUE WHERE actor_key = $1 AND key = $2", &[&actor, &key])?;
+    Ok(())
+}
+
+/// Whether what resulted was there before
+pub fn was_there(tx: &mut Tx<'_>, actor: UserKey, key: &str) -> Result<bool> {
+    tx.only("SELECT was_there FROM idempotency WHERE actor_key = $1 AND key = $2", &[&actor, &key], |row| row.get(0))
+}
+
+/// Forgets what was asked for where conversations that resulted are deleted, as [`blank`].
+pub(super) fn blank_conversations(tx: &mut Tx<'_>, conversations: &str) -> Result<()> {
+    let blank: &[u8] = &[];
+    tx.run(
+        concat!(
+            "UPDATE idempotency SET request_hash = $1 WHERE result_id IN (SELECT id FROM conversation WHERE key IN ",
+            list!("$2"),
+            ")"
+        ),
+        &[&blank, &conversations],
+    )?;
+    Ok(())
+}
+
 /// Forgets what was asked for where the messages that resulted are deleted: a hash of a short text gives it away. The keys
 /// stay taken.
 pub(super) fn blank(tx: &mut Tx<'_>, messages: &str) -> Result<()> {

@@ -6,13 +6,14 @@
 
 use super::tx::Tx;
 use crate::error::{Error, Result};
-use crate::model::{ConversationKey, Message, MessageKey, Terms, Timestamp, UserKey, words};
+use crate::model::{ConversationKey, Message, MessageKey, Number, Terms, Timestamp, UserKey, words};
 
 /// A message that a search found.
 #[derive(Clone, Copy, Debug)]
 pub struct Hit {
     pub key: MessageKey,
     pub conversation: ConversationKey,
+    pub number: Number,
     pub sent_at: Timestamp,
 }
 
@@ -193,11 +194,11 @@ fn words_with(tx: &mut Tx<'_>, beginning: &str, most: usize) -> Result<Vec<Strin
 /// `message_key + 0` keeps PostgreSQL from walking through all messages from the newest down, for words that few have.
 pub fn hits(tx: &mut Tx<'_>, query: &Query, below: MessageKey, limit: i64) -> Result<Vec<Hit>> {
     let sql = tx.split(
-        "SELECT message.key, message.conversation_key, message.sent_at
+        "SELECT message.key, message.conversation_key, message.number, message.sent_at
          FROM (SELECT rowid AS key FROM message_search
                WHERE message_search MATCH $1 AND rowid < $2 ORDER BY rowid DESC LIMIT $3) AS hit
          CROSS JOIN message ON message.key = hit.key",
-        "SELECT message.key, message.conversation_key, message.sent_at
+        "SELECT message.key, message.conversation_key, message.number, message.sent_at
          FROM (SELECT found.message_key FROM json_each(CAST($1 AS TEXT)) AS query CROSS JOIN LATERAL (
                    SELECT message_key FROM message_search
                    WHERE words @@ CAST(query.value AS TSQUERY) AND message_key < $2
@@ -207,7 +208,7 @@ pub fn hits(tx: &mut Tx<'_>, query: &Query, below: MessageKey, limit: i64) -> Re
     );
     let text = tx.split::<fn(&Query) -> String>(Query::fts5, Query::tsqueries)(query);
     tx.all(sql, &[&text, &below, &limit], |row| {
-        Ok(Hit { key: row.get(0)?, conversation: row.get(1)?, sent_at: row.get(2)? })
+        Ok(Hit { key: row.get(0)?, conversation: row.get(1)?, number: row.get(2)?, sent_at: row.get(3)? })
     })
 }
 

@@ -152,11 +152,27 @@ pub enum Ids {
     Seeded(u64),
 }
 
+/// Where a transaction reads its time.
+#[derive(Clone, Copy, Debug)]
+pub enum Clock {
+    Running(fn() -> Timestamp),
+    Frozen(Timestamp),
+}
+
+impl Clock {
+    pub fn now(self) -> Timestamp {
+        match self {
+            Self::Running(read) => read(),
+            Self::Frozen(now) => now,
+        }
+    }
+}
+
 /// What a transaction gets from outside.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
-    /// The time of everything that happens in it
-    pub now: Timestamp,
+    /// Read when the transaction has its turn
+    pub clock: Clock,
     /// Where its new ids come from
     pub ids: Ids,
     /// Undo it at its end, whatever its outcome
@@ -169,10 +185,13 @@ pub(super) enum Inner<'c> {
     Postgres(postgres::Transaction<'c>, &'c mut HashMap<&'static str, postgres::Statement>),
 }
 
-/// A unit of work: one transaction, one reading of the clock.
+/// A unit of work: one transaction, one time.
 pub struct Tx<'c> {
     inner: Inner<'c>,
     stamp: Stamp,
+    now: Timestamp,
+    /// What the operator should know of it, beside its outcome
+    notes: Vec<String>,
     ids_made: u64,
     /// What search shall know of messages, none of those that are gone: written by one statement at the end
     pub(super) to_index: BTreeMap<MessageKey, Option<String>>,
@@ -180,7 +199,25 @@ pub struct Tx<'c> {
 
 impl<'c> Tx<'c> {
     pub(super) fn new(inner: Inner<'c>, stamp: Stamp) -> Self {
-        Self { inner, stamp, ids_made: 0, to_index: BTreeMap::new() }
+        Self { inner, stamp, now: stamp.clock.now(), notes: Vec::new(), ids_made: 0, to_index: BTreeMap::new() }
+    }
+
+    /// Takes the time anew where the transaction may have waited for a row since it began: on PostgreSQL. SQLite's begins when it
+    /// has its turn.
+    pub(super) fn take_turn(&mut self) {
+        if let Inner::Postgres(..) = self.inner {
+            self.now = self.stamp.clock.now();
+        }
+    }
+
+    /// Notes what the operator should know of, whatever comes of the transaction.
+    pub fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// What was noted so far, for the log or for whoever gave the command
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
     /// One of two, where the engines have no common form
@@ -196,9 +233,9 @@ impl<'c> Tx<'c> {
         self.inner
     }
 
-    /// The time of this transaction, the same however often it is asked
+    /// The time of this transaction, taken when it had its turn
     pub fn now(&self) -> Timestamp {
-        self.stamp.now
+        self.now
     }
 
     /// A new id: a UUID of version 7 made from the transaction's time.

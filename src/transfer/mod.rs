@@ -25,6 +25,9 @@ pub struct Tally {
     pub conversations: u64,
     pub messages: u64,
     pub notifications: u64,
+    /// Messages written that are older than one before them in their conversation
+    #[serde(skip)]
+    pub older: u64,
 }
 
 impl Tally {
@@ -44,6 +47,7 @@ impl Tally {
         self.conversations += other.conversations;
         self.messages += other.messages;
         self.notifications += other.notifications;
+        self.older += other.older;
     }
 
     /// All of them

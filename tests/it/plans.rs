@@ -19,7 +19,7 @@ use tidings::transfer;
 use tidings::transfer::dump::{Request, dump};
 
 use crate::layers::files;
-use crate::support::{Schema, World, draft, on_every_engine, operator, place, postgres_server, selector};
+use crate::support::{NOON, Schema, World, draft, on_every_engine, operator, place, postgres_server, selector};
 use crate::transfer::apply::apply_files;
 use crate::transfer::load::load;
 
@@ -158,6 +158,7 @@ fn run_every_statement(world: &World) {
         List { unread: true, ..team.clone() },
         List { before: Some(tidings::model::Number(9)), ..team.clone() },
         List { after: Some(tidings::model::Number(1)), ..team.clone() },
+        List { since: Some(NOON), ..team.clone() },
         team,
     ] {
         app.read(|tx| messages::list(tx, &bob, &request)).unwrap();
@@ -165,6 +166,9 @@ fn run_every_statement(world: &World) {
     app.read(|tx| messages::list(tx, &operator(), &all)).unwrap();
     search(world, &bob, &Search { query: "hello".to_owned(), limit: 10, ..Search::default() });
     search(world, &bob, &Search { query: "hello".to_owned(), ranked: true, limit: 10, ..Search::default() });
+    let in_team =
+        Search { query: "hello".to_owned(), conversation: Some(place("team")), limit: 1, ..Search::default() };
+    search(world, &bob, &in_team);
     search(world, &bob, &Search { query: "hel*".to_owned(), limit: 10, ..Search::default() });
     app.read(|tx| messages::thread(tx, &bob, &first)).unwrap();
     for number in 0..1001 {

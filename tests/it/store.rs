@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
+use tidings::model::UserSelector;
 use tidings::service;
-use tidings::store::Location;
 
-use crate::support::{Schema, Shell, World, is_long, on_every_engine, postgres_server};
+use crate::support::{NOON, OLD_ROWS, Schema, Shell, brought_along_from, draft, is_long, postgres_server};
 
 fn mode(path: &std::path::Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -45,42 +45,33 @@ fn what_stands_beside_an_open_database_is_readable_by_its_owner_only() {
 }
 
 #[test]
-fn a_file_from_before_unread_notifications_lay_together_keeps_those_of_its_messages() {
-    let first = include_str!("../../migrations/sqlite/V1__core.sql");
-    let table = &first[first.find("CREATE TABLE notification (").unwrap()..];
-    let table = &table[..table.find("\n\n").unwrap()];
-    assert!(table.contains("REFERENCES account") && table.contains("notification_by_conversation"), "{table}");
-    on_every_engine(|world| {
-        let Location::Sqlite(path) = &world.location else { return };
-        let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
-        world.group("team", &ann, &[&bob, &eve]);
-        world.send(&ann, "team", "hello, @bob");
-        world.send(&bob, "team", "hi");
-        let read = |tx: &mut tidings::store::Tx<'_>| {
-            let owner = service::notifications::owner(tx, &eve, None)?;
-            service::notifications::read_all(tx, &eve, &owner)
-        };
-        world.app.write(read).unwrap();
-        let people = [ann, bob, eve];
-        let before = people.each_ref().map(|user| world.notifications(user));
-        let connection = rusqlite::Connection::open(path).unwrap();
-        let older = format!(
-            "PRAGMA foreign_keys = OFF;
-             CREATE TEMP TABLE kept AS SELECT * FROM notification;
-             DROP TABLE notification;
-             {table}
-             INSERT INTO notification SELECT * FROM kept;
-             INSERT INTO notification VALUES (999, 1, 1, 0, 0); -- what a shell can leave: a notification of no message
-             DELETE FROM refinery_schema_history WHERE version = 3;
-             PRAGMA user_version = 2;"
-        );
-        connection.execute_batch(&older).unwrap();
-        let world = World::open(world.location.clone());
-        assert_eq!(people.each_ref().map(|user| world.notifications(user)), before);
-        let rows: i64 = connection.query_row("SELECT count(*) FROM notification", [], |row| row.get(0)).unwrap();
-        assert_eq!(rows, 4);
-        assert_eq!(world.app.check(|_| {}).unwrap().len(), 0);
-    });
+fn a_database_of_an_older_version_is_brought_along_with_what_is_in_it() {
+    // What a shell can leave: a notification of no message.
+    let stray = "PRAGMA foreign_keys = OFF;
+        INSERT INTO notification (message_key, user_key, conversation_key, kind) VALUES (999, 1, 1, 0);";
+    for version in [1, 2, 3] {
+        brought_along_from(version, OLD_ROWS, if version < 3 { stray } else { "" }, |world| {
+            // Rows that a shell wrote are nothing that search knows of.
+            world.app.compact().unwrap();
+            let problems = world.app.check(|_| {}).unwrap();
+            assert!(problems.is_empty(), "{problems:?}");
+            let [ann, bob] = ["ann", "bob"].map(|name| {
+                let selector = UserSelector(name.to_owned());
+                world.app.read(|tx| service::acting(tx, &selector)).unwrap()
+            });
+            let unread = |number| ("message".to_owned(), number, false);
+            assert_eq!(world.notifications(&bob), [unread(2), unread(1)]);
+            // The last to be sent was sent at noon, as far as anybody knows, and activity is what it was.
+            let shown = world.app.read(|tx| service::conversations::list(tx, &bob, None, None, None, 9)).unwrap();
+            let names: Vec<_> = shown.iter().map(|view| view.name.as_deref().unwrap_or_default()).collect();
+            assert_eq!(names, ["team", "hall"]);
+            let earlier = world.later(-30);
+            let send =
+                |place: &str| earlier.write(|tx| service::messages::send(tx, &ann, &draft(place, "later"))).unwrap();
+            assert_eq!([send("team"), send("hall")].map(|sent| sent.timestamp), [NOON, NOON.plus_seconds(-30)]);
+            assert_eq!(world.app.check(|_| {}).unwrap().len(), 0);
+        });
+    }
 }
 
 #[test]

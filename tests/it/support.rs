@@ -156,6 +156,52 @@ pub(crate) fn on_every_engine(test: impl Fn(&World)) {
     test(&World::open(Location::parse(&schema.url()).unwrap()));
 }
 
+mod old {
+    pub(super) mod sqlite {
+        refinery::embed_migrations!("migrations/sqlite");
+    }
+    pub(super) mod postgres {
+        refinery::embed_migrations!("migrations/postgres");
+    }
+}
+
+/// For [`brought_along_from`]: two people and two groups, in one a message of 1970 after one of 2026, unread by the other
+pub(crate) const OLD_ROWS: &str = "
+    INSERT INTO account (id, username, username_folded, first_name, last_name, names_folded, role, created_at)
+        VALUES (gen_random_uuid(), 'ann', 'ann', '', '', 'ann\n ', 0, 1), (gen_random_uuid(), 'bob', 'bob', '', '', 'bob\n ', 0, 1);
+    INSERT INTO conversation
+        (id, kind, name, name_folded, names_folded, creator_key, created_at, active_at, last_number, message_count)
+        VALUES (gen_random_uuid(), 1, 'team', 'team', 'team\n', 1, 1, 1767258000000000, 2, 2),
+            (gen_random_uuid(), 1, 'hall', 'hall', 'hall\n', 1, 1, 1, 0, 0);
+    INSERT INTO participant (conversation_key, user_key) VALUES (1, 1), (1, 2), (2, 1), (2, 2);
+    INSERT INTO message (id, conversation_key, number, sender_key, content, sent_at)
+        VALUES (gen_random_uuid(), 1, 1, 1, 'hello', 1767258000000000), (gen_random_uuid(), 1, 2, 1, 'hi', 5);
+    INSERT INTO notification (message_key, user_key, conversation_key, kind) VALUES (1, 2, 1, 0), (2, 2, 1, 0);";
+
+/// Runs a test on databases that a program of an older version made and filled with these rows, on SQLite with some more,
+/// brought up to date: on every engine, with the migrations up to that version.
+pub(crate) fn brought_along_from(version: i32, rows: &str, on_sqlite: &str, test: impl Fn(&World)) {
+    let target = refinery::Target::Version(version);
+    let folder = tempfile::tempdir().unwrap();
+    println!("on SQLite, from version {version}");
+    let path = folder.path().join("old.db");
+    let mut connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "application_id", 0x7469_6469).unwrap();
+    old::sqlite::migrations::runner().set_target(target).run(&mut connection).unwrap();
+    connection.execute_batch(&rows.replace("gen_random_uuid()", "randomblob(16)")).unwrap();
+    connection.execute_batch(on_sqlite).unwrap();
+    drop(connection);
+    test(&World::open(Location::Sqlite(path)));
+    let Some(server) = postgres_server() else { return };
+    println!("on PostgreSQL, from version {version}");
+    let schema = Schema::create(server);
+    let mut client = postgres::Client::connect(&schema.url(), postgres::NoTls).unwrap();
+    old::postgres::migrations::runner().set_target(target).run(&mut client).unwrap();
+    client.batch_execute(rows).unwrap();
+    drop(client);
+    test(&World::open(Location::parse(&schema.url()).unwrap()));
+}
+
 /// Whether the tests that take minutes run too
 pub(crate) fn is_long() -> bool {
     std::env::var("TIDINGS_TEST_LONG").is_ok_and(|value| !value.is_empty())

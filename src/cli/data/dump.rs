@@ -70,7 +70,7 @@ fn said(counts: Tally) -> String {
     if counts == Tally::default() {
         return "The dump is empty: there is nothing, or nothing that fits.".to_owned();
     }
-    let Tally { users, conversations, messages, notifications } = counts;
+    let Tally { users, conversations, messages, notifications, .. } = counts;
     let kinds = [(users, "user"), (conversations, "conversation"), (messages, "message")]
         .map(|(count, noun)| counted(count, noun));
     format!("Dumped {} and {}.", kinds.join(", "), counted(notifications, "notification"))

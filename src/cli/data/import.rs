@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::load::failed;
+use super::load::{failed, say_if_older};
 use crate::cli::output::{Field, Output, Piece, Record};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, Failure, Outcome};
@@ -74,6 +74,7 @@ impl Read {
         let place = |line| format!("{name}: {}", imported.place(line));
         let loaded = loaded.map_err(|failure| failed(&name, failure, place))?;
         context.status(&format!("Imported {name}."));
+        say_if_older(context, &loaded);
         Ok(context.out.show(&Imported { loaded, not_carried: imported.not_carried })?)
     }
 }

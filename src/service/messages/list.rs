@@ -10,6 +10,9 @@ use crate::service;
 use crate::store::messages::Filter;
 use crate::store::{self, Tx};
 
+/// Of so many messages in a time, or fewer, all are looked at
+const FEW: usize = 1_000;
+
 /// Which messages to list.
 #[derive(Clone, Debug, Default)]
 pub struct List {
@@ -80,27 +83,44 @@ fn keys(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<MessageKey
     if request.unread {
         return unread(tx, actor, conversation, request, &filter);
     }
-    if let (Some(conversation), Some(after)) = (conversation, request.after) {
-        let before = request.before.unwrap_or(Number::MAX);
-        return store::messages::page_after(tx, conversation, after, before, &filter);
+    if let Some(conversation) = conversation {
+        return numbered(tx, conversation, request, &filter);
     }
-    if request.after.is_some() || request.before.is_some() && conversation.is_none() {
+    if request.after.is_some() || request.before.is_some() {
         return Err(Error::invalid("before", "Before and after are numbers of one conversation; name it."));
     }
-    let mut page = match (conversation, filter.sender, filter.receiver) {
-        (Some(conversation), _, _) if request.before.is_none() => {
-            store::messages::newest_in(tx, conversation, &filter)?
-        }
-        (Some(conversation), _, _) => {
-            store::messages::page(tx, conversation, request.before.unwrap_or(Number::MAX), &filter)?
-        }
-        (None, Some(sender), _) => store::messages::newest_from(tx, sender, viewer(actor), &filter)?,
-        (None, None, Some(receiver)) => store::messages::newest_to(tx, receiver, viewer(actor), &filter)?,
-        (None, None, None) => match viewer(actor) {
+    let mut page = match (filter.sender, filter.receiver) {
+        (Some(sender), _) => store::messages::newest_from(tx, sender, viewer(actor), &filter)?,
+        (None, Some(receiver)) => store::messages::newest_to(tx, receiver, viewer(actor), &filter)?,
+        (None, None) => match viewer(actor) {
             Some(viewer) => store::messages::newest_visible(tx, viewer, &filter)?,
             None => store::messages::newest(tx, &filter)?,
         },
     };
+    page.reverse();
+    Ok(page)
+}
+
+/// Those of one conversation, whose order is by number
+fn numbered(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    request: &List,
+    filter: &Filter,
+) -> Result<Vec<MessageKey>> {
+    let (after, before) = (request.after.unwrap_or(Number(0)), request.before.unwrap_or(Number::MAX));
+    if (request.since.is_some() || request.until.is_some())
+        && let Some(mut found) = store::messages::few_in(tx, conversation, filter, FEW)?
+    {
+        found.retain(|(number, _)| (after..before).contains(number) && *number != after);
+        let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX).min(found.len());
+        let page = if request.after.is_some() { &found[..limit] } else { &found[found.len() - limit..] };
+        return Ok(page.iter().map(|(_, key)| *key).collect());
+    }
+    if request.after.is_some() {
+        return store::messages::page_after(tx, conversation, after, before, filter);
+    }
+    let mut page = store::messages::page(tx, conversation, before, filter)?;
     page.reverse();
     Ok(page)
 }

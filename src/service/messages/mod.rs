@@ -10,8 +10,8 @@ mod thread;
 pub use list::{List, begin, list, resume};
 pub use mentions::mentioned_at;
 pub use page::{Matching, history_page, page_everywhere, page_of, thread_page, unread_page};
-pub use search::{Findings, Partial, Search, search, search_page};
-pub use send::{Destination, Draft, notification_kind, notify, send};
+pub use search::{Findings, Partial, Position, Search, search, search_page};
+pub use send::{Destination, Draft, notification_kind, notify, send, sent_at};
 pub use thread::thread;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,7 +149,9 @@ fn replace(tx: &mut Tx<'_>, editor: &Actor, message: Message, content: &str, rea
     let before = mentions::find(tx, message.conversation_key, &message.content)?;
     let mut mentioned = mentions::find(tx, message.conversation_key, content)?;
     mentioned.retain(|user| !before.contains(user) && !message.is_from(*user));
-    store::messages::keep_revision(tx, &message, editor, reason)?;
+    // Not before it was sent, whatever the clock says.
+    let edited_at = sent_at(tx, Some(message.timestamp));
+    store::messages::keep_revision(tx, &message, edited_at, editor, reason)?;
     let mut message = store::messages::replace_content(tx, message, content)?;
     if store::notifications::notify_mentioned(tx, &message, &mentioned)? > 0 {
         message.read = false;
@@ -245,7 +247,14 @@ pub fn read_conversation_once(
     actor: &Actor,
     reader: &UserRef,
     selector: &ConversationSelector,
-    request: Option<&Once>,
+    key: Option<&str>,
 ) -> Result<i64> {
-    once_counted(tx, actor.key(), request, |tx| read_conversation(tx, actor, reader, selector))
+    let request = match key {
+        Some(key) => {
+            let (conversation, _) = super::conversation(tx, actor, selector)?;
+            Some(Once::meaning(key, "conversation read", &[&conversation.key.0.to_string()]))
+        }
+        None => None,
+    };
+    once_counted(tx, actor.key(), request.as_ref(), |tx| read_conversation(tx, actor, reader, selector))
 }

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::error::Result;
 use crate::model::{
-    Actor, ConversationKey, ConversationSelector, Finding, Message, MessageKey, Seek, Snippet, Task, Terms, Timestamp,
-    UserKey, UserSelector, words,
+    Actor, ConversationKey, ConversationSelector, Finding, Message, MessageKey, Number, Seek, Snippet, Task, Terms,
+    Timestamp, UserKey, UserSelector, words,
 };
 use crate::service::{self, page::Page};
 use crate::store::search::{Hit, Query};
@@ -67,9 +67,9 @@ pub enum Partial {
 /// `NotFound` where the conversation is not for the actor's eyes or the sender is not there, `Invalid` where the query is
 /// too long.
 pub fn search(tx: &mut Tx<'_>, actor: &Actor, request: &Search, is_late: &dyn Fn() -> bool) -> Result<Findings> {
-    let (keys, partial) = find(tx, actor, request, is_late)?;
+    let (found, partial) = find(tx, actor, request, is_late)?;
     let terms = Terms::parse(&request.query);
-    Ok(Findings { messages: findings(tx, &keys, &terms)?, partial })
+    Ok(Findings { messages: findings(tx, &found, &terms)?, partial })
 }
 
 /// How many of the newest messages found are counted, and can be paged through
@@ -83,40 +83,43 @@ pub fn search_page(
     tx: &mut Tx<'_>,
     actor: &Actor,
     request: &Search,
-    seek: Option<&Seek<MessageKey>>,
+    seek: Option<&Seek<Position>>,
     is_late: &dyn Fn() -> bool,
-) -> Result<(Page<Finding, MessageKey>, Option<Partial>)> {
+) -> Result<(Page<Finding, Position>, Option<Partial>)> {
     let size = request.limit;
-    let (keys, partial) = find(tx, actor, &Search { limit: COUNTED, ranked: false, ..request.clone() }, is_late)?;
+    let (found, partial) = find(tx, actor, &Search { limit: COUNTED, ranked: false, ..request.clone() }, is_late)?;
     let terms = Terms::parse(&request.query);
-    // Newest first, so that the keys descend.
-    let read = |seek: Option<&Seek<MessageKey>>, limit: i64| {
+    // Newest first, so that the positions descend.
+    let read = |seek: Option<&Seek<Position>>, limit: i64| {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(match seek {
             Some(Seek::Before(position)) => {
-                keys.iter().rev().filter(|key| *key > position).take(limit).copied().collect()
+                found.iter().rev().filter(|found| *found > position).take(limit).copied().collect()
             }
-            Some(Seek::Behind(position)) => keys.iter().filter(|key| *key < position).take(limit).copied().collect(),
-            None => keys.iter().take(limit).copied().collect(),
+            Some(Seek::Behind(position)) => {
+                found.iter().filter(|found| *found < position).take(limit).copied().collect()
+            }
+            None => found.iter().take(limit).copied().collect(),
         })
     };
-    let page = service::page::page(seek, size, |key: &MessageKey| *key, read)?;
-    Ok((page.of(count(&keys)).map(|keys| findings(tx, &keys, &terms))?, partial))
+    let page = service::page::page(seek, size, |found: &Position| *found, read)?;
+    Ok((page.of(count(&found)).map(|found| findings(tx, &found, &terms))?, partial))
 }
 
 /// Messages with what was found of them
-fn findings(tx: &mut Tx<'_>, keys: &[MessageKey], terms: &Terms) -> Result<Vec<Finding>> {
+fn findings(tx: &mut Tx<'_>, found: &[Position], terms: &Terms) -> Result<Vec<Finding>> {
+    let keys: Vec<MessageKey> = found.iter().map(|(_, key)| *key).collect();
     let finding = |message: Message| Finding { snippet: Snippet::new(&message.content, terms), message };
-    Ok(store::messages::by_keys(tx, keys)?.into_iter().map(finding).collect())
+    Ok(store::messages::by_keys(tx, &keys)?.into_iter().map(finding).collect())
 }
 
-/// The keys of the messages with all the words, and why there may be more
+/// The messages with all the words, and why there may be more
 fn find(
     tx: &mut Tx<'_>,
     actor: &Actor,
     request: &Search,
     is_late: &dyn Fn() -> bool,
-) -> Result<(Vec<MessageKey>, Option<Partial>)> {
+) -> Result<(Vec<Position>, Option<Partial>)> {
     service::check_text("query", &request.query, 200)?;
     let conversation = match &request.conversation {
         Some(selector) => Some(service::conversation(tx, actor, selector)?.0.key),
@@ -146,12 +149,20 @@ fn find(
         limit: if request.ranked { RANKED } else { request.limit },
         found: Vec::new(),
     };
+    let limit = seeking.limit;
     let mut is_complete = seeking.seek(tx, is_late)?;
+    if seeking.is_out_of_order(tx)? {
+        seeking.limit = seeking.limit.max(COUNTED);
+        seeking.found.clear();
+        is_complete = seeking.seek(tx, is_late)?;
+    }
     let is_indexed = store::maintenance::pending(tx)?.iter().all(|pending| pending.task != Task::Index);
-    let mut keys = seeking.found;
+    let mut found = seeking.found;
+    found.sort_unstable_by(|one, other| other.cmp(one));
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     if request.ranked {
-        is_complete &= rank(tx, &mut keys, &terms, is_late)?;
-        keys.truncate(usize::try_from(request.limit).unwrap_or(usize::MAX));
+        is_complete &= rank(tx, &mut found, &terms, is_late)?;
+        found.truncate(usize::try_from(request.limit).unwrap_or(usize::MAX));
     }
     let partial = match (is_indexed, is_complete, is_cut) {
         (false, _, _) => Some(Partial::Index),
@@ -159,8 +170,11 @@ fn find(
         (_, _, true) => Some(Partial::Beginnings),
         _ => None,
     };
-    Ok((keys, partial))
+    Ok((found, partial))
 }
+
+/// A message's place among what was found: by number in one conversation, else by time
+pub type Position = (i64, MessageKey);
 
 /// A search on its way from the newest message down.
 struct Seeking {
@@ -172,7 +186,7 @@ struct Seeking {
     since: Timestamp,
     until: Timestamp,
     limit: i64,
-    found: Vec<MessageKey>,
+    found: Vec<Position>,
 }
 
 impl Seeking {
@@ -212,10 +226,27 @@ impl Seeking {
                 && self.conversation.is_none_or(|only| only == hit.conversation)
                 && visible.as_ref().is_none_or(|visible| visible.contains(&hit.conversation))
         };
-        let sought = hits.iter().filter(is_sought).map(|hit| hit.key);
+        let position = |hit: &Hit| match self.conversation {
+            Some(_) => (hit.number.0, hit.key),
+            None => (hit.sent_at.0, hit.key),
+        };
+        let sought = hits.iter().filter(is_sought).map(position);
         let missing = usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_sub(self.found.len());
-        self.found.extend(sought.take(missing).collect::<Vec<_>>());
+        let sought: Vec<Position> = sought.take(missing).collect();
+        self.found.extend(sought);
         Ok(())
+    }
+
+    /// Whether what was not looked at any more may stand before what was found: hits come as the messages came in.
+    fn is_out_of_order(&self, tx: &mut Tx<'_>) -> Result<bool> {
+        let lowest = self.found.iter().map(|(number, _)| *number).min();
+        let first = self.found.iter().map(|(_, key)| *key).min();
+        match (self.conversation, lowest, first) {
+            (Some(conversation), Some(lowest), Some(first)) if count(&self.found) >= self.limit => {
+                store::messages::is_out_of_order(tx, conversation, Number(lowest), first)
+            }
+            _ => Ok(false),
+        }
     }
 }
 
@@ -228,8 +259,9 @@ fn count<T>(things: &[T]) -> i64 {
 ///
 /// What is counted are these messages, not all: so both engines agree, and a search costs what it finds. As each of them
 /// has every term, none is rarer than another.
-fn rank(tx: &mut Tx<'_>, keys: &mut [MessageKey], terms: &Terms, is_late: &dyn Fn() -> bool) -> Result<bool> {
+fn rank(tx: &mut Tx<'_>, found: &mut [Position], terms: &Terms, is_late: &dyn Fn() -> bool) -> Result<bool> {
     let mut counted = HashMap::new();
+    let keys: Vec<MessageKey> = found.iter().map(|(_, key)| *key).collect();
     for part in keys.chunks(AT_ONCE) {
         if is_late() {
             break;
@@ -253,6 +285,6 @@ fn rank(tx: &mut Tx<'_>, keys: &mut [MessageKey], terms: &Terms, is_late: &dyn F
         let Some((counts, length)) = counted.get(key) else { return 0.0 };
         counts.iter().map(|count| count * 2.2 / (count + 1.2 * (0.25 + 0.75 * length / average))).sum()
     };
-    keys.sort_by(|one, other| score(other).total_cmp(&score(one)).then(other.cmp(one)));
-    Ok(counted.len() == keys.len())
+    found.sort_by(|one, other| score(&other.1).total_cmp(&score(&one.1)).then(other.cmp(one)));
+    Ok(counted.len() == found.len())
 }

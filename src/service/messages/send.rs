@@ -1,16 +1,20 @@
 //! Sending a message: the row, its number, its notifications and its event, in one transaction.
 
-use sha2::{Digest, Sha256};
-
 use super::{check_content, mentions};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{
     Actor, Conversation, ConversationKey, ConversationSelector, Event, EventKind, Kind, Message, MessageId, MessageKey,
-    MessageSelector, NotificationKind, User, UserKey, UserRef, UserSelector,
+    MessageSelector, NotificationKind, Timestamp, User, UserKey, UserRef, UserSelector,
 };
-use crate::service::{self, Once, once::once};
+use crate::service;
+use crate::service::once::{Once, message_meant, once, user_meant};
+use crate::store::conversations::Turn;
 use crate::store::messages::NewMessage;
 use crate::store::{self, Tx};
+
+/// How far ahead of the clock the last message of a conversation may have been sent, in seconds, for the next not to be sent
+/// before it
+const AHEAD: i64 = 60;
 
 /// Where a message goes.
 #[derive(Clone, Debug)]
@@ -45,38 +49,47 @@ pub fn send(tx: &mut Tx<'_>, actor: &Actor, draft: &Draft) -> Result<Message> {
         return Err(Error::forbidden("The operator sends no messages; a user does.").hint("Say who with --as USER."));
     };
     check_content(&draft.content)?;
-    let request = draft.idempotency_key.clone();
-    let request = request.map(|key| Once { key, request: request_hash(draft), earlier: None });
+    // First of all: a key's request is compared by the conversation that it names, or begins.
+    let conversation = destination(tx, actor, sender, &draft.destination)?;
+    let request = draft.idempotency_key.as_deref();
+    let request = request.map(|key| meaning(tx, actor, (sender, &conversation), draft, key)).transpose()?;
     let again = |tx: &mut Tx<'_>, id| match service::message(tx, actor, &MessageSelector::Id(MessageId(id))) {
         Ok(message) => Ok(Some(message).filter(|message| !message.deleted)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     };
-    let work = |tx: &mut Tx<'_>| deliver(tx, actor, sender, draft);
+    let work = |tx: &mut Tx<'_>| deliver(tx, actor, sender, &conversation, draft);
     once(tx, actor.key(), request.as_ref(), work, |message| message.message_id.0, again)
 }
 
-fn request_hash(draft: &Draft) -> Vec<u8> {
-    let destination = match &draft.destination {
-        Destination::Conversation(conversation) => format!("conversation {conversation}"),
-        Destination::User(user) => format!("user {user}"),
-    };
-    let parent = draft.parent.as_ref().map(ToString::to_string).unwrap_or_default();
-    let receiver = draft.receiver.as_ref().map(ToString::to_string).unwrap_or_default();
-    let mut hash = Sha256::new_with_prefix("message send");
-    for part in [&destination, &parent, &receiver, &draft.content] {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().to_vec()
+/// What a draft asks for under a key
+fn meaning(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    (sender, conversation): (&User, &Conversation),
+    draft: &Draft,
+    key: &str,
+) -> Result<Once> {
+    let parent = draft.parent.as_ref().map(|parent| message_meant(tx, actor, parent)).transpose()?;
+    let receiver = draft.receiver.as_ref().map(|receiver| user_meant(tx, receiver)).transpose()?;
+    // In a direct conversation it is the other person anyway.
+    let other = conversation.other(sender.person.key).map(|other| other.0.to_string());
+    let receiver = receiver.filter(|receiver| Some(receiver) != other.as_ref()).unwrap_or_default();
+    let place = conversation.key.0.to_string();
+    Ok(Once::meaning(key, "message send", &[&place, &parent.unwrap_or_default(), &receiver, &draft.content]))
 }
 
-fn deliver(tx: &mut Tx<'_>, actor: &Actor, sender: &User, draft: &Draft) -> Result<Message> {
-    let conversation = destination(tx, actor, sender, &draft.destination)?;
+fn deliver(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    sender: &User,
+    conversation: &Conversation,
+    draft: &Draft,
+) -> Result<Message> {
     // The number first: on PostgreSQL it puts the writers of a conversation in line, and what follows is read behind it.
-    let number = store::conversations::take_number(tx, conversation.key)?;
+    let turn = store::conversations::take_number(tx, conversation)?;
     let takes_part = store::conversations::level(tx, conversation.key, sender.person.key)?.is_some();
-    let (Some(number), true) = (number, takes_part) else {
+    let (Some(Turn { number, last_sent_at }), true) = (turn, takes_part) else {
         return Err(match &draft.destination {
             Destination::Conversation(selector) if !actor.administers() => {
                 service::no_conversation(tx, actor, selector)
@@ -84,12 +97,13 @@ fn deliver(tx: &mut Tx<'_>, actor: &Actor, sender: &User, draft: &Draft) -> Resu
             _ => Error::forbidden(format!("{} does not take part in the conversation.", sender.person.username)),
         });
     };
-    let parent = draft.parent.as_ref().map(|parent| parent_in(tx, actor, &conversation, parent)).transpose()?;
-    let receiver = receiver(tx, sender, &conversation, draft.receiver.as_ref())?;
+    let parent = draft.parent.as_ref().map(|parent| parent_in(tx, actor, conversation, parent)).transpose()?;
+    let receiver = receiver(tx, sender, conversation, draft.receiver.as_ref())?;
     let new = NewMessage {
         id: MessageId(tx.new_id()?),
-        conversation: &conversation,
+        conversation,
         number,
+        sent_at: sent_at(tx, last_sent_at),
         sender: &sender.person,
         receiver: receiver.as_ref(),
         parent: parent.as_ref(),
@@ -101,6 +115,21 @@ fn deliver(tx: &mut Tx<'_>, actor: &Actor, sender: &User, draft: &Draft) -> Resu
     let event = Event::message(EventKind::MessageCreated, conversation.key, message.message_id);
     store::events::record(tx, actor, event)?;
     Ok(message)
+}
+
+/// When a message is sent: now, but not before the one before it, as if the clock was never set back.
+pub fn sent_at(tx: &mut Tx<'_>, last: Option<Timestamp>) -> Timestamp {
+    let now = tx.now();
+    match last {
+        Some(last) if last > now.plus_seconds(AHEAD) => {
+            tx.note(format!(
+                "The clock says {now}, but the last message of a conversation was sent at {last}: that is too far ahead, so \
+                 the clock counts, and the times of its messages go back."
+            ));
+            now
+        }
+        last => last.map_or(now, |last| last.max(now)),
+    }
 }
 
 /// Notifies everybody whom a new message of a conversation concerns; returns how many.

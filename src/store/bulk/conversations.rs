@@ -8,12 +8,14 @@ use crate::store::{conversations, list};
 
 macro_rules! conversation {
     () => {
-        concat!("SELECT ", conversations::columns!(), ", conversation.last_number FROM conversation")
+        concat!("SELECT ", conversations::columns!(), " FROM conversation")
     };
 }
 
 fn read_conversation(row: &Row<'_>) -> Result<(Conversation, Number)> {
-    Ok((conversations::read(row)?, row.get(11)?))
+    let conversation = conversations::read(row)?;
+    let last_number = conversation.last_number;
+    Ok((conversation, last_number))
 }
 
 /// The conversations with these ids or folded names, each with the highest number it ever gave out
@@ -46,17 +48,18 @@ pub fn direct_conversations(tx: &mut Tx<'_>, pairs: &[(UserKey, UserKey)]) -> Re
 
 /// Locks conversations, as `conversations::lock` does one; those that ended meanwhile are left out.
 pub fn lock_conversations(tx: &mut Tx<'_>, keys: &[ConversationKey]) -> Result<Vec<(Conversation, Number)>> {
-    tx.all(
+    let locked = tx.all(
         concat!(
             "UPDATE conversation SET active_at = active_at WHERE key IN ",
             list!("$1"),
             " RETURNING ",
-            conversations::columns!(),
-            ", conversation.last_number"
+            conversations::columns!()
         ),
         &[&list(keys.iter().map(|key| key.0))],
         read_conversation,
-    )
+    );
+    tx.take_turn();
+    locked
 }
 
 /// Who takes part in these conversations, with which level

@@ -70,6 +70,23 @@ pub fn taken_numbers(tx: &mut Tx<'_>, wanted: &[(ConversationKey, Number)]) -> R
     tx.all(sql, &[&wanted], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
+/// When the newest of each of these conversations' messages was sent; those without messages are left out
+pub fn newest_times(
+    tx: &mut Tx<'_>,
+    conversations: impl IntoIterator<Item = ConversationKey>,
+) -> Result<Vec<(ConversationKey, Timestamp)>> {
+    let newest = tx.all(
+        concat!(
+            "SELECT key, (SELECT max(sent_at) FROM message WHERE message.conversation_key = conversation.key)
+             FROM conversation WHERE key IN ",
+            list!("$1")
+        ),
+        &[&list(conversations.into_iter().map(|key| key.0))],
+        |row| Ok((row.get(0)?, row.get::<Option<Timestamp>>(1)?)),
+    )?;
+    Ok(newest.into_iter().filter_map(|(key, newest)| Some((key, newest?))).collect())
+}
+
 /// Adds messages, and lets search know them; their conversations are to be told with [`advance`].
 pub fn add_messages(tx: &mut Tx<'_>, messages: &[MessageRow]) -> Result<()> {
     const ADDITION: Addition = addition!(

@@ -88,14 +88,30 @@ pub fn count_matching(tx: &mut Tx<'_>, conversation: ConversationKey, filter: &F
     )
 }
 
-/// The newest messages of a conversation, newest first
-pub fn newest_in(tx: &mut Tx<'_>, conversation: ConversationKey, filter: &Filter) -> Result<Vec<MessageKey>> {
-    let Filter { since, until, sender, receiver, limit } = filter;
-    tx.all(
-        filtered!("message", "message.conversation_key = $5 ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"),
-        &[since, until, sender, receiver, &conversation, limit],
-        key,
-    )
+/// The messages of a conversation that were sent in a time, where there are no more than `most`, the lowest number first. They
+/// are found by the time, which is quicker than by their numbers where they are few and far from the end.
+pub fn few_in(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    filter: &Filter,
+    most: usize,
+) -> Result<Option<Vec<(Number, MessageKey)>>> {
+    let Filter { since, until, sender, receiver, .. } = filter;
+    let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+    // By time for all that it holds: a sender who says little would have the whole of it looked at.
+    let mut found = tx.all(
+        "SELECT message.number, message.key,
+             (CAST($1 AS BIGINT) IS NULL OR message.sender_key = $1) AND (CAST($2 AS BIGINT) IS NULL OR message.receiver_key = $2)
+         FROM message WHERE message.conversation_key = $3 AND message.sent_at >= $4 AND message.sent_at < $5
+         ORDER BY message.sent_at DESC LIMIT $6",
+        &[sender, receiver, &conversation, since, until, &limit],
+        |row| Ok((row.get::<Number>(0)?, row.get(1)?, row.get::<Option<bool>>(2)?.unwrap_or(false))),
+    )?;
+    if found.len() > most {
+        return Ok(None);
+    }
+    found.sort_unstable_by_key(|(number, ..)| *number);
+    Ok(Some(found.into_iter().filter(|(.., is_meant)| *is_meant).map(|(number, key, _)| (number, key)).collect()))
 }
 
 /// The newest messages of all conversations, newest first
@@ -215,7 +231,7 @@ pub fn newest_unread(tx: &mut Tx<'_>, user: UserKey, filter: &Filter) -> Result<
     )
 }
 
-/// The newest messages of a conversation that a user has not read, newest first
+/// The messages of a conversation that a user has not read with the highest numbers, highest first
 pub fn newest_unread_of(
     tx: &mut Tx<'_>,
     user: UserKey,
@@ -227,9 +243,25 @@ pub fn newest_unread_of(
         filtered!(
             "notification JOIN message ON message.key = notification.message_key",
             "notification.user_key = $5 AND notification.conversation_key = $6 AND notification.is_read = FALSE
-             ORDER BY notification.message_key DESC LIMIT $7"
+             ORDER BY message.number DESC LIMIT $7"
         ),
         &[since, until, sender, receiver, &user, &conversation, limit],
         key,
     )
+}
+
+/// Whether a conversation has a message with a higher number than one that came in before another: numbers were loaded that
+/// had been left out.
+pub fn is_out_of_order(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    above: Number,
+    before: MessageKey,
+) -> Result<bool> {
+    let found = tx.one(
+        "SELECT key FROM message WHERE conversation_key = $1 AND number > $2 AND key < $3 ORDER BY number LIMIT 1",
+        &[&conversation, &above, &before],
+        key,
+    )?;
+    Ok(found.is_some())
 }

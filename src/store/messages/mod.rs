@@ -6,8 +6,8 @@ use super::tx::Param;
 use super::{Row, Tx};
 use crate::error::Result;
 use crate::model::{
-    Actor, Conversation, ConversationId, ConversationKey, Kind, Message, MessageId, MessageKey, Number, UserKey,
-    UserRef,
+    Actor, Conversation, ConversationId, ConversationKey, Kind, Message, MessageId, MessageKey, Number, Timestamp,
+    UserKey, UserRef,
 };
 
 /// What is read of each message, beside its conversation.
@@ -62,8 +62,8 @@ mod pages;
 pub use delete::{Gone, count_left, count_of, count_of_others, delete, delete_all_of, delete_revisions_by, keys_of};
 pub use history::{history, history_below, history_from, revisions_by};
 pub use list::{
-    Filter, count_matching, newest, newest_from, newest_in, newest_to, newest_unread, newest_unread_of, newest_visible,
-    page, page_after, received_by, sent_by,
+    Filter, count_matching, few_in, is_out_of_order, newest, newest_from, newest_to, newest_unread, newest_unread_of,
+    newest_visible, page, page_after, received_by, sent_by,
 };
 
 pub use newest::{has_before, newest_in_conversation};
@@ -179,18 +179,47 @@ pub struct NewMessage<'m> {
     pub id: MessageId,
     pub conversation: &'m Conversation,
     pub number: Number,
+    pub sent_at: Timestamp,
     pub sender: &'m UserRef,
     pub receiver: Option<&'m UserRef>,
     pub parent: Option<&'m Message>,
     pub content: &'m str,
 }
 
-/// Adds a message.
+macro_rules! insert {
+    () => {
+        "INSERT INTO message (id, conversation_key, number, sender_key, receiver_key, parent_key, content, sent_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING key"
+    };
+}
+
+/// What sending a message changes of its conversation; a time loaded or set back does not undo activity.
+macro_rules! sent {
+    ($conversation:literal, $number:literal, $sent_at:literal) => {
+        concat!(
+            "UPDATE conversation SET last_number = ",
+            $number,
+            ", message_count = message_count + 1, last_sent_at = ",
+            $sent_at,
+            ", active_at = CASE WHEN active_at > ",
+            $sent_at,
+            " THEN active_at ELSE ",
+            $sent_at,
+            " END WHERE key = ",
+            $conversation
+        )
+    };
+}
+
+/// Adds a message with the number it took, and lets its conversation know. One statement on PostgreSQL, where each is a journey.
 pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<Message> {
     let parent_key = new.parent.map(|parent| parent.key);
+    let is_embedded = tx.split(true, false);
+    if is_embedded {
+        tx.run(sent!("$3", "$1", "$2"), &[&new.number, &new.sent_at, &new.conversation.key])?;
+    }
     let key = tx.only(
-        "INSERT INTO message (id, conversation_key, number, sender_key, receiver_key, parent_key, content, sent_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING key",
+        if is_embedded { insert!() } else { concat!("WITH sent AS (", sent!("$2", "$3", "$8"), ") ", insert!()) },
         &[
             &new.id,
             &new.conversation.key,
@@ -199,7 +228,7 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<Message> {
             &new.receiver.map(|receiver| receiver.key),
             &parent_key,
             &new.content,
-            &tx.now(),
+            &new.sent_at,
         ],
         |row| row.get(0),
     )?;
@@ -216,7 +245,7 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<Message> {
         sender: Some(new.sender.clone()),
         receiver: new.receiver.cloned(),
         content: new.content.to_owned(),
-        timestamp: tx.now(),
+        timestamp: new.sent_at,
         edited: false,
         revision: 1,
         parent_message: new.parent.map(|parent| parent.message_id),
@@ -257,14 +286,15 @@ pub fn contents(tx: &mut Tx<'_>, keys: &[MessageKey]) -> Result<Vec<(MessageKey,
     )
 }
 
-/// A message and all that hangs on it: each with the one it replies to, oldest first
+/// A message and all that hangs on it: each with the one it replies to, by number
 pub fn thread(tx: &mut Tx<'_>, root: MessageKey) -> Result<Vec<(MessageKey, Option<MessageKey>)>> {
     tx.all(
-        "WITH RECURSIVE thread (key, parent_key) AS (
-             SELECT key, CAST(NULL AS BIGINT) FROM message WHERE key = $1
+        "WITH RECURSIVE thread (key, parent_key, number) AS (
+             SELECT key, CAST(NULL AS BIGINT), number FROM message WHERE key = $1
              UNION ALL
-             SELECT message.key, message.parent_key FROM thread JOIN message ON message.parent_key = thread.key)
-         SELECT key, parent_key FROM thread ORDER BY key",
+             SELECT message.key, message.parent_key, message.number
+             FROM thread JOIN message ON message.parent_key = thread.key)
+         SELECT key, parent_key FROM thread ORDER BY number",
         &[&root],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
@@ -288,7 +318,13 @@ pub fn newest_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<V
 }
 
 /// Keeps a message's content as a revision, before another takes its place.
-pub fn keep_revision(tx: &mut Tx<'_>, message: &Message, editor: &Actor, reason: Option<&str>) -> Result<()> {
+pub fn keep_revision(
+    tx: &mut Tx<'_>,
+    message: &Message,
+    edited_at: Timestamp,
+    editor: &Actor,
+    reason: Option<&str>,
+) -> Result<()> {
     tx.run(
         "INSERT INTO revision (message_key, revision, content, edited_at, editor_key, by_operator, reason)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -296,7 +332,7 @@ pub fn keep_revision(tx: &mut Tx<'_>, message: &Message, editor: &Actor, reason:
             &message.key,
             &message.revision,
             &message.content,
-            &tx.now(),
+            &edited_at,
             &editor.key(),
             &editor.operator().is_some(),
             &reason,

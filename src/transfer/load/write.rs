@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::error::{self, Kind};
 use crate::model::{
-    Actor, Conversation, ConversationKey, Event, EventKind, Kind as ConversationKind, MessageKey, Number, Role, User,
-    UserId, UserKey, UserRef, normalize,
+    Actor, Conversation, ConversationKey, Event, EventKind, Kind as ConversationKind, MessageKey, Number, Role,
+    Timestamp, User, UserId, UserKey, UserRef, normalize,
 };
 use crate::service;
 use crate::store::Tx;
@@ -194,8 +194,10 @@ impl Batch<'_, '_, '_> {
             created_at,
             active_at: record.active_at.unwrap_or(created_at),
             message_count: 0,
+            last_number: record.last_number.unwrap_or(Number(0)),
+            last_sent_at: None,
         };
-        Ok(NewConversation { conversation, last_number: record.last_number.unwrap_or(Number(0)), participants })
+        Ok(NewConversation { last_number: conversation.last_number, conversation, participants })
     }
 
     fn messages(&mut self, records: Vec<(&Entry, &MessageRecord)>) -> Outcome<()> {
@@ -233,10 +235,12 @@ impl Batch<'_, '_, '_> {
         let keys = bulk::take_message_keys(self.tx, new.len())?;
         let mut rows = Vec::with_capacity(new.len());
         let mut revisions = Vec::new();
+        let (mut appended, mut may_be_older) = (Vec::new(), false);
         for ((entry, record, sender, conversation), key) in new.into_iter().zip(keys) {
             let Some((conversation, advance)) = places.get_mut(&conversation) else {
                 return Err(absent(entry, "conversation", &record.conversation).into());
             };
+            let last_number = advance.last_number;
             let row = self.message(entry, record, (key, sender), conversation, advance)?;
             if !taken.insert((conversation.key, row.number)) {
                 let detail = format!("Another message has the number {}.", row.number.0);
@@ -245,6 +249,11 @@ impl Batch<'_, '_, '_> {
             if self.undated.remove(&conversation.key) {
                 advance.created_at = row.sent_at;
                 advance.active_at = row.sent_at;
+            }
+            if row.number > last_number {
+                appended.push((row.conversation, row.sent_at));
+                // What a conversation says of its activity may not be that of a message.
+                may_be_older |= row.sent_at < advance.active_at;
             }
             advance.active_at = advance.active_at.max(row.sent_at);
             for (revision, one) in record.numbered_revisions() {
@@ -261,6 +270,9 @@ impl Batch<'_, '_, '_> {
             self.known.learn_message(row.clone());
             rows.push(row);
         }
+        if may_be_older {
+            self.count_older(&appended)?;
+        }
         bulk::add_messages(self.tx, &rows)?;
         bulk::add_revisions(self.tx, &revisions)?;
         bulk::advance(self.tx, places.values().map(|(_, advance)| *advance))?;
@@ -273,6 +285,18 @@ impl Batch<'_, '_, '_> {
                 let count = service::messages::notify(self.tx, message, sender, parent, &row.content)?;
                 self.written.notifications += count.unsigned_abs();
             }
+        }
+        Ok(())
+    }
+
+    /// Counts those of new messages, each with the highest number of its conversation, that are older than one before them.
+    fn count_older(&mut self, appended: &[(ConversationKey, Timestamp)]) -> Outcome<()> {
+        let places: BTreeSet<ConversationKey> = appended.iter().map(|(conversation, _)| *conversation).collect();
+        let mut newest: HashMap<_, _> = bulk::newest_times(self.tx, places)?.into_iter().collect();
+        for (conversation, sent_at) in appended {
+            let newest = newest.entry(*conversation).or_insert(*sent_at);
+            self.written.older += u64::from(sent_at < newest);
+            *newest = (*newest).max(*sent_at);
         }
         Ok(())
     }
@@ -294,7 +318,7 @@ impl Batch<'_, '_, '_> {
     }
 
     fn message(
-        &self,
+        &mut self,
         entry: &Entry,
         record: &MessageRecord,
         (key, sender): (MessageKey, Option<UserKey>),
@@ -323,7 +347,10 @@ impl Batch<'_, '_, '_> {
             receiver: named.or(other),
             parent: parent.map(|parent| parent.key),
             content: record.content.clone(),
-            sent_at: record.timestamp.unwrap_or_else(|| self.tx.now()),
+            sent_at: match record.timestamp {
+                Some(sent_at) => sent_at,
+                None => service::messages::sent_at(self.tx, conversation.last_sent_at),
+            },
             revision: record.current_revision(),
             key_name: record.key.clone(),
         })

@@ -27,7 +27,8 @@ fn requests(server: &Server, token: &str) -> Vec<(String, Value, Value)> {
             json!({ "participants": ["eve"] }),
             json!({ "participants": ["fay"] }),
         ),
-        (format!("{conversation}read/"), json!({}), json!({ "all": true })),
+        // Only elsewhere is it another request.
+        (format!("{conversation}read/"), json!({}), Value::Null),
         ("/api/notifications/read/".to_owned(), json!({}), json!({ "ids": [] })),
         (
             "/api/users/".to_owned(),
@@ -66,6 +67,8 @@ fn the_same_request_with_a_key_has_the_same_answer_and_another_is_a_conflict() {
                 let second = post(&server, again, token, &key, request);
                 assert_eq!((second.status, second.json()), (first.status, first.json()));
             }
+            let (path, other) =
+                if other.is_null() { ("/api/notifications/read/", &json!({})) } else { (path.as_str(), other) };
             post(&server, path, token, &key, other).problem(409, "conflict");
             assert_eq!(house.run("data dump", "").stdout, before);
         }

@@ -76,7 +76,7 @@ fn build(world: &World) -> [Actor; 3] {
     let elsewhere = |text: &str| {
         world.app.write(|tx| {
             let message = messages::show(tx, &ann, &named("team#6"))?;
-            tidings::store::messages::keep_revision(tx, &message, &ann, None)?;
+            tidings::store::messages::keep_revision(tx, &message, tx.now(), &ann, None)?;
             tidings::store::messages::replace_content(tx, message, text)
         })
     };

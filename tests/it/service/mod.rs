@@ -7,6 +7,8 @@ mod last_admins;
 mod messages;
 mod model_check;
 mod notifications;
+mod once;
+mod order;
 mod pages;
 mod races;
 mod remembered;

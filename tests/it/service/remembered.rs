@@ -1,9 +1,9 @@
 //! What is remembered of a request goes with what it made: a hash of a short text gives the text away.
 
 use tidings::model::{Actor, MessageSelector};
+use tidings::service::accounts;
 use tidings::service::conversations::{self, NewConversation};
 use tidings::service::messages::{self, Draft};
-use tidings::service::{Once, accounts};
 use tidings::store::{idempotency, users};
 
 use crate::assert_refused;
@@ -81,18 +81,19 @@ fn a_request_that_made_a_conversation_makes_it_once_and_not_anew_when_it_is_gone
             title: Some("Title".to_owned()),
             ..NewConversation::default()
         };
-        let request = Once { key: "k".to_owned(), request: vec![7; 32], earlier: None };
-        let create = |request: &Once| world.app.write(|tx| conversations::create_once(tx, &ann, &new, Some(request)));
-        let (first, _) = create(&request).unwrap();
-        assert_eq!(create(&request).unwrap().0.conversation_id, first.conversation_id);
-        assert_refused!(create(&Once { request: vec![8; 32], ..request.clone() }), Conflict);
+        let create = |new: &NewConversation| world.app.write(|tx| conversations::create_once(tx, &ann, new, Some("k")));
+        let (first, _) = create(&new).unwrap();
+        assert_eq!(create(&new).unwrap().0.conversation_id, first.conversation_id);
+        assert_refused!(create(&NewConversation { title: Some("Other".to_owned()), ..new.clone() }), Conflict);
+        assert_eq!(remembered(world, &ann, "k").expect("k").len(), 32);
         // Another's key is another key.
         let by_bob = NewConversation { participants: vec![selector(&ann)], ..new.clone() };
-        let bobs = world.app.write(|tx| conversations::create_once(tx, &bob, &by_bob, Some(&request))).unwrap().0;
+        let bobs = world.app.write(|tx| conversations::create_once(tx, &bob, &by_bob, Some("k"))).unwrap().0;
         assert_ne!(bobs.conversation_id, first.conversation_id);
         let id = tidings::model::ConversationSelector::Id(first.conversation_id);
         world.app.write(|tx| conversations::delete(tx, &ann, &id)).unwrap();
-        assert_refused!(create(&request), Conflict);
+        assert_eq!(remembered(world, &ann, "k").expect("k").len(), 0);
+        assert_refused!(create(&new), Conflict);
         assert_eq!(world.app.read(users::count).unwrap(), 2);
     });
 }

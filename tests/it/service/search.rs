@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 use tidings::model::{Actor, Message, MessageSelector, UserSelector};
 use tidings::service::messages::{self, Change, Findings, Partial, Search};
-use tidings::service::{accounts, conversations};
+use tidings::service::{self, accounts, conversations};
 use tidings::store::Location;
 
 use crate::assert_refused;
-use crate::support::{NOON, World, on_every_engine, operator, place, selector};
+use crate::support::{NOON, OLD_ROWS, World, brought_along_from, on_every_engine, operator, place, selector};
 
 fn find(world: &World, actor: &Actor, search: &Search) -> Findings {
     world.app.read(|tx| messages::search(tx, actor, search, &|| false)).unwrap()
@@ -238,25 +238,15 @@ fn words_that_begin_alike_are_looked_for_up_to_three_hundred() {
 
 #[test]
 fn messages_from_before_there_was_search_are_found_once_the_database_is_up_to_date() {
-    on_every_engine(|world| {
-        let [ann, bob] = [world.user("ann"), world.user("bob")];
-        world.group("team", &ann, &[&bob]);
-        world.send(&ann, "team", "from the old days");
-        if let Location::Sqlite(_) = &world.location {
-            world.execute("DROP TABLE message_word; PRAGMA user_version = 1");
-        }
-        world.execute("DROP VIEW searchable; DROP TABLE message_search; DROP TABLE maintenance");
-        world.execute("DROP INDEX idempotency_by_result");
-        world.execute("DELETE FROM refinery_schema_history WHERE version >= 2");
-        let world = World::open(world.location.clone());
+    brought_along_from(1, OLD_ROWS, "", |world| {
+        let bob = world.app.read(|tx| service::acting(tx, &UserSelector("bob".to_owned()))).unwrap();
         assert_eq!(
-            find(&world, &bob, &query("days")).partial,
+            find(world, &bob, &query("hello")).partial,
             Some(Partial::Index),
             "nobody said that the index is unfinished"
         );
         world.app.index().unwrap();
-        assert_eq!(found(&world, &bob, "days"), ["from the old days"]);
-        assert_eq!(world.notifications(&bob), [("message".to_owned(), 1, false)]);
+        assert_eq!(found(world, &bob, "hello"), ["hello"]);
         assert_eq!(world.app.check(|_| {}).unwrap().len(), 0);
     });
 }

@@ -11,17 +11,17 @@ const DUMPS: [(&str, &[u8], Tally); 3] = [
     (
         "django.json",
         include_bytes!("../../data/django.json"),
-        Tally { users: 5, conversations: 3, messages: 9, notifications: 3 },
+        Tally { users: 5, conversations: 3, messages: 9, notifications: 3, older: 1 },
     ),
     (
         "django-dumpdata.jsonl",
         include_bytes!("../../data/django-dumpdata.jsonl"),
-        Tally { users: 2, conversations: 1, messages: 3, notifications: 1 },
+        Tally { users: 2, conversations: 1, messages: 3, notifications: 1, older: 0 },
     ),
     (
         "django-natural.json",
         include_bytes!("../../data/django-natural.json"),
-        Tally { users: 2, conversations: 1, messages: 3, notifications: 1 },
+        Tally { users: 2, conversations: 1, messages: 3, notifications: 1, older: 0 },
     ),
 ];
 

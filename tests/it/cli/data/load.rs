@@ -56,6 +56,29 @@ fn a_good_file_is_loaded_once_from_wherever_it_comes() {
 }
 
 #[test]
+fn a_load_says_that_it_brings_messages_older_than_those_before_them() {
+    let shell = shell();
+    write(&shell, "world.jsonl", GOOD);
+    shell.done("data load world.jsonl");
+    let older = r#"{"type":"message","conversation":"team","sender":"ann","content":"of old","timestamp":"2020-01-01T09:00:00Z"}"#;
+    write(&shell, "older.jsonl", older);
+    let run = shell.done("data load older.jsonl");
+    assert_eq!(
+        run.stderr,
+        "Loaded older.jsonl.\n1 message is older than what stands before in the same conversation: its order is by number, not \
+         by time.\n"
+    );
+    assert_eq!(shell.done("message list team -o csv --no-header --fields content --limit 1").stdout, "of old\n");
+    assert_eq!(shell.done("data load older.jsonl").stderr, "Loaded older.jsonl.\n", "it is there already");
+    let note = shell.done("message send team later --as ann --now 2020-01-01T09:00:00Z").stderr;
+    assert_eq!(
+        note,
+        "The clock says 2020-01-01T09:00:00.000000Z, but the last message of a conversation was sent at \
+         2026-01-01T09:00:00.000000Z: that is too far ahead, so the clock counts, and the times of its messages go back.\n"
+    );
+}
+
+#[test]
 fn every_problem_stands_in_one_document_by_file_and_line() {
     let shell = shell();
     write(

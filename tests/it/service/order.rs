@@ -1,0 +1,212 @@
+//! One order in a conversation, by number; and times that never run backwards in it.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use tidings::app::{App, Options};
+use tidings::error::{Error, Result};
+use tidings::model::{Actor, Message, MessageSelector, Number, Seek, Timestamp};
+use tidings::service::conversations::{self, ConversationChange};
+use tidings::service::messages::{self, Change, List, Matching, Search};
+use tidings::store::{Db, Tx};
+
+use crate::support::{NOON, World, draft, on_every_engine, place};
+use crate::transfer::load::load;
+
+fn numbers(messages: &[Message]) -> Vec<i64> {
+    messages.iter().map(|message| message.number.0).collect()
+}
+
+/// Records of messages of 2020 to the group `team`, with these numbers, where they have any
+fn of_2020(numbers: &[Option<i64>]) -> String {
+    let record = |(index, number): (usize, &Option<i64>)| {
+        let number = number.map(|number| format!(r#","number":{number}"#)).unwrap_or_default();
+        format!(
+            r#"{{"type":"message","conversation":"team","sender":"bob","content":"old words","timestamp":"2020-01-01T09:{:02}:{:02}Z"{number}}}"#,
+            index / 60,
+            index % 60
+        )
+    };
+    numbers.iter().enumerate().map(record).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn whatever_time_its_messages_bring_a_conversation_is_in_the_order_of_their_numbers_in_every_list() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        let first = world.send(&ann, "team", "new words");
+        world.reply(&ann, "team", &first, "new words");
+        world.reply(&ann, "team", &first, "new words");
+        assert_eq!(load(world, &of_2020(&[None, None, Some(9), Some(7)])).unwrap().created.older, 3);
+        let list = |change: &dyn Fn(List) -> List| {
+            let whole = List { conversation: Some(place("team")), limit: 100, ..List::default() };
+            numbers(&world.app.read(|tx| messages::list(tx, &bob, &change(whole.clone()))).unwrap())
+        };
+        assert_eq!(list(&|list| list), [1, 2, 3, 4, 5, 7, 9]);
+        assert_eq!(list(&|list| List { limit: 2, ..list }), [7, 9]);
+        assert_eq!(list(&|list| List { limit: 2, before: Some(Number(7)), ..list }), [4, 5]);
+        assert_eq!(list(&|list| List { limit: 2, before: Some(Number(2)), ..list }), [1]);
+        assert_eq!(list(&|list| List { limit: 3, after: Some(Number(2)), ..list }), [3, 4, 5]);
+        assert_eq!(list(&|list| List { unread: true, limit: 2, ..list }), [2, 3]);
+        // By a time too, which is not in that order.
+        let (day, noon) = (Timestamp(1_577_869_200_000_000), Some(NOON));
+        assert_eq!(list(&|list| List { since: noon, limit: 2, ..list }), [2, 3]);
+        assert_eq!(list(&|list| List { until: noon, limit: 3, ..list }), [5, 7, 9]);
+        assert_eq!(list(&|list| List { until: noon, limit: 2, before: Some(Number(9)), ..list }), [5, 7]);
+        assert_eq!(list(&|list| List { until: noon, limit: 2, after: Some(Number(4)), ..list }), [5, 7]);
+        let brief = Some(day.plus_seconds(3));
+        assert_eq!(list(&|list| List { since: Some(day.plus_seconds(1)), until: brief, ..list }), [5, 9]);
+        // REST has the same ones.
+        let page = |seek: Option<Seek<Number>>| {
+            let matching = Matching::default();
+            let page =
+                world.app.read(|tx| messages::page_of(tx, &bob, &place("team"), &matching, seek.as_ref(), (3, false)));
+            numbers(&page.unwrap().items)
+        };
+        assert_eq!(page(None), [9, 7, 5]);
+        assert_eq!(page(Some(Seek::Behind(Number(5)))), [4, 3, 2]);
+        assert_eq!(page(Some(Seek::Before(Number(5)))), [9, 7]);
+        let view = world.app.read(|tx| conversations::show(tx, &bob, &place("team"))).unwrap();
+        assert_eq!(view.last_message.map(|last| last.number), Some(Number(9)));
+        let thread = world.app.read(|tx| {
+            let keys = messages::thread(tx, &bob, &MessageSelector::Id(first.message_id))?;
+            messages::resume(tx, &bob, &keys.into_iter().map(|(key, _)| key).collect::<Vec<_>>())
+        });
+        assert_eq!(numbers(&thread.unwrap()), [1, 2, 3]);
+        assert_eq!(world.app.check(|_| {}).unwrap().len(), 0);
+    });
+}
+
+#[test]
+fn a_search_in_a_conversation_is_in_the_order_of_its_numbers_and_elsewhere_in_that_of_time() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        world.group("hall", &ann, &[&bob]);
+        world.send(&ann, "hall", "new words");
+        world.send(&ann, "team", "new words");
+        // Numbers that were left out come last.
+        load(world, &of_2020(&[Some(9), Some(3), Some(4)])).unwrap();
+        let search = |conversation: Option<&str>, limit| {
+            let request =
+                Search { query: "words".to_owned(), conversation: conversation.map(place), limit, ..Search::default() };
+            let found = world.app.read(|tx| messages::search(tx, &bob, &request, &|| false)).unwrap().messages;
+            found.into_iter().map(|found| found.message.number.0).collect::<Vec<_>>()
+        };
+        assert_eq!(search(Some("team"), 100), [9, 4, 3, 1]);
+        assert_eq!(search(Some("team"), 2), [9, 4]);
+        assert_eq!(search(None, 100), [1, 1, 4, 3, 9]);
+        let mut seek = None;
+        let mut pages = Vec::new();
+        loop {
+            let request =
+                Search { query: "words".to_owned(), conversation: Some(place("team")), limit: 3, ..Search::default() };
+            let (page, _) =
+                world.app.read(|tx| messages::search_page(tx, &bob, &request, seek.as_ref(), &|| false)).unwrap();
+            pages.push(page.items.iter().map(|found| found.message.number.0).collect::<Vec<_>>());
+            seek = page.next;
+            if seek.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages, [vec![9, 4, 3], vec![1]]);
+    });
+}
+
+#[test]
+fn of_many_messages_in_a_time_those_with_the_highest_numbers_are_listed() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        world.send(&ann, "team", "new words");
+        load(world, &of_2020(&vec![None; 1_100])).unwrap();
+        world.send(&ann, "team", "new words");
+        let list = |after, limit| {
+            let request =
+                List { conversation: Some(place("team")), until: Some(NOON), after, limit, ..List::default() };
+            numbers(&world.app.read(|tx| messages::list(tx, &ann, &request)).unwrap())
+        };
+        assert_eq!(list(None, 2), [1_100, 1_101]);
+        assert_eq!(list(Some(Number(1)), 2), [2, 3]);
+    });
+}
+
+#[test]
+fn a_message_is_not_sent_before_the_one_before_it_unless_that_is_more_than_a_minute_ahead_of_the_clock() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        let send = |seconds| {
+            let app = world.later(seconds);
+            let sent = app.write(|tx| Ok((messages::send(tx, &ann, &draft("team", "hi"))?, tx.take_notes())));
+            let (sent, notes) = sent.unwrap();
+            (sent.timestamp, notes.len())
+        };
+        let at = |seconds| NOON.plus_seconds(seconds);
+        assert_eq!(send(0), (at(0), 0));
+        assert_eq!(send(-30), (at(0), 0));
+        assert_eq!(send(-60), (at(0), 0));
+        assert_eq!(send(5), (at(5), 0));
+        assert_eq!(send(-56), (at(-56), 1), "the clock counts, and it is said");
+        assert_eq!(send(-57), (at(-56), 0), "it is said once");
+        // What is loaded keeps the time that it brings, and does not count.
+        let ahead = r#"{"type":"message","conversation":"team","sender":"bob","content":"ahead","timestamp":"2026-01-01T09:00:40Z"}"#;
+        load(world, ahead).unwrap();
+        assert_eq!(send(6), (at(6), 0));
+        let edited = world.later(-20);
+        let last = List { conversation: Some(place("team")), limit: 1, ..List::default() };
+        let history = edited.write(|tx| {
+            let last = MessageSelector::Id(messages::list(tx, &ann, &last)?[0].message_id);
+            let change = Change { content: "hello".to_owned(), ..Change::default() };
+            messages::edit(tx, &ann, &last, &change)?;
+            messages::history(tx, &ann, &last)
+        });
+        assert_eq!(history.unwrap()[0].edited_at, at(6), "not before it was sent");
+        let view = world.app.read(|tx| conversations::show(tx, &bob, &place("team"))).unwrap();
+        assert_eq!(view.active_at, at(40), "of the newest, whoever brought it");
+        assert_eq!(world.app.check(|_| {}).unwrap().len(), 0);
+    });
+}
+
+/// When a message was sent that had to wait for `first` and when that let it go on
+fn sent_after(world: &World, bob: &Actor, first: impl Fn(&mut Tx<'_>) -> Result<()>) -> (Timestamp, Timestamp) {
+    let (start, started) = mpsc::channel();
+    let location = world.location.clone();
+    thread::scope(|scope| {
+        let other = scope.spawn(move || {
+            let app = App::new(Db::open(&location, true).unwrap().0, Options::default());
+            started.recv().unwrap();
+            app.write(|tx| messages::send(tx, bob, &draft("team", "after you"))).unwrap().timestamp
+        });
+        let app = App::new(Db::open(&world.location, true).unwrap().0, Options::default());
+        let mut let_go = Timestamp::MIN;
+        let _ = app.write(|tx| {
+            let outcome = first(tx);
+            start.send(()).unwrap();
+            thread::sleep(Duration::from_millis(400));
+            let_go = app.now();
+            outcome
+        });
+        (other.join().unwrap(), let_go)
+    })
+}
+
+#[test]
+fn a_message_is_sent_when_its_transaction_has_its_turn_however_long_it_waited() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        let change =
+            |title: &str| ConversationChange { title: Some(title.to_owned()), ..ConversationChange::default() };
+        let committed = |tx: &mut Tx<'_>| conversations::update(tx, &ann, &place("team"), &change("new")).map(drop);
+        let undone = |tx: &mut Tx<'_>| {
+            conversations::update(tx, &ann, &place("team"), &change("never"))?;
+            Err(Error::conflict("It is given up."))
+        };
+        for (sent, let_go) in [sent_after(world, &bob, committed), sent_after(world, &bob, undone)] {
+            assert!(sent >= let_go, "{sent} is before {let_go}");
+        }
+    });
+}
