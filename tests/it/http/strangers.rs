@@ -95,6 +95,36 @@ fn only_pages_of_the_sites_that_are_listed_may_use_the_api() {
     assert_eq!(reply.header("access-control-allow-credentials"), None);
 }
 
+#[test]
+fn only_hosts_of_ours_and_those_that_are_listed_are_answered_for() {
+    let shell = world();
+    let is_answered = |server: &Server, host: &str| {
+        let reply = server.ask("GET", "/health/live", "", &[("Host", host)], None);
+        if reply.status != 200 {
+            reply.problem(421, "misdirected");
+        }
+        reply.status == 200
+    };
+    let only = |server: &Server, listed: &[&str]| {
+        for host in ["chat.example.org", "example.net", "a.example.net", "evil.example", "badexample.net", "*"] {
+            assert_eq!(is_answered(server, host), listed.contains(&host), "{host}, of {listed:?}");
+        }
+        assert!(is_answered(server, "localhost"));
+    };
+    let all = ["chat.example.org", "example.net", "a.example.net"];
+    only(&Server::on(&shell.path(""), &[]), &[]);
+    only(&Server::on(&shell.path(""), &["--allowed-hosts", "chat.example.org"]), &all[..1]);
+    only(&Server::on(&shell.path(""), &["--allowed-hosts", "Chat.Example.Org,.example.net"]), &all);
+    for name in ["TIDINGS_ALLOWED_HOSTS", "ALLOWED_HOSTS", "DJANGO_ALLOWED_HOSTS"] {
+        let environment = [(name, "chat.example.org, .example.net")];
+        only(&Server::start(&shell.path(""), &["--db", "test.db"], &environment), &all);
+        let arguments = ["--db", "test.db", "--allowed-hosts", "chat.example.org"];
+        only(&Server::start(&shell.path(""), &arguments, &environment), &all[..1]);
+    }
+    let everybody = Server::on(&shell.path(""), &["--allowed-hosts", "*"]);
+    assert!(["chat.example.org", "evil.example"].iter().all(|host| is_answered(&everybody, host)));
+}
+
 /// Takes the tables away that some requests need, behind the program's back.
 fn break_database(house: &House) {
     let broken = "ALTER TABLE notification RENAME TO qqgone";
