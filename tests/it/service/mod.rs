@@ -3,7 +3,6 @@
 mod accounts;
 mod conversations;
 mod finding;
-mod last_admins;
 mod messages;
 mod model_check;
 mod notifications;
@@ -14,6 +13,7 @@ mod races;
 mod remembered;
 mod rights;
 mod search;
+mod several;
 mod threads;
 mod tokens;
 mod users;

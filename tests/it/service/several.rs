@@ -1,4 +1,5 @@
-//! Several people in one command: the last admin among them is kept, by whatever order they are named in.
+//! Several people in one command: it is done to all of them or to none, and the last admin among them is kept, in whatever
+//! order they are named.
 
 use tidings::model::{Actor, Role, UserSelector};
 use tidings::service::users::{self, UserChange};
