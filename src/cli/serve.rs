@@ -55,15 +55,15 @@ pub(super) struct Serve {
     fixture: Option<PathBuf>,
 
     /// With --ephemeral: tell access tokens of these users when ready
-    #[arg(long, value_name = "USER", value_delimiter = ',')]
+    #[arg(long, value_name = "USERS")]
     token_for: Vec<String>,
 
     /// Hosts that requests may be for, beside this machine; .example.org is every host under it, * every host
-    #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
+    #[arg(long, value_name = "HOSTS")]
     allowed_hosts: Vec<String>,
 
     /// Sites whose pages may use the API, for example https://chat.example.org
-    #[arg(long, value_name = "ORIGINS", value_delimiter = ',')]
+    #[arg(long, value_name = "ORIGINS")]
     cors_origins: Vec<String>,
 
     /// Who may read /metrics: this machine, everybody or nobody [default: local]
@@ -189,17 +189,24 @@ impl Serve {
             settings.parsed(name, |value| value.parse::<u32>().map_err(|_| "it is not a whole number".to_owned()))
         };
         let list = |given: Vec<String>, names: &[&str]| -> std::result::Result<Vec<String>, Failure> {
-            if !given.is_empty() {
-                return Ok(given);
-            }
+            let mut given = given;
             for name in names {
-                if let Some(value) = settings.get(name)? {
-                    let parts = value.split([',', ' ']).map(str::trim).filter(|part| !part.is_empty());
-                    return Ok(parts.map(ToOwned::to_owned).collect());
+                if given.is_empty() {
+                    given.extend(settings.get(name)?);
                 }
             }
-            Ok(given)
+            let parts =
+                given.iter().flat_map(|list| list.split([',', ' ', '\t', '\n'])).filter(|part| !part.is_empty());
+            Ok(parts.map(ToOwned::to_owned).collect())
         };
+        let each =
+            |list: Vec<String>, option: &str, standard: fn(&str) -> std::result::Result<String, &'static str>| {
+                let standard = |part: String| {
+                    let refused = |why| Failure::Usage(format!("“{part}” in {option} would never match: {why}."));
+                    standard(&part).map_err(refused)
+                };
+                list.into_iter().map(standard).collect::<std::result::Result<Vec<_>, _>>()
+            };
         Ok(Self {
             bind: self.bind.map_or_else(|| settings.get("TIDINGS_BIND"), |bind| Ok(Some(bind)))?,
             allow_remote: self.allow_remote || settings.is_on("TIDINGS_ALLOW_REMOTE")?,
@@ -214,11 +221,12 @@ impl Serve {
                 given => given,
             },
             token_for: list(self.token_for, &["TIDINGS_TOKEN_FOR"])?,
-            allowed_hosts: list(
-                self.allowed_hosts,
-                &["TIDINGS_ALLOWED_HOSTS", "ALLOWED_HOSTS", "DJANGO_ALLOWED_HOSTS"],
+            allowed_hosts: each(
+                list(self.allowed_hosts, &["TIDINGS_ALLOWED_HOSTS", "ALLOWED_HOSTS", "DJANGO_ALLOWED_HOSTS"])?,
+                "--allowed-hosts",
+                http::host,
             )?,
-            cors_origins: list(self.cors_origins, &["TIDINGS_CORS_ORIGINS"])?,
+            cors_origins: each(list(self.cors_origins, &["TIDINGS_CORS_ORIGINS"])?, "--cors-origins", http::origin)?,
             metrics: match self.metrics {
                 None => settings.parsed("TIDINGS_METRICS", words)?,
                 given => given,
@@ -243,7 +251,7 @@ impl Serve {
 
     fn options(&self) -> http::Options {
         http::Options {
-            hosts: self.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            hosts: self.allowed_hosts.clone(),
             registration: self.registration != Some(Registration::Closed),
             behind_proxy: self.behind_proxy,
             connections: usize::try_from(self.max_connections.unwrap_or(CONNECTIONS).max(1)).unwrap_or(usize::MAX),

@@ -1,7 +1,7 @@
 //! What is answered: JSON with an entity tag, lists with links to the pages around.
 
 use std::convert::Infallible;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{
@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use super::Shared;
 use super::problem::Problem;
 use crate::error::Error;
-use crate::model::{Message, Number, Seek};
+use crate::model::{Choice, ConversationView, Message, Number, Profile, Seek, User};
 use crate::service::page::Page;
 
 /// What every answer says, also one to what is no request, unless it says something else there: that nobody keeps it for
@@ -45,7 +45,7 @@ pub(super) fn json(status: StatusCode, thing: &impl Serialize) -> Answer {
     Ok((status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], written(thing)?).into_response())
 }
 
-fn written(thing: &impl Serialize) -> Result<Vec<u8>, Error> {
+fn written(thing: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, Error> {
     let mut body = Vec::with_capacity(ROOM);
     serde_json::to_writer(&mut body, thing).map_err(Error::internal)?;
     Ok(body)
@@ -56,21 +56,75 @@ pub(super) fn shown(known: &Known, thing: &impl Serialize) -> Answer {
     tagged(known, StatusCode::OK, None, thing)
 }
 
-/// A message, whose entity tag begins with its revision.
-pub(super) fn message(known: &Known, status: StatusCode, message: &Message) -> Answer {
-    tagged(known, status, Some(message.revision), message)
+/// As [`shown`], of something that can be changed: its entity tag begins with what that is.
+pub(super) fn shown_to_change(known: &Known, thing: &impl Changeable) -> Answer {
+    tagged(known, StatusCode::OK, Some(&thing.first()), thing)
 }
 
-fn tagged(known: &Known, status: StatusCode, revision: Option<i64>, thing: &impl Serialize) -> Answer {
+/// Something that was made or changed, with its entity tag
+pub(super) fn changed(status: StatusCode, thing: &impl Changeable) -> Answer {
+    tagged(&Known(None), status, Some(&thing.first()), thing)
+}
+
+/// Something with an entity tag whose first part says what can be changed of it
+pub(super) trait Changeable: Serialize {
+    /// That part
+    fn first(&self) -> String;
+
+    /// The whole entity tag, without its quotes
+    fn tag(&self) -> Result<String, Error> {
+        Ok(whole_tag(Some(&self.first()), &written(self)?))
+    }
+}
+
+impl Changeable for Message {
+    fn first(&self) -> String {
+        self.revision.to_string()
+    }
+}
+
+impl Changeable for User {
+    fn first(&self) -> String {
+        let Self { person, email, role, is_active, .. } = self;
+        hash(&(&person.username, &person.first_name, &person.last_name, email, role.word(), is_active))
+    }
+}
+
+impl Changeable for Profile {
+    fn first(&self) -> String {
+        match self {
+            Self::Full(user) => user.first(),
+            Self::Short(person) => hash(&(&person.username, &person.first_name, &person.last_name)),
+        }
+    }
+}
+
+impl Changeable for ConversationView {
+    fn first(&self) -> String {
+        of_names(self.name.as_deref(), self.title.as_deref())
+    }
+}
+
+/// The first part of a conversation's entity tag
+pub(super) fn of_names(name: Option<&str>, title: Option<&str>) -> String {
+    hash(&(name, title))
+}
+
+fn hash(fields: &impl Hash) -> String {
+    format!("{:016x}", HASH.hash_one(fields))
+}
+
+fn whole_tag(first: Option<&str>, body: &[u8]) -> String {
+    let hash = HASH.hash_one(body);
+    first.map_or_else(|| format!("{hash:016x}"), |first| format!("{first}-{hash:016x}"))
+}
+
+fn tagged(known: &Known, status: StatusCode, first: Option<&str>, thing: &impl Serialize) -> Answer {
     let body = written(thing)?;
-    let hash = HASH.hash_one(&body);
-    let tag = match revision {
-        Some(revision) => format!("\"{revision}-{hash:016x}\""),
-        None => format!("\"{hash:016x}\""),
-    };
+    let tag = format!("\"{}\"", whole_tag(first, &body));
     let is_known = known.has(&tag);
     let tag = HeaderValue::try_from(tag).map_err(|error| Error::internal(error.to_string()))?;
-    if is_known && status == StatusCode::OK {
+    if is_known {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
     }
     let media_type = HeaderValue::from_static("application/json");

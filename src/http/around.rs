@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::header::{EXPECT, HOST};
+use axum::http::header::{CONTENT_ENCODING, EXPECT, HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, Version};
 use axum::response::IntoResponse;
@@ -12,7 +12,7 @@ use hyper::body::{Body as _, Incoming};
 
 use super::Shared;
 use super::answer::OF_EVERY_ANSWER;
-use super::io::{Ends, too_slow};
+use super::io::{Ends, HEAD_LIMIT, too_long, too_slow};
 use super::log::Line;
 use super::problem::{Cause, Problem};
 use super::request::IDEMPOTENCY_KEY;
@@ -40,9 +40,13 @@ pub(super) async fn answer(server: Shared, answers: Answers, ends: Ends, request
     let (mut parts, body) = request.into_parts();
     let id = request_id(&server, &parts);
     let method = parts.method.clone();
+    let origin = parts.headers.get(ORIGIN).cloned();
     parts.extensions.insert(ends);
     let mut response = match admit(&server, &mut parts, ends, body).await {
-        Ok(body) => answers.to(Request::from_parts(parts, body)).await,
+        Ok(body) => match server.cors.answer(&parts) {
+            Some(answer) => answer,
+            None => answers.to(Request::from_parts(parts, body)).await,
+        },
         Err(problem) => problem.into_response(),
     };
     let route = response.extensions_mut().remove::<Route>().map_or("", |route| route.0);
@@ -61,6 +65,7 @@ pub(super) async fn answer(server: Shared, answers: Answers, ends: Ends, request
     });
     let headers = response.headers_mut();
     headers.extend(HeaderValue::from_str(&id).ok().map(|id| (REQUEST_ID.clone(), id)));
+    server.cors.mark(origin.as_ref(), headers);
     for (name, value) in &OF_EVERY_ANSWER {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -91,6 +96,7 @@ fn request_id(server: &Shared, parts: &Parts) -> String {
 
 /// Reads the whole body and looks whether the request is for this server.
 async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -> Result<Body, Problem> {
+    must_be_short(parts)?;
     let host = host(parts)?;
     let content = if body.is_end_stream() {
         Vec::new()
@@ -100,6 +106,10 @@ async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -
     } else {
         tokio::time::timeout(BODY_TIMEOUT, read(server, body)).await.unwrap_or_else(|_| Err(too_slow()))?
     };
+    if !content.is_empty() && parts.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        let detail = "A body is to be sent as it is, without a Content-Encoding.";
+        return Err(Error::of_request(Kind::UnsupportedMediaType, detail).into());
+    }
     if let Some(host) = host
         && ends.local.is_some()
         && !is_ours(&host, ends, &server.options.hosts)
@@ -116,6 +126,15 @@ async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -
         parts.extensions.insert(Once { key, request, earlier });
     }
     Ok(Body::from(content))
+}
+
+/// Refuses a head that is longer than the limit; what is read at once may be.
+fn must_be_short(parts: &Parts) -> Result<(), Error> {
+    let address = parts.uri.path().len() + parts.uri.query().map_or(0, |query| query.len() + 1);
+    let address = address + parts.uri.authority().map_or(0, |authority| authority.as_str().len());
+    // With `: ` and the end of each line
+    let headers: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if address + headers > HEAD_LIMIT { Err(too_long()) } else { Ok(()) }
 }
 
 /// Reads a body up to the limit; of one that is too large the rest too, up to another limit.

@@ -7,12 +7,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
-use super::answer::{Answer, Here, Known, Marked, json, shown};
+use super::answer::{Answer, Changeable, Here, Known, Marked, changed, json, of_names, shown_to_change};
+use super::changes::{Empty, Rest};
+use super::conditions::Conditions;
 use super::request::{Body, Caller, Cleared, NO_NUL, Part, Path, Query, Repeatable};
-use crate::model::{ConversationId, ConversationSelector, ConversationView, Level, Message, UserId, UserSelector};
+use crate::error::Result;
+use crate::model::{
+    Actor, Conversation, ConversationId, ConversationSelector, ConversationView, Level, Message, UserId, UserSelector,
+};
 use crate::service::conversations::{self, ConversationChange, NewConversation};
 use crate::service::messages::{self, Matching};
 use crate::service::notifications;
+use crate::store::Tx;
 
 /// How many messages are shown with a conversation
 const MESSAGES_SHOWN: i64 = 20;
@@ -99,6 +105,27 @@ pub(super) struct Shown {
     messages: Vec<Message>,
 }
 
+impl Shown {
+    fn read(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<Self> {
+        let view = conversations::show(tx, actor, selector)?;
+        let newest = (MESSAGES_SHOWN, false);
+        let messages = messages::page_of(tx, actor, selector, &Matching::default(), None, newest)?.items;
+        Ok(Self { view, messages })
+    }
+}
+
+impl Changeable for Shown {
+    fn first(&self) -> String {
+        self.view.first()
+    }
+}
+
+/// Refuses where conditions are not met by a conversation.
+fn must_meet(tx: &mut Tx<'_>, actor: &Actor, conditions: &Conditions, conversation: &Conversation) -> Result<()> {
+    let first = of_names(conversation.name.as_deref(), conversation.title.as_deref());
+    conditions.must_be_met(&first, || Shown::read(tx, actor, &ConversationSelector::Id(conversation.id))?.tag())
+}
+
 /// Shows a conversation.
 pub(super) async fn show(
     State(server): State<Shared>,
@@ -107,20 +134,13 @@ pub(super) async fn show(
     Path(id): Path<ConversationId>,
 ) -> Answer {
     let selector = ConversationSelector::Id(id);
-    let conversation = server
-        .read(caller, move |tx, actor| {
-            let view = conversations::show(tx, actor, &selector)?;
-            let newest = (MESSAGES_SHOWN, false);
-            let messages = messages::page_of(tx, actor, &selector, &Matching::default(), None, newest)?.items;
-            Ok(Shown { view, messages })
-        })
-        .await?;
-    shown(&known, &conversation)
+    let conversation = server.read(caller, move |tx, actor| Shown::read(tx, actor, &selector)).await?;
+    shown_to_change(&known, &conversation)
 }
 
 /// What changes of a group
 #[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "ConversationChange")]
+#[schemars(rename = "ConversationChange", deny_unknown_fields)]
 pub(super) struct Change {
     /// null: none
     #[serde(default)]
@@ -130,6 +150,9 @@ pub(super) struct Change {
     #[serde(default)]
     #[schemars(length(max = 200), regex(pattern = NO_NUL))]
     title: Cleared,
+    #[serde(flatten)]
+    #[schemars(skip)]
+    rest: Rest,
 }
 
 /// Changes a group.
@@ -139,16 +162,29 @@ pub(super) async fn change(
     Path(id): Path<ConversationId>,
     Body(change): Body<Change>,
 ) -> Answer {
-    let (selector, change) =
-        (ConversationSelector::Id(id), ConversationChange { name: change.name.0, title: change.title.0 });
-    let view = server.write(caller, move |tx, actor| conversations::update(tx, actor, &selector, &change)).await?;
-    json(StatusCode::OK, &view)
+    let Change { name, title, rest } = change;
+    let (selector, change) = (ConversationSelector::Id(id), ConversationChange { name: name.0, title: title.0 });
+    let view = server
+        .write_if(caller, move |tx, actor, conditions| {
+            conversations::update_if(tx, actor, &selector, &change, &mut |tx, conversation| {
+                must_meet(tx, actor, conditions, conversation)?;
+                if rest.is_empty() { Ok(()) } else { rest.must_be_so(&Shown::read(tx, actor, &selector)?) }
+            })
+        })
+        .await?;
+    changed(StatusCode::OK, &view)
 }
 
 /// Deletes a conversation.
 pub(super) async fn delete(State(server): State<Shared>, caller: Caller, Path(id): Path<ConversationId>) -> Answer {
     let selector = ConversationSelector::Id(id);
-    server.write(caller, move |tx, actor| conversations::delete(tx, actor, &selector)).await?;
+    server
+        .write_if(caller, move |tx, actor, conditions| {
+            conversations::delete_if(tx, actor, &selector, &mut |tx, conversation| {
+                must_meet(tx, actor, conditions, conversation)
+            })
+        })
+        .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -196,9 +232,13 @@ pub(super) async fn remove(
 
 /// One's own part in a conversation
 #[derive(Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct OwnPart {
     /// Which messages notify
     level: Level,
+    #[serde(flatten)]
+    #[schemars(skip)]
+    rest: Rest,
 }
 
 /// Sets which messages of a conversation notify oneself.
@@ -206,8 +246,9 @@ pub(super) async fn set_level(
     State(server): State<Shared>,
     caller: Caller,
     Path(id): Path<ConversationId>,
-    Body(OwnPart { level }): Body<OwnPart>,
+    Body(OwnPart { level, rest }): Body<OwnPart>,
 ) -> Answer {
+    rest.must_be_empty()?;
     let selector = ConversationSelector::Id(id);
     let view = server.write(caller, move |tx, actor| conversations::set_level(tx, actor, &selector, level)).await?;
     json(StatusCode::OK, &view)
@@ -219,7 +260,9 @@ pub(super) async fn read(
     caller: Caller,
     Path(id): Path<ConversationId>,
     request: Repeatable,
+    nothing: Option<Body<Empty>>,
 ) -> Answer {
+    nothing.map_or(Ok(()), |Body(Empty { rest })| rest.must_be_empty())?;
     let (selector, key) = (ConversationSelector::Id(id), request.key());
     let count = server
         .write(caller, move |tx, actor| {

@@ -134,8 +134,17 @@ fn parameters(endpoint: &Endpoint, reading: &mut SchemaGenerator) -> Vec<Value> 
         header("Idempotency-Key", "Carries the request out once within 24 hours, however often it is sent", key);
     }
     if endpoint.is_conditional {
-        let tag = json!({ "type": "string", "pattern": "^(\\*|\"[0-9]{1,18}(-[!#-~]*)?\")$" });
-        header("If-Match", "Does it only at the revision of this entity tag", tag);
+        let tags = json!({ "type": "string", "pattern": "^(\\*|(W/)?\"[!#-~]*\"(, (W/)?\"[!#-~]*\")*)$" });
+        header(
+            "If-Match",
+            "Does it only where what can be changed still is what one of these entity tags says",
+            tags.clone(),
+        );
+        header(
+            "If-None-Match",
+            "Does it only where none of these is its entity tag, for * where nothing is there",
+            tags,
+        );
     }
     if endpoint.is_tagged() {
         header("If-None-Match", "Answers 304 where nothing is new", json!({ "type": "string" }));

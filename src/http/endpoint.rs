@@ -40,7 +40,7 @@ pub struct Endpoint {
     pub(super) answers: Vec<(u16, &'static str, Option<Shape>)>,
     /// Whether it is carried out once under a key
     pub(super) is_repeatable: bool,
-    /// Whether it is carried out at one revision alone, where that is asked for
+    /// Whether it is carried out only where an entity tag still is, or is not, what is asked for
     pub(super) is_conditional: bool,
     pub(super) handler: MethodRouter<Shared>,
 }
@@ -107,7 +107,7 @@ impl Endpoint {
         Self { is_repeatable: true, ..self }.or(&[Kind::Conflict])
     }
 
-    pub(super) fn at_a_revision(self) -> Self {
+    pub(super) fn on_condition(self) -> Self {
         Self { is_conditional: true, ..self }.or(&[Kind::Stale])
     }
 

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -32,6 +33,8 @@ pub(super) struct Io {
     instead: Option<(Vec<u8>, usize)>,
     /// When whoever does not read on has had enough time for it
     stalled: Option<Pin<Box<Sleep>>>,
+    /// For pages of other sites, on what is written in place of what hyper would say
+    cors: HeaderMap,
 }
 
 enum Stream {
@@ -63,12 +66,12 @@ pub(super) struct Ends {
 }
 
 impl Io {
-    pub(super) fn tcp(stream: TcpStream) -> Self {
-        Self { stream: Stream::Tcp(TokioIo::new(stream)), instead: None, stalled: None }
+    pub(super) fn tcp(stream: TcpStream, cors: HeaderMap) -> Self {
+        Self { stream: Stream::Tcp(TokioIo::new(stream)), instead: None, stalled: None, cors }
     }
 
-    pub(super) fn unix(stream: UnixStream) -> Self {
-        Self { stream: Stream::Unix(TokioIo::new(stream)), instead: None, stalled: None }
+    pub(super) fn unix(stream: UnixStream, cors: HeaderMap) -> Self {
+        Self { stream: Stream::Unix(TokioIo::new(stream)), instead: None, stalled: None, cors }
     }
 
     pub(super) fn ends(&self) -> Ends {
@@ -83,7 +86,7 @@ impl Io {
 
     /// Says that a request did not come to its end in time.
     pub(super) async fn time_out(&mut self) {
-        let answer = bare(&too_slow());
+        let answer = bare(&too_slow(), &self.cors);
         let _ = match &mut self.stream {
             Stream::Tcp(stream) => stream.inner_mut().write_all(&answer).await,
             Stream::Unix(stream) => stream.inner_mut().write_all(&answer).await,
@@ -112,8 +115,17 @@ pub(super) fn too_slow() -> Error {
     Error::of_request(Kind::Timeout, "The request did not come to its end in time.")
 }
 
+/// How large the head of a request may be
+pub(super) const HEAD_LIMIT: usize = 32 * 1024;
+
+/// The head of a request is too large.
+pub(super) fn too_long() -> Error {
+    let detail = "The path and the headers have more than 32 KiB, or there are more than 100 headers.";
+    Error::of_request(Kind::HeadersTooLarge, detail)
+}
+
 /// A whole answer, for a connection that ends with it.
-fn bare(error: &Error) -> Vec<u8> {
+fn bare(error: &Error, cors: &HeaderMap) -> Vec<u8> {
     let body = problem::body(error);
     let status = error.problem();
     let mut head = format!(
@@ -126,21 +138,22 @@ fn bare(error: &Error) -> Vec<u8> {
     for (name, value) in &OF_EVERY_ANSWER {
         head.extend([name.as_str(), ": ", value, "\r\n"]);
     }
+    for (name, value) in cors {
+        head.extend([name.as_str(), ": ", value.to_str().unwrap_or_default(), "\r\n"]);
+    }
     [head.as_bytes(), b"\r\n", &body].concat()
 }
 
 /// What to say instead of a bare answer of hyper's; none of any other bytes.
-fn instead_of(bytes: &[u8]) -> Option<Vec<u8>> {
+fn instead_of(bytes: &[u8], cors: &HeaderMap) -> Option<Vec<u8>> {
     let status = bytes.strip_prefix(b"HTTP/1.1 4")?.get(..2)?;
     let is_bare = || bytes.ends_with(b"\r\n\r\n") && bytes.windows(19).any(|part| part == b"content-length: 0\r\n");
     let error = match status {
         b"00" if is_bare() => Error::of_fields("That is no request of HTTP/1.1.", Vec::new()),
-        b"14" | b"31" if is_bare() => {
-            Error::of_request(Kind::HeadersTooLarge, "The path and the headers are too long.")
-        }
+        b"14" | b"31" if is_bare() => too_long(),
         _ => return None,
     };
-    Some(bare(&error))
+    Some(bare(&error, cors))
 }
 
 impl Read for Io {
@@ -187,7 +200,7 @@ impl Io {
 impl Write for Io {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.instead.is_none() {
-            self.instead = instead_of(bytes).map(|bytes| (bytes, 0));
+            self.instead = instead_of(bytes, &self.cors).map(|bytes| (bytes, 0));
         }
         let poll = if self.instead.is_some() {
             self.as_mut().write_instead(context, bytes.len())

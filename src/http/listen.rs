@@ -25,7 +25,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::io::Io;
+use super::io::{HEAD_LIMIT, Io};
 use super::router::Answers;
 use super::{Shared, around};
 use crate::error::{Error, Result};
@@ -42,9 +42,6 @@ const LAST_CONNECTIONS: Duration = Duration::from_millis(10);
 /// How many connections stand in the kernel's line: of a shorter one clients are turned away for a second, and a client of a
 /// socket's path for good
 const LINE: i32 = 4096;
-
-/// How large the head of a request may be
-const HEAD_LIMIT: usize = 32 * 1024;
 
 /// Where connections come from.
 #[derive(Debug)]
@@ -282,7 +279,7 @@ async fn work(server: Shared, mut dealt: mpsc::UnboundedReceiver<Accepted>, clos
         tokio::select! {
             accepted = dealt.recv() => match accepted {
                 Some(Accepted { stream, place }) => {
-                    let Ok(io) = open(stream) else { continue };
+                    let Ok(io) = open(stream, &server) else { continue };
                     let (server, answers, closing) = (Arc::clone(&server), answers.clone(), closing.clone());
                     let counted = server.metrics.connected();
                     connections.spawn(async move {
@@ -299,14 +296,15 @@ async fn work(server: Shared, mut dealt: mpsc::UnboundedReceiver<Accepted>, clos
     let _ = tokio::time::timeout(LAST_REQUESTS, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-fn open(stream: Accept) -> std::io::Result<Io> {
+fn open(stream: Accept, server: &Shared) -> std::io::Result<Io> {
+    let cors = server.cors.unasked();
     Ok(match stream {
         Accept::Tcp(stream) => {
             let stream = tokio::net::TcpStream::from_std(stream)?;
             stream.set_nodelay(true)?;
-            Io::tcp(stream)
+            Io::tcp(stream, cors)
         }
-        Accept::Unix(stream) => Io::unix(tokio::net::UnixStream::from_std(stream)?),
+        Accept::Unix(stream) => Io::unix(tokio::net::UnixStream::from_std(stream)?, cors),
     })
 }
 

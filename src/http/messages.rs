@@ -7,8 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
-use super::answer::{Answer, Here, Known, List, Marked, json, message, page_size_of, shown};
-use super::request::{Body, Caller, IfRevision, NO_NUL, Part, Path, Query, Repeatable};
+use super::answer::{
+    Answer, Changeable, Here, Known, List, Marked, changed, json, page_size_of, shown, shown_to_change,
+};
+use super::changes::Rest;
+use super::request::{Body, Caller, NO_NUL, Part, Path, Query, Repeatable};
 use crate::app::late_after;
 use crate::error::Error;
 use crate::model::{
@@ -39,7 +42,6 @@ pub(super) struct New {
 /// Sends a message.
 pub(super) async fn send(
     State(server): State<Shared>,
-    known: Known,
     caller: Caller,
     Path(conversation): Path<ConversationId>,
     request: Repeatable,
@@ -53,7 +55,7 @@ pub(super) async fn send(
         idempotency_key: request.key(),
     };
     let sent = server.write(caller, move |tx, sender| messages::send(tx, sender, &draft)).await?;
-    message(&known, StatusCode::CREATED, &sent)
+    changed(StatusCode::CREATED, &sent)
 }
 
 /// Which messages of a conversation to list
@@ -206,17 +208,21 @@ pub(super) async fn unread(
 
 /// Which messages were read
 #[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "WhichMessages")]
+#[schemars(rename = "WhichMessages", deny_unknown_fields)]
 pub(super) struct Which {
     message_ids: Vec<MessageId>,
+    #[serde(flatten)]
+    #[schemars(skip)]
+    rest: Rest,
 }
 
 /// Makes messages read.
 pub(super) async fn read(
     State(server): State<Shared>,
     caller: Caller,
-    Body(Which { message_ids }): Body<Which>,
+    Body(Which { message_ids, rest }): Body<Which>,
 ) -> Answer {
+    rest.must_be_empty()?;
     let selectors: Vec<_> = message_ids.into_iter().map(MessageSelector::Id).collect();
     let count = server
         .write(caller, move |tx, actor| {
@@ -250,12 +256,12 @@ pub(super) async fn show(
     let found = server
         .read(caller, move |tx, actor| messages::show_in(tx, actor, &place.into(), place.conversation_id))
         .await?;
-    message(&known, StatusCode::OK, &found)
+    shown_to_change(&known, &found)
 }
 
 /// A new content
 #[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "MessageEdit")]
+#[schemars(rename = "MessageEdit", deny_unknown_fields)]
 pub(super) struct Edit {
     /// 1 to 65,536 bytes, not blank
     #[schemars(length(min = 1, max = 65_536), regex(pattern = CONTENT))]
@@ -263,38 +269,39 @@ pub(super) struct Edit {
     /// Why, for the history: up to 500 characters
     #[schemars(length(max = 500), regex(pattern = NO_NUL))]
     reason: Option<String>,
+    #[serde(flatten)]
+    #[schemars(skip)]
+    rest: Rest,
 }
 
 /// Edits a message.
 pub(super) async fn edit(
     State(server): State<Shared>,
-    known: Known,
     caller: Caller,
     Path(place): Path<Place>,
-    IfRevision(if_revision): IfRevision,
-    Body(Edit { content, reason }): Body<Edit>,
+    Body(Edit { content, reason, rest }): Body<Edit>,
 ) -> Answer {
-    let change = Change { content, reason, if_revision };
+    let change = Change { content, reason, if_revision: None };
     let edited = server
-        .write(caller, move |tx, actor| {
+        .write_if(caller, move |tx, actor, conditions| {
             messages::show_in(tx, actor, &place.into(), place.conversation_id)?;
-            messages::edit(tx, actor, &place.into(), &change)
+            messages::edit_if(tx, actor, &place.into(), &change, &mut |_, message| {
+                conditions.must_be_met(&message.first(), || message.tag())?;
+                rest.must_be_so(message)
+            })
         })
         .await?;
-    message(&known, StatusCode::OK, &edited)
+    changed(StatusCode::OK, &edited)
 }
 
 /// Deletes a message.
-pub(super) async fn delete(
-    State(server): State<Shared>,
-    caller: Caller,
-    Path(place): Path<Place>,
-    IfRevision(if_revision): IfRevision,
-) -> Answer {
+pub(super) async fn delete(State(server): State<Shared>, caller: Caller, Path(place): Path<Place>) -> Answer {
     server
-        .write(caller, move |tx, actor| {
+        .write_if(caller, move |tx, actor, conditions| {
             messages::show_in(tx, actor, &place.into(), place.conversation_id)?;
-            messages::delete_at(tx, actor, &[place.into()], if_revision)
+            messages::delete_if(tx, actor, &[place.into()], &mut |_, message| {
+                conditions.must_be_met(&message.first(), || message.tag())
+            })
         })
         .await?;
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -5,7 +5,10 @@
 
 mod answer;
 mod around;
+mod changes;
+mod conditions;
 mod conversations;
+mod cors;
 mod document;
 mod endpoint;
 mod health;
@@ -20,6 +23,7 @@ mod problem;
 mod request;
 mod router;
 mod routes;
+mod sites;
 mod stream;
 mod testing;
 mod tokens;
@@ -30,6 +34,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Semaphore, oneshot};
 
+use self::conditions::Conditions;
+use self::cors::Cors;
 pub use self::document::openapi;
 pub use self::endpoint::{Access, Endpoint};
 use self::health::Readiness;
@@ -41,6 +47,7 @@ pub use self::metrics::Metrics;
 use self::problem::Problem;
 use self::request::Caller;
 pub use self::routes::endpoints;
+pub use self::sites::{host, origin};
 use crate::app::SharedApp;
 use crate::error::{Error, Result};
 use crate::model::Actor;
@@ -67,7 +74,7 @@ pub struct Options {
     pub connections: usize,
     /// How often somebody may try
     pub allowed: Allowed,
-    /// Sites whose pages may use the API, or `*`
+    /// Origins of the sites whose pages may use the API, or `*`
     pub origins: Vec<String>,
     pub metrics: MetricsFor,
     /// The database is temporary, and a test suite may return it to an earlier state
@@ -91,6 +98,7 @@ pub struct Server {
     log: Log,
     metrics: Arc<Metrics>,
     limits: Limits,
+    cors: Cors,
     readiness: Readiness,
     /// Hashing a password takes a core and 19 MiB
     hashing: Arc<Semaphore>,
@@ -110,6 +118,7 @@ impl Server {
     pub fn new(app: SharedApp, keys: Keys, options: Options, log: Log, metrics: Metrics) -> Shared {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let instance = std::process::id();
+        let pages = Cors::new(&options.origins);
         let (limits, hashing) = (Limits::new(options.allowed), Arc::new(Semaphore::new(cores)));
         let (exports, bodies) = (Arc::new(Semaphore::new(EXPORTS)), Semaphore::new(LARGE_BODIES));
         let (metrics, readiness, requests) = (Arc::new(metrics), Readiness::default(), AtomicU64::new(0));
@@ -120,6 +129,7 @@ impl Server {
             log,
             metrics,
             limits,
+            cors: pages,
             readiness,
             hashing,
             exports,
@@ -165,13 +175,29 @@ impl Server {
         aside(move || server.app.read(work)).await
     }
 
-    /// Runs `work` in one transaction, for a caller whose token still counts.
+    /// Runs `work` in one transaction, for a caller whose token still counts, on what has no entity tag to be changed by.
     async fn write<T: Send + 'static>(
         self: &Arc<Self>,
         caller: Caller,
-        work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
+        mut work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.write_as_stranger(acting(caller, work)).await
+        let work = move |tx: &mut Tx<'_>, actor: &Actor, conditions: &Conditions| {
+            let done = work(tx, actor)?;
+            // Last: what is refused anyway is refused for its own reason. It is undone.
+            conditions.must_be_met_by_any()?;
+            Ok(done)
+        };
+        self.write_if(caller, work).await
+    }
+
+    /// As [`Server::write`], where `work` looks by itself whether the caller's conditions are met.
+    async fn write_if<T: Send + 'static>(
+        self: &Arc<Self>,
+        mut caller: Caller,
+        mut work: impl FnMut(&mut Tx<'_>, &Actor, &Conditions) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let conditions = std::mem::take(&mut caller.1);
+        self.write_as_stranger(acting(caller, move |tx, actor| work(tx, actor, &conditions))).await
     }
 
     /// Runs `work` in one transaction; what came of it is in the database for good.
@@ -242,7 +268,7 @@ impl Server {
 
 /// Work that begins with a look whether the caller's token still counts.
 fn acting<T>(
-    Caller(claims): Caller,
+    Caller(claims, _): Caller,
     mut work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send,
 ) -> impl FnMut(&mut Tx<'_>) -> Result<T> + Send {
     move |tx| {

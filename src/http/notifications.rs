@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::Shared;
 use super::answer::{Answer, Here, Marked, json};
+use super::changes::{Rest, given};
 use super::request::{Body, Caller, Path, Query, Repeatable};
 use crate::model::{MessageId, MessageSelector};
 use crate::service::notifications;
@@ -40,9 +41,12 @@ pub(super) async fn list(
 
 /// What becomes of a notification
 #[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "NotificationChange")]
+#[schemars(rename = "NotificationChange", deny_unknown_fields)]
 pub(super) struct Change {
     is_read: bool,
+    #[serde(flatten)]
+    #[schemars(skip)]
+    rest: Rest,
 }
 
 /// Makes a notification read or unread.
@@ -50,11 +54,14 @@ pub(super) async fn change(
     State(server): State<Shared>,
     caller: Caller,
     Path(id): Path<MessageId>,
-    Body(Change { is_read }): Body<Change>,
+    Body(Change { is_read, rest }): Body<Change>,
 ) -> Answer {
     let notification = server
         .write(caller, move |tx, actor| {
             let owner = notifications::owner(tx, actor, None)?;
+            if !rest.is_empty() {
+                rest.must_be_so(&notifications::show(tx, &owner, id)?)?;
+            }
             notifications::set_read(tx, actor, &owner, &[MessageSelector::Id(id)], is_read)?;
             notifications::show(tx, &owner, id)
         })
@@ -64,10 +71,15 @@ pub(super) async fn change(
 
 /// Which notifications are meant
 #[derive(Default, Deserialize, JsonSchema)]
-#[schemars(rename = "WhichNotifications")]
+#[schemars(rename = "WhichNotifications", deny_unknown_fields)]
 pub(super) struct Which {
     /// The ids of their messages; none: all
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Vec<MessageId>")]
     ids: Option<Vec<MessageId>>,
+    #[serde(flatten)]
+    #[schemars(skip)]
+    rest: Rest,
 }
 
 /// Makes notifications read.
@@ -77,7 +89,8 @@ pub(super) async fn read(
     request: Repeatable,
     which: Option<Body<Which>>,
 ) -> Answer {
-    let ids = which.and_then(|Body(Which { ids })| ids);
+    let Which { ids, rest } = which.map(|Body(which)| which).unwrap_or_default();
+    rest.must_be_empty()?;
     let selectors: Option<Vec<_>> = ids.map(|ids| ids.into_iter().map(MessageSelector::Id).collect());
     let key = request.key();
     let count = server

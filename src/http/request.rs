@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, OptionalFromRequestParts, Request};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use schemars::generate::SchemaSettings;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::Shared;
+use super::conditions::Conditions;
 use super::io::Ends;
 use super::limits::network;
 use super::problem::Problem;
@@ -22,9 +23,10 @@ use crate::error::{Error, Kind};
 use crate::service::Once;
 use crate::service::tokens::{Claims, bad_token};
 
-/// Who sends a request: what an access token says. Whether it still counts is looked at in the transaction.
+/// Who sends a request: what an access token says, and on which conditions. Whether these are met and the token still counts
+/// is looked at in the transaction.
 #[derive(Clone, Debug)]
-pub(super) struct Caller(pub(super) Claims);
+pub(super) struct Caller(pub(super) Claims, pub(super) Conditions);
 
 impl FromRequestParts<Shared> for Caller {
     type Rejection = Problem;
@@ -43,7 +45,8 @@ impl OptionalFromRequestParts<Shared> for Caller {
         let token = credentials.to_str().ok().and_then(|text| text.split_once(' '));
         let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")).map(|(_, token)| token.trim());
         let claims = token.and_then(|token| server.keys.verify(token, server.app.now()));
-        claims.map(|claims| Some(Self(claims))).ok_or_else(|| bad_token().into())
+        let claims = claims.ok_or_else(bad_token)?;
+        Ok(Some(Self(claims, Conditions::of(parts)?)))
     }
 }
 
@@ -132,6 +135,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// Reads a body, or says what is wrong with it, field by field.
 fn parse<T: DeserializeOwned + JsonSchema>(content: &[u8]) -> Result<T, Error> {
+    // Some programs begin every text with a mark of its order of bytes.
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     // Fields in a row, without their names, would be taken too.
     if content.trim_ascii_start().first().is_some_and(|byte| b"[\"-0123456789tfn".contains(byte)) {
         return Err(Error::of_fields("The body is to be a JSON object: {…}.", Vec::new()));
@@ -250,24 +255,4 @@ impl FromRequestParts<Shared> for Repeatable {
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
         Ok(Self(parts.extensions.remove()))
     }
-}
-
-/// The revision at which alone a request is to be carried out, where it says one.
-pub(super) struct IfRevision(pub(super) Option<i64>);
-
-impl FromRequestParts<Shared> for IfRevision {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
-        let tag = parts.headers.get(IF_MATCH).map(|tag| tag.to_str().unwrap_or_default().trim());
-        Ok(Self(tag.filter(|tag| *tag != "*").map(revision).transpose()?))
-    }
-}
-
-/// The revision that an entity tag `"REVISION-HASH"` is of
-fn revision(tag: &str) -> Result<i64, Error> {
-    let inner = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).filter(|tag| !tag.contains('"'));
-    let revision = inner.map(|tag| tag.split_once('-').map_or(tag, |(revision, _)| revision));
-    let revision = revision.and_then(|revision| revision.parse().ok());
-    revision.ok_or_else(|| Error::invalid("if_match", "If-Match holds one entity tag, as ETag gave it."))
 }

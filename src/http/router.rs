@@ -4,8 +4,8 @@ use std::panic::AssertUnwindSafe;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
-use axum::http::{Method, Request};
+use axum::http::header::ACCEPT_ENCODING;
+use axum::http::{HeaderMap, HeaderValue, Method, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on};
 use futures_util::FutureExt;
@@ -13,11 +13,10 @@ use tower::Service;
 use tower::util::MapResponseLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
-use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::endpoint::Endpoint;
 use super::problem::Problem;
-use super::request::{IDEMPOTENCY_KEY, not_found};
+use super::request::not_found;
 use super::routes::endpoints;
 use super::{Shared, document, health, testing};
 use crate::error::Error;
@@ -42,9 +41,15 @@ impl Answers {
     }
 
     /// Answers a request; a handler that panics fails alone.
-    pub(super) async fn to(self, request: Request<Body>) -> Response {
+    pub(super) async fn to(self, mut request: Request<Body>) -> Response {
         let Self { plain, compressing } = self;
-        let mut router = if request.headers().contains_key(ACCEPT_ENCODING) { compressing } else { plain };
+        let mut router = if takes_gzip(request.headers()) {
+            // Whatever else it would take: the layer answers 406 where it finds nothing, to a request that was carried out.
+            request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+            compressing
+        } else {
+            plain
+        };
         let answered = AssertUnwindSafe(router.call(request)).catch_unwind().await;
         let panicked = |_| Problem::from(Error::internal("a handler panicked")).into_response();
         answered.map_or_else(panicked, |Ok(response)| response)
@@ -81,10 +86,7 @@ fn router(server: &Shared) -> Router {
     let router = router
         .method_not_allowed_fallback(async |method: Method| Problem::method_not_allowed(&method))
         .fallback(async || Problem::from(not_found()));
-    match origins(&server.options.origins) {
-        Some(origins) => router.layer(origins).with_state(Shared::clone(server)),
-        None => router.with_state(Shared::clone(server)),
-    }
+    router.with_state(Shared::clone(server))
 }
 
 /// What is large enough to become smaller
@@ -92,17 +94,48 @@ fn is_worth_it() -> impl Predicate {
     SizeAbove::new(1024).and(NotForContentType::const_new("text/event-stream"))
 }
 
-/// Whose pages may use the API; none where no other site's may
-fn origins(allowed: &[String]) -> Option<CorsLayer> {
-    if allowed.is_empty() {
-        return None;
+/// Whether an answer may come in gzip, and no less gladly than as it is (RFC 9110, section 12.5.3). What a client takes at all is
+/// not asked: an answer it would rather not have is better than none, to a request that was carried out.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let (mut gzip, mut any, mut identity) = (None, None, None);
+    for value in headers.get_all(ACCEPT_ENCODING) {
+        for part in value.to_str().unwrap_or_default().split(',') {
+            let (coding, parameters) = part.split_once(';').unwrap_or((part, ""));
+            let weight =
+                parameters.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.trim_start().strip_prefix('='));
+            let weight = weight.map_or(Ok(1.0), |weight| weight.trim().parse::<f32>()).unwrap_or(0.0);
+            match coding.trim().to_ascii_lowercase().as_str() {
+                "gzip" | "x-gzip" => gzip = Some(weight),
+                "*" => any = Some(weight),
+                "identity" => identity = Some(weight),
+                _ => {}
+            }
+        }
     }
-    let origins = if allowed.iter().any(|origin| origin == "*") {
-        AllowOrigin::any()
-    } else {
-        AllowOrigin::list(allowed.iter().filter_map(|origin| origin.parse().ok()))
-    };
-    let headers = [AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY.clone()];
-    let methods = [Method::GET, Method::POST, Method::PATCH, Method::DELETE];
-    Some(CorsLayer::new().allow_origin(origins).allow_methods(methods).allow_headers(headers).expose_headers([ETAG]))
+    let gzip = gzip.or(any).unwrap_or(0.0);
+    gzip > 0.0 && gzip >= identity.unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_for_those_who_take_it_no_less_gladly() {
+        let takes = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, text.parse().unwrap());
+            takes_gzip(&headers)
+        };
+        for text in
+            ["gzip", "br, GZIP;q=0.5", "*", "x-gzip", "gzip;q=1, identity;q=0.5", "identity;q=0, *", "gzip; q=0.1"]
+        {
+            assert!(takes(text), "{text}");
+        }
+        for text in
+            ["", "br", "gzip;q=0", "br, *;q=0", "identity;q=0", "gzip;q=0, *", "identity, gzip;q=0.5", "gzip;q=x"]
+        {
+            assert!(!takes(text), "{text}");
+        }
+    }
 }

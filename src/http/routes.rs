@@ -1,6 +1,7 @@
 //! Which endpoints there are: one row each, from which come the router, the OpenAPI document and the table of the README.
 
 use super::answer::{List, Marked};
+use super::changes::Empty;
 use super::endpoint::{Endpoint, delete, patch, post, show};
 use super::request::Part;
 use super::{conversations, messages, notifications, tokens, users};
@@ -52,6 +53,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .like("user update USER")
             .taking::<users::OwnChange>()
             .giving::<User>(200, "The account")
+            .on_condition()
             .or(&[Conflict, RateLimited]),
         show("/api/users/me/export/", "Export everything about oneself", users::export_own)
             .like("user export USER")
@@ -65,15 +67,18 @@ pub fn endpoints() -> Vec<Endpoint> {
             .like("user update USER --role ROLE")
             .taking::<users::Change>()
             .giving::<User>(200, "The account")
+            .on_condition()
             .or(&[Forbidden, NotFound, Conflict]),
         delete("/api/users/{user_id}/", "Delete an account, as an admin", users::delete)
             .like("user delete USER --yes")
             .giving_nothing()
+            .on_condition()
             .giving::<Receipt>(200, "What went with it, for `Prefer: return=representation`")
             .or(&[Forbidden, NotFound]),
         delete("/api/user/delete/", "Delete one's own account", users::delete_own)
             .like("user delete USER --yes")
             .giving_nothing()
+            .on_condition()
             .giving::<Receipt>(200, "What went with it, for `Prefer: return=representation`")
             .or(&[Forbidden]),
         show("/api/conversations/", "List one's own conversations", conversations::list)
@@ -98,6 +103,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .like("conversation update CONV --title TITLE")
             .taking::<conversations::Change>()
             .giving::<ConversationView>(200, "The conversation")
+            .on_condition()
             .or(&[Forbidden, NotFound, Conflict]),
         delete(
             "/api/conversations/{conversation_id}/",
@@ -106,6 +112,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         )
         .like("conversation delete CONV --yes")
         .giving_nothing()
+        .on_condition()
         .or(&[Forbidden, NotFound]),
         show("/api/conversations/{conversation_id}/participants/", "List who takes part", conversations::participants)
             .like("conversation show CONV")
@@ -137,6 +144,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         .or(&[Invalid, Forbidden, NotFound]),
         post("/api/conversations/{conversation_id}/read/", "Make a conversation's messages read", conversations::read)
             .like("message read CONV")
+            .taking::<Empty>()
+            .optional_body()
             .giving::<Marked>(200, "How many were unread")
             .once()
             .or(&[NotFound]),
@@ -159,12 +168,12 @@ pub fn endpoints() -> Vec<Endpoint> {
             .like("message edit MSG TEXT")
             .taking::<messages::Edit>()
             .giving::<Message>(200, "The message")
-            .at_a_revision()
+            .on_condition()
             .or(&[Forbidden, NotFound]),
         delete("/api/conversations/{conversation_id}/messages/{message_id}/", "Delete a message", messages::delete)
             .like("message delete MSG --yes")
             .giving_nothing()
-            .at_a_revision()
+            .on_condition()
             .or(&[Forbidden, NotFound, Invalid]),
         show("/api/messages/", "List all messages one may see", messages::list_everywhere)
             .like("message list")
@@ -186,12 +195,12 @@ pub fn endpoints() -> Vec<Endpoint> {
             .like("message edit MSG TEXT")
             .taking::<messages::Edit>()
             .giving::<Message>(200, "The message")
-            .at_a_revision()
+            .on_condition()
             .or(&[Forbidden, NotFound]),
         delete("/api/messages/{message_id}/", "Delete a message", messages::delete)
             .like("message delete MSG --yes")
             .giving_nothing()
-            .at_a_revision()
+            .on_condition()
             .or(&[Forbidden, NotFound, Invalid]),
         show("/api/messages/{message_id}/history/", "List the earlier contents of a message", messages::history)
             .like("message history MSG")

@@ -10,7 +10,9 @@ use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::answer::{Answer, Here, Known, json, shown};
+use super::answer::{Answer, Changeable, Here, Known, changed, json, shown_to_change};
+use super::changes::{Rest, Unset, given};
+use super::conditions::Conditions;
 use super::problem::Problem;
 use super::request::{Address, Body, Caller, Cleared, NO_NUL, Path, Query, Repeatable};
 use super::stream::Pipe;
@@ -43,6 +45,12 @@ pub(super) struct Registration {
     first_name: Option<String>,
     #[schemars(length(max = 150), regex(pattern = NO_NUL))]
     last_name: Option<String>,
+    /// Nobody sets it here
+    #[serde(default)]
+    role: Unset,
+    /// Nobody sets it here
+    #[serde(default)]
+    is_active: Unset,
 }
 
 /// Registers.
@@ -50,11 +58,12 @@ pub(super) async fn register(
     State(server): State<Shared>,
     Address(address): Address,
     caller: Option<Caller>,
+    conditions: Conditions,
     Repeatable(request): Repeatable,
     Body(new): Body<Registration>,
 ) -> Answer {
     server.limits.registrations.take(address.as_ref())?;
-    let Registration { username, password, email, first_name, last_name } = new;
+    let Registration { username, password, email, first_name, last_name, role: Unset, is_active: Unset } = new;
     let details = UserDetails {
         username,
         email,
@@ -73,8 +82,10 @@ pub(super) async fn register(
     let new = NewUser { details, password_hash, if_not_exists: false };
     let user = server
         .write_as_stranger(move |tx| {
-            let actor = caller.as_ref().map(|Caller(claims)| tokens::acting(tx, claims)).transpose()?;
-            users::register(tx, actor.as_ref(), &new, is_open, request.as_ref())
+            let actor = caller.as_ref().map(|Caller(claims, _)| tokens::acting(tx, claims)).transpose()?;
+            let user = users::register(tx, actor.as_ref(), &new, is_open, request.as_ref())?;
+            conditions.must_be_met_by_any()?;
+            Ok(user)
         })
         .await?;
     json(StatusCode::CREATED, &user)
@@ -108,47 +119,71 @@ pub(super) async fn list(
 /// Shows a user.
 pub(super) async fn show(State(server): State<Shared>, known: Known, caller: Caller, Path(id): Path<UserId>) -> Answer {
     let selector = UserSelector(id.to_string());
-    shown(&known, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
+    shown_to_change(&known, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
 }
 
 /// Shows one's own account.
 pub(super) async fn show_own(State(server): State<Shared>, known: Known, caller: Caller) -> Answer {
     let selector = UserSelector(caller.0.user.to_string());
-    shown(&known, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
+    shown_to_change(&known, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
 }
 
 /// What changes of one's own account
 #[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "OwnAccountChange")]
+#[schemars(rename = "OwnAccountChange", deny_unknown_fields)]
 pub(super) struct OwnChange {
     #[schemars(length(min = 1, max = 150), regex(pattern = USERNAME))]
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     username: Option<String>,
     /// null: none
     #[serde(default)]
     #[schemars(length(max = 254), regex(pattern = EMAIL))]
     email: Cleared,
     #[schemars(length(max = 150), regex(pattern = NO_NUL))]
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     first_name: Option<String>,
     #[schemars(length(max = 150), regex(pattern = NO_NUL))]
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     last_name: Option<String>,
     /// A new one; every token stops at once
     #[schemars(length(min = 8, max = 1024))]
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     password: Option<String>,
     /// Asked for with a new password
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     current_password: Option<String>,
+    #[serde(flatten)]
+    #[schemars(skip)]
+    rest: Rest,
 }
 
 /// Changes one's own account.
 pub(super) async fn change_own(State(server): State<Shared>, caller: Caller, Body(change): Body<OwnChange>) -> Answer {
-    let OwnChange { username, email, first_name, last_name, password, current_password } = change;
+    let OwnChange { username, email, first_name, last_name, password, current_password, rest } = change;
     let password_hash = match password {
         Some(password) => Some(new_hash(&server, &caller, password, current_password).await?),
         None => None,
     };
     let selector = UserSelector(caller.0.user.to_string());
     let change = UserChange { username, email: email.0, first_name, last_name, password_hash, ..UserChange::default() };
-    let user = server.write(caller, move |tx, actor| users::update(tx, actor, &selector, &change)).await?;
-    json(StatusCode::OK, &user)
+    update(&server, caller, selector, change, rest).await
+}
+
+async fn update(server: &Shared, caller: Caller, selector: UserSelector, change: UserChange, rest: Rest) -> Answer {
+    let user = server
+        .write_if(caller, move |tx, actor, conditions| {
+            users::update_if(tx, actor, &selector, &change, &mut |_, user| {
+                conditions.must_be_met(&user.first(), || user.tag())?;
+                rest.must_be_so(user)
+            })
+        })
+        .await?;
+    changed(StatusCode::OK, &user)
 }
 
 /// The hash of somebody's new password, where they know the one they have. That this is still theirs is known by their token,
@@ -181,21 +216,34 @@ async fn new_hash(
 
 /// What an admin changes of an account
 #[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "AccountChange")]
+#[schemars(rename = "AccountChange", deny_unknown_fields)]
 pub(super) struct Change {
     #[schemars(length(min = 1, max = 150), regex(pattern = USERNAME))]
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     username: Option<String>,
     /// null: none
     #[serde(default)]
     #[schemars(length(max = 254), regex(pattern = EMAIL))]
     email: Cleared,
     #[schemars(length(max = 150), regex(pattern = NO_NUL))]
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     first_name: Option<String>,
     #[schemars(length(max = 150), regex(pattern = NO_NUL))]
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "String")]
     last_name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Role")]
     role: Option<Role>,
     /// Whether they can log in and act
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "bool")]
     is_active: Option<bool>,
+    #[serde(flatten)]
+    #[schemars(skip)]
+    rest: Rest,
 }
 
 /// Changes an account.
@@ -205,11 +253,10 @@ pub(super) async fn change(
     Path(id): Path<UserId>,
     Body(change): Body<Change>,
 ) -> Answer {
-    let Change { username, email, first_name, last_name, role, is_active } = change;
+    let Change { username, email, first_name, last_name, role, is_active, rest } = change;
     let change = UserChange { username, email: email.0, first_name, last_name, role, is_active, password_hash: None };
     let selector = UserSelector(id.to_string());
-    let user = server.write(caller, move |tx, actor| users::update(tx, actor, &selector, &change)).await?;
-    json(StatusCode::OK, &user)
+    update(&server, caller, selector, change, rest).await
 }
 
 /// Deletes an account.
@@ -230,7 +277,13 @@ pub(super) async fn delete_own(State(server): State<Shared>, headers: HeaderMap,
 
 async fn delete_account(server: &Shared, headers: &HeaderMap, caller: Caller, id: UserId) -> Answer {
     let selectors = [UserSelector(id.to_string())];
-    let receipt = server.write(caller, move |tx, actor| accounts::delete(tx, actor, &selectors)).await?;
+    let receipt = server
+        .write_if(caller, move |tx, actor, conditions| {
+            accounts::delete_if(tx, actor, &selectors, &mut |_, user| {
+                conditions.must_be_met(&user.first(), || user.tag())
+            })
+        })
+        .await?;
     let prefers = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     let is_wanted = prefers.flat_map(|value| value.split(',')).any(|word| word.trim() == "return=representation");
     if !is_wanted {

@@ -1,5 +1,6 @@
 //! Deleting accounts: irreversible, one transaction, everything counted.
 
+use super::Condition;
 use super::users::{locked, must_be_own_or_administered, must_not_be_last_admin};
 use crate::error::Result;
 use crate::model::{Actor, Event, EventKind, MessageKey, Receipt, User, UserRef, UserSelector};
@@ -12,11 +13,25 @@ use crate::store::{self, Tx};
 /// # Errors
 /// `NotFound`, `Forbidden` for another's account and for the last admin's.
 pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[UserSelector]) -> Result<Receipt> {
+    delete_if(tx, actor, selectors, &mut |_, _| Ok(()))
+}
+
+/// As [`delete`], on a condition for each.
+///
+/// # Errors
+/// As [`delete`], and those of the condition.
+pub fn delete_if(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selectors: &[UserSelector],
+    condition: Condition<'_, User>,
+) -> Result<Receipt> {
     let mut receipt = Receipt { deleted_at: tx.now(), ..Receipt::default() };
     let mut users: Vec<User> = Vec::new();
     for selector in selectors {
         let user = locked(tx, selector)?;
         must_be_own_or_administered(actor, &user)?;
+        condition(tx, &user)?;
         if users.iter().all(|other| other.person.key != user.person.key) {
             users.push(user);
         }

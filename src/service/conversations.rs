@@ -9,6 +9,7 @@ use crate::model::{
     Actor, Conversation, ConversationId, ConversationSelector, ConversationView, Departure, Event, EventKind, Kind,
     Level, UserKey, UserRef, UserSelector, uuid,
 };
+use crate::service::Condition;
 use crate::service::once::{NOBODY, Once, once, set};
 use crate::store::{self, Tx};
 
@@ -212,9 +213,24 @@ pub fn update(
     selector: &ConversationSelector,
     change: &ConversationChange,
 ) -> Result<ConversationView> {
+    update_if(tx, actor, selector, change, &mut |_, _| Ok(()))
+}
+
+/// As [`update`], on a condition.
+///
+/// # Errors
+/// As [`update`], and those of the condition.
+pub fn update_if(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &ConversationSelector,
+    change: &ConversationChange,
+    condition: Condition<'_, Conversation>,
+) -> Result<ConversationView> {
     let (conversation, takes_part) = locked(tx, actor, selector)?;
     must_be_group(&conversation, "named")?;
     must_manage(actor, &conversation, takes_part, "rename it")?;
+    condition(tx, &conversation)?;
     let name = change.name.as_deref().or(conversation.name.as_deref());
     let title = change.title.as_deref().or(conversation.title.as_deref());
     let (name, title) = check_names(name, title)?;
@@ -352,11 +368,25 @@ fn change_level(
 /// `NotFound`, `Forbidden` for whoever is neither creator, admin nor operator; a direct conversation is both people's,
 /// so only admins and the operator delete it.
 pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<ConversationView> {
+    delete_if(tx, actor, selector, &mut |_, _| Ok(()))
+}
+
+/// As [`delete`], on a condition.
+///
+/// # Errors
+/// As [`delete`], and those of the condition.
+pub fn delete_if(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &ConversationSelector,
+    condition: Condition<'_, Conversation>,
+) -> Result<ConversationView> {
     let (conversation, takes_part) = locked(tx, actor, selector)?;
     if conversation.kind == Kind::Direct && !actor.administers() {
         return Err(Error::forbidden("A direct conversation belongs to both; only admins delete it."));
     }
     must_manage(actor, &conversation, takes_part, "delete it")?;
+    condition(tx, &conversation)?;
     let view = view(tx, actor.key(), conversation.clone())?;
     end(tx, actor, &conversation)?;
     Ok(view)

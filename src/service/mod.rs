@@ -21,6 +21,9 @@ use crate::model::{
 };
 use crate::store::{self, Tx};
 
+/// What has to be so of a thing before it is changed, beside the rules: looked at when nobody else changes it any more.
+pub type Condition<'c, T> = &'c mut dyn FnMut(&mut Tx<'_>, &T) -> Result<()>;
+
 /// Writes something and takes it back: fails where the database cannot be written.
 pub fn probe(tx: &mut Tx<'_>) -> Result<()> {
     store::maintenance::probe(tx)

@@ -1,7 +1,7 @@
 //! Users: who there is, and what they may change of themselves and of each other.
 
 use super::page::Page;
-use super::{Once, once::once};
+use super::{Condition, Once, once::once};
 use crate::error::{Error, Result};
 use crate::model::{
     Actor, Event, EventKind, Profile, Role, Seek, User, UserDetails, UserId, UserSelector, fold_case, normalize, uuid,
@@ -151,8 +151,23 @@ fn profile(actor: &Actor, user: User) -> Profile {
 /// # Errors
 /// `NotFound`, `Forbidden`, `Invalid`, `Conflict` where the username or email is taken.
 pub fn update(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, change: &UserChange) -> Result<User> {
+    update_if(tx, actor, selector, change, &mut |_, _| Ok(()))
+}
+
+/// As [`update`], on a condition.
+///
+/// # Errors
+/// As [`update`], and those of the condition.
+pub fn update_if(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &UserSelector,
+    change: &UserChange,
+    condition: Condition<'_, User>,
+) -> Result<User> {
     let user = locked(tx, selector)?;
     must_be_own_or_administered(actor, &user)?;
+    condition(tx, &user)?;
     if change.role.is_some_and(|role| role != user.role) {
         if actor.is(user.person.key) || !actor.administers() {
             return Err(Error::forbidden("Nobody sets their own role; another admin does."));

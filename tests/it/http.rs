@@ -2,6 +2,7 @@
 
 mod answers;
 mod care;
+mod conditions;
 mod connections;
 mod ephemeral;
 mod fuzz;

@@ -16,6 +16,7 @@ pub use thread::thread;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Condition;
 use super::once::{Once, once_counted};
 use crate::error::{Error, Result};
 use crate::model::{
@@ -100,9 +101,24 @@ pub fn history(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Re
 /// `NotFound` where the editor may not see the message or it was deleted, `Forbidden` where it is somebody else's,
 /// `Stale` where `change.if_revision` is not the current one, `Invalid` where the content breaks a rule.
 pub fn edit(tx: &mut Tx<'_>, editor: &Actor, selector: &MessageSelector, change: &Change) -> Result<Message> {
+    edit_if(tx, editor, selector, change, &mut |_, _| Ok(()))
+}
+
+/// As [`edit`], on a condition.
+///
+/// # Errors
+/// As [`edit`], and those of the condition.
+pub fn edit_if(
+    tx: &mut Tx<'_>,
+    editor: &Actor,
+    selector: &MessageSelector,
+    change: &Change,
+    condition: Condition<'_, Message>,
+) -> Result<Message> {
     let message = super::locked_message(tx, editor, selector)?;
     must_be_editable(editor, &message)?;
     must_be_at(&message, change.if_revision)?;
+    condition(tx, &message)?;
     check_content(&change.content)?;
     check_reason(change.reason.as_deref())?;
     replace(tx, editor, message, &change.content, change.reason.as_deref())
@@ -167,18 +183,18 @@ fn replace(tx: &mut Tx<'_>, editor: &Actor, message: Message, content: &str, rea
 /// # Errors
 /// `NotFound` where the actor may not see one or it was deleted, `Forbidden` where one is somebody else's.
 pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[MessageSelector]) -> Result<Vec<MessageId>> {
-    delete_at(tx, actor, selectors, None)
+    delete_if(tx, actor, selectors, &mut |_, _| Ok(()))
 }
 
-/// As [`delete`], where they are at this revision.
+/// As [`delete`], on a condition for each.
 ///
 /// # Errors
-/// As [`delete`], and `Stale`.
-pub fn delete_at(
+/// As [`delete`], and those of the condition.
+pub fn delete_if(
     tx: &mut Tx<'_>,
     actor: &Actor,
     selectors: &[MessageSelector],
-    if_revision: Option<i64>,
+    condition: Condition<'_, Message>,
 ) -> Result<Vec<MessageId>> {
     let mut doomed = BTreeMap::new();
     for selector in selectors {
@@ -187,7 +203,7 @@ pub fn delete_at(
         if !own && !actor.administers() {
             return Err(Error::forbidden("Only its sender and admins delete a message."));
         }
-        must_be_at(&message, if_revision)?;
+        condition(tx, &message)?;
         doomed.insert(message.key, message);
     }
     if doomed.is_empty() {

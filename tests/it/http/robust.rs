@@ -278,6 +278,42 @@ fn no_token_but_a_genuine_one_that_has_not_expired_counts() {
 }
 
 #[test]
+fn a_body_may_begin_with_a_mark_of_its_order_of_bytes_but_is_not_packed() {
+    at_a_place(|place| {
+        let authorization = format!("Bearer {}", place.token);
+        let send = |headers: &[(&str, &str)], body: &[u8]| {
+            let mut all = vec![("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
+            all.extend(headers);
+            place.server.send("POST", &place.messages, &all, body)
+        };
+        let marked = [b"\xef\xbb\xbf".as_slice(), br#"{"content": "with a mark"}"#].concat();
+        assert_eq!(send(&[], &marked).expect(201).json()["content"], "with a mark");
+        let plain = br#"{"content": "as it is"}"#;
+        send(&[("Content-Encoding", "identity")], plain).expect(201);
+        for coding in ["gzip", "br", "x"] {
+            send(&[("Content-Encoding", coding)], plain).problem(415, "unsupported_media_type");
+        }
+    });
+}
+
+#[test]
+fn a_head_has_up_to_32_kib_and_100_headers_and_beyond_that_the_limits_are_said() {
+    at_a_place(|place| {
+        let get = |headers: &[(&str, &str)]| place.server.send("GET", "/health/live", headers, b"");
+        let long = |length| "y".repeat(length);
+        get(&[("X-Long", &long(32_000))]).expect(200);
+        let names: Vec<String> = (0..120).map(|number| format!("X-{number}")).collect();
+        let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "y")).collect();
+        get(&many[..90]).expect(200);
+        for refused in [get(&[("X-Long", &long(33_000))]), get(&[("X-Long", &long(40_000))]), get(&many)] {
+            let problem = refused.problem(431, "headers_too_large");
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.contains("32 KiB") && detail.contains("100 headers"), "{detail}");
+        }
+    });
+}
+
+#[test]
 fn a_method_that_is_not_allowed_is_told_which_are() {
     at_a_place(|place| {
         for (method, path, allowed) in [

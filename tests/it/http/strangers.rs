@@ -125,6 +125,75 @@ fn only_hosts_of_ours_and_those_that_are_listed_are_answered_for() {
     assert!(["chat.example.org", "evil.example"].iter().all(|host| is_answered(&everybody, host)));
 }
 
+#[test]
+fn pages_of_other_sites_may_read_every_answer_and_what_they_need_of_it() {
+    let shell = world();
+    let chat = "https://chat.example.org";
+    let server = Server::on(&shell.path(""), &["--cors-origins", "HTTPS://Chat.example.org:443/ , http://b.example"]);
+    let (token, _) = server.log_in("ann", "correct horse 7");
+    let authorization = format!("Bearer {token}");
+    let ask = |method: &str, path: &str, headers: &[(&str, &str)], body: &[u8], status: u16| {
+        let mut all = vec![("Origin", chat), ("Content-Type", "application/json"), ("Authorization", &authorization)];
+        all.extend(headers);
+        server.send(method, path, &all, body).expect(status)
+    };
+    let large = vec![b'x'; 2 * 1024 * 1024];
+    let long = "y".repeat(40_000);
+    let longest = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\nOrigin: {chat}\r\n\r\n", "y".repeat(70_000));
+    let answers = [
+        ask("GET", "/api/users/me/", &[], b"", 200),
+        ask("GET", "/api/nowhere/", &[], b"", 404),
+        ask("PUT", "/api/users/me/", &[], b"", 405),
+        ask("POST", "/api/conversations/", &[], &large, 413),
+        ask("GET", "/api/users/me/", &[("Host", "evil.example")], b"", 421),
+        ask("GET", "/api/users/me/", &[("X-Long", &long)], b"", 431),
+        Reply::parse(&server.exchange(longest.as_bytes())).unwrap().expect(431),
+    ];
+    for reply in &answers {
+        assert_eq!(reply.header("access-control-allow-origin"), Some(chat), "{reply:?}");
+        let read = reply.header("access-control-expose-headers").unwrap().to_ascii_lowercase();
+        for name in ["etag", "retry-after", "x-request-id"] {
+            assert!(read.split(", ").any(|found| found == name), "{name}: {read}");
+        }
+        assert!(reply.headers.iter().any(|(name, value)| name == "vary" && value.contains("origin")), "{reply:?}");
+    }
+    let asked = ask(
+        "OPTIONS",
+        "/api/users/me/",
+        &[("Access-Control-Request-Method", "PATCH"), ("Access-Control-Request-Headers", "prefer")],
+        b"",
+        200,
+    );
+    let sent = asked.header("access-control-allow-headers").unwrap().to_ascii_lowercase();
+    for name in
+        ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "last-event-id", "prefer"]
+    {
+        assert!(sent.split(", ").any(|found| found == name), "{name}: {sent}");
+    }
+    assert_eq!(asked.header("access-control-allow-origin"), Some(chat));
+}
+
+#[test]
+fn lists_in_settings_take_spaces_and_what_can_never_match_is_refused_at_the_start() {
+    let shell = world();
+    let server = Server::on(&shell.path(""), &["--allowed-hosts", "a.example, Chat.Example.org ,.b.example"]);
+    for host in ["a.example", "chat.example.org", "x.b.example"] {
+        server.send("GET", "/health/live", &[("Host", host)], b"").expect(200);
+    }
+    for (option, value) in [
+        ("--allowed-hosts", "a.example, https://chat.example.org"),
+        ("--allowed-hosts", "a.example:8000"),
+        ("--allowed-hosts", "*.example.org"),
+        ("--cors-origins", "chat.example.org"),
+        ("--cors-origins", "https://a.example, https://chat.example.org/path"),
+        ("--cors-origins", "https://*.example.org"),
+    ] {
+        let run = shell.run_words(&["serve", "--bind", "127.0.0.1:0", option, value], "");
+        assert_eq!(run.code, 2, "{run}");
+        assert!(run.stderr.contains("would never match") && run.stderr.contains(option), "{run}");
+    }
+}
+
 /// Takes the tables away that some requests need, behind the program's back.
 fn break_database(house: &House) {
     let broken = "ALTER TABLE notification RENAME TO qqgone";
