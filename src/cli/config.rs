@@ -31,6 +31,27 @@ const ORIGINAL: [&str; 10] = [
     "SECRET_KEY_PREVIOUS_FILE",
 ];
 
+/// The variables of the options for every command
+const GENERAL: [&str; 5] = ["TIDINGS_DB", "TIDINGS_AS", "TIDINGS_OUTPUT", "TIDINGS_NOW", "TIDINGS_SEED"];
+
+/// What the program's own variables begin with
+const OWN: &str = "TIDINGS_";
+
+/// The variables that are named as the program's own, and that nothing knows; each with the one that may be meant
+pub(super) fn unknown(settings: &Settings) -> Vec<(String, Option<&'static str>)> {
+    let of_serve = super::serve::variables().map(|(name, _)| name);
+    let known: Vec<&'static str> = GENERAL.into_iter().chain(of_serve).collect();
+    let named = settings.names().into_iter().filter(|name| name.starts_with(OWN) && !known.contains(&name.as_str()));
+    let meant = |name: &str| {
+        let distance = |known: &&str| strsim::damerau_levenshtein(name, known);
+        known.iter().copied().min_by_key(distance).filter(|known| distance(known) <= FARTHEST)
+    };
+    named.map(|name| (name.clone(), meant(&name))).collect()
+}
+
+/// How many letters of a variable may be wrong, so that it is still known which is meant
+const FARTHEST: usize = 2;
+
 /// Those whose values are not shown
 const SECRET: [&str; 3] = ["DB_PASSWORD", "SECRET_KEY", "SECRET_KEY_PREVIOUS"];
 

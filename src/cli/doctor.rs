@@ -113,6 +113,9 @@ fn look_at_settings(global: &Global, settings: &Settings) -> Vec<Finding> {
     if let Some(problem) = &settings.problem {
         findings.push(Finding::problem("settings", problem, "Correct that file, or name another with --env-file."));
     }
+    if let Some(warning) = &settings.warning {
+        findings.push(Finding::warning("settings", warning, "Make it yours: chown. Or name it: --env-file"));
+    }
     let parsed = [settings.format().err(), settings.now().err(), settings.seed().err()];
     findings.extend(parsed.into_iter().flatten().map(|failure| of_failure("settings", failure)));
     if findings.is_empty() {
@@ -121,6 +124,13 @@ fn look_at_settings(global: &Global, settings: &Settings) -> Vec<Finding> {
             None => Finding::ok("settings", "from the environment; there is no env file"),
         });
     }
+    findings.extend(super::config::unknown(settings).into_iter().map(|(name, meant)| {
+        let remedy = meant.map_or_else(
+            || "Unset it; tidings config show names those that there are.".to_owned(),
+            |meant| format!("If it is {meant} that you mean, name it so, else unset it."),
+        );
+        Finding::warning("settings", format!("nothing knows the variable {name}"), remedy)
+    }));
     let frozen = global.now.or_else(|| settings.now().ok().flatten());
     if let Some(now) = frozen {
         findings.push(Finding::warning(

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::text::BYTE_ORDER_MARK;
 use super::{Failure, Settings};
 use crate::app::secret;
 use crate::error::{Error, Result};
@@ -87,7 +88,7 @@ fn read(path: &Path) -> Result<(String, Option<String>)> {
     }
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(unreadable)?;
-    let mut lines = text.lines().filter(|line| !line.is_empty());
+    let mut lines = text.trim_start_matches(BYTE_ORDER_MARK).lines().filter(|line| !line.is_empty());
     let long_enough = |line: &str| long_enough("SECRET_KEY", &format!("A secret in {shown}"), line.to_owned());
     let Some(current) = lines.next().map(long_enough).transpose()? else {
         let hint = "Remove it, and a new one is made; access tokens from before count no more.";

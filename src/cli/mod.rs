@@ -285,6 +285,9 @@ fn run(cli: Cli) -> ExitCode {
         }),
         Err(failure) => return report(&Output::new(options), failure),
     };
+    if let Some(warning) = &settings.warning {
+        out.complain(warning);
+    }
     let done = dispatch(cli, &settings, &mut out).and_then(|()| Ok(out.flush()?));
     match done {
         Ok(()) => ExitCode::from(out.exit_code),

@@ -1,13 +1,18 @@
 //! Settings: flags over environment over env file over default. An empty variable counts as unset.
 
-use std::collections::HashMap;
+mod env_file;
+
+use std::collections::{BTreeSet, HashMap};
 use std::env::VarError;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use super::output::{Colors, Format, When};
-use super::text::{drop_line_break, read_file};
+use super::text::read_secret;
 use super::{Failure, time};
 use crate::error::Error;
 use crate::model::{Timestamp, UserSelector};
@@ -31,6 +36,22 @@ pub(super) struct Settings {
     pub(super) file: Option<PathBuf>,
     /// Why the env file could not be read
     pub(super) problem: Option<String>,
+    /// Why there is an env file that is not read
+    pub(super) warning: Option<String>,
+}
+
+/// The env file that is read where none is named
+const USUAL_FILE: &str = ".env";
+
+/// More of an env file is not read.
+const LONGEST_FILE: u64 = 1 << 20;
+
+/// An env file that can be read
+enum EnvFile {
+    Text(String),
+    Absent,
+    /// It belongs to the user of that number, and could say whatever they like.
+    Foreign(u32),
 }
 
 /// Reads one of the words that an option takes.
@@ -49,38 +70,37 @@ pub(super) enum Source {
 }
 
 impl Settings {
-    /// Reads the env file: the one named, or `./.env` where there is one.
+    /// Reads the env file: the one named, or `./.env` where there is one that belongs to whoever runs this.
     pub(super) fn load(env_file: Option<&Path>) -> Result<Self, Failure> {
-        let path = env_file.unwrap_or(Path::new(".env"));
+        let path = env_file.unwrap_or(Path::new(USUAL_FILE));
         let unusable = |why: String| Failure::Usage(format!("The env file {} cannot be used: {why}.", path.display()));
-        let variables = match dotenvy::from_path_iter(path) {
-            Ok(variables) => variables,
-            Err(error) if error.not_found() && env_file.is_none() => {
-                return Ok(Self { from_file: HashMap::new(), file: None, problem: None });
-            }
-            Err(error) => return Err(unusable(error.to_string())),
+        let found = match env_file {
+            Some(path) => File::open(path).and_then(read_text).map(EnvFile::Text),
+            None => own_file(path),
         };
-        let mut from_file = HashMap::new();
-        let mut last = "the beginning".to_owned();
-        for variable in variables {
-            // The line itself is not shown: it may be a password.
-            let unreadable =
-                |_| unusable(format!("a line behind {last} cannot be read; a value with spaces needs quotes"));
-            let (name, value) = variable.map_err(unreadable)?;
-            last.clone_from(&name);
-            from_file.insert(name, value);
-        }
-        Ok(Self { from_file, file: Some(path.to_owned()), problem: None })
+        let text = match found.map_err(|error| unusable(error.to_string()))? {
+            EnvFile::Text(text) => text,
+            EnvFile::Absent => return Ok(Self::of_environment()),
+            EnvFile::Foreign(owner) => {
+                let warning = format!(
+                    "The env file {USUAL_FILE} is not read: it belongs to another user (number {owner}). \
+                     With --env-file {USUAL_FILE} it is."
+                );
+                return Ok(Self { warning: Some(warning), ..Self::of_environment() });
+            }
+        };
+        let from_file = env_file::read(&text, in_environment).map_err(unusable)?;
+        Ok(Self { from_file, file: Some(path.to_owned()), ..Self::of_environment() })
     }
 
     /// The settings without an env file, which cannot be read.
     pub(super) fn unusable(problem: String) -> Self {
-        Self { from_file: HashMap::new(), file: None, problem: Some(problem) }
+        Self { problem: Some(problem), ..Self::of_environment() }
     }
 
     /// The variables of the environment alone, before the line is read.
     pub(super) fn of_environment() -> Self {
-        Self { from_file: HashMap::new(), file: None, problem: None }
+        Self { from_file: HashMap::new(), file: None, problem: None, warning: None }
     }
 
     /// Where there are colours: as asked for, else as NO_COLOR and TERM have it.
@@ -106,16 +126,20 @@ impl Settings {
         Ok(in_environment.or_else(|| from_file().map(|value| (value, Source::File))))
     }
 
+    /// The names of all variables that have a value, in their order
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        let in_environment = std::env::vars_os().filter(|(_, value)| !value.is_empty());
+        let in_file = self.from_file.iter().filter(|(_, value)| !value.is_empty());
+        let names = in_environment.filter_map(|(name, _)| name.into_string().ok());
+        names.chain(in_file.map(|(name, _)| name.clone())).collect()
+    }
+
     /// A secret: the variable's value, or what stands in the file that the variable with `_FILE` behind its name names.
     pub(super) fn secret(&self, name: &str) -> Result<Option<String>, Failure> {
         let file = format!("{name}_FILE");
         match (self.get(name)?, self.get(&file)?) {
             (Some(_), Some(_)) => Err(Failure::Usage(format!("Both {name} and {file} are set; unset one of them."))),
-            (None, Some(path)) => {
-                let mut secret = read_file(Path::new(&path), "secret")?;
-                drop_line_break(&mut secret);
-                Ok(Some(secret))
-            }
+            (None, Some(path)) => Ok(Some(read_secret(Path::new(&path), "secret")?)),
             (value, None) => Ok(value),
         }
     }
@@ -217,4 +241,42 @@ impl Settings {
         }
         Ok("operator".to_owned())
     }
+}
+
+/// Reads an env file that nobody named, unless somebody else could have put it there, who would choose the database and who
+/// acts. What root owns is as good as the program itself.
+fn own_file(path: &Path) -> io::Result<EnvFile> {
+    let is_foreign = |found: &Metadata| ![0, rustix::process::geteuid().as_raw()].contains(&found.uid());
+    // A link counts by itself too. Only then is it opened: a pipe of somebody else's could keep us waiting for ever.
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(EnvFile::Absent),
+        found => {
+            let found = found?;
+            if is_foreign(&found) {
+                return Ok(EnvFile::Foreign(found.uid()));
+            }
+        }
+    }
+    let file = File::open(path)?;
+    let found = file.metadata()?;
+    if is_foreign(&found) {
+        return Ok(EnvFile::Foreign(found.uid()));
+    }
+    // That is what some call a folder of Python's.
+    if found.is_dir() { Ok(EnvFile::Absent) } else { read_text(file).map(EnvFile::Text) }
+}
+
+fn read_text(file: File) -> io::Result<String> {
+    let mut text = String::new();
+    file.take(LONGEST_FILE).read_to_string(&mut text)?;
+    if text.len() as u64 == LONGEST_FILE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has {LONGEST_FILE} bytes or more")));
+    }
+    Ok(text)
+}
+
+/// A variable of the environment; none where it is unset, empty or not UTF-8
+#[expect(clippy::disallowed_methods, reason = "this is where settings come from")]
+fn in_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -13,6 +13,9 @@ use crate::error::Error;
 /// More is never read: no text that is allowed is nearly as long.
 const LONGEST: u64 = 1 << 20;
 
+/// With it some editors begin a file, to say that it is UTF-8.
+pub(super) const BYTE_ORDER_MARK: char = '\u{FEFF}';
+
 /// Where a text comes from, besides the argument
 #[derive(Debug, Args)]
 pub(super) struct TextSource {
@@ -66,7 +69,18 @@ pub(super) fn read_file(path: &Path, field: &'static str) -> Result<String, Fail
     })?)
 }
 
-pub(super) fn drop_line_break(text: &mut String) {
+/// Reads a secret from a file, or standard input for `-`. The line break at its end is not part of it, nor is a byte
+/// order mark at its beginning.
+pub(super) fn read_secret(path: &Path, field: &'static str) -> Result<String, Failure> {
+    let mut secret = read_file(path, field)?;
+    drop_line_break(&mut secret);
+    if secret.starts_with(BYTE_ORDER_MARK) {
+        secret.remove(0);
+    }
+    Ok(secret)
+}
+
+fn drop_line_break(text: &mut String) {
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -118,11 +132,7 @@ impl PasswordSource {
 
     /// The password: from where the line says, else asked for twice on a terminal.
     pub(super) fn read(self) -> Result<Password, Failure> {
-        let from = |path: &Path| -> Result<Password, Failure> {
-            let mut password = read_file(path, "password")?;
-            drop_line_break(&mut password);
-            Ok(Password::Plain(password))
-        };
+        let from = |path: &Path| read_secret(path, "password").map(Password::Plain);
         match self {
             Self { password_hash: Some(hash), .. } => Ok(Password::Hash(hash)),
             Self { no_password: true, .. } => Ok(Password::None),

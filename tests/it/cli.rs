@@ -13,11 +13,10 @@ mod notifications;
 mod output;
 mod refusals;
 mod search;
+mod settings;
 mod streams;
 mod tokens;
 mod users;
-
-use insta::assert_snapshot;
 
 use crate::support::Shell;
 
@@ -55,20 +54,6 @@ fn a_dry_run_says_what_would_happen_and_changes_nothing() {
         let run = shell.run(&format!("{line} --dry-run --db absent.db"));
         assert_ne!(run.code, 0, "{line}: {run}");
         assert!(!shell.path("absent.db").exists(), "{line} made a database in a dry run");
-    }
-}
-
-#[test]
-fn a_secret_in_a_setting_that_cannot_be_used_is_not_shown() {
-    let shell = shell();
-    std::fs::write(shell.path(".env"), "TIDINGS_OUTPUT=json\nDB_PASSWORD=s3cr3t pass word\n").unwrap();
-    let run = shell.run("user list --verbose");
-    assert_eq!(run.code, 2, "{run}");
-    assert!(run.stderr.contains("behind TIDINGS_OUTPUT") && !run.stderr.contains("s3cr3t"), "{run}");
-    for url in ["postgres://ann:p@s3cr3t@localhost:1/db", "postgres://ann:s3cr3t@localhost:1/db"] {
-        let run = shell.run(&format!("user list --verbose --env-file /dev/null --db {url}"));
-        assert_eq!(run.code, 7, "{run}");
-        assert!(!run.stderr.contains("p@s3cr3t") && !run.stderr.contains(":s3cr3t"), "{run}");
     }
 }
 
@@ -147,44 +132,6 @@ fn a_closed_pipe_is_no_error() {
     let output = std::process::Command::new("bash").args(["-c", &script]).current_dir(shell.path("")).output().unwrap();
     assert!(String::from_utf8(output.stdout).unwrap().ends_with("\n0\n"));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
-}
-
-#[test]
-fn settings_come_from_flags_then_the_environment_then_the_env_file() {
-    let shell = shell();
-    std::fs::write(shell.path(".env"), "TIDINGS_AS=bob\nTIDINGS_OUTPUT=ids\nDB_NAME=other.db\n").unwrap();
-    let bob = shell.run("user show bob").stdout;
-    assert_eq!(bob.lines().count(), 1, "the env file asks for ids");
-    assert_eq!(shell.run("message send team hi").code, 0, "the env file says who acts");
-    assert_eq!(shell.run_env("user show bob", &[("TIDINGS_OUTPUT", "jsonl")]).stdout.chars().next(), Some('{'));
-    assert_eq!(shell.run_env("user show bob -o ids", &[("TIDINGS_OUTPUT", "jsonl")]).stdout, bob);
-    assert_eq!(shell.run_env("user show bob", &[("TIDINGS_OUTPUT", "")]).stdout, bob, "empty counts as unset");
-    assert_eq!(shell.run("message send team hi --operator").code, 2);
-    assert_snapshot!(shell.run_env("user list", &[("TIDINGS_OUTPUT", "xml")]), @"
-    --- stderr
-    tidings: TIDINGS_OUTPUT=xml cannot be used: it is one of table, json, jsonl, csv, tsv, ids.
-    --- exit code 2
-    ");
-    assert_snapshot!(shell.run("user list --env-file absent"), @"
-    --- stderr
-    tidings: The env file absent cannot be used: No such file or directory (os error 2).
-    --- exit code 2
-    ");
-}
-
-#[test]
-fn the_database_is_the_one_the_settings_name() {
-    let shell = Shell::new();
-    let location = |environment: &[(&str, &str)]| {
-        let run = shell.run_without_db("db migrate -q -o json", environment);
-        serde_json::from_str::<serde_json::Value>(&run.stdout).unwrap()["location"].as_str().unwrap().to_owned()
-    };
-    assert!(location(&[]).ends_with("/tidings/tidings.db"));
-    assert_eq!(location(&[("DB_NAME", "django.db")]), "django.db");
-    assert_eq!(location(&[("DB_NAME", "django.db"), ("TIDINGS_DB", "mine.db")]), "mine.db");
-    let refused = shell.run_without_db("db status", &[("DB_HOST", "/nowhere"), ("DB_PASSWORD", "it's secret")]);
-    assert_eq!(refused.code, 7);
-    assert!(!refused.stderr.contains("secret"), "{refused}");
 }
 
 #[test]
