@@ -15,6 +15,7 @@ mod notifications;
 mod output;
 mod pages;
 mod progress;
+mod prompt;
 mod serve;
 mod settings;
 mod text;
@@ -243,8 +244,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(2);
         }
         Err(help) => {
-            let _ = help.print();
-            return ExitCode::SUCCESS;
+            return match help.print().and_then(|()| output::write("")) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => report(&Output::new(output::Options::default()), Failure::Unwritten(error)),
+            };
         }
     };
     run(cli)

@@ -25,7 +25,8 @@ use crate::transfer::input::Input;
 /// Serve the REST API
 ///
 /// Every option can be given as a variable too: --allowed-hosts is TIDINGS_ALLOWED_HOSTS. Requests are logged on stderr, one
-/// line of JSON each, without contents; --quiet leaves that out. SIGTERM and SIGINT let requests come to their end.
+/// line of JSON each, without contents; --quiet leaves that out. SIGTERM and SIGINT (with --ephemeral SIGHUP too)
+/// let requests come to their end.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings serve\n  tidings serve --bind 127.0.0.1:0 --ready-json\n  \
     tidings serve --ephemeral --fixture world.yaml --token-for alice --ready-json")]
@@ -147,7 +148,7 @@ impl Serve {
         super::only_operator(global, settings)?;
         let listener = serve.listen()?;
         // Whatever ends the process at once leaves a temporary database behind.
-        let early = if serve.ephemeral { Some(Stop::new()?) } else { None };
+        let early = if serve.ephemeral { Some(Stop::new(true)?) } else { None };
         let context = if serve.ephemeral {
             Context::open_temporary(global, settings, out)?
         } else {
@@ -179,7 +180,7 @@ impl Serve {
             }
             Ok(())
         };
-        let stop = early.map_or_else(Stop::new, Ok)?;
+        let stop = early.map_or_else(|| Stop::new(false), Ok)?;
         Ok(http::serve(&server, listener, stop, announce, gone(parent.filter(|_| serve.ephemeral)))?)
     }
 

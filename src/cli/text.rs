@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::output::{escape, talk};
+use super::prompt::Prompt;
 use super::{Failure, Outcome};
 use crate::error::Error;
 
@@ -80,7 +81,7 @@ pub(super) fn read_secret(path: &Path, field: &'static str) -> Result<String, Fa
     Ok(secret)
 }
 
-fn drop_line_break(text: &mut String) {
+pub(super) fn drop_line_break(text: &mut String) {
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -140,12 +141,10 @@ impl PasswordSource {
             Self { password_file: Some(path), .. } => from(&path),
             _ if !io::stdin().is_terminal() => Ok(Password::Unasked),
             _ => {
-                let ask = |prompt| {
-                    let unread = |_| Failure::Usage("No password was given; nothing was changed.".to_owned());
-                    rpassword::prompt_password(prompt).map_err(unread)
-                };
-                let password = ask("Password: ")?;
-                if ask("Once more: ")? != password {
+                let unread = |_| Failure::Usage("No password was given; nothing was changed.".to_owned());
+                let prompt = Prompt::open().map_err(unread)?;
+                let password = prompt.ask("Password: ").map_err(unread)?;
+                if prompt.ask("Once more: ").map_err(unread)? != password {
                     return Err(Error::invalid("password", "The two passwords differ.").into());
                 }
                 Ok(Password::Plain(password))

@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -47,8 +47,28 @@ const LINE: i32 = 4096;
 #[derive(Debug)]
 pub enum Listener {
     Tcp(TcpListener),
-    /// With the path to remove at the end
-    Unix(UnixListener, Option<PathBuf>),
+    /// With the file to remove at the end
+    Unix(UnixListener, Option<SocketFile>),
+}
+
+/// The file of a socket that the server made, which another may have replaced since
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    /// The numbers of its disk and of the file on it
+    number: (u64, u64),
+}
+
+impl SocketFile {
+    fn find(path: &Path) -> std::io::Result<Self> {
+        let found = path.symlink_metadata()?;
+        Ok(Self { path: path.to_owned(), number: (found.dev(), found.ino()) })
+    }
+
+    /// Removes it, if it still is what was made.
+    fn remove(self) -> std::io::Result<()> {
+        if Self::find(&self.path)?.number == self.number { std::fs::remove_file(self.path) } else { Ok(()) }
+    }
 }
 
 impl Listener {
@@ -127,7 +147,7 @@ fn bind_path(path: &Path) -> std::io::Result<Listener> {
     }
     .and_then(|listener| {
         lengthen_line(&listener)?;
-        Ok(Listener::Unix(listener, Some(path.to_owned())))
+        Ok(Listener::Unix(listener, Some(SocketFile::find(path)?)))
     })
 }
 
@@ -135,26 +155,27 @@ fn lengthen_line(listener: &impl AsFd) -> std::io::Result<()> {
     Ok(rustix::net::listen(listener, LINE)?)
 }
 
-/// SIGTERM and SIGINT, from the moment on that this is made: before that they end the process at once.
+/// The signals that let a server stop, from the moment on that this is made: before that they end the process at once.
 pub struct Stop {
     runtime: Runtime,
-    terminate: Signal,
-    interrupt: Signal,
+    signals: Vec<Signal>,
 }
 
 impl Stop {
-    /// Lets the signals wait until [`serve`] heeds them.
+    /// Lets SIGTERM and SIGINT wait until [`serve`] heeds them; SIGHUP too, for a server that leaves something behind where
+    /// it ends at once.
     ///
     /// # Errors
     /// `Internal` where the process cannot have a handler for them.
-    pub fn new() -> Result<Self> {
+    pub fn new(at_hangup: bool) -> Result<Self> {
         let runtime = runtime()?;
-        let (terminate, interrupt) = {
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt()];
+        let kinds = kinds.into_iter().chain(at_hangup.then(SignalKind::hangup));
+        let signals = {
             let _inside = runtime.enter();
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+            kinds.map(signal).collect::<std::io::Result<_>>()
         };
-        let (terminate, interrupt) = (terminate.map_err(Error::internal)?, interrupt.map_err(Error::internal)?);
-        Ok(Self { runtime, terminate, interrupt })
+        Ok(Self { runtime, signals: signals.map_err(Error::internal)? })
     }
 }
 
@@ -170,31 +191,37 @@ pub fn serve(
     ready: impl FnOnce() -> Result<()>,
     ends: impl Future<Output = ()>,
 ) -> Result<()> {
-    let Stop { runtime, mut terminate, mut interrupt } = stop;
+    let Stop { runtime, mut signals } = stop;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (close, closing) = watch::channel(false);
     let mut workers = Vec::new();
     for index in 0..cores {
         workers.push(Worker::start(index, Arc::clone(server), closing.clone())?);
     }
-    let path = if let Listener::Unix(_, path) = &listener { path.clone() } else { None };
+    let (listener, file) = match listener {
+        Listener::Unix(listener, file) => (Listener::Unix(listener, None), file),
+        tcp @ Listener::Tcp(_) => (tcp, None),
+    };
     let outcome = runtime.block_on(async {
         let accepting = accept(server, listener, &workers)?;
         ready()?;
         let mut accepting = pin!(accepting);
+        let signalled = poll_fn(|context| {
+            let is_signalled = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+            if is_signalled { Poll::Ready(()) } else { Poll::Pending }
+        });
         tokio::select! {
             () = &mut accepting => return Ok(()),
             () = ends => {}
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = signalled => {}
         }
         // Whoever came until now is answered.
         let _ = tokio::time::timeout(LAST_CONNECTIONS, accepting).await;
         Ok(())
     });
     let _ = close.send(true);
-    if let Some(path) = path {
-        let _ = std::fs::remove_file(path);
+    if let Some(file) = file {
+        let _ = file.remove();
     }
     for worker in workers {
         drop(worker.connections);

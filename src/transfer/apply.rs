@@ -2,6 +2,7 @@
 //! their two people, messages by key; all of it is one transaction.
 
 mod fixture;
+mod lines;
 mod prune;
 
 use std::collections::{HashMap, HashSet};

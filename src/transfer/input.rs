@@ -69,7 +69,10 @@ impl Input {
         let mut packed = BufReader::with_capacity(1 << 16, &self.file);
         let unpacked: Box<dyn Read + '_> = match packed.fill_buf().map_err(failed)? {
             [0x1F, 0x8B, ..] => Box::new(MultiGzDecoder::new(packed)),
-            [0x28, 0xB5, 0x2F, 0xFD, ..] => Box::new(zstd::Decoder::with_buffer(packed).map_err(failed)?),
+            // A frame, or one to skip: parallel compressors begin with that.
+            [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => {
+                Box::new(zstd::Decoder::with_buffer(packed).map_err(failed)?)
+            }
             _ => return Ok(Box::new(packed)),
         };
         Ok(Box::new(BufReader::with_capacity(1 << 17, Bounded { inner: unpacked, input: self, count: 0 })))
@@ -143,7 +146,13 @@ impl Lines<'_> {
                     Ok(text) if text.trim().is_empty() => continue,
                     Ok(text) => match serde_json::from_str(text.trim_ascii_end()) {
                         Ok(record) => return Ok(Some(Ok(self.entry(record)?))),
-                        Err(error) => said_of(&error),
+                        Err(error) => match other_format(text) {
+                            Some(said) => {
+                                self.is_over = true;
+                                said.to_owned()
+                            }
+                            None => said_of(&error),
+                        },
                     },
                     Err(error) => format!("The line is not UTF-8 from byte {} on.", error.valid_up_to() + 1),
                 },
@@ -200,6 +209,20 @@ impl Lines<'_> {
             hash.update(anonymous.count(&digest[..16])?.to_be_bytes());
         }
         Ok(Entry::hashed(self.line, &hash.finalize(), record))
+    }
+}
+
+/// What else a file is, by a line of it that begins as no record does
+fn other_format(line: &str) -> Option<&'static str> {
+    match line.trim().as_bytes() {
+        [b'[', ..] => Some(
+            "This is a JSON array, and what is read here has one record a line. `tidings data apply` reads arrays, `tidings data \
+             import django` what Django wrote; `jq -c '.[]'` makes lines of one.",
+        ),
+        [b'-', b' ', ..] | b"---" => {
+            Some("This is YAML, and what is read here is JSON, one record a line. `tidings data apply` reads YAML.")
+        }
+        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ mod import;
 mod messages;
 mod notifications;
 mod output;
+mod prompt;
 mod refusals;
 mod search;
 mod settings;
@@ -60,16 +61,19 @@ fn a_dry_run_says_what_would_happen_and_changes_nothing() {
 #[test]
 fn a_result_that_cannot_be_written_is_said_to_be_done() {
     let shell = shell();
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tidings"))
-        .args(["--db", "test.db", "message", "send", "team", "hi", "--as", "ann"])
-        .current_dir(shell.path(""))
-        .env_clear()
-        .stdout(full)
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().starts_with("tidings: The result could not be written"));
+    let onto = |path: &str, words: &[&str]| {
+        let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tidings"));
+        let output = command.args(words).current_dir(shell.path("")).env_clear().stdout(file).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let send = ["--db", "test.db", "message", "send", "team", "hi", "--as", "ann"];
+    for words in [&send[..], &["--help"], &["message", "--help"], &["--version"], &["completions", "bash"], &["man"]] {
+        let (code, said) = onto("/dev/full", words);
+        assert_eq!(code, Some(1), "{words:?}: {said}");
+        assert!(said.starts_with("tidings: The result could not be written"), "{words:?}: {said}");
+        assert_eq!(onto("/dev/null", words).0, Some(0), "{words:?}");
+    }
     assert_eq!(shell.done("message show team#3 -o ids").stdout.lines().count(), 1);
 }
 

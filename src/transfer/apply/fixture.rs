@@ -2,10 +2,14 @@
 
 use std::io::{self, Read};
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use serde_saphyr::{Spanned, UserMessageFormatter};
 use sha2::{Digest, Sha256};
 
+use super::lines::Places;
 use crate::error::{Error, Kind, Result};
 use crate::transfer::Problem;
 use crate::transfer::input::{Input, said_of};
@@ -126,35 +130,51 @@ fn said_of_yaml(error: &serde_saphyr::Error) -> String {
 }
 
 fn yaml(input: &Input, text: &str) -> Result<Found> {
-    // Whoever shares a list by an alias has enough with these; an alias bomb has not.
-    let limits = serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 };
-    // In YAML 1.2, and in a conversation, “yes” and “on” are words.
-    let options = serde_saphyr::options! { alias_limits: limits, strict_booleans: true };
-    let found = serde_saphyr::from_str_with_options::<Option<Vec<Spanned<serde_json::Value>>>>(text, options);
-    let found = found.map_err(|error| {
+    let found = from_yaml::<Option<Vec<Spanned<Value>>>>(text).map_err(|error| {
         let error = error.without_snippet();
         let line = error.location().map_or(1, |location| location.line());
         no_fixture(input, line, format!("This is no YAML list of records: {}.", said_of_yaml(error)))
     })?;
-    let read = |spanned: Spanned<serde_json::Value>| {
-        let record = serde_json::from_value(spanned.value).map_err(|error| said_of(&error));
-        (spanned.referenced.line(), record)
+    let places = Places::new(text);
+    let read = |(index, spanned): (usize, Spanned<Value>)| match Record::deserialize(&spanned.value) {
+        Ok(record) => (spanned.referenced.line(), Ok(record)),
+        Err(error) => {
+            let line = places.of_problem(index, spanned.value).unwrap_or(spanned.referenced.line());
+            (line, Err(said_of(&error)))
+        }
     };
-    Ok(found.unwrap_or_default().into_iter().map(read).collect())
+    Ok(found.unwrap_or_default().into_iter().enumerate().map(read).collect())
+}
+
+/// Reads YAML.
+pub(super) fn from_yaml<T: DeserializeOwned>(text: &str) -> std::result::Result<T, serde_saphyr::Error> {
+    // Whoever shares a list by an alias has enough with these; an alias bomb has not.
+    let limits = serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 };
+    // In YAML 1.2, and in a conversation, “yes” and “on” are words.
+    let options = serde_saphyr::options! { alias_limits: limits, strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options)
 }
 
 fn array(input: &Input, text: &str) -> Result<Found> {
     let found: Vec<&RawValue> =
         serde_json::from_str(text).map_err(|error| no_fixture(input, error.line() as u64, said_of(&error)))?;
+    let places = Places::new(text);
     let (mut line, mut end) = (1, 0);
-    let read = |raw: &RawValue| {
+    let read = |(index, raw): (usize, &RawValue)| {
         // Where it stands in the text it is a part of.
         let start = raw.get().as_ptr().addr() - text.as_ptr().addr();
         line += text[end..start].matches('\n').count() as u64;
         end = start;
-        (line, serde_json::from_str(raw.get()).map_err(|error| said_of(&error)))
+        serde_json::from_str(raw.get()).map_or_else(
+            |error| {
+                let value = serde_json::from_str(raw.get()).ok();
+                let place = value.and_then(|value| places.of_problem(index, value));
+                (place.unwrap_or(line), Err(said_of(&error)))
+            },
+            |record| (line, Ok(record)),
+        )
     };
-    Ok(found.into_iter().map(read).collect())
+    Ok(found.into_iter().enumerate().map(read).collect())
 }
 
 fn lines(text: &str) -> Found {

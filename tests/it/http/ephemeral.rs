@@ -45,7 +45,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 
 #[test]
 fn a_temporary_server_touches_no_database_and_leaves_nothing() {
-    for signal in [Signal::TERM, Signal::INT] {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let folder = folder();
         fs::write(folder.path().join(".env"), "DB_NAME=env.db\nSECRET_KEY=short\n").unwrap();
         let environment = [

@@ -147,6 +147,20 @@ fn a_signal_right_behind_the_ready_line_is_no_sudden_end() {
 }
 
 #[test]
+fn a_server_that_stops_leaves_the_socket_of_another_at_its_path() {
+    let shell = world();
+    let path = shell.path("socket");
+    let bind = ["--db", "test.db", "--bind", "./socket"];
+    let first = Server::start(&shell.path(""), &bind, &[]);
+    std::fs::remove_file(&path).unwrap();
+    let second = Server::start(&shell.path(""), &bind, &[]);
+    assert_eq!(first.stop(), Some(0));
+    assert!(ask_at(&path).is_ok(), "the second is out of reach");
+    assert_eq!(second.stop(), Some(0));
+    assert!(!path.exists(), "the socket is left");
+}
+
+#[test]
 fn a_socket_that_was_left_behind_is_replaced_and_nothing_else_is() {
     let shell = world();
     let path = shell.path("socket");

@@ -143,3 +143,57 @@ fn what_is_no_fixture_is_refused_with_its_place_and_changes_nothing() {
     refused("data apply .", 7);
     refused("data apply good.jsonl --as ann", 4);
 }
+
+#[test]
+fn what_cannot_be_read_of_a_fixture_is_named_with_the_line_it_is_on() {
+    let shell = shell();
+    let lines = |name: &str, text: &str| {
+        write(&shell, name, text);
+        let run = shell.run(&format!("data apply {name} -o json"));
+        assert_eq!(run.code, 6, "{run}");
+        let problem: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
+        let mut lines: Vec<u64> = (problem["errors"].as_object().unwrap().keys())
+            .map(|place| place.rsplit_once(':').unwrap().1.parse().unwrap())
+            .collect();
+        lines.sort_unstable();
+        lines
+    };
+    let yaml = "# People
+- type: user
+  username: zoe
+  emial: zoe@example.org
+- &place
+  type: conversation
+  name: harbour
+  participants:
+    - ann
+    - 17
+
+- *place
+- type: message
+  conversation: harbour
+  content: |
+    one
+    two
+  revisions:
+    - content: three
+      edited: yesterday
+- type: message
+  content: no conversation
+- number: 1
+- type: message
+  conversation: harbour
+  revisions:
+    content: no list
+";
+    assert_eq!(lines("lines.yaml", yaml), [4, 10, 20, 21, 23, 26]);
+    let json = r#"[
+  {"type": "user",
+   "username": "zoe", "role":
+     "queen"},
+  {"type": "user", "username": "zoe",
+
+   "emial": null}
+]"#;
+    assert_eq!(lines("lines.json", json), [3, 7]);
+}

@@ -327,3 +327,21 @@ fn on_a_full_disk_nothing_is_loaded() {
     assert_eq!(shell.done("data dump --db disk/there.db -q").stdout, before);
     shell.done("db check --db disk/there.db");
 }
+
+#[test]
+fn a_file_of_another_format_is_told_what_it_is() {
+    let shell = shell();
+    for (name, text, said) in [
+        ("line.json", "[{\"type\":\"user\",\"username\":\"zoe\"}]", "1: This is a JSON array, "),
+        ("lines.json", "\n [\n  {\n    \"type\": \"user\"\n  }\n]\n", "2: This is a JSON array, "),
+        ("world.yaml", "- type: user\n  username: zoe\n", "1: This is YAML, "),
+        ("begun.yaml", "---\n- {type: user, username: zoe}\n", "1: This is YAML, "),
+    ] {
+        write(&shell, name, text);
+        let run = shell.run(&format!("data load {name}"));
+        assert_eq!(run.code, 6, "{run}");
+        assert!(run.stderr.starts_with(&format!("{name}:{said}")), "{run}");
+        assert!(run.stderr.contains("tidings data apply"), "{run}");
+        assert_eq!(run.stderr.lines().count(), 2, "{run}");
+    }
+}

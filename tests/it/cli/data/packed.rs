@@ -85,3 +85,18 @@ fn a_packed_file_that_is_cut_off_or_spoilt_is_refused() {
     write(&shell, "whole.gz", &whole);
     shell.done("data load whole.gz");
 }
+
+#[test]
+fn zstd_is_read_with_frames_to_skip() {
+    let shell = shell();
+    // As parallel compressors write them: how long the next frame is, for whoever unpacks it.
+    let skipped = |number: u8| [&[0x50 + number, 0x2A, 0x4D, 0x18, 4, 0, 0, 0][..], b"what"].concat();
+    let frame = |text: &str| zstd::encode_all(text.as_bytes(), 0).unwrap();
+    let (first, rest) = GOOD.split_at(GOOD.find("\n{\"type\":\"conv").unwrap());
+    let packed = [skipped(0), skipped(15), frame(first), skipped(7), frame(rest), skipped(0)].concat();
+    write(&shell, "records.zst", packed);
+    shell.done("data load records.zst");
+    assert_eq!(shell.done("message list room -o ids").stdout.lines().count(), 2);
+    write(&shell, "world.yaml.zst", [skipped(3), frame("- {type: user, username: zoe}")].concat());
+    shell.done("data apply world.yaml.zst");
+}
