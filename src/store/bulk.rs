@@ -199,6 +199,29 @@ pub fn add_accounts(tx: &mut Tx<'_>, accounts: &[Account]) -> Result<()> {
     })
 }
 
+/// Lets others have these users' usernames: within the transaction each gets another, or is deleted.
+pub fn free_usernames(tx: &mut Tx<'_>, users: &[UserKey]) -> Result<()> {
+    // No username holds a space.
+    const FREE: &str =
+        concat!("UPDATE account SET username_folded = ' ' || CAST(key AS TEXT) WHERE key IN ", list!("$1"));
+    tx.run(FREE, &[&list(users.iter().map(|user| user.0))])?;
+    Ok(())
+}
+
+/// Lets others have these users' emails, as [`free_usernames`] does.
+pub fn free_emails(tx: &mut Tx<'_>, users: &[UserKey]) -> Result<()> {
+    const FREE: &str = concat!("UPDATE account SET email_folded = NULL WHERE key IN ", list!("$1"));
+    tx.run(FREE, &[&list(users.iter().map(|user| user.0))])?;
+    Ok(())
+}
+
+/// Lets other groups have the names of these, as [`free_usernames`] does.
+pub fn free_names(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<()> {
+    const FREE: &str = concat!("UPDATE conversation SET name_folded = NULL WHERE key IN ", list!("$1"));
+    tx.run(FREE, &[&list(conversations.iter().map(|conversation| conversation.0))])?;
+    Ok(())
+}
+
 /// The people without those with these keys
 pub fn users_besides(tx: &mut Tx<'_>, keys: &[UserKey]) -> Result<Vec<UserRef>> {
     tx.all(

@@ -10,17 +10,18 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 pub use self::fixture::Fixture;
+use self::prune::{Doomed, Kept};
 use super::Problem;
 use super::known::{Known, Place, said_of};
 use super::load::{Check, Failure, MOST_PROBLEMS, Outcome, Rules, Stage, Undated, Write, hashes, transaction};
 use super::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
 use crate::app::App;
-use crate::error::{Error, Kind};
+use crate::error::{self, Error, Kind};
 use crate::model::{Actor, ConversationSelector, Level, MessageSelector, UserKey, UserSelector};
 use crate::service::conversations::ConversationChange;
 use crate::service::users::UserChange;
 use crate::service::{self, messages};
-use crate::store::bulk::{Account, MessageRow};
+use crate::store::bulk::{self, Account, MessageRow};
 use crate::store::{self, Tx};
 
 /// How a fixture is applied.
@@ -104,9 +105,8 @@ pub fn check(
         let place = |line: u64| fixture.place(line);
         let mut check = app.read(|tx| {
             let mut check = Check::new(Rules { notify: options.notify, may_differ: true, place: &place })?;
-            for entries in fixture.entries.chunks(1000) {
-                check.go_on(tx, false, entries)?;
-            }
+            let (known, _) = settled(tx, &fixture.entries, options)?;
+            check.go_on_beside(tx, &known, &fixture.entries)?;
             check.end()?;
             Ok(check)
         })?;
@@ -152,16 +152,41 @@ pub fn apply(app: &App, actor: &Actor, checked: &Checked, options: Options, is_t
     transaction(app, is_trial, |tx| {
         let mut apply = Apply { tx, actor, checked, options, undated: Undated::new(), plan: Plan::default() };
         let entries = &checked.fixture.entries;
-        let same_kind =
-            |one: &Entry, other: &Entry| std::mem::discriminant(&one.record) == std::mem::discriminant(&other.record);
-        for entries in entries.chunk_by(same_kind) {
-            apply.records(entries)?;
+        let doomed = give_away(apply.tx, entries, options)?;
+        // What a record refers to is called as the fixture calls it, wherever that stands.
+        for kind in ["user", "conversation", "message", "notification"] {
+            let entries: Vec<Entry> = entries.iter().filter(|entry| entry.record.kind() == kind).cloned().collect();
+            apply.records(&entries)?;
         }
         if options.prune {
-            prune::prune(apply.tx, actor, entries, &mut apply.plan)?;
+            prune::prune(apply.tx, actor, entries, &doomed, &mut apply.plan)?;
         }
         Ok(apply.plan)
     })
+}
+
+/// What the database knows of what the records name, called as they call it; and what has no place beside them
+fn settled(tx: &mut Tx<'_>, entries: &[Entry], options: Options) -> error::Result<(Known, Doomed)> {
+    let mut known = Known::find(tx, entries)?;
+    known.settle(tx, entries)?;
+    let mut doomed = Doomed::default();
+    if options.prune {
+        let kept = Kept::find(tx, &known, entries)?;
+        let is_gone = |user: &UserKey| !kept.users.contains(user);
+        doomed.users.extend(known.settled.usernames.give_up(is_gone));
+        doomed.users.extend(known.settled.emails.give_up(is_gone));
+        doomed.conversations.extend(known.settled.names.give_up(|place| !kept.conversations.contains(place)));
+    }
+    Ok((known, doomed))
+}
+
+/// Frees the usernames, emails and names that another gets: all of them are given away before the first is taken.
+fn give_away(tx: &mut Tx<'_>, entries: &[Entry], options: Options) -> error::Result<Doomed> {
+    let (known, doomed) = settled(tx, entries, options)?;
+    bulk::free_usernames(tx, &known.settled.usernames.given)?;
+    bulk::free_emails(tx, &known.settled.emails.given)?;
+    bulk::free_names(tx, &known.settled.names.given)?;
+    Ok(doomed)
 }
 
 /// A fixture on its way into the database
@@ -177,14 +202,15 @@ struct Apply<'a, 't, 'c> {
 impl Apply<'_, '_, '_> {
     /// Applies records of one kind: new ones together, each of the others by the service that changes it.
     fn records(&mut self, entries: &[Entry]) -> Outcome<()> {
-        let known = Known::find(self.tx, entries)?;
+        let mut known = Known::find(self.tx, entries)?;
+        known.settle(self.tx, entries)?;
         let mut new: Vec<Entry> = Vec::new();
         let mut seen = HashSet::new();
         for entry in entries {
             let refused = |failure| at_line(entry.line, failure);
             let (name, fields) = match &entry.record {
                 Record::User(record) => {
-                    (record.username.clone(), known.user_of(record).map(|there| self.user(entry, record, there)))
+                    (record.username.clone(), known.user_of(entry, record).map(|there| self.user(entry, record, there)))
                 }
                 Record::Conversation(record) => {
                     let there = known.conversation_of(entry, record);
@@ -207,7 +233,14 @@ impl Apply<'_, '_, '_> {
                 None if !seen.insert(entry.id) => {}
                 None => {
                     self.plan.note(Action::Created, entry.record.kind(), &name, Vec::new());
-                    new.push(entry.clone());
+                    let mut entry = entry.clone();
+                    if let Record::Conversation(record) = &entry.record
+                        && known.has_id_of(&entry, record)
+                    {
+                        // A group had the name before, and has another now.
+                        entry.id = self.tx.new_id()?;
+                    }
+                    new.push(entry);
                 }
                 Some(fields) if fields.is_empty() => self.plan.unchanged += 1,
                 Some(fields) => self.plan.note(Action::Changed, entry.record.kind(), &name, fields),

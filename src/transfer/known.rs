@@ -1,8 +1,10 @@
 //! What the database knows of the names that some records use, looked up for all of them at once.
 
 mod differences;
+mod settled;
 
 pub(super) use self::differences::{deleted, said_of};
+use self::settled::Settled;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -10,7 +12,7 @@ use super::records::{ConversationRecord, Entry, MessageRecord, Record, UserRecor
 use crate::error::Result;
 use crate::model::{
     Conversation, ConversationId, ConversationKey, Kind, Level, MessageId, MessageKey, Number, UserId, UserKey,
-    fold_case, normalize,
+    UserRef, fold_case, normalize,
 };
 use crate::store::Tx;
 use crate::store::bulk::{self, Account, MessageRow};
@@ -79,6 +81,27 @@ pub(super) struct Known {
     revisions: HashMap<MessageKey, Vec<(i64, String)>>,
     notified: HashMap<(MessageKey, UserKey), bool>,
     taken: HashSet<(ConversationKey, Number)>,
+    pub(super) settled: Settled,
+}
+
+/// Takes everybody whom a record refers to, as it calls them.
+fn each_person<'r>(record: &'r Record, mut take: impl FnMut(&'r str)) {
+    match record {
+        Record::User(_) => {}
+        Record::Conversation(conversation) => {
+            conversation.creator.iter().for_each(|creator| take(creator));
+            conversation.participants.iter().for_each(|participant| take(participant.user()));
+        }
+        Record::Message(message) => {
+            if let (ConversationName::With(user), Some(_)) = (conversation_name(&message.conversation), &message.sender)
+            {
+                take(user);
+            }
+            let editors = message.revisions.iter().flat_map(|revision| &revision.edited_by);
+            message.sender.iter().chain(&message.receiver).chain(editors).for_each(|user| take(user));
+        }
+        Record::Notification(notification) => take(&notification.user),
+    }
 }
 
 /// What records name, each once
@@ -102,6 +125,14 @@ fn insert<T: AsRef<str> + Ord>(names: &mut BTreeSet<T>, name: T) {
 }
 
 impl<'r> Wanted<'r> {
+    fn of(entries: &'r [Entry]) -> Self {
+        let mut wanted = Self::default();
+        for entry in entries {
+            wanted.entry(entry);
+        }
+        wanted
+    }
+
     fn user(&mut self, reference: &str) {
         match user_name(reference) {
             UserName::Id(id) => drop(self.user_ids.insert(id)),
@@ -118,10 +149,7 @@ impl<'r> Wanted<'r> {
         match (conversation_name(reference), sender) {
             (ConversationName::Id(id), _) => drop(self.conversation_ids.insert(id)),
             (ConversationName::Name(name), _) => insert(&mut self.names, name),
-            (ConversationName::With(user), Some(sender)) => {
-                self.user(user);
-                self.pairs.push((sender, user));
-            }
+            (ConversationName::With(user), Some(sender)) => self.pairs.push((sender, user)),
             (ConversationName::With(_), None) => {}
         }
     }
@@ -132,6 +160,7 @@ impl<'r> Wanted<'r> {
     }
 
     fn entry(&mut self, entry: &'r Entry) {
+        each_person(&entry.record, |person| self.user(person));
         match &entry.record {
             Record::User(user) => {
                 self.user_ids.extend(user.user_id);
@@ -141,8 +170,6 @@ impl<'r> Wanted<'r> {
             Record::Conversation(conversation) => {
                 self.conversation_ids.insert(conversation.id(entry));
                 conversation.name.iter().for_each(|name| insert(&mut self.names, fold_case(name)));
-                conversation.creator.iter().for_each(|creator| self.user(creator));
-                conversation.participants.iter().for_each(|participant| self.user(participant.user()));
                 if let [one, other] = conversation.participants.as_slice()
                     && conversation.kind_or_usual() == Kind::Direct
                 {
@@ -153,14 +180,9 @@ impl<'r> Wanted<'r> {
                 self.message_ids.insert(message.id(entry));
                 message.key.iter().for_each(|key| insert(&mut self.keys, key));
                 self.conversation(&message.conversation, message.sender.as_deref());
-                let editors = message.revisions.iter().flat_map(|revision| &revision.edited_by);
-                message.sender.iter().chain(&message.receiver).chain(editors).for_each(|user| self.user(user));
                 message.reply_to.iter().for_each(|parent| self.message(parent));
             }
-            Record::Notification(notification) => {
-                self.user(&notification.user);
-                self.message(&notification.message);
-            }
+            Record::Notification(notification) => self.message(&notification.message),
         }
     }
 }
@@ -188,33 +210,38 @@ impl MessageRecord {
 impl Known {
     /// Looks up whatever these records name.
     pub(super) fn find(tx: &mut Tx<'_>, entries: &[Entry]) -> Result<Self> {
-        let mut wanted = Wanted::default();
-        for entry in entries {
-            wanted.entry(entry);
-        }
+        let wanted = Wanted::of(entries);
         let mut known = Self::default();
         let (usernames, emails): (Vec<_>, Vec<_>) =
             (wanted.usernames.into_iter().collect(), wanted.emails.into_iter().collect());
         for account in bulk::accounts(tx, wanted.user_ids, &usernames, &emails)? {
             known.learn_user(account);
         }
-        let pairs: BTreeSet<(UserKey, UserKey)> = wanted
-            .pairs
-            .iter()
-            .filter_map(|(one, other)| Some(pair(known.user(one)?, known.user(other)?)))
-            .filter(|(lower, higher)| lower != higher)
-            .collect();
         let group_names: Vec<_> = wanted.names.into_iter().collect();
-        let mut places = bulk::conversations(tx, wanted.conversation_ids, &group_names)?;
-        places.extend(bulk::direct_conversations(tx, &pairs.into_iter().collect::<Vec<_>>())?);
-        for (conversation, last_number) in places {
-            known.learn_conversation(Place { conversation, last_number });
-        }
+        known.learn_conversations(bulk::conversations(tx, wanted.conversation_ids, &group_names)?);
+        known.find_pairs(tx, &wanted.pairs)?;
         for message in bulk::messages(tx, wanted.message_ids, &wanted.keys.into_iter().collect::<Vec<_>>())? {
             known.learn_message(message);
         }
         known.find_details(tx, entries)?;
         Ok(known)
+    }
+
+    /// Looks up the direct conversations of users as they are called.
+    fn find_pairs(&mut self, tx: &mut Tx<'_>, pairs: &[(&str, &str)]) -> Result<()> {
+        let pairs: BTreeSet<(UserKey, UserKey)> = pairs
+            .iter()
+            .filter_map(|(one, other)| Some(pair(self.user(one)?, self.user(other)?)))
+            .filter(|(lower, higher)| lower != higher)
+            .collect();
+        self.learn_conversations(bulk::direct_conversations(tx, &pairs.into_iter().collect::<Vec<_>>())?);
+        Ok(())
+    }
+
+    fn learn_conversations(&mut self, places: Vec<(Conversation, Number)>) {
+        for (conversation, last_number) in places {
+            self.learn_conversation(Place { conversation, last_number });
+        }
     }
 
     /// Looks up what belongs to the rows that are there and are to be compared.
@@ -260,16 +287,6 @@ impl Known {
             self.taken.extend(bulk::taken_numbers(tx, &numbered)?);
         }
         Ok(())
-    }
-
-    /// The users that records name
-    pub(super) fn users(&self) -> impl Iterator<Item = UserKey> {
-        self.users.keys().copied()
-    }
-
-    /// The conversations that records name
-    pub(super) fn conversations(&self) -> impl Iterator<Item = ConversationKey> {
-        self.conversations.keys().copied()
     }
 
     /// The messages that records name
@@ -332,7 +349,10 @@ impl Known {
     }
 
     /// The user that a record is, by id or else by username
-    pub(super) fn user_of(&self, record: &UserRecord) -> Option<&Account> {
+    pub(super) fn user_of(&self, entry: &Entry, record: &UserRecord) -> Option<&Account> {
+        if let Some(settled) = self.settled.users.get(&entry.line) {
+            return self.users.get(&(*settled)?);
+        }
         let by_id = record.user_id.and_then(|id| self.user_ids.get(&id));
         let key = by_id.or_else(|| self.usernames.get(&fold_case(&normalize(&record.username))))?;
         self.users.get(key)
@@ -340,7 +360,20 @@ impl Known {
 
     /// Whose email it is
     pub(super) fn user_with_email(&self, email: &str) -> Option<UserKey> {
-        self.emails.get(&fold_case(email)).copied()
+        let email = fold_case(email);
+        self.settled.emails.kept.get(&email).or_else(|| self.emails.get(&email)).copied()
+    }
+
+    /// Whose a username stays that a record wants for another
+    pub(super) fn holder_of_username(&self, username: &str) -> Option<&UserRef> {
+        let holder = self.settled.usernames.kept.get(&fold_case(username))?;
+        Some(&self.users.get(holder)?.user.person)
+    }
+
+    /// Whose a group's name stays that a record wants for another
+    pub(super) fn holder_of_name(&self, name: &str) -> Option<&Conversation> {
+        let holder = self.settled.names.kept.get(&fold_case(name))?;
+        Some(&self.conversations.get(holder)?.conversation)
     }
 
     pub(super) fn account(&self, key: UserKey) -> Option<&Account> {
@@ -359,15 +392,27 @@ impl Known {
 
     /// The conversation that a record is, by id, or else by name, or else by its pair
     pub(super) fn conversation_of(&self, entry: &Entry, record: &ConversationRecord) -> Option<&Place> {
-        let by_id = self.conversation_ids.get(&record.id(entry));
-        let by_name = || record.name.as_deref().and_then(|name| self.names.get(&fold_case(name)));
-        let by_pair = || match record.participants.as_slice() {
+        if let Some(settled) = self.settled.conversations.get(&entry.line) {
+            return self.conversations.get(&(*settled)?);
+        }
+        let by_id = self.conversation_ids.get(&record.id(entry)).copied();
+        let by_name = || record.name.as_deref().and_then(|name| self.names.get(&fold_case(name))).copied();
+        self.conversations.get(&by_id.or_else(by_name).or_else(|| self.of_pair(record))?)
+    }
+
+    /// The conversation of the two people whom a record of a direct one names
+    fn of_pair(&self, record: &ConversationRecord) -> Option<ConversationKey> {
+        match record.participants.as_slice() {
             [one, other] if record.kind_or_usual() == Kind::Direct => {
-                self.pairs.get(&pair(self.user(one.user())?, self.user(other.user())?))
+                self.pairs.get(&pair(self.user(one.user())?, self.user(other.user())?)).copied()
             }
             _ => None,
-        };
-        self.conversations.get(by_id.or_else(by_name).or_else(by_pair)?)
+        }
+    }
+
+    /// Whether there is a conversation with the id that a record gets which is not there
+    pub(super) fn has_id_of(&self, entry: &Entry, record: &ConversationRecord) -> bool {
+        self.conversation_ids.contains_key(&record.id(entry))
     }
 
     /// The message a record names: by key, or else by id

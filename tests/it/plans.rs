@@ -57,6 +57,17 @@ fn bring_in(world: &World) {
     let fixture = "[{type: user, username: ann}, {type: conversation, name: team, participants: [ann, bob]}]";
     let plan = apply_files(world, &[("few.yaml", fixture)], options, true).unwrap();
     assert!(plan.count(transfer::apply::Action::Removed) > 3, "{plan:?}");
+    // One whose username, email and group others get
+    let ids = |tx: &mut Tx<'_>| {
+        let ann = tidings::service::user(tx, &UserSelector("ann".to_owned()))?;
+        Ok((ann.person.user_id, conversations::show(tx, &operator(), &place("team"))?.conversation_id))
+    };
+    let (ann, team) = world.app.read(ids).unwrap();
+    let fixture = format!(
+        "[{{type: user, user_id: {ann}, username: joe, email: joe@example.org}},
+          {{type: conversation, conversation_id: {team}, name: hall, participants: [joe, bob]}}]"
+    );
+    apply_files(world, &[("moved.yaml", &fixture)], options, true).unwrap();
 }
 
 /// Logs in, refreshes, loses an answer, uses a token twice, and ends everything.

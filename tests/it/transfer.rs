@@ -6,6 +6,8 @@ mod dump;
 mod export;
 mod import;
 pub(crate) mod load;
+mod meanwhile;
+mod moves;
 mod outcomes;
 mod round_trip;
 mod schema;

@@ -83,7 +83,6 @@ fn value(text: &str, look_up: impl Fn(&str) -> Option<String>) -> Result<(String
                     .ok_or("it refers to a variable that is not set; a $ that stands for itself needs single quotes")?;
                 rest = behind;
             }
-            (Some(_), _) => value.push(character),
             (None, '\'' | '"') => quote = Some(character),
             (None, '\n') => return Ok((value, rest)),
             (None, ' ' | '\t' | '\r') => {
@@ -94,7 +93,7 @@ fn value(text: &str, look_up: impl Fn(&str) -> Option<String>) -> Result<(String
                 }
                 return Err("a value with spaces needs quotes");
             }
-            (None, _) => value.push(character),
+            _ => value.push(character),
         }
     }
     if quote.is_some() { Err("its quotes are not closed") } else { Ok((value, rest)) }

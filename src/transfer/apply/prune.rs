@@ -4,44 +4,69 @@ use std::collections::BTreeSet;
 
 use super::{Action, Plan};
 use crate::error::Result;
-use crate::model::{Actor, ConversationKey, ConversationSelector, MessageSelector, UserKey, UserSelector};
+use crate::model::{Actor, ConversationKey, ConversationSelector, MessageKey, MessageSelector, UserKey, UserSelector};
 use crate::service;
 use crate::store::{Tx, bulk};
 use crate::transfer::known::Known;
 use crate::transfer::records::{Entry, Record};
 
-/// Removes the users, conversations and messages that no record is or refers to, once every record is there.
+/// What the records of a fixture are or refer to.
 ///
 /// What a record only refers to stays as it is: a message with who sent it and its conversation, a conversation with who
 /// takes part in it.
-pub(super) fn prune(tx: &mut Tx<'_>, actor: &Actor, entries: &[Entry], plan: &mut Plan) -> Result<()> {
-    let known = Known::find(tx, entries)?;
-    let messages: Vec<_> = known.messages().map(|message| message.key).collect();
-    let mut conversations: BTreeSet<ConversationKey> = known.conversations().collect();
-    conversations.extend(known.messages().map(|message| message.conversation));
-    let mut users: BTreeSet<UserKey> = known.users().collect();
-    users.extend(known.messages().filter_map(|message| message.sender));
-    let listed: BTreeSet<ConversationKey> = entries
-        .iter()
-        .filter_map(|entry| match &entry.record {
-            Record::Conversation(record) => known.conversation_of(entry, record).map(|place| place.conversation.key),
-            _ => None,
-        })
-        .collect();
-    let unlisted: Vec<ConversationKey> = conversations.difference(&listed).copied().collect();
-    users.extend(bulk::participants(tx, unlisted)?.into_iter().map(|(_, user, _)| user));
+pub(super) struct Kept {
+    messages: Vec<MessageKey>,
+    pub(super) conversations: BTreeSet<ConversationKey>,
+    pub(super) users: BTreeSet<UserKey>,
+}
 
-    let others = bulk::users_besides(tx, &users.into_iter().collect::<Vec<_>>())?;
+/// What will be removed, and gave its username, email or name away
+#[derive(Default)]
+pub(super) struct Doomed {
+    pub(super) users: BTreeSet<UserKey>,
+    pub(super) conversations: BTreeSet<ConversationKey>,
+}
+
+impl Kept {
+    pub(super) fn find(tx: &mut Tx<'_>, known: &Known, entries: &[Entry]) -> Result<Self> {
+        let messages = known.messages().map(|message| message.key).collect();
+        let mut conversations = known.named_conversations(entries);
+        conversations.extend(known.messages().map(|message| message.conversation));
+        let mut users = known.named_users(entries);
+        users.extend(known.messages().filter_map(|message| message.sender));
+        let listed: BTreeSet<ConversationKey> = entries
+            .iter()
+            .filter_map(|entry| match &entry.record {
+                Record::Conversation(record) => {
+                    known.conversation_of(entry, record).map(|place| place.conversation.key)
+                }
+                _ => None,
+            })
+            .collect();
+        let unlisted: Vec<ConversationKey> = conversations.difference(&listed).copied().collect();
+        users.extend(bulk::participants(tx, unlisted)?.into_iter().map(|(_, user, _)| user));
+        Ok(Self { messages, conversations, users })
+    }
+}
+
+/// Removes the users, conversations and messages that no record is or refers to, once every record is there.
+pub(super) fn prune(tx: &mut Tx<'_>, actor: &Actor, entries: &[Entry], doomed: &Doomed, plan: &mut Plan) -> Result<()> {
+    let mut known = Known::find(tx, entries)?;
+    known.settle(tx, entries)?;
+    let Kept { messages, conversations, users } = Kept::find(tx, &known, entries)?;
+    let users: Vec<UserKey> = users.difference(&doomed.users).copied().collect();
+    let conversations: Vec<ConversationKey> = conversations.difference(&doomed.conversations).copied().collect();
+    let others = bulk::users_besides(tx, &users)?;
     for person in &others {
         plan.note(Action::Removed, "user", &person.username, Vec::new());
     }
-    let doomed: Vec<UserSelector> = others.iter().map(|person| UserSelector(person.user_id.to_string())).collect();
+    let removed: Vec<UserSelector> = others.iter().map(|person| UserSelector(person.user_id.to_string())).collect();
     let mut gone = 0;
-    if !doomed.is_empty() {
-        let receipt = service::accounts::delete(tx, actor, &doomed)?;
+    if !removed.is_empty() {
+        let receipt = service::accounts::delete(tx, actor, &removed)?;
         gone += receipt.messages_sent + receipt.messages_received + receipt.messages_of_groups;
     }
-    for (id, name) in bulk::conversations_besides(tx, &conversations.into_iter().collect::<Vec<_>>())? {
+    for (id, name) in bulk::conversations_besides(tx, &conversations)? {
         gone += service::conversations::delete(tx, actor, &ConversationSelector::Id(id))?.message_count;
         plan.note(Action::Removed, "conversation", &name.unwrap_or_else(|| id.to_string()), Vec::new());
     }
@@ -49,8 +74,8 @@ pub(super) fn prune(tx: &mut Tx<'_>, actor: &Actor, entries: &[Entry], plan: &mu
     for (id, key) in &others {
         plan.note(Action::Removed, "message", &key.clone().unwrap_or_else(|| id.to_string()), Vec::new());
     }
-    let doomed: Vec<MessageSelector> = others.iter().map(|(id, _)| MessageSelector::Id(*id)).collect();
-    service::messages::delete(tx, actor, &doomed)?;
+    let removed: Vec<MessageSelector> = others.iter().map(|(id, _)| MessageSelector::Id(*id)).collect();
+    service::messages::delete(tx, actor, &removed)?;
     plan.messages_removed = gone.unsigned_abs() + others.len() as u64;
     Ok(())
 }

@@ -101,8 +101,18 @@ impl<'r> Check<'r> {
 
     /// Checks the next records beside what is there, all in one transaction: else what was new in earlier records could be
     /// there by now. Returns how many of each kind are not there.
-    pub(in crate::transfer) fn go_on(&mut self, tx: &mut Tx<'_>, is_empty: bool, entries: &[Entry]) -> Result<Tally> {
-        let known = &if is_empty { Known::default() } else { Known::find(tx, entries)? };
+    pub(super) fn go_on(&mut self, tx: &mut Tx<'_>, is_empty: bool, entries: &[Entry]) -> Result<Tally> {
+        let known = if is_empty { Known::default() } else { Known::find(tx, entries)? };
+        self.go_on_beside(tx, &known, entries)
+    }
+
+    /// As [`Self::go_on`], beside what is known to be there.
+    pub(in crate::transfer) fn go_on_beside(
+        &mut self,
+        tx: &mut Tx<'_>,
+        known: &Known,
+        entries: &[Entry],
+    ) -> Result<Tally> {
         let mut new = Tally::default();
         for entry in entries {
             let is_there = match &entry.record {
@@ -207,15 +217,20 @@ impl<'r> Check<'r> {
         };
         let Some(details) = self.passes(line, service::users::check_details(&details)) else { return Ok(false) };
         let what = format!("The username {}, whatever its case,", quoted(&details.username));
-        let there = known.user_of(record);
+        let there = known.user_of(entry, record);
         let identity = there.map_or(of_line(line), |account| account.user.person.key.0);
         let noted = noted(line, identity, entry.content);
         if let Some(is_there) = self.note(&what, &name(b'u', fold_case(&details.username).as_bytes()), noted)? {
             return Ok(is_there);
         }
-        if record.user_id.is_some() || there.is_none() {
+        // Beside a row whose id was made from the username that it had, a new one gets another.
+        if record.user_id.is_some() || there.is_none() && !self.rules.may_differ {
             let id = record.user_id.unwrap_or(UserId(entry.id));
             self.note(&format!("The id {id}"), &name(b'U', id.0.as_bytes()), noted)?;
+        }
+        if let Some(other) = known.holder_of_username(&details.username) {
+            let detail = format!("The username “{}” is that of {}.", other.username, other.user_id);
+            self.problem(line, Kind::Conflict, detail);
         }
         if let Some(email) = &details.email {
             self.note(&format!("The email {email}"), &name(b'e', fold_case(email).as_bytes()), noted)?;
@@ -320,8 +335,12 @@ impl<'r> Check<'r> {
         let identity = there.map_or(of_line(line), |place| place.conversation.key.0);
         let what = group_name.map_or("The conversation".to_owned(), |name| format!("The conversation “{name}”"));
         let noted = noted(line, identity, entry.content);
-        if let Some(is_there) = self.note(&what, &name(b'C', record.id(entry).0.as_bytes()), noted)? {
+        let is_made = record.conversation_id.is_none() && self.rules.may_differ;
+        if !is_made && let Some(is_there) = self.note(&what, &name(b'C', record.id(entry).0.as_bytes()), noted)? {
             return Ok(is_there);
+        }
+        if let Some(other) = group_name.and_then(|group_name| known.holder_of_name(group_name)) {
+            self.problem(line, Kind::Conflict, format!("{what} is there already, with the id {}.", other.id));
         }
         if let Some(group_name) = group_name
             && let Some(is_there) = self.note(&what, &name(b'c', fold_case(group_name).as_bytes()), noted)?

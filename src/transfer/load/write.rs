@@ -89,9 +89,15 @@ impl Batch<'_, '_, '_> {
         let taken = self.taken_ids(&records)?;
         let mut new = Vec::new();
         for ((entry, record), key) in records.into_iter().zip(keys) {
-            if let Some(account) = self.known.user_of(record) {
+            if let Some(account) = self.known.user_of(entry, record) {
                 must_be_same(entry, "The user", &Known::user_differences(record, account))?;
                 continue;
+            }
+            let owner = record.email.as_deref().and_then(|email| self.known.user_with_email(&normalize(email)));
+            if let Some(owner) = owner.and_then(|owner| self.known.account(owner)) {
+                let email = record.email.as_deref().unwrap_or_default();
+                let detail = format!("The email {email} is that of {}.", owner.user.person.username);
+                return Err(Problem::new(entry.line, Kind::Conflict, detail).into());
             }
             let id = match record.user_id.unwrap_or(UserId(entry.id)) {
                 // Somebody had the username before, and has another now.
@@ -110,8 +116,9 @@ impl Batch<'_, '_, '_> {
 
     /// Which of the ids that are made from usernames somebody has already
     fn taken_ids(&mut self, records: &[(&Entry, &UserRecord)]) -> error::Result<HashSet<UserId>> {
-        let made =
-            records.iter().filter(|(_, record)| record.user_id.is_none() && self.known.user_of(record).is_none());
+        let made = records
+            .iter()
+            .filter(|(entry, record)| record.user_id.is_none() && self.known.user_of(entry, record).is_none());
         let made: Vec<UserId> = made.map(|(entry, _)| UserId(entry.id)).collect();
         let found = if made.is_empty() { Vec::new() } else { bulk::accounts(self.tx, made, &[], &[])? };
         Ok(found.into_iter().map(|account| account.user.person.user_id).collect())

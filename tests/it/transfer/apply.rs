@@ -350,7 +350,7 @@ fn two_records_of_one_row_and_what_a_rule_refuses_are_told_with_their_lines() {
     on_every_engine(|world| {
         apply(world, WORLD).unwrap();
         let ann = world.app.read(|tx| service::user(tx, &"ann".parse().unwrap())).unwrap().person.user_id;
-        let yaml = format!("- {{type: user, username: anna, user_id: {ann}}}\n- {{type: user, username: ann}}");
+        let yaml = format!("- {{type: user, username: anna, user_id: {ann}}}\n- {{type: user, username: Anna}}");
         let problems = apply(world, &yaml).unwrap_err();
         assert_eq!((problems[0].0.as_str(), problems.len()), ("world.yaml:2", 1), "{problems:?}");
         assert!(problems[0].2.contains("stands on world.yaml:1 already"), "{problems:?}");

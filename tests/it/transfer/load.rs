@@ -25,7 +25,7 @@ fn load_bytes(world: &World, bytes: &[u8], notify: bool) -> Result<Loaded, Vec<(
     load_by(&world.app, bytes, notify, &mut |_| {})
 }
 
-fn load_by(
+pub(super) fn load_by(
     app: &App,
     bytes: &[u8],
     notify: bool,
@@ -47,14 +47,14 @@ fn created(users: u64, conversations: u64, messages: u64, notifications: u64) ->
     Tally { users, conversations, messages, notifications, ..Tally::default() }
 }
 
-const PEOPLE: &str = r#"{"type":"user","username":"ann"}
+pub(super) const PEOPLE: &str = r#"{"type":"user","username":"ann"}
 {"type":"user","username":"bob","email":"bob@example.org"}
 {"type":"user","username":"eve","is_active":false}
 {"type":"conversation","name":"team","participants":["ann",{"user":"bob","level":"mentions"},"eve"],"creator":"ann"}
 {"type":"conversation","participants":["bob","ann"]}
 "#;
 
-const TALK: &str = r#"{"type":"message","conversation":"team","sender":"ann","content":"hi","timestamp":"2020-01-01T09:00:00Z","key":"m1"}
+pub(super) const TALK: &str = r#"{"type":"message","conversation":"team","sender":"ann","content":"hi","timestamp":"2020-01-01T09:00:00Z","key":"m1"}
 {"type":"message","conversation":"Team","sender":"bob","content":"hello, @eve","timestamp":"2020-01-01T09:01:00Z","key":"m2","reply_to":"m1","revisions":[{"content":"hallo","edited_by":"bob"},{"content":"helo","reason":"a slip"}]}
 {"type":"message","conversation":"@ann","sender":"bob@example.org","content":"just you","timestamp":"2020-01-01T09:02:00Z"}
 {"type":"notification","user":"eve","message":"m2"}
