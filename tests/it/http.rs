@@ -9,6 +9,7 @@ mod fuzz;
 mod keys;
 mod limits;
 mod once;
+mod order;
 mod queries;
 mod rights;
 mod robust;

@@ -128,6 +128,35 @@ fn the_same_idempotency_key_and_request_gets_the_first_message_again_for_24_hour
 }
 
 #[test]
+fn an_idempotency_key_with_another_receiver_or_parent_is_a_conflict() {
+    on_every_engine(|world| {
+        let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
+        world.group("team", &ann, &[&bob, &eve]);
+        let [one, two] =
+            ["one", "two"].map(|content| MessageSelector::Id(world.send(&bob, "team", content).message_id));
+        let mut drafts = Vec::new();
+        for parent in [None, Some(&one), Some(&two)] {
+            for receiver in [None, Some(selector(&bob)), Some(selector(&eve))] {
+                drafts.push(Draft { parent: parent.cloned(), receiver, ..draft("team", "once") });
+            }
+        }
+        let with_key = |draft: &Draft, key: usize| Draft { idempotency_key: Some(format!("k{key}")), ..draft.clone() };
+        for (key, draft) in drafts.iter().enumerate() {
+            let first = world.app.write(|tx| messages::send(tx, &ann, &with_key(draft, key))).unwrap();
+            for (number, other) in drafts.iter().enumerate() {
+                let sent = world.app.write(|tx| messages::send(tx, &ann, &with_key(other, key)));
+                if number == key {
+                    assert_eq!(sent.unwrap().message_id, first.message_id);
+                } else {
+                    assert_refused!(sent, Conflict);
+                }
+            }
+        }
+        assert_eq!(world.app.read(tidings::store::conversations::count).unwrap(), (1, 11));
+    });
+}
+
+#[test]
 fn an_idempotency_key_whose_request_failed_is_not_remembered() {
     on_every_engine(|world| {
         let [ann, bob] = [world.user("ann"), world.user("bob")];

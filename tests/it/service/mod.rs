@@ -16,5 +16,6 @@ mod search;
 mod several;
 mod threads;
 mod tokens;
+mod told;
 mod users;
 mod visible;

@@ -1,0 +1,214 @@
+//! What the log of events is told of accounts and levels, and what a receipt says of tokens.
+
+use tidings::model::{Actor, Choice, EventKind, Level, Role};
+use tidings::service::conversations::{self, NewConversation};
+use tidings::service::tokens::{self, Secret};
+use tidings::service::users::{self, UserChange};
+use tidings::service::{self, accounts};
+use tidings::store::{Location, Tx, events};
+
+use crate::assert_refused;
+use crate::support::{World, new_user, on_every_engine, operator, place, selector};
+
+/// Django's of `correct horse 7`
+const HASH: &str = "pbkdf2_sha256$1000$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=";
+
+/// The first column, a text, of what a statement finds
+fn texts(world: &World, sql: &str) -> Vec<String> {
+    match &world.location {
+        Location::Sqlite(path) => {
+            let connection = rusqlite::Connection::open(path).unwrap();
+            let mut statement = connection.prepare(sql).unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        }
+        Location::Postgres(url) => {
+            let mut client = postgres::Client::connect(url, postgres::NoTls).unwrap();
+            client.query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+        }
+    }
+}
+
+/// What the log was told since then: kind, who did it, whom it is about, the conversation whose participants hear of it, and
+/// who else does; a user by name while there is one
+fn told_since(world: &World, key: i64) -> Vec<String> {
+    let name = |key: &str| format!("coalesce((SELECT username FROM account WHERE key = {key}), '-')");
+    let sql = format!(
+        "SELECT CAST(kind AS TEXT) || ' by ' || coalesce(operator, {}) || ' to ' || {} || ' of '
+             || coalesce((SELECT username FROM account WHERE id = subject_id),
+                         (SELECT name FROM conversation WHERE id = subject_id), '-') || ' in '
+             || coalesce((SELECT name FROM conversation WHERE key = conversation_key), '-')
+         FROM event WHERE key > {key} ORDER BY key",
+        name("actor_key"),
+        name("user_key"),
+    );
+    let kinds = EventKind::ALL;
+    let worded = texts(world, &sql).into_iter().map(|row| {
+        let (code, rest) = row.split_once(' ').unwrap();
+        let kind = kinds.iter().find(|kind| kind.code().to_string() == code).unwrap();
+        format!("{} {rest}", kind.word())
+    });
+    worded.collect()
+}
+
+fn newest(world: &World) -> i64 {
+    world.app.read(events::newest).unwrap().0
+}
+
+/// Names of those in an event's audience, besides participants and whom it is about
+fn audience(world: &World, key: i64) -> Vec<String> {
+    let sql = format!(
+        "SELECT username FROM account WHERE key IN (SELECT user_key FROM event_audience WHERE event_key = {key})
+         ORDER BY username"
+    );
+    texts(world, &sql)
+}
+
+type Deed = fn(&mut Tx<'_>, &Actor, &Actor) -> tidings::error::Result<()>;
+
+fn change(tx: &mut Tx<'_>, actor: &Actor, user: &Actor, change: &UserChange) -> tidings::error::Result<()> {
+    users::update(tx, actor, &selector(user), change).map(drop)
+}
+
+/// Every change of an account, which another makes too
+const CHANGES: [(&str, Deed); 9] = [
+    ("first name", |tx, actor, user| {
+        change(tx, actor, user, &UserChange { first_name: Some("Bob".to_owned()), ..UserChange::default() })
+    }),
+    ("last name", |tx, actor, user| {
+        change(tx, actor, user, &UserChange { last_name: Some("B".to_owned()), ..UserChange::default() })
+    }),
+    ("email", |tx, actor, user| {
+        change(tx, actor, user, &UserChange { email: Some("bob@example.org".to_owned()), ..UserChange::default() })
+    }),
+    ("role", |tx, actor, user| {
+        change(tx, actor, user, &UserChange { role: Some(Role::Admin), ..UserChange::default() })
+    }),
+    ("role again", |tx, actor, user| {
+        change(tx, actor, user, &UserChange { role: Some(Role::User), ..UserChange::default() })
+    }),
+    ("password", |tx, actor, user| users::set_password(tx, actor, &selector(user), Some(HASH)).map(drop)),
+    ("inactive", |tx, actor, user| users::set_active(tx, actor, &selector(user), false).map(drop)),
+    ("active", |tx, actor, user| users::set_active(tx, actor, &selector(user), true).map(drop)),
+    ("tokens", |tx, actor, user| tokens::revoke_all(tx, actor, &selector(user)).map(drop)),
+];
+
+#[test]
+fn every_change_of_an_account_is_one_event_that_says_whose_it_is() {
+    on_every_engine(|world| {
+        let [root, eve] = [world.admin("root"), world.user("eve")];
+        let before = newest(world);
+        let bob = world.user("bob");
+        assert_eq!(told_since(world, before), ["user.created by root to bob of bob in -"]);
+        world.group("team", &bob, &[&eve]);
+        for (actor, name) in [(&root, "root"), (&operator(), "root")] {
+            for (what, deed) in CHANGES {
+                let before = newest(world);
+                world.app.write(|tx| deed(tx, actor, &bob)).unwrap();
+                let told = told_since(world, before);
+                assert_eq!(told, [format!("user.updated by {name} to bob of bob in -")], "{what}");
+                assert!(audience(world, newest(world)).is_empty(), "{what}");
+            }
+            let clear = UserChange {
+                first_name: Some(String::new()),
+                last_name: Some(String::new()),
+                email: Some(String::new()),
+                ..UserChange::default()
+            };
+            world.app.write(|tx| change(tx, actor, &bob, &clear)).unwrap();
+        }
+        let before = newest(world);
+        world.app.write(|tx| change(tx, &bob, &bob, &UserChange::default())).unwrap();
+        world.app.write(|tx| users::set_active(tx, &root, &selector(&bob), true)).unwrap();
+        assert_eq!(told_since(world, before), [""; 0], "nothing changed");
+        let own = UserChange { first_name: Some("B.".to_owned()), ..UserChange::default() };
+        world.app.write(|tx| change(tx, &bob, &bob, &own)).unwrap();
+        assert_eq!(told_since(world, before), ["user.updated by bob to bob of bob in -"]);
+    });
+}
+
+#[test]
+fn who_took_part_in_something_with_somebody_hears_that_they_are_gone() {
+    on_every_engine(|world| {
+        let [root, bob, eve, zoe, max] =
+            [world.admin("root"), world.user("bob"), world.user("eve"), world.user("zoe"), world.user("max")];
+        world.group("team", &eve, &[&bob, &zoe]);
+        world.group("others", &eve, &[&max]);
+        let direct = NewConversation { participants: vec![selector(&root)], ..NewConversation::default() };
+        world.app.write(|tx| conversations::create(tx, &bob, &direct)).unwrap();
+        let id = world.app.read(|tx| service::user(tx, &selector(&bob))).unwrap().person.user_id;
+        let before = newest(world);
+        world.app.write(|tx| accounts::delete(tx, &root, &[selector(&bob)])).unwrap();
+        assert_eq!(told_since(world, before), ["user.deleted by root to - of - in -"]);
+        assert_eq!(audience(world, newest(world)), ["eve", "root", "zoe"]);
+        let subject = match &world.location {
+            Location::Sqlite(_) => "lower(hex(subject_id))",
+            Location::Postgres(_) => "replace(CAST(subject_id AS TEXT), '-', '')",
+        };
+        let subject = texts(world, &format!("SELECT {subject} FROM event WHERE key = {}", newest(world)));
+        assert_eq!(subject, [id.0.simple().to_string()]);
+    });
+}
+
+#[test]
+fn a_receipt_counts_the_refresh_tokens_of_all_who_go() {
+    on_every_engine(|world| {
+        let [bob, eve, zoe] = [world.user("bob"), world.user("eve"), world.user("zoe")];
+        let mut number = 0;
+        let mut issue = |user: &Actor| {
+            number += 1;
+            world.app.write(|tx| tokens::issue(tx, &operator(), &selector(user), Secret([number; 32]))).unwrap();
+        };
+        for user in [&bob, &bob, &bob, &eve, &zoe] {
+            issue(user);
+        }
+        let delete = |users: &[&Actor]| {
+            let users: Vec<_> = users.iter().map(|user| selector(user)).collect();
+            world.app.write(|tx| accounts::delete(tx, &operator(), &users)).unwrap().tokens
+        };
+        assert_eq!(delete(&[&bob, &zoe]), 4);
+        assert_eq!(delete(&[&eve]), 1);
+        assert_eq!(texts(world, "SELECT 'left' FROM refresh_token"), [""; 0]);
+        let plain = new_user("max", Role::User);
+        let (max, _) = world.app.write(|tx| users::create(tx, &operator(), &plain)).unwrap();
+        assert_eq!(delete(&[&Actor::User(max)]), 0);
+    });
+}
+
+#[test]
+fn a_level_is_its_participants_own_and_nobody_else_hears_of_it() {
+    on_every_engine(|world| {
+        let [root, ann, bob, eve] = [world.admin("root"), world.user("ann"), world.user("bob"), world.user("eve")];
+        world.group("team", &ann, &[&bob, &root]);
+        world.group("other", &ann, &[&bob]);
+        let level = |user: &Actor, name: &str| {
+            world.app.read(|tx| conversations::show(tx, user, &place(name))).unwrap().level.unwrap()
+        };
+        let set = |actor: &Actor, to| world.app.write(|tx| conversations::set_level(tx, actor, &place("team"), to));
+        let before = newest(world);
+        for (user, name) in [(&bob, "bob"), (&ann, "ann"), (&root, "root")] {
+            let before = newest(world);
+            set(user, Level::Mentions).unwrap();
+            assert_eq!(told_since(world, before), [format!("participant.updated by {name} to {name} of team in -")]);
+            let levels = [&ann, &bob, &root].map(|other| level(other, "team"));
+            let expected = match name {
+                "bob" => [Level::All, Level::Mentions, Level::All],
+                "ann" => [Level::Mentions, Level::Mentions, Level::All],
+                _ => [Level::Mentions; 3],
+            };
+            assert_eq!(levels, expected);
+        }
+        set(&bob, Level::Mentions).unwrap();
+        assert_eq!(told_since(world, before).len(), 3, "nothing changed");
+        assert_eq!([&ann, &bob].map(|user| level(user, "other")), [Level::All; 2]);
+        assert_refused!(set(&operator(), Level::None), Forbidden);
+        assert_refused!(set(&eve, Level::None), NotFound);
+        let created = NewConversation {
+            participants: vec![selector(&bob), selector(&eve)],
+            name: Some("new".to_owned()),
+            level: Some(Level::None),
+            ..NewConversation::default()
+        };
+        world.app.write(|tx| conversations::create(tx, &ann, &created)).unwrap();
+        assert_eq!([&ann, &bob, &eve].map(|user| level(user, "new")), [Level::None, Level::All, Level::All]);
+    });
+}
