@@ -4,6 +4,7 @@ mod answers;
 mod care;
 mod conditions;
 mod connections;
+mod counted;
 mod ephemeral;
 mod fuzz;
 mod keys;
