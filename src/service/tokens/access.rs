@@ -205,6 +205,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_token_of_another_issuer_or_for_somebody_else_does_not_count_though_the_key_is_ours() {
+        let own = keys(b"secret", None);
+        let genuine = token(&own);
+        let (header, payload) = genuine.rsplit_once('.').unwrap().0.split_once('.').unwrap();
+        let with = |field: &str, value: &str| {
+            let mut payload: serde_json::Value =
+                serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+            payload[field] = value.into();
+            let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload.to_string()));
+            let signature = own.current.clone().chain_update(&signed).finalize().into_bytes();
+            own.verify(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)), NOW)
+        };
+        for field in ["iss", "aud"] {
+            assert!(with(field, NAME).is_some());
+            assert!(with(field, "another").is_none());
+        }
+    }
+
     proptest! {
         #[test]
         fn a_changed_token_counts_no_more(place in any::<prop::sample::Index>(), character in "[A-Za-z0-9_.-]") {
