@@ -1,13 +1,23 @@
-//! What was acknowledged is there, whole, whatever becomes of the process: other writers, kill -9, Ctrl-C, a server under load.
+//! What was acknowledged is there, whole, whatever becomes of the process, the disk or the database server: other writers, kill -9,
+//! Ctrl-C, power cuts, I/O errors.
 
+mod crowd;
+mod deeds;
+mod disk;
 mod interrupted;
+mod io_errors;
 mod killed;
 mod loads;
+mod postgres;
+mod power_cuts;
 mod served;
+mod shim;
 mod writers;
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::io::Write;
 use std::time::Duration;
 
 use tidings::model::Actor;
@@ -53,27 +63,47 @@ fn fill(world: &World, sender: &Actor, conversation: &str, count: usize) {
     }
 }
 
+/// Adds to what `tests/run --long` sums up in its last line.
+fn tally(count: usize, what: &str) {
+    println!("{count} {what}");
+    let Ok(file) = std::env::var("TIDINGS_TEST_TALLY") else { return };
+    let mut file = std::fs::File::options().append(true).create(true).open(file).unwrap();
+    file.write_all(format!("{count} {what}\n").as_bytes()).unwrap();
+}
+
+/// The texts a statement asks for, one a row
+fn texts(location: &Location, sql: &str) -> Vec<String> {
+    match location {
+        Location::Sqlite(path) => {
+            let connection = rusqlite::Connection::open(path).unwrap();
+            let mut statement = connection.prepare(sql).unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        }
+        Location::Postgres(url) => {
+            let mut client = postgres_client(url);
+            client.query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+        }
+    }
+}
+
 /// The one number a statement asks for
 fn number(location: &Location, sql: &str) -> i64 {
     match location {
         Location::Sqlite(path) => {
             rusqlite::Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
         }
-        Location::Postgres(url) => {
-            postgres::Client::connect(url, postgres::NoTls).unwrap().query_one(sql, &[]).unwrap().get(0)
-        }
+        Location::Postgres(url) => postgres_client(url).query_one(sql, &[]).unwrap().get(0),
     }
 }
 
-/// Fails unless every message has its notifications, so many each, and its one event, and `db check` finds nothing.
-fn is_whole(shell: &Shell, location: &Location, address: &str, notifications: i64) {
-    let unlike = format!(
-        "SELECT count(*) FROM message LEFT JOIN
+/// Fails unless every message has the notification of each other participant, and its one event, and `db check` finds nothing.
+fn is_whole(shell: &Shell, location: &Location, address: &str) {
+    let unlike = "SELECT count(*) FROM message LEFT JOIN
              (SELECT message_key, count(*) AS recipients FROM notification GROUP BY message_key) AS told
              ON told.message_key = message.key
-         WHERE coalesce(told.recipients, 0) <> {notifications}"
-    );
-    assert_eq!(number(location, &unlike), 0, "messages without the notification of each recipient");
+         WHERE coalesce(told.recipients, 0) <>
+             (SELECT count(*) - 1 FROM participant WHERE participant.conversation_key = message.conversation_key)";
+    assert_eq!(number(location, unlike), 0, "messages without the notification of each recipient");
     let unheard = "SELECT count(*) FROM message LEFT JOIN
              (SELECT subject_id, count(*) AS events FROM event WHERE kind = 0 GROUP BY subject_id) AS created
              ON created.subject_id = message.id
@@ -81,6 +111,36 @@ fn is_whole(shell: &Shell, location: &Location, address: &str, notifications: i6
     assert_eq!(number(location, unheard), 0, "messages without their one event");
     let run = shell.run(&format!("db check --db {address}"));
     assert_eq!(run.code, 0, "{run}");
+}
+
+fn postgres_client(url: &str) -> ::postgres::Client {
+    ::postgres::Client::connect(url, ::postgres::NoTls).unwrap()
+}
+
+/// Numbers drawn at random
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Self {
+        Self(RandomState::new().hash_one(0) | 1)
+    }
+
+    /// A number below another
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % limit
+    }
+
+    /// So many numbers below another, in order, or all there are
+    fn sample(&mut self, count: usize, limit: usize) -> BTreeSet<usize> {
+        let mut sample = BTreeSet::new();
+        while sample.len() < count.min(limit) {
+            sample.insert(self.below(limit));
+        }
+        sample
+    }
 }
 
 /// Some time up to this, another one each time

@@ -200,12 +200,28 @@ impl Connection {
 
     /// Sends a request and waits for the answer; an error where there is none.
     pub(crate) fn ask(&mut self, method: &str, path: &str, token: &str, body: &str) -> std::io::Result<Reply> {
-        let head = format!(
+        self.ask_with(method, path, &[], token, body)
+    }
+
+    /// The same with more headers
+    pub(crate) fn ask_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        token: &str,
+        body: &str,
+    ) -> std::io::Result<Reply> {
+        let mut head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
+             Content-Length: {}\r\n",
             self.host,
             body.len()
         );
+        for (name, value) in headers {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
+        head.extend(["\r\n", body]);
         self.stream.get_mut().write_all(head.as_bytes())?;
         self.answer()
     }

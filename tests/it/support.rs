@@ -288,8 +288,12 @@ impl std::fmt::Display for Run {
 
 impl Shell {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let shell = Self { folder };
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    /// A folder with a database, within another
+    pub(crate) fn new_in(folder: &Path) -> Self {
+        let shell = Self { folder: tempfile::tempdir_in(folder).unwrap() };
         shell.done("db migrate");
         shell
     }

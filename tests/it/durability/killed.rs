@@ -13,7 +13,9 @@ use tidings::model::MessageSelector;
 use tidings::service::messages::{self, Search};
 use tidings::store::{Location, Tx};
 
-use super::{PROGRAM, bash, fill, is_whole, number, on_every_address, random_up_to};
+use super::crowd::Crowd;
+use super::served::{serve, token};
+use super::{PROGRAM, bash, fill, is_whole, number, on_every_address, random_up_to, tally};
 use crate::erasure::left;
 use crate::support::{Shell, World, is_long, operator};
 
@@ -133,7 +135,7 @@ fn what_was_acknowledged_before_a_kill_is_there_and_whole() {
                 is_there(&world, id, known);
             }
             drop(world);
-            is_whole(shell, location, address, 2);
+            is_whole(shell, location, address);
             let mute = "SELECT count(*) FROM event AS created
                 WHERE kind = 0 AND NOT EXISTS (SELECT 1 FROM message WHERE message.id = created.subject_id)
                 AND (SELECT count(*) FROM event AS deleted WHERE kind = 2 AND deleted.subject_id = created.subject_id) <> 1";
@@ -142,7 +144,30 @@ fn what_was_acknowledged_before_a_kill_is_there_and_whole() {
                 WHERE (SELECT count(*) FROM event WHERE kind = 1 AND subject_id = message.id) <> message.revision - 1";
             assert_eq!(number(location, mute), 0, "edits without their event");
         }
-        println!("{} messages in {round} rounds", acknowledged(shell).len());
+        tally(round, "kills");
+        tally(acknowledged(shell).len(), "acknowledged writes");
+    });
+}
+
+#[test]
+fn what_was_acknowledged_before_everything_was_killed_at_once_is_there() {
+    let rounds = if is_long() { 15 } else { 2 };
+    on_every_address(|shell, location, address| {
+        let crowd = Crowd::new(shell, address, Vec::new());
+        let token = token(shell, address, "ann");
+        let mut kills = 0;
+        for round in 0..rounds {
+            let mut server = serve(shell, address);
+            crowd.all_work_while(&server, &token, || {
+                thread::sleep(Duration::from_millis(100) + random_up_to(Duration::from_millis(600)));
+                kills += crowd.kill(&server);
+            });
+            server.process.wait().unwrap();
+            println!("round {round}: {}", crowd.answers());
+            crowd.audit(shell, location, address, u64::MAX);
+        }
+        tally(kills, "kills");
+        tally(crowd.acknowledged(), "acknowledged writes");
     });
 }
 
@@ -209,4 +234,5 @@ fn a_deletion_that_is_killed_is_done_or_not_and_what_is_deleted_can_be_scrubbed_
         if is_deleted { done += 1 } else { undone += 1 }
     }
     println!("{done} deletions were done, {undone} were not");
+    tally(rounds, "kills");
 }

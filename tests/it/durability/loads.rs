@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tidings::store::Location;
 
-use super::{PROGRAM, number, random_up_to};
+use super::{PROGRAM, number, random_up_to, tally};
 use crate::support::{Schema, Shell, is_long, postgres_server};
 
 /// What a used database has already
@@ -185,6 +185,9 @@ fn break_off(
     };
     println!("round {round}: broken off after {delay:?} of {whole:?}: {}", output.status);
     assert!(is_expected(output.status), "{output:?}");
+    if signal == Signal::KILL {
+        tally(1, "kills");
+    }
     place.wait_for_server();
 }
 

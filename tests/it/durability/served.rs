@@ -10,18 +10,25 @@ use rustix::process::Signal;
 use serde_json::json;
 use tidings::store::Location;
 
-use super::{is_whole, number, on_every_address, random_up_to};
+use super::{is_whole, number, on_every_address, random_up_to, tally};
 use crate::server::{Connection, Server};
 use crate::support::{Shell, World, is_long};
 
 const WRITERS: usize = 32;
 
 /// A server on the database, which on PostgreSQL needs a secret
-fn serve(shell: &Shell, address: &str) -> Server {
-    Server::start(&shell.path(""), &["--db", address], secret(address))
+pub(super) fn serve(shell: &Shell, address: &str) -> Server {
+    serve_with(shell, address, &[])
 }
 
-fn secret(address: &str) -> &'static [(&'static str, &'static str)] {
+/// The same with more variables
+pub(super) fn serve_with(shell: &Shell, address: &str, variables: &[(&'static str, String)]) -> Server {
+    let more = variables.iter().map(|(name, value)| (*name, value.as_str()));
+    let all: Vec<_> = secret(address).iter().copied().chain(more).collect();
+    Server::start(&shell.path(""), &["--db", address], &all)
+}
+
+pub(super) fn secret(address: &str) -> &'static [(&'static str, &'static str)] {
     if address == "test.db" { &[] } else { &[("SECRET_KEY", "a secret of the tests")] }
 }
 
@@ -33,7 +40,7 @@ fn people(location: &Location) {
 }
 
 /// An access token that counts for the next minutes
-fn token(shell: &Shell, address: &str, user: &str) -> String {
+pub(super) fn token(shell: &Shell, address: &str, user: &str) -> String {
     let program = std::process::Command::new(super::PROGRAM)
         .args(["--db", address, "token", "issue", user, "-o", "json"])
         .env_clear()
@@ -47,7 +54,7 @@ fn token(shell: &Shell, address: &str, user: &str) -> String {
 }
 
 /// Where the messages of the group are
-fn messages_of(server: &Server, token: &str) -> String {
+pub(super) fn messages_of(server: &Server, token: &str) -> String {
     let found = server.get("/api/conversations/", token).expect(200).json();
     format!("/api/conversations/{}/messages/", found["results"][0]["conversation_id"].as_str().unwrap())
 }
@@ -122,7 +129,7 @@ fn the_command_line_writes_beside_a_server_under_load_and_nobody_loses_anything(
         let all = i64::try_from(acknowledged.len()).unwrap();
         assert_eq!(numbers, (1..=all).collect(), "numbers without gaps");
         assert_eq!(number(location, "SELECT count(*) FROM message"), all);
-        is_whole(shell, location, address, 2);
+        is_whole(shell, location, address);
     });
 }
 
@@ -158,9 +165,10 @@ fn what_a_server_acknowledged_before_it_was_killed_is_there_once() {
             server.process.wait().unwrap();
         }
         let acknowledged = acknowledged.into_inner().unwrap();
-        println!("{} messages were acknowledged", acknowledged.len());
+        tally(rounds, "kills");
+        tally(acknowledged.len(), "acknowledged writes");
         assert!(acknowledged.len() >= rounds);
-        is_whole(shell, location, address, 2);
+        is_whole(shell, location, address);
         assert_eq!(
             number(location, "SELECT count(*) - count(DISTINCT content) FROM message"),
             0,

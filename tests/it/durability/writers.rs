@@ -94,6 +94,6 @@ fn writers_beside_a_deletion_are_never_told_busy_and_lose_nothing() {
             let [count, first, last] = count_first_and_last(location, conversation);
             assert_eq!((first, last), (deleted + 1, deleted + count), "{conversation} has gaps");
         }
-        is_whole(shell, location, address, 7);
+        is_whole(shell, location, address);
     });
 }
