@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
 use crate::model::Timestamp;
-use crate::service::passwords;
+use crate::service::{self, passwords};
 use crate::store::check::{Folds, Problem, RULES};
 use crate::store::{self, Clock, Db, Erasure, Ids, Location, Pool, Sharing, Stamp, Tx};
+
+/// How many kinds of usernames that look alike are named
+const LOOK_ALIKES: i64 = 20;
 
 /// A database with a clock and a source of ids.
 pub struct App {
@@ -34,17 +37,28 @@ impl App {
 
     /// Runs `work` in one transaction; nothing of it survives an error, or a dry run.
     pub fn write<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        self.db.write(self.stamp(), work)
+        self.db.write(self.stamp(), work).map_err(|error| self.with_hint(error))
     }
 
     /// Runs `work` in one transaction and takes it back, to see what would come of it.
     pub fn try_out<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        self.db.write(Stamp { dry_run: true, ..self.stamp() }, work)
+        self.db.write(Stamp { dry_run: true, ..self.stamp() }, work).map_err(|error| self.with_hint(error))
     }
 
     /// Runs `work`, which only reads, on one moment of the database.
     pub fn read<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        self.db.read(self.stamp(), work)
+        self.db.read(self.stamp(), work).map_err(|error| self.with_hint(error))
+    }
+
+    /// Adds what may have been meant by the name of what is not there. After the transaction: looking for it takes long, and
+    /// while it writes everybody else would wait. That it cannot be read is the greater trouble.
+    pub fn with_hint(&self, error: Error) -> Error {
+        let Some(sought) = error.sought() else { return error };
+        match self.db.read(self.stamp(), |tx| service::finding::meant(tx, sought)) {
+            Ok(Some(hint)) => error.hint(hint),
+            Ok(None) => error,
+            Err(failure) => failure,
+        }
     }
 
     /// Lets search know messages from before there was search, in steps.
@@ -137,6 +151,11 @@ impl App {
             look(check, end)?;
         }
         Ok(problems)
+    }
+
+    /// Of the usernames that can be taken for each other some two of each kind, and how many kinds there are
+    pub fn look_alikes(&self) -> Result<(Vec<(String, String)>, i64)> {
+        self.read(|tx| store::users::look_alikes(tx, LOOK_ALIKES))
     }
 
     /// The database itself, for its state

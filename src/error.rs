@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::model::Actor;
+
 /// The result of whatever can fail with an [`Error`]
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -83,6 +85,15 @@ impl Kind {
     }
 }
 
+/// Something that is not there, as it was named: what may have been meant is looked for where people read it, and only then.
+#[derive(Clone, Debug)]
+pub enum Sought {
+    /// A user, by username or email
+    User(String),
+    /// A group, by its name, and who looked for it
+    Group(Actor, String),
+}
+
 /// Something that did not happen, and why, in words for whoever asked for it.
 #[derive(Debug)]
 pub struct Error {
@@ -95,6 +106,7 @@ pub struct Error {
     is_of_file: bool,
     /// Of what is not found: the field that names it, where one does
     named_by: Option<&'static str>,
+    sought: Option<Box<Sought>>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -107,6 +119,7 @@ impl Error {
             fields: Vec::new(),
             is_of_file: false,
             named_by: None,
+            sought: None,
             cause: None,
         }
     }
@@ -199,6 +212,12 @@ impl Error {
         Self { named_by: Some(field), ..self }
     }
 
+    /// Says what is not there, as it was named.
+    #[must_use]
+    pub fn seeking(self, sought: Sought) -> Self {
+        Self { sought: Some(Box::new(sought)), ..self }
+    }
+
     /// The same where a field has another name.
     #[must_use]
     pub fn renaming(mut self, from: &str, to: &str) -> Self {
@@ -235,9 +254,9 @@ impl Error {
     /// The same for somebody else whom it concerns, without the cause: that is in the log once.
     #[must_use]
     pub fn again(&self) -> Self {
-        let Self { kind, detail, hint, fields, is_of_file, named_by, .. } = self;
-        let (detail, hint, fields) = (detail.clone(), hint.clone(), fields.clone());
-        Self { kind: *kind, detail, hint, fields, is_of_file: *is_of_file, named_by: *named_by, cause: None }
+        let Self { kind, detail, hint, fields, is_of_file, named_by, sought, .. } = self;
+        let (detail, hint, fields, sought) = (detail.clone(), hint.clone(), fields.clone(), sought.clone());
+        Self { kind: *kind, detail, hint, fields, is_of_file: *is_of_file, named_by: *named_by, sought, cause: None }
     }
 
     /// The kind
@@ -248,6 +267,11 @@ impl Error {
     /// What to do about it, where there is something
     pub fn advice(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// What is not there, where it may be another name's slip
+    pub fn sought(&self) -> Option<&Sought> {
+        self.sought.as_deref()
     }
 
     /// What is wrong at each place of a file, where that is not said by the error itself

@@ -2,6 +2,7 @@
 //!
 //! What is serialized here is the JSON of the command line and of REST alike: fields stand in the order of the contract.
 
+mod appearance;
 mod choice;
 mod folding;
 mod identity;
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use appearance::{is_blank, is_ignorable, is_invisible, is_picture, may_join, skeleton, skeletons};
 pub use choice::{Choice, EventKind, Kind, Level, NotificationKind, Role, Task};
 pub use folding::{fold_case, normalize};
 pub use identity::{

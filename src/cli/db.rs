@@ -161,6 +161,7 @@ fn check(context: &mut Context<'_>) -> Outcome {
     let progress = Progress::begin(context.out, "Checking");
     let problems = context.app.check(|check| progress.doing(&format!("Checking {}", check.replace('_', " "))))?;
     drop(progress);
+    warn_of_look_alikes(context);
     let count = context.out.list([Ok(problems)], "The database is whole: every check passed.")?;
     if count == 0 {
         return Ok(());
@@ -168,6 +169,19 @@ fn check(context: &mut Context<'_>) -> Outcome {
     let failed = counted(count, "check");
     let error = Error::unavailable(format!("The database {} is damaged: {failed} failed.", context.location));
     Err(error.hint("Each is listed with its remedy; keep a copy of the file before you change anything.").into())
+}
+
+/// Says which usernames look alike, which is no damage: the operator may give such names, and they may be from before.
+fn warn_of_look_alikes(context: &Context<'_>) {
+    // A damaged file is checked as far as it can be read.
+    let Ok((alike, count)) = context.app.look_alikes() else { return };
+    for (one, other) in &alike {
+        context.out.status(&format!("Warning: the usernames “{one}” and “{other}” look alike."));
+    }
+    let more = count - i64::try_from(alike.len()).unwrap_or(i64::MAX);
+    if more > 0 {
+        context.out.status(&format!("Warning: {} look alike too.", counted(more, "more pair")));
+    }
 }
 
 impl Record for Problem {

@@ -165,6 +165,11 @@ fn of_pending(Pending { task, since }: Pending) -> Finding {
             let detail = "search does not know all messages yet";
             Finding::warning("search", detail, "Index them: tidings db migrate")
         }
+        Task::Skeletons => {
+            let detail =
+                "it is not known yet what all usernames look like, so that somebody can take one that looks alike";
+            Finding::warning("usernames", detail, "Work it out: tidings db migrate")
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(super) use self::escape::escape;
+use self::escape::{JsonEscaping, escape_json};
 pub(super) use self::fields::Field;
 pub(super) use self::format::Format;
 pub(super) use self::people::{Change, Paragraph, Piece, View, time};
@@ -248,7 +249,7 @@ impl Output {
         }
     }
 
-    /// Writes a long result as it is produced. Whoever produces it never waits for whoever reads it: what is read more
+    /// Writes a long result of JSON as it is produced. Whoever produces it never waits for whoever reads it: what is read more
     /// slowly than it comes lies in a file without a name, which only this program can read.
     pub(super) fn stream<T>(
         &mut self,
@@ -257,7 +258,13 @@ impl Output {
         self.flush()?;
         // Not by lines, as stdout is written otherwise.
         let mut stdout = File::from(self.stdout.get_ref().as_fd().try_clone_to_owned()?);
-        if stdout.metadata()?.is_file() { produce(&mut stdout) } else { spool::pass(&stdout, produce) }
+        if stdout.metadata()?.is_file() {
+            produce(&mut stdout)
+        } else if self.is_terminal {
+            spool::pass(&stdout, |to| produce(&mut JsonEscaping::new(to)))
+        } else {
+            spool::pass(&stdout, produce)
+        }
     }
 
     /// Whether somebody watches the results come
@@ -287,9 +294,9 @@ impl Output {
         writeln!(self.stdout, "{}", escape(text))
     }
 
-    /// Where a result goes that is one document and written as it comes.
-    pub(super) fn document(&mut self) -> &mut impl Write {
-        &mut self.stdout
+    /// Where a result goes that is one document of JSON and written as it comes.
+    pub(super) fn document(&mut self) -> Box<dyn Write + '_> {
+        if self.is_terminal { Box::new(JsonEscaping::new(&mut self.stdout)) } else { Box::new(&mut self.stdout) }
     }
 
     /// Writes what is waiting to be written.
@@ -305,7 +312,7 @@ impl Output {
     /// Says what went wrong: to programs a problem document, to people a sentence and a hint.
     pub(super) fn error(&self, error: &Error) {
         if self.options.format.is_json() {
-            talk(&serde_json::to_string(&error.problem()).unwrap_or_default());
+            talk(&escape_json(&serde_json::to_string(&error.problem()).unwrap_or_default()));
         } else {
             for (place, details) in error.places() {
                 for detail in details {
@@ -328,10 +335,11 @@ impl Output {
         fn text<T: Serialize>(value: &T, pretty: bool) -> serde_json::Result<String> {
             if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) }
         }
-        Ok(match &self.options.fields {
+        let json = match &self.options.fields {
             None => text(thing, pretty)?,
             Some(names) => text(&fields::pruned(&serde_json::to_value(thing)?, names), pretty)?,
-        })
+        };
+        Ok(if self.is_terminal { escape_json(&json) } else { json })
     }
 
     fn header(&mut self) -> io::Result<()> {

@@ -174,9 +174,8 @@ impl Serve {
             context.out.status(&format!("Listening at {}", ready.url));
             if serve.ready_json {
                 let line = serde_json::to_string(&ready).map_err(Error::internal)?;
-                writeln!(context.out.document(), "{line}")
-                    .and_then(|()| context.out.flush())
-                    .map_err(Error::internal)?;
+                let written = writeln!(context.out.document(), "{line}");
+                written.and_then(|()| context.out.flush()).map_err(Error::internal)?;
             }
             Ok(())
         };

@@ -10,7 +10,7 @@ use super::Shared;
 use super::answer::{Answer, Changeable, Here, Known, Marked, changed, json, of_names, shown_to_change};
 use super::changes::{Empty, Rest};
 use super::conditions::Conditions;
-use super::request::{Body, Caller, Cleared, NO_NUL, Part, Path, Query, Repeatable};
+use super::request::{Body, Caller, Cleared, Few, NO_NUL, Part, Path, Query, Repeatable};
 use crate::error::Result;
 use crate::model::{
     Actor, Conversation, ConversationId, ConversationSelector, ConversationView, Level, Message, UserId, UserSelector,
@@ -33,7 +33,7 @@ pub(super) struct New {
     /// Besides oneself: ids or usernames
     #[serde(alias = "participant_ids")]
     #[schemars(length(min = 1))]
-    participants: Vec<String>,
+    participants: Few<String>,
     /// By which a group is called: 1 to 64 of A–Z a–z 0–9 . _ -
     #[schemars(length(min = 1, max = 64), regex(pattern = NAME))]
     name: Option<String>,
@@ -48,10 +48,10 @@ pub(super) struct People {
     /// Ids or usernames
     #[serde(alias = "participant_ids")]
     #[schemars(length(min = 1))]
-    participants: Vec<String>,
+    participants: Few<String>,
 }
 
-fn selectors(people: Vec<String>) -> Vec<UserSelector> {
+fn selectors(Few(people): Few<String>) -> Vec<UserSelector> {
     people.into_iter().map(UserSelector).collect()
 }
 

@@ -11,7 +11,7 @@ use super::answer::{
     Answer, Changeable, Here, Known, List, Marked, changed, json, page_size_of, shown, shown_to_change,
 };
 use super::changes::Rest;
-use super::request::{Body, Caller, NO_NUL, Part, Path, Query, Repeatable};
+use super::request::{Body, Caller, Few, NO_NUL, Part, Path, Query, Repeatable};
 use crate::app::late_after;
 use crate::error::Error;
 use crate::model::{
@@ -23,8 +23,8 @@ use crate::service::notifications;
 /// How long a search looks before it shows what it has
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// No NUL, and more than white space
-const CONTENT: &str = r"^[^\u0000]*[^\s\u0000][^\u0000]*$";
+/// No NUL, and more than what is not seen: white space, controls, and what is ignored where it cannot be shown
+const CONTENT: &str = r"^[^\u0000]*[^\s\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFF8\u2800][^\u0000]*$";
 
 /// A message to send
 #[derive(Deserialize, JsonSchema)]
@@ -210,7 +210,7 @@ pub(super) async fn unread(
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "WhichMessages", deny_unknown_fields)]
 pub(super) struct Which {
-    message_ids: Vec<MessageId>,
+    message_ids: Few<MessageId>,
     #[serde(flatten)]
     #[schemars(skip)]
     rest: Rest,
@@ -220,7 +220,7 @@ pub(super) struct Which {
 pub(super) async fn read(
     State(server): State<Shared>,
     caller: Caller,
-    Body(Which { message_ids, rest }): Body<Which>,
+    Body(Which { message_ids: Few(message_ids), rest }): Body<Which>,
 ) -> Answer {
     rest.must_be_empty()?;
     let selectors: Vec<_> = message_ids.into_iter().map(MessageSelector::Id).collect();

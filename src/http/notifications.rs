@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Shared;
 use super::answer::{Answer, Here, Marked, json};
 use super::changes::{Rest, given};
-use super::request::{Body, Caller, Path, Query, Repeatable};
+use super::request::{Body, Caller, Few, Path, Query, Repeatable};
 use crate::model::{MessageId, MessageSelector};
 use crate::service::notifications;
 
@@ -75,8 +75,8 @@ pub(super) async fn change(
 pub(super) struct Which {
     /// The ids of their messages; none: all
     #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Vec<MessageId>")]
-    ids: Option<Vec<MessageId>>,
+    #[schemars(with = "Few<MessageId>")]
+    ids: Option<Few<MessageId>>,
     #[serde(flatten)]
     #[schemars(skip)]
     rest: Rest,
@@ -91,7 +91,7 @@ pub(super) async fn read(
 ) -> Answer {
     let Which { ids, rest } = which.map(|Body(which)| which).unwrap_or_default();
     rest.must_be_empty()?;
-    let selectors: Option<Vec<_>> = ids.map(|ids| ids.into_iter().map(MessageSelector::Id).collect());
+    let selectors: Option<Vec<_>> = ids.map(|Few(ids)| ids.into_iter().map(MessageSelector::Id).collect());
     let key = request.key();
     let count = server
         .write(caller, move |tx, actor| {

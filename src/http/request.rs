@@ -1,6 +1,8 @@
 //! What a request says: who sends it, what its path names, what stands in its query and its body.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 use std::net::IpAddr;
 
 use axum::body::to_bytes;
@@ -10,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::DeserializeOwned;
+use serde::de::{self, DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -20,8 +22,8 @@ use super::io::Ends;
 use super::limits::network;
 use super::problem::Problem;
 use crate::error::{Error, Kind};
-use crate::service::Once;
 use crate::service::tokens::{Claims, bad_token};
+use crate::service::{MOST_NAMED, Once};
 
 /// Who sends a request: what an access token says, and on which conditions. Whether these are met and the token still counts
 /// is looked at in the transaction.
@@ -214,6 +216,52 @@ impl JsonSchema for Cleared {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["string", "null"] })
+    }
+}
+
+/// A list of what one request names, as long as a service takes it: reading ends at the first too many.
+pub(super) struct Few<T>(pub(super) Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reading<T> {
+            type Value = Few<T>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a sequence")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Self::Value, A::Error> {
+                let mut few = Vec::new();
+                while let Some(next) = all.next_element()? {
+                    if few.len() == MOST_NAMED {
+                        return Err(de::Error::custom("at most 1,000 are allowed at once"));
+                    }
+                    few.push(next);
+                }
+                Ok(Few(few))
+            }
+        }
+
+        deserializer.deserialize_seq(Reading(PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Few<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("UpTo1000_{}", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Vec::<T>::json_schema(generator);
+        schema.insert("maxItems".to_owned(), MOST_NAMED.into());
+        schema
     }
 }
 

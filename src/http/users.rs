@@ -24,8 +24,9 @@ use crate::service::users::{self, NewUser, UserChange};
 use crate::service::{accounts, passwords, tokens};
 use crate::transfer::export::export;
 
-/// None of white space, controls (those of direction too) and / # :, and no @ at first
-const USERNAME: &str = r"^[^\s\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069/#:@][^\s\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069/#:]*$";
+/// None of white space, controls, / # : and what is ignored where it cannot be shown (the joiners stand where scripts need them),
+/// and no @ at first
+const USERNAME: &str = r"^[^\s\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFF8/#:@][^\s\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFF8/#:]*$";
 
 /// An address, or none
 const EMAIL: &str = r"^([^@\s]+@[^@\s]+)?$";
@@ -163,8 +164,20 @@ pub(super) struct OwnChange {
 }
 
 /// Changes one's own account.
-pub(super) async fn change_own(State(server): State<Shared>, caller: Caller, Body(change): Body<OwnChange>) -> Answer {
+pub(super) async fn change_own(
+    State(server): State<Shared>,
+    Address(address): Address,
+    caller: Caller,
+    Body(change): Body<OwnChange>,
+) -> Answer {
     let OwnChange { username, email, first_name, last_name, password, current_password, rest } = change;
+    if let Some(email) = email.0.as_deref().filter(|email| !email.is_empty()) {
+        // The answer tells whether somebody has it.
+        let own = server.read(caller.clone(), |_, actor| Ok(actor.clone())).await?;
+        if !matches!(own, Actor::User(user) if user.email.as_deref() == Some(email)) {
+            server.limits.registrations.take(address.as_ref())?;
+        }
+    }
     let password_hash = match password {
         Some(password) => Some(new_hash(&server, &caller, password, current_password).await?),
         None => None,

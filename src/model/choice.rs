@@ -139,5 +139,7 @@ choice!(
         Index = 0 "index",
         /// Scrubbing what was deleted from the file
         Erase = 1 "erase",
+        /// Working out what usernames look like that are from before that was known
+        Skeletons = 2 "skeletons",
     }
 );

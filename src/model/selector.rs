@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::{ConversationId, MessageId, Number, User};
 
-/// A user named by id, username or email, tried in that order.
+/// A user named by id, username or email, tried in that order; by email only for the operator, admins and at log-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserSelector(pub String);
 

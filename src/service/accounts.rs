@@ -29,7 +29,7 @@ pub fn delete_if(
     let mut receipt = Receipt { deleted_at: tx.now(), ..Receipt::default() };
     let mut users: Vec<User> = Vec::new();
     for selector in selectors {
-        let user = locked(tx, selector)?;
+        let user = locked(tx, actor, selector)?;
         must_be_own_or_administered(actor, &user)?;
         condition(tx, &user)?;
         if users.iter().all(|other| other.person.key != user.person.key) {

@@ -2,16 +2,21 @@
 
 mod list;
 
+use std::collections::HashSet;
+
 use self::list::views;
 pub use self::list::{Listing, list, listing, page, page_of, participants};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{
     Actor, Conversation, ConversationId, ConversationSelector, ConversationView, Departure, Event, EventKind, Kind,
-    Level, UserKey, UserRef, UserSelector, uuid,
+    Level, UserKey, UserRef, UserSelector, is_blank, uuid,
 };
 use crate::service::Condition;
 use crate::service::once::{NOBODY, Once, once, set};
 use crate::store::{self, Tx};
+
+/// How many participants are shown with a conversation that was changed
+const PARTICIPANTS_OF_CHANGED: i64 = 1000;
 
 /// What a new conversation consists of.
 #[derive(Clone, Debug, Default)]
@@ -50,11 +55,8 @@ fn people(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<Vec<U
     if let Actor::User(user) = actor {
         people.push(user.person.clone());
     }
-    for person in found(tx, &new.participants)? {
-        if people.iter().all(|other| other.key != person.key) {
-            people.push(person);
-        }
-    }
+    let others = super::people(tx, actor, "participants", &new.participants)?;
+    people.extend(others.into_iter().filter(|person| !actor.is(person.key)));
     Ok(people)
 }
 
@@ -122,23 +124,12 @@ pub fn create_once(
 
 /// One conversation, where there is one for the actor's eyes.
 fn show_if_there(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<Option<ConversationView>> {
-    match show(tx, actor, selector) {
+    let shown = super::conversation(tx, actor, selector);
+    match shown.and_then(|(conversation, _)| view(tx, actor.key(), conversation)) {
         Ok(view) => Ok(Some(view)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// The people named, each once.
-fn found(tx: &mut Tx<'_>, selectors: &[UserSelector]) -> Result<Vec<UserRef>> {
-    let mut people: Vec<UserRef> = Vec::new();
-    for selector in selectors {
-        let person = super::user(tx, selector).map_err(|error| error.naming("participants"))?.person;
-        if people.iter().all(|other| other.key != person.key) {
-            people.push(person);
-        }
-    }
-    Ok(people)
 }
 
 fn group(
@@ -199,7 +190,7 @@ fn begin(
 /// `NotFound` where the actor may not see it.
 pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<ConversationView> {
     let (conversation, _) = super::conversation(tx, actor, selector)?;
-    view(tx, actor.key(), conversation)
+    view_with(tx, actor.key(), conversation, i64::MAX)
 }
 
 /// Changes a group's name or title.
@@ -259,12 +250,9 @@ pub fn add(
 ) -> Result<ConversationView> {
     let (conversation, _) = locked(tx, actor, selector)?;
     must_be_group(&conversation, "joined")?;
-    let people = found(tx, users)?;
+    let people = super::people(tx, actor, "participants", users)?;
     let added = store::conversations::add(tx, conversation.key, people.iter().map(|person| person.key))?;
-    for person in people.iter().filter(|person| added.contains(&person.key)) {
-        let event = Event::participant(EventKind::ParticipantAdded, conversation.key, person);
-        store::events::record(tx, actor, event)?;
-    }
+    store::events::record_of_users(tx, actor, EventKind::ParticipantAdded, conversation.key, added)?;
     view(tx, actor.key(), conversation)
 }
 
@@ -282,7 +270,9 @@ pub fn add_once(
     let request = match key {
         Some(key) => {
             let (conversation, _) = super::conversation(tx, actor, selector)?;
-            let people = set(found(tx, users)?.into_iter().map(|person| person.key.0.to_string()));
+            let people = set(super::people(tx, actor, "participants", users)?
+                .into_iter()
+                .map(|person| person.key.0.to_string()));
             Some(Once::meaning(key, "conversation add", &[&conversation.key.0.to_string(), &people]))
         }
         None => None,
@@ -306,18 +296,17 @@ pub fn remove(
 ) -> Result<Departure> {
     let (conversation, takes_part) = locked(tx, actor, selector)?;
     must_be_group(&conversation, "left")?;
-    let people = found(tx, users)?;
+    let people = super::people(tx, actor, "participants", users)?;
     if people.iter().any(|person| !actor.is(person.key)) {
         must_manage(actor, &conversation, takes_part, "remove others from it")?;
     }
-    for person in &people {
-        if !store::conversations::remove(tx, conversation.key, person.key)? {
-            let detail = format!("{} does not take part in “{selector}”.", person.username);
-            return Err(Error::not_found(detail));
-        }
-        let event = Event::participant(EventKind::ParticipantRemoved, conversation.key, person);
-        store::events::record(tx, actor, event)?;
+    let removed = store::conversations::remove(tx, conversation.key, people.iter().map(|person| person.key))?;
+    let removed: HashSet<UserKey> = removed.into_iter().collect();
+    if let Some(person) = people.iter().find(|person| !removed.contains(&person.key)) {
+        let detail = format!("{} does not take part in “{selector}”.", person.username);
+        return Err(Error::not_found(detail));
     }
+    store::events::record_of_users(tx, actor, EventKind::ParticipantRemoved, conversation.key, removed)?;
     let ended = !store::conversations::has_participants(tx, conversation.key)?;
     if ended {
         end(tx, actor, &conversation)?;
@@ -431,7 +420,10 @@ fn must_be_group(conversation: &Conversation, what: &str) -> Result<()> {
 /// `Invalid`, naming the field.
 pub fn check_names<'t>(name: Option<&'t str>, title: Option<&'t str>) -> Result<(Option<&'t str>, Option<&'t str>)> {
     let name = name.filter(|name| !name.is_empty());
-    let title = title.filter(|title| !title.trim().is_empty());
+    if let Some(title) = title {
+        super::check_text("title", title, 200)?;
+    }
+    let title = title.filter(|title| !is_blank(title));
     if let Some(name) = name {
         let is_allowed = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
         if name.len() > 64 || !name.chars().all(is_allowed) {
@@ -442,13 +434,20 @@ pub fn check_names<'t>(name: Option<&'t str>, title: Option<&'t str>) -> Result<
             return Err(Error::invalid("name", "The name has the form of an id; choose another."));
         }
     }
-    if let Some(title) = title {
-        super::check_text("title", title, 200)?;
-    }
     Ok((name, title))
 }
 
+/// A conversation that was just changed: with its first participants, since everybody else who writes waits while it is read.
 fn view(tx: &mut Tx<'_>, viewer: Option<UserKey>, conversation: Conversation) -> Result<ConversationView> {
-    let view = views(tx, viewer, vec![conversation], i64::MAX)?.pop();
+    view_with(tx, viewer, conversation, PARTICIPANTS_OF_CHANGED)
+}
+
+fn view_with(
+    tx: &mut Tx<'_>,
+    viewer: Option<UserKey>,
+    conversation: Conversation,
+    participants_listed: i64,
+) -> Result<ConversationView> {
+    let view = views(tx, viewer, vec![conversation], participants_listed)?.pop();
     view.ok_or_else(|| Error::internal("a conversation is there and is not"))
 }

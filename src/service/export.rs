@@ -56,7 +56,7 @@ pub enum Side {
 /// # Errors
 /// `NotFound` where there is no such user, `Forbidden` where it is another and the actor administers nobody.
 pub fn subject(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<Subject> {
-    let user = super::user(tx, selector)?;
+    let user = super::user(tx, actor, selector)?;
     must_be_own_or_administered(actor, &user)?;
     let (has_password, token_count) = store::users::credentials(tx, user.person.key)?;
     Ok(Subject { user, has_password, token_count })

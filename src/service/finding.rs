@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::error::Result;
+use crate::error::{Result, Sought};
 use crate::model::{
     Actor, Conversation, ConversationSelector, Message, Number, Timestamp, UserRef, fold_case, normalize,
 };
@@ -88,10 +88,19 @@ fn numbers_beginning_with(digits: &str) -> Vec<(i64, i64)> {
     ranges
 }
 
+/// What may have been meant by the name of what is not there. It takes long, and only people make slips: looked for where they
+/// read it, and in no transaction that writes.
+pub fn meant(tx: &mut Tx<'_>, sought: &Sought) -> Result<Option<String>> {
+    match sought {
+        Sought::User(name) => user_meant(tx, name),
+        Sought::Group(actor, name) => group_meant(tx, actor, name),
+    }
+}
+
 /// `Did you mean “alice”?`, where there are users called nearly so.
 ///
 /// One slip is found among any number of users, two among those whose names begin alike.
-pub(super) fn user_meant(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>> {
+fn user_meant(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>> {
     let Some(folded) = comparable(name) else { return Ok(None) };
     let mut known = store::users::called(tx, &one_slip_from(&folded))?;
     if known.is_empty() {
@@ -99,17 +108,17 @@ pub(super) fn user_meant(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>> 
             known.extend(store::users::beginning_with(tx, &beginning, COMPARED)?);
         }
     }
-    Ok(meant(&folded, known.into_iter().map(|person| person.username)))
+    Ok(nearest(&folded, known.into_iter().map(|person| person.username)))
 }
 
 /// `Did you mean “support”?`, where there are groups called nearly so that the actor may see.
-pub(super) fn group_meant(tx: &mut Tx<'_>, actor: &Actor, name: &str) -> Result<Option<String>> {
+fn group_meant(tx: &mut Tx<'_>, actor: &Actor, name: &str) -> Result<Option<String>> {
     let Some(folded) = comparable(name) else { return Ok(None) };
     let mut known = Vec::new();
     for beginning in beginnings(&folded) {
         known.extend(groups(tx, actor, &beginning, COMPARED)?);
     }
-    Ok(meant(&folded, known.into_iter().filter_map(|group| group.name)))
+    Ok(nearest(&folded, known.into_iter().filter_map(|group| group.name)))
 }
 
 /// A name as others are compared with it; none for what is too short, too long or no name at all
@@ -139,11 +148,12 @@ fn one_slip_from(name: &[char]) -> Vec<String> {
             add(&[*second, *first], rest);
         }
     }
-    names
+    // A letter before a mark is another one.
+    names.into_iter().map(|name: String| fold_case(&name)).collect()
 }
 
 /// Of the names that are near, the nearest, up to three
-fn meant(typed: &[char], known: impl Iterator<Item = String>) -> Option<String> {
+fn nearest(typed: &[char], known: impl Iterator<Item = String>) -> Option<String> {
     let typed: String = typed.iter().collect();
     let near: BTreeSet<(usize, String)> =
         known.filter_map(|name| Some((distance(&typed, &fold_case(&name))?, name))).collect();

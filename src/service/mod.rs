@@ -15,14 +15,30 @@ pub mod tokens;
 pub mod users;
 
 pub use self::once::Once;
-use crate::error::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use unicode_normalization::UnicodeNormalization;
+use uuid::Uuid;
+
+use crate::error::{Error, Result, Sought};
 use crate::model::{
-    Actor, Conversation, ConversationSelector, Message, MessageSelector, User, UserId, UserSelector, normalize, uuid,
+    Actor, Conversation, ConversationKey, ConversationSelector, Message, MessageId, MessageKey, MessageSelector, User,
+    UserId, UserRef, UserSelector, fold_case, normalize, uuid,
 };
 use crate::store::{self, Tx};
 
 /// What has to be so of a thing before it is changed, beside the rules: looked at when nobody else changes it any more.
 pub type Condition<'c, T> = &'c mut dyn FnMut(&mut Tx<'_>, &T) -> Result<()>;
+
+/// How many people or messages one request names at the most, so that none holds the others up
+pub const MOST_NAMED: usize = 1000;
+
+/// The longest username, in characters
+const LONGEST_USERNAME: usize = 150;
+
+/// The longest text that can name a user, in bytes: each character of a username can stand as up to four of four bytes. What is
+/// longer is not even folded, which takes its time.
+const LONGEST_NAME: usize = LONGEST_USERNAME * 4 * 4;
 
 /// Writes something and takes it back: fails where the database cannot be written.
 pub fn probe(tx: &mut Tx<'_>) -> Result<()> {
@@ -34,7 +50,8 @@ pub fn probe(tx: &mut Tx<'_>) -> Result<()> {
 /// # Errors
 /// `NotFound` where there is no such user, `Forbidden` where they are deactivated.
 pub fn acting(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<Actor> {
-    let user = user(tx, selector)?;
+    // Whoever says so is the operator.
+    let user = user_named(tx, selector, true)?;
     if !user.is_active {
         return Err(Error::forbidden(format!(
             "The account of {} is deactivated; it cannot act.",
@@ -44,39 +61,91 @@ pub fn acting(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<Actor> {
     Ok(Actor::User(user))
 }
 
-/// Finds a user by id, username or email, in that order.
+/// Finds a user by id, username or email, in that order; by email only for the operator and admins, so that nobody else learns
+/// whose it is.
 ///
 /// # Errors
 /// `NotFound` where there is none.
-pub fn user(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<User> {
-    let text = normalize(&selector.0);
-    let found = match uuid(&text) {
-        // PostgreSQL cannot even be asked.
-        _ if text.contains('\0') => None,
+pub fn user(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<User> {
+    user_named(tx, selector, actor.administers())
+}
+
+fn user_named(tx: &mut Tx<'_>, selector: &UserSelector, by_email: bool) -> Result<User> {
+    let text = &selector.0;
+    let found = match uuid(text) {
+        _ if !may_name_user(text) => None,
         Some(id) => store::users::by_id(tx, UserId(id))?,
-        None => match store::users::by_username(tx, &text)? {
-            None if text.contains('@') => store::users::by_email(tx, &text)?,
+        None => match store::users::by_username(tx, text)? {
+            None if by_email && text.contains('@') => store::users::by_email(tx, text)?,
             found => found,
         },
     };
-    match found {
-        Some(user) => Ok(user),
-        None => Err(no_user(tx, &text)),
-    }
+    found.ok_or_else(|| no_user(text))
 }
 
-fn no_user(tx: &mut Tx<'_>, name: &str) -> Error {
-    let absent = Error::not_found(format!("There is no user “{name}”."));
-    hinting(absent, finding::user_meant(tx, name))
+/// Whether a text can name a user at all: it is no longer than usernames are, where it is not of ASCII, which takes no time to
+/// fold. With a NUL PostgreSQL cannot even be asked.
+fn may_name_user(text: &str) -> bool {
+    let is_short = || text.is_ascii() || text.nfc().take(LONGEST_USERNAME + 1).count() <= LONGEST_USERNAME;
+    text.len() <= LONGEST_NAME && !text.contains('\0') && is_short()
 }
 
-/// Adds what may have been meant; that it cannot be read is the greater trouble.
-fn hinting(error: Error, meant: Result<Option<String>>) -> Error {
-    match meant {
-        Ok(Some(hint)) => error.hint(hint),
-        Ok(None) => error,
-        Err(failure) => failure,
+fn no_user(name: &str) -> Error {
+    if name.len() > LONGEST_NAME {
+        return Error::not_found("There is no user with so long a name.");
     }
+    let name = normalize(name);
+    Error::not_found(format!("There is no user “{name}”.")).seeking(Sought::User(name))
+}
+
+/// Finds people as [`user`] does, each once, in the order they are named: as many statements for a thousand as for one.
+///
+/// # Errors
+/// `NotFound` where one is not there, named by that field; `Invalid` where it names more than [`MOST_NAMED`].
+fn people(tx: &mut Tx<'_>, actor: &Actor, field: &'static str, selectors: &[UserSelector]) -> Result<Vec<UserRef>> {
+    must_be_few(field, selectors.len())?;
+    let (mut ids, mut names, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let mut sought: Vec<(&str, Option<Uuid>, String)> = Vec::new();
+    for UserSelector(text) in selectors.iter().filter(|selector| seen.insert(&selector.0)) {
+        if !may_name_user(text) {
+            return Err(no_user(text).naming(field));
+        }
+        let (id, folded) = (uuid(text), fold_case(text));
+        match id {
+            Some(id) => ids.push(id),
+            None => names.push(folded.clone()),
+        }
+        sought.push((text, id, folded));
+    }
+    let by_id = store::users::with_ids(tx, &ids)?;
+    let by_id: HashMap<Uuid, UserRef> = by_id.into_iter().map(|person| (person.user_id.0, person)).collect();
+    let by_name = store::users::called(tx, &names)?;
+    let by_name: HashMap<String, UserRef> =
+        by_name.into_iter().map(|person| (fold_case(&person.username), person)).collect();
+    // Of those who may not name anybody by email none are left.
+    names.retain(|name| actor.administers() && name.contains('@') && !by_name.contains_key(name));
+    let by_email: HashMap<String, UserRef> = store::users::with_emails(tx, &names)?.into_iter().collect();
+    let (mut people, mut keys) = (Vec::new(), BTreeSet::new());
+    for (text, id, folded) in &sought {
+        let found = match id {
+            Some(id) => by_id.get(id),
+            None => by_name.get(folded).or_else(|| by_email.get(folded)),
+        };
+        let person = found.ok_or_else(|| no_user(text).naming(field))?;
+        if keys.insert(person.key) {
+            people.push(person.clone());
+        }
+    }
+    Ok(people)
+}
+
+/// Refuses a list of more than [`MOST_NAMED`].
+fn must_be_few(field: &'static str, count: usize) -> Result<()> {
+    if count <= MOST_NAMED {
+        return Ok(());
+    }
+    let detail = format!("The {} are {count}; at most 1,000 are allowed at once.", words(field));
+    Err(Error::invalid(field, detail))
 }
 
 /// Finds a conversation whoever looks for it.
@@ -90,17 +159,17 @@ fn find_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSele
                 let error = Error::not_found(format!("“{selector}” names a direct conversation of somebody."));
                 return Err(error.hint("Say whose with --as, or name it by its id."));
             };
-            let other = user(tx, other)?;
+            let other = user(tx, actor, other)?;
             store::conversations::by_pair(tx, (own, other.person.key))
         }
     }
 }
 
 /// Absent, or not for the actor's eyes: the same words and the same hint.
-fn no_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Error {
+fn no_conversation(actor: &Actor, selector: &ConversationSelector) -> Error {
     let absent = Error::not_found(format!("There is no conversation “{selector}”."));
     match selector {
-        ConversationSelector::Name(name) => hinting(absent, finding::group_meant(tx, actor, name)),
+        ConversationSelector::Name(name) => absent.seeking(Sought::Group(actor.clone(), name.clone())),
         ConversationSelector::Direct(user) => {
             absent.hint(format!("The first message to {user} begins it: --to {user}"))
         }
@@ -116,7 +185,7 @@ pub fn conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelec
     if let (ConversationSelector::Id(id), Some(user)) = (selector, actor.key()) {
         let found = store::conversations::by_id_for(tx, *id, user)?;
         let visible = found.filter(|(_, takes_part)| *takes_part || actor.administers());
-        return visible.ok_or_else(|| no_conversation(tx, actor, selector));
+        return visible.ok_or_else(|| no_conversation(actor, selector));
     }
     let found = find_conversation(tx, actor, selector)?;
     if_visible(tx, actor, found, selector)
@@ -128,17 +197,17 @@ fn if_visible(
     found: Option<Conversation>,
     selector: &ConversationSelector,
 ) -> Result<(Conversation, bool)> {
-    let Some(found) = found else { return Err(no_conversation(tx, actor, selector)) };
+    let Some(found) = found else { return Err(no_conversation(actor, selector)) };
     let takes_part = match actor.key() {
         Some(user) => store::conversations::level(tx, found.key, user)?.is_some(),
         None => false,
     };
-    if takes_part || actor.administers() { Ok((found, takes_part)) } else { Err(no_conversation(tx, actor, selector)) }
+    if takes_part || actor.administers() { Ok((found, takes_part)) } else { Err(no_conversation(actor, selector)) }
 }
 
 /// Finds a message the actor may see.
 fn message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Message> {
-    let absent = || Error::not_found(format!("There is no message “{selector}”."));
+    let absent = || no_message(selector);
     let found = match selector {
         MessageSelector::Id(id) => store::messages::by_id(tx, *id)?,
         MessageSelector::Number(place, number) => {
@@ -153,6 +222,57 @@ fn message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result
         None => false,
     };
     if visible { Ok(found) } else { Err(absent()) }
+}
+
+/// The keys and ids of messages the actor may see, each once, in the order they are named, and what names them: of those named by
+/// id with as many statements for a thousand as for one, and nothing of their contents.
+///
+/// # Errors
+/// `NotFound` where one is not for the actor's eyes, `Invalid` where the field names more than [`MOST_NAMED`].
+fn places<'s>(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    field: &'static str,
+    selectors: &'s [MessageSelector],
+) -> Result<Vec<(MessageKey, MessageId, &'s MessageSelector)>> {
+    must_be_few(field, selectors.len())?;
+    let ids: BTreeSet<MessageId> = selectors
+        .iter()
+        .filter_map(|selector| if let MessageSelector::Id(id) = selector { Some(*id) } else { None })
+        .collect();
+    let found = store::messages::places(tx, ids)?;
+    let visible = match actor.key() {
+        Some(user) if !actor.administers() => {
+            let conversations: BTreeSet<ConversationKey> = found.iter().map(|(.., place)| *place).collect();
+            Some(store::conversations::those_of(tx, user, conversations)?)
+        }
+        _ => None,
+    };
+    let found: BTreeMap<MessageId, MessageKey> = found
+        .into_iter()
+        .filter(|(.., place)| visible.as_ref().is_none_or(|visible| visible.contains(place)))
+        .map(|(key, id, _)| (id, key))
+        .collect();
+    let mut places = Vec::new();
+    let mut keys = BTreeSet::new();
+    for selector in selectors {
+        let (key, id) = match selector {
+            MessageSelector::Id(id) => (*found.get(id).ok_or_else(|| no_message(selector))?, *id),
+            MessageSelector::Number(..) => {
+                let message = message(tx, actor, selector)?;
+                (message.key, message.message_id)
+            }
+        };
+        if keys.insert(key) {
+            places.push((key, id, selector));
+        }
+    }
+    Ok(places)
+}
+
+/// Absent, or not for the actor's eyes
+fn no_message(selector: &MessageSelector) -> Error {
+    Error::not_found(format!("There is no message “{selector}”."))
 }
 
 /// Finds a message the actor may see that has not been deleted.

@@ -1,11 +1,7 @@
 //! Notifications: one's own only, listed by their messages.
 
-use std::collections::BTreeMap;
-
 use crate::error::{Error, Result};
-use crate::model::{
-    Actor, Event, Message, MessageId, MessageKey, MessageSelector, Notification, Seek, UserRef, UserSelector,
-};
+use crate::model::{Actor, Event, MessageId, MessageKey, MessageSelector, Notification, Seek, UserRef, UserSelector};
 use crate::service::once::{Once, message_meant, once_counted, set};
 use crate::service::{self, page::Page};
 use crate::store::{self, Tx};
@@ -17,10 +13,10 @@ use crate::store::{self, Tx};
 pub fn owner(tx: &mut Tx<'_>, actor: &Actor, named: Option<&UserSelector>) -> Result<UserRef> {
     match (actor, named) {
         (Actor::User(user), None) => Ok(user.person.clone()),
-        (Actor::Operator(_), Some(selector)) => Ok(super::user(tx, selector)?.person),
+        (Actor::Operator(_), Some(selector)) => Ok(super::user(tx, actor, selector)?.person),
         (Actor::Operator(_), None) => Err(Error::invalid("user", "Say whose: the operator has no notifications.")),
         (Actor::User(user), Some(selector)) => {
-            let named = super::user(tx, selector)?.person;
+            let named = super::user(tx, actor, selector)?.person;
             if named.key == user.person.key {
                 Ok(named)
             } else {
@@ -97,12 +93,11 @@ pub fn set_read(
     selectors: &[MessageSelector],
     is_read: bool,
 ) -> Result<i64> {
-    let found = selectors.iter().map(|selector| super::message(tx, actor, selector));
-    let messages = found.collect::<Result<Vec<_>>>()?;
-    let keys: Vec<MessageKey> = messages.iter().map(|message| message.key).collect();
+    let messages = super::places(tx, actor, "ids", selectors)?;
+    let keys: Vec<MessageKey> = messages.iter().map(|(key, ..)| *key).collect();
     let notified = store::notifications::notified(tx, owner.key, &keys)?;
-    if let Some(place) = keys.iter().position(|key| !notified.contains(key)) {
-        let detail = format!("{} has no notification of the message “{}”.", owner.username, selectors[place]);
+    if let Some((.., selector)) = messages.iter().find(|(key, ..)| !notified.contains(key)) {
+        let detail = format!("{} has no notification of the message “{selector}”.", owner.username);
         return Err(Error::not_found(detail));
     }
     mark(tx, actor, owner, &messages, is_read)
@@ -157,14 +152,12 @@ pub(super) fn mark(
     tx: &mut Tx<'_>,
     actor: &Actor,
     owner: &UserRef,
-    messages: &[Message],
+    messages: &[(MessageKey, MessageId, &MessageSelector)],
     is_read: bool,
 ) -> Result<i64> {
-    let ids: BTreeMap<MessageKey, MessageId> =
-        messages.iter().map(|message| (message.key, message.message_id)).collect();
-    let keys: Vec<MessageKey> = ids.keys().copied().collect();
+    let keys: Vec<MessageKey> = messages.iter().map(|(key, ..)| *key).collect();
     let count = store::notifications::mark(tx, owner.key, &keys, is_read)?;
-    let only = ids.into_values().next().filter(|_| keys.len() == 1);
+    let only = if let [(_, only, _)] = messages { Some(*only) } else { None };
     tell(tx, actor, owner, count, only)
 }
 

@@ -37,8 +37,8 @@ impl Once {
 }
 
 /// Which user is meant; where there is none, what was said: the work will refuse it in its own order.
-pub(super) fn user_meant(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<String> {
-    match service::user(tx, selector) {
+pub(super) fn user_meant(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<String> {
+    match service::user(tx, actor, selector) {
         Ok(user) => Ok(user.person.key.0.to_string()),
         Err(error) if error.kind() == Kind::NotFound => Ok(selector.to_string()),
         Err(error) => Err(error),

@@ -9,7 +9,7 @@ use pbkdf2::pbkdf2_hmac_array;
 use sha2::Sha256;
 
 use crate::error::{Error, Result};
-use crate::model::fold_case;
+use crate::model::{fold_case, normalize};
 
 /// Common passwords of eight characters and more, folded, one a line
 const COMMON: &str = include_str!("common_passwords.txt");
@@ -27,7 +27,8 @@ pub const NOBODYS: &str =
 /// `Invalid`, naming the field `password`.
 pub fn check(password: &str, username: &str) -> Result<()> {
     let refuse = |detail: &str| Err(Error::invalid("password", detail));
-    let folded = fold_case(password);
+    let password = normalize(password);
+    let folded = fold_case(&password);
     if password.chars().count() < 8 {
         refuse("The password is too short; it needs at least 8 characters.")
     } else if password.len() > 1024 {
@@ -41,7 +42,7 @@ pub fn check(password: &str, username: &str) -> Result<()> {
     }
 }
 
-/// Hashes a password with argon2id; the parameters are OWASP's (ASVS 5.0): 19 MiB, two passes, one lane.
+/// Hashes a password with argon2id, in Unicode's NFC: keyboards differ in how they write an accent. The parameters are OWASP's (ASVS 5.0): 19 MiB, two passes, one lane.
 ///
 /// # Errors
 /// `Internal` where there is no memory for it.
@@ -49,7 +50,7 @@ pub fn hash(password: &str, salt: [u8; 16]) -> Result<String> {
     let params = Params::new(19_456, 2, 1, None).map_err(|error| Error::internal(error.to_string()))?;
     let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let hash: PasswordHash = hasher
-        .hash_password_with_salt(password.as_bytes(), &salt)
+        .hash_password_with_salt(normalize(password).as_bytes(), &salt)
         .map_err(|error| Error::internal(error.to_string()))?;
     Ok(hash.to_string())
 }
@@ -69,11 +70,17 @@ pub fn check_hash(hash: &str) -> Result<()> {
     Err(Error::invalid("password_hash", detail))
 }
 
-/// Whether the hash is that of the password; slow on purpose. Takes the same time wherever they differ.
+/// Whether the hash is that of the password, in NFC or as it is given: hashes from before passwords were normalized count on.
+/// Slow on purpose. Takes the same time wherever they differ.
 ///
 /// # Errors
 /// `Invalid` where the hash is none that [`check_hash`] lets through, `Internal` where there is no memory for it.
 pub fn verify(password: &str, hash: &str) -> Result<bool> {
+    let normal = normalize(password);
+    Ok(is_hash_of(&normal, hash)? || normal != password && is_hash_of(password, hash)?)
+}
+
+fn is_hash_of(password: &str, hash: &str) -> Result<bool> {
     match parsed(hash) {
         None => check_hash(hash).map(|()| false),
         Some(Hash::Argon2(hash)) => match Argon2::default().verify_password(password.as_bytes(), hash.as_ref()) {
@@ -148,6 +155,23 @@ mod tests {
         }
         let umlauts = "pbkdf2_sha256$20000$aaaaaaaaaaaaaaaaaaaaaa$Oyw6x+at29iqicBnD1Sd6oZxIJHmRcCtiO+Bzud/opE=";
         assert!(verify("pä$$wort ☃", umlauts).unwrap());
+    }
+
+    #[test]
+    fn a_password_is_the_same_however_its_accents_are_written() {
+        let (composed, decomposed) = ("schlüssel 7", "schlu\u{308}ssel 7");
+        for password in [composed, decomposed] {
+            let hash = hash(password, [7; 16]).unwrap();
+            assert!(verify(composed, &hash).unwrap() && verify(decomposed, &hash).unwrap(), "{password}");
+        }
+        let before = |password: &str| {
+            let output = STANDARD.encode(pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), b"salt", 1000));
+            format!("pbkdf2_sha256$1000$salt${output}")
+        };
+        assert!(verify(decomposed, &before(decomposed)).unwrap(), "a hash from before");
+        assert!(verify(decomposed, &before(composed)).unwrap());
+        assert!(!verify("schlussel 7", &before(decomposed)).unwrap());
+        assert!(check(&"u\u{308}".repeat(5), "ann").is_err(), "five characters");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 pub use self::access::{Claims, Keys, LIFETIME};
 use crate::error::{Error, Result};
-use crate::model::{Actor, Event, EventKind, Timestamp, User, UserSelector, normalize, uuid};
+use crate::model::{Actor, Event, EventKind, Timestamp, User, UserSelector, uuid};
 use crate::store::tokens::{self, Hash, Login, RefreshToken};
 use crate::store::{self, Tx};
 
@@ -35,7 +35,9 @@ impl Secret {
 
 /// What a client holds is kept as a hash; a text that is no token has none.
 fn hash_of(token: &str) -> Option<Hash> {
-    let secret = URL_SAFE_NO_PAD.decode(token).ok().filter(|secret| secret.len() == 32)?;
+    // Nothing longer is read: it may be as long as a body.
+    let token = Some(token).filter(|token| token.len() == 43)?;
+    let secret = URL_SAFE_NO_PAD.decode(token).ok()?;
     Some(Sha256::digest(secret).into())
 }
 
@@ -51,12 +53,11 @@ pub fn bad_token() -> Error {
 
 /// The account that somebody says is theirs, by username or else by email; none where nobody may log in to it.
 pub fn login(tx: &mut Tx<'_>, name: &str) -> Result<Option<Login>> {
-    let name = normalize(name);
-    if name.contains('\0') || uuid(&name).is_some() {
+    if !super::may_name_user(name) || uuid(name).is_some() {
         return Ok(None);
     }
-    let found = match tokens::login_by_username(tx, &name)? {
-        None if name.contains('@') => tokens::login_by_email(tx, &name)?,
+    let found = match tokens::login_by_username(tx, name)? {
+        None if name.contains('@') => tokens::login_by_email(tx, name)?,
         found => found,
     };
     Ok(found.filter(|login| login.user.is_active && login.password_hash.is_some()))
@@ -109,11 +110,11 @@ pub fn log_in(tx: &mut Tx<'_>, login: &Login, better_hash: Option<&str>, refresh
 /// # Errors
 /// `NotFound`, `Forbidden` where the account is deactivated, or for whoever is neither operator nor admin.
 pub fn issue(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, refresh: Secret) -> Result<LoggedIn> {
-    let user = super::user(tx, selector)?;
+    let user = super::user(tx, actor, selector)?;
     if !actor.administers() {
         return Err(Error::forbidden("Only the operator and admins issue tokens."));
     }
-    let Some(login) = tokens::lock(tx, user.person.key)? else { return Err(super::no_user(tx, &selector.0)) };
+    let Some(login) = tokens::lock(tx, user.person.key)? else { return Err(super::no_user(&selector.0)) };
     if !login.user.is_active {
         let detail = format!("The account of {} is deactivated; it cannot log in.", login.user.person.username);
         return Err(Error::forbidden(detail));
@@ -194,7 +195,7 @@ pub fn revoke(tx: &mut Tx<'_>, token: &str) -> Result<()> {
 /// # Errors
 /// `NotFound`, `Forbidden` for another's account unless as operator or admin.
 pub fn revoke_all(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<(User, i64)> {
-    let user = super::users::locked(tx, selector)?;
+    let user = super::users::locked(tx, actor, selector)?;
     super::users::must_be_own_or_administered(actor, &user)?;
     let count = tokens::revoke_all(tx, user.person.key)?;
     store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &user.person))?;

@@ -4,7 +4,8 @@ use super::page::Page;
 use super::{Condition, Once, once::once};
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, Event, EventKind, Profile, Role, Seek, User, UserDetails, UserId, UserSelector, fold_case, normalize, uuid,
+    Actor, Event, EventKind, Profile, Role, Seek, User, UserDetails, UserId, UserKey, UserSelector, fold_case,
+    is_blank, is_ignorable, may_join, normalize, uuid,
 };
 use crate::store::{self, Tx};
 
@@ -92,6 +93,9 @@ pub fn register(
         return Err(closed());
     }
     let work = |tx: &mut Tx<'_>| {
+        if !actor.is_some_and(Actor::administers) {
+            must_look_unlike_others(tx, &check_details(&new.details)?.username, None)?;
+        }
         let user = insert(tx, new)??;
         let by = actor.cloned().unwrap_or_else(|| Actor::User(user.clone()));
         store::events::record(tx, &by, Event::user(EventKind::UserCreated, &user.person))?;
@@ -138,7 +142,7 @@ pub fn page(
 /// # Errors
 /// `NotFound` where there is none.
 pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<Profile> {
-    let user = super::user(tx, selector)?;
+    let user = super::user(tx, actor, selector)?;
     Ok(profile(actor, user))
 }
 
@@ -165,7 +169,7 @@ pub fn update_if(
     change: &UserChange,
     condition: Condition<'_, User>,
 ) -> Result<User> {
-    let user = locked(tx, selector)?;
+    let user = locked(tx, actor, selector)?;
     must_be_own_or_administered(actor, &user)?;
     condition(tx, &user)?;
     if change.role.is_some_and(|role| role != user.role) {
@@ -174,19 +178,25 @@ pub fn update_if(
         }
         must_not_be_last_admin(tx, actor, &user, "demoted")?;
     }
-    let details = check_details(&UserDetails {
+    let is_renamed = change.username.as_ref().is_some_and(|username| *username != user.person.username);
+    let details = UserDetails {
         username: change.username.clone().unwrap_or_else(|| user.person.username.clone()),
         email: change.email.clone().or_else(|| user.email.clone()),
         first_name: change.first_name.clone().unwrap_or_else(|| user.person.first_name.clone()),
         last_name: change.last_name.clone().unwrap_or_else(|| user.person.last_name.clone()),
         role: change.role.unwrap_or(user.role),
-    })?;
+    };
+    // A name from before there was a rule stays.
+    let details = if is_renamed { check_details(&details)? } else { check_all_but_username(details)? };
     let is_anothers = |found: Option<User>| found.is_some_and(|found| found.person.key != user.person.key);
     if is_anothers(store::users::by_username(tx, &details.username)?) {
         return Err(username_taken(&details));
     }
     if is_anothers(details.email.as_ref().map(|email| store::users::by_email(tx, email)).transpose()?.flatten()) {
         return Err(email_taken(&details));
+    }
+    if is_renamed && actor.is(user.person.key) && !actor.administers() {
+        must_look_unlike_others(tx, &details.username, Some(user.person.key))?;
     }
     let updated = store::users::update(tx, user.person.key, &details)?;
     if updated != user {
@@ -209,7 +219,7 @@ pub fn update_if(
 /// # Errors
 /// `NotFound`, `Forbidden`, `Invalid` where the hash is none.
 pub fn set_password(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, hash: Option<&str>) -> Result<User> {
-    let user = super::user(tx, selector)?;
+    let user = super::user(tx, actor, selector)?;
     must_be_own_or_administered(actor, &user)?;
     if let Some(hash) = hash {
         super::passwords::check_hash(hash)?;
@@ -224,7 +234,7 @@ pub fn set_password(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, has
 /// # Errors
 /// `NotFound`, `Forbidden` for one's own account, for whoever is neither operator nor admin, and for the last admin.
 pub fn set_active(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, is_active: bool) -> Result<User> {
-    let user = locked(tx, selector)?;
+    let user = locked(tx, actor, selector)?;
     if !actor.administers() || actor.is(user.person.key) {
         return Err(Error::forbidden("Only another admin activates or deactivates an account."));
     }
@@ -240,11 +250,11 @@ pub fn set_active(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, is_ac
 }
 
 /// Finds a user whom nobody else changes from here to the end of the transaction.
-pub(super) fn locked(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<User> {
-    let user = super::user(tx, selector)?;
+pub(super) fn locked(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<User> {
+    let user = super::user(tx, actor, selector)?;
     match store::users::lock(tx, user.person.key)? {
         Some(user) => Ok(user),
-        None => Err(super::no_user(tx, &selector.0)),
+        None => Err(super::no_user(&selector.0)),
     }
 }
 
@@ -264,6 +274,15 @@ pub(super) fn must_not_be_last_admin(tx: &mut Tx<'_>, actor: &Actor, user: &User
     Ok(())
 }
 
+/// Nobody takes a name by themselves that can be taken for somebody else's. What can be typed on every keyboard is told apart by
+/// those who type it.
+fn must_look_unlike_others(tx: &mut Tx<'_>, username: &str, own: Option<UserKey>) -> Result<()> {
+    match store::users::looking_like(tx, username, own)? {
+        Some(other) => Err(Error::conflict(format!("The username “{username}” looks like “{other}”, which is taken."))),
+        None => Ok(()),
+    }
+}
+
 fn username_taken(details: &UserDetails) -> Error {
     Error::conflict(format!("The username “{}” is taken.", details.username))
 }
@@ -277,36 +296,62 @@ fn email_taken(details: &UserDetails) -> Error {
 /// # Errors
 /// `Invalid`, naming the field.
 pub fn check_details(details: &UserDetails) -> Result<UserDetails> {
-    let username = normalize(&details.username);
-    let email = details.email.as_deref().filter(|email| !email.is_empty()).map(normalize);
+    // What is far too long is not even normalized, which takes its time.
+    if details.username.len() > super::LONGEST_NAME {
+        return Err(username_too_long());
+    }
+    let details = check_all_but_username(UserDetails { username: normalize(&details.username), ..details.clone() })?;
+    check_username(&details.username)?;
+    Ok(details)
+}
+
+fn check_all_but_username(details: UserDetails) -> Result<UserDetails> {
+    let email = details.email.as_deref().filter(|email| !email.is_empty());
+    if email.is_some_and(|email| email.len() > super::LONGEST_NAME) {
+        return Err(Error::invalid("email", "The email is longer than 254 bytes."));
+    }
+    let email = email.map(normalize);
     if let Some(email) = &email {
         check_email(email)?;
     }
-    check_username(&username, email.as_deref())?;
+    let username = &details.username;
+    if username.contains('@') && email.as_deref().map(fold_case) != Some(fold_case(username)) {
+        return Err(Error::invalid("username", "The username holds @, which only the user's own email may."));
+    }
     super::check_text("first_name", &details.first_name, 150)?;
     super::check_text("last_name", &details.last_name, 150)?;
-    Ok(UserDetails { username, email, ..details.clone() })
+    Ok(UserDetails { email, ..details })
 }
 
-fn check_username(username: &str, email: Option<&str>) -> Result<()> {
+fn username_too_long() -> Error {
+    Error::invalid("username", "The username is longer than 150 characters.")
+}
+
+fn check_username(username: &str) -> Result<()> {
     let refuse = |detail: &str| Err(Error::invalid("username", format!("The username {detail}.")));
     let forbidden = |character: char| character.is_whitespace() || character.is_control();
+    let is_hidden = |(at, character): (usize, char)| {
+        let (before, after) = (&username[..at], &username[at + character.len_utf8()..]);
+        is_ignorable(character) && !may_join(before, character, after)
+    };
     if username.is_empty() {
         refuse("is empty")
     } else if username.chars().count() > 150 {
-        refuse("is longer than 150 characters")
+        Err(username_too_long())
     } else if username.contains(controls_direction) {
         refuse("holds a character that turns the direction of writing")
     } else if username.contains(forbidden) {
         refuse("holds white space or a control character")
+    } else if username.char_indices().any(is_hidden) {
+        refuse("holds a character that is not seen")
+    } else if is_blank(username) {
+        refuse("holds nothing that is seen")
     } else if username.contains(['/', '#', ':']) {
         refuse("holds one of / # :")
     } else if username.starts_with('@') {
         refuse("starts with @")
     } else if uuid(username).is_some() {
         refuse("has the form of an id")
-    } else if username.contains('@') && email.map(fold_case) != Some(fold_case(username)) {
-        refuse("holds @, which only the user's own email may")
     } else {
         Ok(())
     }
@@ -342,15 +387,50 @@ mod tests {
 
     #[test]
     fn usernames_are_as_odd_as_real_ones() {
-        for name in ["|trey|", "[[mandrix]]", "encKe`", "Debolaz[Pidgin]", "é", "小明", "--help", "a@b.c"] {
-            assert!(check_username(name, Some("a@b.c")).is_ok(), "{name}");
+        let check = |name: &str| {
+            let email = Some("a@b.c".to_owned());
+            let (first_name, last_name) = (String::new(), String::new());
+            check_details(&UserDetails { username: name.to_owned(), email, first_name, last_name, role: Role::User })
+        };
+        for name in ["|trey|", "[[mandrix]]", "encKe`", "Debolaz[Pidgin]", "é", "小明", "--help", "a@b.c", "🎉"] {
+            assert!(check(name).is_ok(), "{name}");
         }
         for name in ["", "a b", "a\u{7}", "a/b", "a#1", "a:b", "@a", "a\u{202e}b", "a@x.y"] {
-            assert!(check_username(name, Some("a@b.c")).is_err(), "{name}");
+            assert!(check(name).is_err(), "{name}");
         }
-        assert!(check_username(&"é".repeat(150), None).is_ok());
-        assert!(check_username(&"é".repeat(151), None).is_err());
-        assert!(check_username("0199f3c2-0000-7000-8000-000000000000", None).is_err());
+        assert!(check(&"é".repeat(150)).is_ok());
+        assert!(check(&"e\u{301}".repeat(150)).is_ok());
+        assert!(check(&"é".repeat(151)).is_err());
+        assert!(check("0199f3c2-0000-7000-8000-000000000000").is_err());
+    }
+
+    #[test]
+    fn every_character_of_a_username_is_seen() {
+        for name in ["می\u{200c}خواهم", "क\u{94d}\u{200d}ष", "क\u{94d}\u{200c}ष", "e\u{301}"] {
+            assert!(check_username(name).is_ok(), "{name}");
+        }
+        for hidden in [
+            '\u{200b}',
+            '\u{feff}',
+            '\u{2060}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{fe0f}',
+            '\u{e0061}',
+            '\u{200c}',
+            '\u{200d}',
+            '\u{3164}',
+            '\u{180b}',
+            '\u{e0100}',
+            '\u{fff0}',
+        ] {
+            for name in
+                [format!("alice{hidden}"), format!("{hidden}alice"), format!("al{hidden}ice"), hidden.to_string()]
+            {
+                assert!(check_username(&name).is_err(), "{name:?}");
+            }
+        }
+        assert!(check_username("\u{2800}").is_err());
     }
 
     #[test]

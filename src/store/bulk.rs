@@ -1,38 +1,9 @@
 //! Rows by the thousand: what is there already is found, and what is not is added, with one statement for all of a kind.
 
-use uuid::Uuid;
-
 use super::tx::{Addition, Row, Tx};
-use super::{list, users};
+use super::{ids, list, texts, users};
 use crate::error::{Error, Result};
-use crate::model::{Actor, ConversationKey, Event, MessageKey, User, UserId, UserKey, UserRef, fold_case};
-
-/// Many texts as one parameter, read by `texts!` in the statement.
-fn texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
-    texts.into_iter().map(|text| text.as_ref().to_owned()).collect::<serde_json::Value>().to_string()
-}
-
-macro_rules! texts {
-    ($parameter:literal) => {
-        concat!("(SELECT value FROM json_each(CAST(", $parameter, " AS TEXT)))")
-    };
-}
-
-/// Many ids as one parameter: SQLite keeps them as bytes.
-fn ids(tx: &Tx<'_>, ids: impl IntoIterator<Item = Uuid>) -> String {
-    let text = tx.split::<fn(Uuid) -> String>(|id| id.simple().to_string(), |id| id.to_string());
-    texts(ids.into_iter().map(text))
-}
-
-/// A statement that finds rows by their ids, on either engine
-macro_rules! by_ids {
-    ($tx:ident, $select:expr, $column:literal) => {
-        $tx.split(
-            concat!($select, " WHERE ", $column, " IN (SELECT unhex(value) FROM json_each($1))"),
-            concat!($select, " WHERE ", $column, " IN (SELECT CAST(value AS UUID) FROM json_each(CAST($1 AS TEXT)))"),
-        )
-    };
-}
+use crate::model::{Actor, ConversationKey, Event, MessageKey, User, UserId, UserKey, UserRef, fold_case, skeleton};
 
 /// Many rows of numbers as one parameter
 fn tuples<const COLUMNS: usize>(rows: impl IntoIterator<Item = [i64; COLUMNS]>) -> Result<String> {
@@ -157,15 +128,16 @@ pub fn accounts(
 pub fn add_accounts(tx: &mut Tx<'_>, accounts: &[Account]) -> Result<()> {
     const ADDITION: Addition = addition!(
         "account",
-        "key, id, username, username_folded, email, email_folded, first_name, last_name, names_folded, role, is_active,
-         password_hash, created_at",
-        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13"
+        "key, id, username, username_folded, email, email_folded, first_name, last_name, names_folded, skeleton, role,
+         is_active, password_hash, created_at",
+        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14"
     );
     struct Folded<'a> {
         account: &'a Account,
         username: String,
         email: Option<String>,
         names: String,
+        skeleton: String,
     }
     let folded: Vec<Folded<'_>> = accounts
         .iter()
@@ -176,10 +148,11 @@ pub fn add_accounts(tx: &mut Tx<'_>, accounts: &[Account]) -> Result<()> {
                 username: fold_case(&person.username),
                 email: account.user.email.as_deref().map(fold_case),
                 names: users::fold_names(&person.username, &person.first_name, &person.last_name),
+                skeleton: skeleton(&person.username),
             }
         })
         .collect();
-    tx.add(&ADDITION, &folded, |Folded { account, username, email, names }| {
+    tx.add(&ADDITION, &folded, |Folded { account, username, email, names, skeleton }| {
         let User { person, email: address, role, is_active, created_at } = &account.user;
         [
             &person.key,
@@ -191,6 +164,7 @@ pub fn add_accounts(tx: &mut Tx<'_>, accounts: &[Account]) -> Result<()> {
             &person.first_name,
             &person.last_name,
             names,
+            skeleton,
             role,
             is_active,
             &account.password_hash,

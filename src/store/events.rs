@@ -2,7 +2,7 @@
 
 use super::Tx;
 use crate::error::Result;
-use crate::model::{Actor, ConversationKey, Event, EventKey, UserKey};
+use crate::model::{Actor, ConversationKey, Event, EventKey, EventKind, UserKey};
 
 /// Appends an event to the log.
 pub fn record(tx: &mut Tx<'_>, actor: &Actor, event: Event) -> Result<EventKey> {
@@ -12,6 +12,27 @@ pub fn record(tx: &mut Tx<'_>, actor: &Actor, event: Event) -> Result<EventKey> 
         &[&event.kind, &tx.now(), &actor.key(), &actor.operator(), &event.conversation, &event.user, &event.subject],
         |row| row.get(0),
     )
+}
+
+/// Appends an event of a conversation about each of these users, in the order of their accounts.
+pub fn record_of_users(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    kind: EventKind,
+    conversation: ConversationKey,
+    users: impl IntoIterator<Item = UserKey>,
+) -> Result<()> {
+    tx.run(
+        concat!(
+            "INSERT INTO event (kind, at, actor_key, operator, conversation_key, user_key, subject_id)
+             SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS TEXT), CAST($5 AS BIGINT), key, id
+             FROM account WHERE key IN ",
+            list!("$6"),
+            " ORDER BY key"
+        ),
+        &[&kind, &tx.now(), &actor.key(), &actor.operator(), &conversation, &super::list(users.into_iter().map(|key| key.0))],
+    )?;
+    Ok(())
 }
 
 /// Lets the participants of conversations hear of an event, except one, also when the conversations are gone by the time

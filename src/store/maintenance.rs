@@ -1,16 +1,19 @@
 //! Work that goes on after a commit, in steps that let others in; what is pending is kept in the database.
 
 use super::Tx;
-use super::search;
+use super::{search, users};
 use crate::error::Result;
 use crate::model::{MessageKey, Pending, Task, Timestamp, UserKey};
 
 /// How many messages one step indexes: a tenth of a second
 const MESSAGES: i64 = 2000;
 
+/// How many usernames one step looks at
+const USERNAMES: i64 = 2000;
+
 macro_rules! few {
     () => {
-        " /* scans: there are at most two rows */"
+        " /* scans: there are at most three rows */"
     };
 }
 
@@ -44,6 +47,17 @@ pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
         return Ok(true);
     }
     tx.run(concat!("DELETE FROM maintenance WHERE task = $1", few!()), &[&Task::Index])?;
+    Ok(false)
+}
+
+/// Works out what the next usernames look like that are from before that was known; says whether there may be more.
+pub fn skeletons_step(tx: &mut Tx<'_>) -> Result<bool> {
+    let Some(position) = position(tx, Task::Skeletons)?.map(UserKey) else { return Ok(false) };
+    if let Some(last) = users::add_skeletons(tx, position, USERNAMES)? {
+        tx.run(concat!("UPDATE maintenance SET position = $1 WHERE task = $2", few!()), &[&last, &Task::Skeletons])?;
+        return Ok(true);
+    }
+    tx.run(concat!("DELETE FROM maintenance WHERE task = $1", few!()), &[&Task::Skeletons])?;
     Ok(false)
 }
 

@@ -29,9 +29,9 @@ use crate::model::fold_case;
 pub use care::{Contents, Inspection, Sizes, backup, inspect, restore, verify_backup};
 pub use pool::{Pool, Sharing};
 pub use tx::{Clock, Ids, Stamp, Tx};
-use tx::{Row, list};
+use tx::{Row, ids, list, texts};
 #[cfg(debug_assertions)]
-pub use {postgres::prepared_statements, sqlite::checked_statements};
+pub use {postgres::prepared_statements, sqlite::checked_statements, tx::statements_run};
 
 /// The number of the newest migration, the same on both engines: what an up-to-date database says of itself.
 pub const VERSION: i64 = 7;
@@ -196,9 +196,11 @@ impl Db {
         }
     }
 
-    /// Indexes messages from before there was search, in steps.
+    /// Indexes messages from before there was search, and works out what usernames look like that are from before that was
+    /// known, in steps.
     pub fn index(&self, stamp: Stamp) -> Result<()> {
         while self.write(stamp, maintenance::index_step)? && !stamp.dry_run {}
+        while self.write(stamp, maintenance::skeletons_step)? && !stamp.dry_run {}
         Ok(())
     }
 

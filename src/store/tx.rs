@@ -96,10 +96,38 @@ pub(super) fn list(keys: impl IntoIterator<Item = i64>) -> String {
     format!("[{}]", keys.join(","))
 }
 
+/// Many texts as one parameter, read by `texts!` in the statement.
+pub(super) fn texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
+    texts.into_iter().map(|text| text.as_ref().to_owned()).collect::<serde_json::Value>().to_string()
+}
+
+/// Many ids as one parameter, read by a statement of `by_ids!`: SQLite keeps them as bytes.
+pub(super) fn ids(tx: &Tx<'_>, ids: impl IntoIterator<Item = Uuid>) -> String {
+    let text = tx.split::<fn(Uuid) -> String>(|id| id.simple().to_string(), |id| id.to_string());
+    texts(ids.into_iter().map(text))
+}
+
 /// A subquery of the keys in parameter `$n`, which [`list`] made.
 macro_rules! list {
     ($parameter:literal) => {
         concat!("(SELECT CAST(value AS BIGINT) FROM json_each(CAST(", $parameter, " AS TEXT)))")
+    };
+}
+
+/// A statement that finds rows by their ids, which [`ids`] made, on either engine.
+macro_rules! by_ids {
+    ($tx:ident, $select:expr, $column:literal) => {
+        $tx.split(
+            concat!($select, " WHERE ", $column, " IN (SELECT unhex(value) FROM json_each($1))"),
+            concat!($select, " WHERE ", $column, " IN (SELECT CAST(value AS UUID) FROM json_each(CAST($1 AS TEXT)))"),
+        )
+    };
+}
+
+/// A subquery of the texts in parameter `$n`, which [`texts`] made.
+macro_rules! texts {
+    ($parameter:literal) => {
+        concat!("(SELECT value FROM json_each(CAST(", $parameter, " AS TEXT)))")
     };
 }
 
@@ -183,6 +211,22 @@ pub(super) enum Inner<'c> {
     /// The connection, and whether the transaction may write
     Sqlite(&'c rusqlite::Connection, bool),
     Postgres(postgres::Transaction<'c>, &'c mut HashMap<&'static str, postgres::Statement>),
+}
+
+/// How many statements this thread ran, in debug builds: tests bound how many a request takes.
+#[cfg(debug_assertions)]
+pub fn statements_run() -> u64 {
+    STATEMENTS_RUN.get()
+}
+
+#[cfg(debug_assertions)]
+thread_local! {
+    static STATEMENTS_RUN: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+fn count_statement() {
+    #[cfg(debug_assertions)]
+    STATEMENTS_RUN.set(STATEMENTS_RUN.get() + 1);
 }
 
 /// A unit of work: one transaction, one time.
@@ -274,6 +318,7 @@ impl<'c> Tx<'c> {
         params: &[&dyn Param],
         mut look: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
+        count_statement();
         match &mut self.inner {
             Inner::Sqlite(connection, may_write) => {
                 let mut statement = super::sqlite::prepare(connection, *may_write, sql)?;
@@ -307,6 +352,7 @@ impl<'c> Tx<'c> {
         params: &[&dyn Param],
         read: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
+        count_statement();
         match &mut self.inner {
             Inner::Sqlite(connection, may_write) => {
                 let mut statement = super::sqlite::prepare(connection, *may_write, sql)?;
@@ -333,6 +379,7 @@ impl<'c> Tx<'c> {
 
     /// Runs a statement for its effect; returns how many rows it changed.
     pub(super) fn run(&mut self, sql: &'static str, params: &[&dyn Param]) -> Result<i64> {
+        count_statement();
         let changed = match &mut self.inner {
             Inner::Sqlite(connection, may_write) => {
                 let mut statement = super::sqlite::prepare(connection, *may_write, sql)?;

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
+use uuid::Uuid;
 
 use super::check::Misfolded;
 use super::{Row, Tx};
 use crate::error::{Error, Result};
-use crate::model::{ConversationKey, Seek, User, UserDetails, UserId, UserKey, UserRef, fold_case};
+use crate::model::{
+    ConversationKey, Seek, User, UserDetails, UserId, UserKey, UserRef, fold_case, skeleton, skeletons,
+};
 
 macro_rules! person {
     () => {
@@ -58,8 +61,8 @@ pub fn insert(tx: &mut Tx<'_>, id: UserId, details: &UserDetails, password_hash:
     tx.one(
         concat!(
             "INSERT INTO account (id, username, username_folded, email, email_folded, first_name, last_name, names_folded,
-                                  role, password_hash, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING RETURNING ",
+                                  skeleton, role, password_hash, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING RETURNING ",
             columns!()
         ),
         &[
@@ -71,6 +74,7 @@ pub fn insert(tx: &mut Tx<'_>, id: UserId, details: &UserDetails, password_hash:
             &details.first_name,
             &details.last_name,
             &names_folded(details),
+            &skeleton(&details.username),
             &details.role,
             &password_hash,
             &tx.now(),
@@ -84,8 +88,8 @@ pub fn update(tx: &mut Tx<'_>, user: UserKey, details: &UserDetails) -> Result<U
     tx.only(
         concat!(
             "UPDATE account SET username = $1, username_folded = $2, email = $3, email_folded = $4, first_name = $5,
-                                last_name = $6, names_folded = $7, role = $8
-             WHERE key = $9 RETURNING ",
+                                last_name = $6, names_folded = $7, skeleton = $8, role = $9
+             WHERE key = $10 RETURNING ",
             columns!()
         ),
         &[
@@ -96,6 +100,7 @@ pub fn update(tx: &mut Tx<'_>, user: UserKey, details: &UserDetails) -> Result<U
             &details.first_name,
             &details.last_name,
             &names_folded(details),
+            &skeleton(&details.username),
             &details.role,
             &user,
         ],
@@ -140,6 +145,53 @@ pub fn by_username(tx: &mut Tx<'_>, username: &str) -> Result<Option<User>> {
 /// The user with that email, whatever its case
 pub fn by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<User>> {
     tx.one(concat!("SELECT ", columns!(), " FROM account WHERE email_folded = $1"), &[&fold_case(email)], read)
+}
+
+/// The username of somebody else that a name can be taken for; two that are ASCII are told apart.
+pub fn looking_like(tx: &mut Tx<'_>, username: &str, own: Option<UserKey>) -> Result<Option<String>> {
+    tx.one(
+        concat!(
+            "SELECT username FROM account WHERE skeleton IN ",
+            texts!("$1"),
+            " AND (CAST($2 AS BIGINT) IS NULL OR key <> $2) AND NOT ($3 AND octet_length(username) = length(username)) LIMIT 1"
+        ),
+        &[&super::texts(skeletons(username)), &own, &username.is_ascii()],
+        |row| row.get(0),
+    )
+}
+
+/// Works out what the usernames of the next accounts look like, where it is not known; returns the last of them.
+pub(super) fn add_skeletons(tx: &mut Tx<'_>, after: UserKey, limit: i64) -> Result<Option<UserKey>> {
+    let found: Vec<(UserKey, String)> =
+        tx.all("SELECT key, username FROM account WHERE key > $1 ORDER BY key LIMIT $2", &[&after, &limit], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    let rows: Vec<(i64, String)> = found.iter().map(|(key, username)| (key.0, skeleton(username))).collect();
+    // Who was renamed since has one already.
+    let update = tx.split(
+        "UPDATE account SET skeleton = known.value ->> 1 FROM json_each($1) AS known
+         WHERE account.key = known.value ->> 0 AND account.skeleton IS NULL",
+        "UPDATE account SET skeleton = CAST(known.value AS JSON) ->> 1 FROM json_each(CAST($1 AS TEXT)) AS known
+         WHERE account.key = CAST(CAST(known.value AS JSON) ->> 0 AS BIGINT) AND account.skeleton IS NULL",
+    );
+    tx.run(update, &[&serde_json::to_string(&rows).map_err(Error::internal)?])?;
+    Ok(found.last().map(|(key, _)| *key))
+}
+
+/// Of the usernames that can be taken for each other some two of each kind, and how many kinds there are
+pub fn look_alikes(tx: &mut Tx<'_>, limit: i64) -> Result<(Vec<(String, String)>, i64)> {
+    let mut count = 0;
+    let alike = tx.all(
+        "SELECT min(username), max(username), count(*) OVER () FROM account WHERE skeleton IS NOT NULL
+         GROUP BY skeleton HAVING count(*) > 1 ORDER BY skeleton LIMIT $1
+         /* scans: the operator asks for every row to be checked */",
+        &[&limit],
+        |row| {
+            count = row.get(2)?;
+            Ok((row.get(0)?, row.get(1)?))
+        },
+    )?;
+    Ok((alike, count))
 }
 
 /// Whether an account has a password, and how many tokens it has
@@ -235,17 +287,43 @@ pub fn companions_beginning_with(tx: &mut Tx<'_>, user: UserKey, prefix: &str, l
     )
 }
 
-/// People with these usernames, whatever their case, by username
+/// The people with these ids
+pub fn with_ids(tx: &mut Tx<'_>, ids: &[Uuid]) -> Result<Vec<UserRef>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = super::ids(tx, ids.iter().copied());
+    tx.all(by_ids!(tx, concat!("SELECT ", person!(), " FROM account"), "account.id"), &[&ids], |row| {
+        read_person(row, 0)
+    })
+}
+
+/// The people with these emails, folded, and the email of each
+pub fn with_emails(tx: &mut Tx<'_>, emails: &[String]) -> Result<Vec<(String, UserRef)>> {
+    if emails.is_empty() {
+        return Ok(Vec::new());
+    }
+    tx.all(
+        concat!("SELECT email_folded, ", person!(), " FROM account WHERE email_folded IN ", texts!("$1")),
+        &[&super::texts(emails)],
+        |row| Ok((row.get(0)?, read_person(row, 1)?)),
+    )
+}
+
+/// The people with these usernames, folded, by username
 pub fn called(tx: &mut Tx<'_>, usernames: &[String]) -> Result<Vec<UserRef>> {
-    let folded: Vec<String> = usernames.iter().map(|username| fold_case(username)).collect();
+    if usernames.is_empty() {
+        return Ok(Vec::new());
+    }
     tx.all(
         concat!(
             "SELECT ",
             person!(),
-            " FROM account WHERE username_folded IN (SELECT value FROM json_each(CAST($1 AS TEXT)))
-             ORDER BY username_folded"
+            " FROM account WHERE username_folded IN ",
+            texts!("$1"),
+            " ORDER BY username_folded"
         ),
-        &[&serde_json::to_string(&folded).map_err(Error::internal)?],
+        &[&super::texts(usernames)],
         |row| read_person(row, 0),
     )
 }
@@ -294,6 +372,20 @@ pub fn last_up_to(
     )
 }
 
+/// The folded usernames of up to `limit` participants of a conversation
+pub fn names_of_participants(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    limit: usize,
+) -> Result<Vec<(String, UserKey)>> {
+    tx.all(
+        "SELECT account.username_folded, account.key FROM participant JOIN account ON account.key = participant.user_key
+         WHERE participant.conversation_key = $1 ORDER BY participant.user_key LIMIT $2",
+        &[&conversation, &i64::try_from(limit).unwrap_or(i64::MAX)],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
 /// Keeps everybody else from changing an account to the end of the transaction; returns it as it is.
 pub fn lock(tx: &mut Tx<'_>, user: UserKey) -> Result<Option<User>> {
     tx.one(concat!("UPDATE account SET role = role WHERE key = $1 RETURNING ", columns!()), &[&user], read)
@@ -317,7 +409,7 @@ pub fn count(tx: &mut Tx<'_>) -> Result<i64> {
 pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Misfolded> {
     let mut last = None;
     let found = tx.all(
-        "SELECT key, id, username, email, first_name, last_name, username_folded, email_folded, names_folded
+        "SELECT key, id, username, email, first_name, last_name, username_folded, email_folded, names_folded, skeleton
          FROM account WHERE key > $1 ORDER BY key LIMIT $2",
         &[&after, &limit],
         |row| {
@@ -326,7 +418,8 @@ pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Misfo
             let (first_name, last_name): (String, String) = (row.get(4)?, row.get(5)?);
             let is_folded = row.get::<String>(6)? == fold_case(&username)
                 && row.get::<Option<String>>(7)? == email.as_deref().map(fold_case)
-                && row.get::<String>(8)? == fold_names(&username, &first_name, &last_name);
+                && row.get::<String>(8)? == fold_names(&username, &first_name, &last_name)
+                && row.get::<Option<String>>(9)?.is_none_or(|known| known == skeleton(&username));
             Ok((row.get(1)?, is_folded))
         },
     )?;

@@ -322,7 +322,7 @@ impl Apply<'_, '_, '_> {
                 is_changed = true;
             }
             if there.get(&user).copied().unwrap_or(Level::All) != participant.level() {
-                let user = service::user(self.tx, &who)?;
+                let user = service::user(self.tx, self.actor, &who)?;
                 service::conversations::set_level(self.tx, &Actor::User(user), selector, participant.level())?;
                 is_changed = true;
             }
@@ -331,8 +331,8 @@ impl Apply<'_, '_, '_> {
             let others = store::users::people(self.tx, there.into_keys().filter(|user| !named.contains(user)))?;
             let others: Vec<UserSelector> =
                 others.into_values().map(|person| UserSelector(person.user_id.to_string())).collect();
-            if !others.is_empty() {
-                service::conversations::remove(self.tx, self.actor, selector, &others)?;
+            for others in others.chunks(service::MOST_NAMED) {
+                service::conversations::remove(self.tx, self.actor, selector, others)?;
                 is_changed = true;
             }
         }
@@ -356,7 +356,7 @@ impl Apply<'_, '_, '_> {
         }
         let last = record.revisions.last();
         let editor = match last.and_then(|revision| revision.edited_by.as_ref()).or(record.sender.as_ref()) {
-            Some(editor) => Actor::User(service::user(self.tx, &UserSelector(editor.clone()))?),
+            Some(editor) => Actor::User(service::user(self.tx, self.actor, &UserSelector(editor.clone()))?),
             None => self.actor.clone(),
         };
         let change = messages::Change {
@@ -389,7 +389,7 @@ impl Apply<'_, '_, '_> {
             return Ok(Vec::new());
         }
         let selector = [MessageSelector::Id(message.id)];
-        let owner = service::user(self.tx, &UserSelector(record.user.clone()))?.person;
+        let owner = service::user(self.tx, self.actor, &UserSelector(record.user.clone()))?.person;
         service::notifications::set_read(self.tx, self.actor, &owner, &selector, record.is_read)?;
         Ok(vec!["is_read"])
     }

@@ -22,6 +22,7 @@ mod strangers;
 mod talk;
 mod twins;
 mod unfinished;
+mod writer;
 
 use crate::server::Server;
 use crate::support::{Run, Schema, Shell, postgres_server};

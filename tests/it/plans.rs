@@ -59,7 +59,7 @@ fn bring_in(world: &World) {
     assert!(plan.count(transfer::apply::Action::Removed) > 3, "{plan:?}");
     // One whose username, email and group others get
     let ids = |tx: &mut Tx<'_>| {
-        let ann = tidings::service::user(tx, &UserSelector("ann".to_owned()))?;
+        let ann = tidings::service::user(tx, &operator(), &UserSelector("ann".to_owned()))?;
         Ok((ann.person.user_id, conversations::show(tx, &operator(), &place("team"))?.conversation_id))
     };
     let (ann, team) = world.app.read(ids).unwrap();

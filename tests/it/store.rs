@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use tidings::model::UserSelector;
+use tidings::model::{Role, UserSelector};
 use tidings::service;
 
-use crate::support::{NOON, OLD_ROWS, Schema, Shell, brought_along_from, draft, is_long, postgres_server};
+use crate::assert_refused;
+use crate::support::{NOON, OLD_ROWS, Schema, Shell, brought_along_from, draft, is_long, new_user, postgres_server};
 
 fn mode(path: &std::path::Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -280,4 +281,35 @@ fn first_starts_at_once_all_succeed_and_lose_nothing() {
             assert_eq!(users.stdout.lines().count(), 10, "{users}");
         }
     }
+}
+
+#[test]
+fn usernames_from_before_it_was_known_what_they_look_like_are_worked_out() {
+    for version in 1..=3 {
+        brought_along_from(version, &older_accounts(2500), "", |world| {
+            assert_eq!(world.app.read(tidings::store::maintenance::pending).unwrap().len(), 1);
+            let register = |name: &str| {
+                let new = new_user(name, Role::User);
+                world.app.write(|tx| service::users::register(tx, None, &new, true, None)).map(drop)
+            };
+            world.app.index().unwrap();
+            assert_eq!(world.app.read(tidings::store::maintenance::pending).unwrap().len(), 0);
+            for name in ["us\u{435}r1", "user\u{ff12}500"] {
+                assert_refused!(register(name), Conflict);
+            }
+            register("user2501").unwrap();
+            assert!(world.app.check(|_| {}).unwrap().is_empty());
+        });
+    }
+}
+
+/// Rows of accounts, as versions before wrote them
+fn older_accounts(count: usize) -> String {
+    let row =
+        |number: usize| format!("(gen_random_uuid(), 'user{number}', 'user{number}', '', '', 'user{number}\n ', 0, 1)");
+    let rows: Vec<String> = (1..=count).map(row).collect();
+    format!(
+        "INSERT INTO account (id, username, username_folded, first_name, last_name, names_folded, role, created_at) VALUES {}",
+        rows.join(", ")
+    )
 }

@@ -6,8 +6,8 @@ use crate::app::secret;
 use crate::cli::progress::Progress;
 use crate::cli::{Context, Outcome, counted, time};
 use crate::model::{ConversationSelector, Timestamp, UserSelector};
-use crate::transfer::Tally;
 use crate::transfer::dump::{Request, dump};
+use crate::transfer::{Interruption, Tally};
 
 /// Write the database, or a part of it, as JSON Lines that `tidings data load` reads
 ///
@@ -57,7 +57,11 @@ impl Dump {
         let counts = out.stream(|to| {
             let mut reached =
                 |done, all| progress.iter().for_each(|progress| progress.doing_part("Dumping", done, all));
-            Ok(app.read(|tx| Ok(dump(tx, &actor, &request, to, &mut reached)))??)
+            let dumped = app.read(|tx| Ok(dump(tx, &actor, &request, to, &mut reached)))?;
+            Ok(dumped.map_err(|failure| match failure {
+                Interruption::Refused(error) => Interruption::Refused(app.with_hint(error)),
+                unwritten @ Interruption::Unwritten(_) => unwritten,
+            })?)
         })?;
         drop(progress);
         out.status(&said(counts));

@@ -1,6 +1,10 @@
 //! Foreign text made harmless on a terminal.
 
+use std::io::{self, Write};
+
 use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
+
+use crate::model::{is_ignorable, is_picture};
 
 /// How many marks are shown on one character: more than any language writes.
 const MARKS: usize = 8;
@@ -47,9 +51,17 @@ fn rides(character: char) -> bool {
         && (is_combining_mark(character) || matches!(character, '\u{1161}'..='\u{11FF}' | '\u{D7B0}'..='\u{D7FF}'))
 }
 
-/// Whether an invisible joiner does what its script needs it for: ZWJ in an emoji, ZWJ and ZWNJ after a virama, ZWNJ
-/// between Arabic letters (as RFC 5892 has it for names of hosts).
+/// Whether an invisible character does what its script needs it for: ZWJ in an emoji, ZWJ and ZWNJ after a virama, ZWNJ
+/// between Arabic letters (as RFC 5892 has it for names of hosts), the sign that what stands before is a picture or is not, the
+/// signs for forms of Mongolian letters.
 fn joins(before: Option<char>, joiner: char, after: Option<char>) -> bool {
+    match joiner {
+        '\u{FE0E}' | '\u{FE0F}' => return before.is_some_and(is_picture) || after == Some('\u{20E3}'),
+        '\u{180B}'..='\u{180D}' | '\u{180F}' => {
+            return before.is_some_and(|before| ('\u{1820}'..='\u{18AA}').contains(&before));
+        }
+        _ => {}
+    }
     let (Some(before), Some(after)) = (before, after.filter(|after| !rides(*after))) else { return false };
     let is_arabic = |character: char| matches!(character, '\u{0620}'..='\u{06D3}' | '\u{06FA}'..='\u{077F}');
     let follows_virama = canonical_combining_class(before) == 9 && after.is_alphabetic();
@@ -68,13 +80,58 @@ fn is_pictograph(character: char) -> bool {
 
 fn is_dangerous(character: char) -> bool {
     character.is_control()
-        || matches!(
-            character,
-            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
-                | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
-                | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF0}'..='\u{FFFB}' | '\u{3164}' | '\u{FFA0}'
-                | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}'
-        )
+        || matches!(character, '\u{2028}'..='\u{2029}' | '\u{2800}' | '\u{FFF9}'..='\u{FFFB}')
+        || is_ignorable(character)
+}
+
+/// The same JSON without what a terminal would obey: DEL, the controls of C1, and those that turn the direction of writing. Those
+/// of C0 JSON never holds.
+pub(in crate::cli) fn escape_json(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '\u{7F}'..='\u{9F}'
+            | '\u{61C}'
+            | '\u{200E}'
+            | '\u{200F}'
+            | '\u{2028}'..='\u{202E}'
+            | '\u{2066}'..='\u{2069}' => {
+                escaped.extend(["\\u".to_owned(), format!("{:04x}", u32::from(character))]);
+            }
+            harmless => escaped.push(harmless),
+        }
+    }
+    escaped
+}
+
+/// Passes JSON on to a terminal, escaped as [`escape_json`] does.
+pub(super) struct JsonEscaping<W> {
+    to: W,
+    /// The beginning of a character
+    partial: Vec<u8>,
+}
+
+impl<W: Write> JsonEscaping<W> {
+    pub(super) fn new(to: W) -> Self {
+        Self { to, partial: Vec::new() }
+    }
+}
+
+impl<W: Write> Write for JsonEscaping<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.partial.extend_from_slice(bytes);
+        let whole = match std::str::from_utf8(&self.partial) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&self.partial[..error.valid_up_to()]).unwrap_or_default(),
+        };
+        self.to.write_all(escape_json(whole).as_bytes())?;
+        self.partial.drain(..whole.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 #[cfg(test)]
@@ -91,6 +148,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_seen_is_shown() {
+        for hidden in ['\u{fe00}', '\u{fe0e}', '\u{fe0f}', '\u{2800}', '\u{180b}', '\u{e0100}', '\u{3164}'] {
+            let shown = format!("al{}ice", hidden.escape_unicode());
+            assert_eq!(escape(&format!("al{hidden}ice")), shown);
+        }
+        assert_eq!(escape("❤\u{fe0f}\u{fe0f}"), "❤\u{fe0f}\\u{fe0f}");
+    }
+
+    #[test]
+    fn json_says_the_same_without_what_a_terminal_obeys() {
+        let texts = ["a\u{9b}2J\u{7f}", "\u{202e}x\u{2069}\u{61c}", "👩\u{200d}🚀 é\u{1b}"];
+        let json = serde_json::to_string(&texts).unwrap();
+        let escaped = escape_json(&json);
+        assert_eq!(escaped, r#"["a\u009b2J\u007f","\u202ex\u2069\u061c","👩‍🚀 é\u001b"]"#);
+        assert_eq!(serde_json::from_str::<Vec<String>>(&escaped).unwrap(), texts);
+        let mut written = JsonEscaping::new(Vec::new());
+        json.as_bytes().chunks(1).for_each(|byte| written.write_all(byte).unwrap());
+        assert_eq!(String::from_utf8(written.to).unwrap(), escaped);
+    }
+
+    #[test]
     fn what_languages_write_stays() {
         for text in [
             "Grüße, 小明 🎉",
@@ -98,6 +176,8 @@ mod tests {
             "👨\u{200d}👩\u{200d}👧 ❤\u{fe0f}\u{200d}🔥 👩🏽\u{200d}🚀",
             "क\u{94d}\u{200d}ष क\u{94d}\u{200c}ष",
             "می\u{200c}خواهم",
+            "☎\u{fe0e} 1\u{fe0f}\u{20e3} ©\u{fe0f}",
+            "ᠬ\u{180b}",
             "한\u{1112}\u{1161}\u{11ab}",
         ] {
             assert_eq!(escape(text), text);

@@ -43,7 +43,7 @@ pub fn listing(
 ) -> Result<Listing> {
     let viewer = match (actor, of) {
         (Actor::User(_), Some(_)) => return Err(Error::forbidden("Only the operator lists another's conversations.")),
-        (Actor::Operator(_), Some(user)) => Some(service::user(tx, user)?.person.key),
+        (Actor::Operator(_), Some(user)) => Some(service::user(tx, actor, user)?.person.key),
         (_, None) => actor.key(),
     };
     let after = after.map(|after| service::conversation(tx, actor, after)).transpose()?;

@@ -71,7 +71,7 @@ fn keys(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<MessageKey
         None => None,
     };
     let mut user = |selector: &Option<UserSelector>| -> Result<Option<UserKey>> {
-        selector.as_ref().map(|selector| Ok(service::user(tx, selector)?.person.key)).transpose()
+        selector.as_ref().map(|selector| Ok(service::user(tx, actor, selector)?.person.key)).transpose()
     };
     let filter = Filter {
         since: request.since.unwrap_or(Timestamp::MIN),

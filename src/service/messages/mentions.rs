@@ -14,14 +14,41 @@ const LONGEST: usize = 450;
 /// How many different mentions of one message are looked for, so that no message holds up the others.
 const MOST: usize = 100;
 
+/// How many look-ups among all usernames one message is worth. Most mentions take one, but of names that begin with each other
+/// there can be any number.
+const LOOK_UPS: usize = 32;
+
+/// How many participants' own names decide what those left open
+const NAMES: usize = 1000;
+
 /// The participants that a content mentions.
 pub(super) fn find(tx: &mut Tx<'_>, conversation: ConversationKey, content: &str) -> Result<BTreeSet<UserKey>> {
     let mut mentioned = BTreeSet::new();
+    let mut open = Vec::new();
+    let mut look_ups = LOOK_UPS;
     for text in candidates(content) {
-        let longest = longest(tx, conversation, &text, &|_, takes_part| takes_part)?;
-        mentioned.extend(longest.map(|(_, user)| user));
+        match longest(tx, conversation, &text, &mut look_ups, &|_, takes_part| takes_part)? {
+            Fit::Of(_, user) => drop(mentioned.insert(user)),
+            Fit::Nobody => {}
+            Fit::Open => open.push(text),
+        }
+    }
+    if !open.is_empty() {
+        let names = store::users::names_of_participants(tx, conversation, NAMES)?;
+        mentioned.extend(open.iter().filter_map(|text| longest_of(&names, text)));
     }
     Ok(mentioned)
+}
+
+/// Of these people the one with the longest username that a folded text begins with
+fn longest_of(names: &[(String, UserKey)], text: &str) -> Option<UserKey> {
+    let fitting = names.iter().filter(|(name, _)| text.starts_with(name) && ends_letter(text, name.len()));
+    fitting.max_by_key(|(name, _)| name.len()).map(|(_, user)| *user)
+}
+
+/// Whether a letter ends at a place: half a letter, without the accent behind it, is no part of a name.
+fn ends_letter(text: &str, end: usize) -> bool {
+    !text[end..].starts_with(is_combining_mark)
 }
 
 /// The user whom a content mentions with the `@` that stands at a place, and where their username ends: a participant of
@@ -37,16 +64,27 @@ pub fn mentioned_at(
         return Ok(None);
     }
     let start = at + 1;
-    let text = candidate(&content[start..]);
-    let longest = match longest(tx, conversation, &text, &|user, takes_part| takes_part && is_known(user))? {
-        None => longest(tx, conversation, &text, &|user, _| is_known(user))?,
-        found => found,
+    let text = folded(candidate(&content[start..]));
+    let mut any_number = usize::MAX;
+    let takes_part = |user, takes_part| takes_part && is_known(user);
+    let longest = match longest(tx, conversation, &text, &mut any_number, &takes_part)? {
+        Fit::Of(name, user) => Fit::Of(name, user),
+        _ => longest(tx, conversation, &text, &mut any_number, &|user, _| is_known(user))?,
     };
-    let Some((name, user)) = longest else { return Ok(None) };
+    let Fit::Of(name, user) = longest else { return Ok(None) };
     // Folding may change how long a text is, so the end is where what stands before it folds to the name.
     let mut ends = content[start..].char_indices().map(|(at, character)| start + at + character.len_utf8());
     let end = ends.find(|end| fold_case(&normalize(&content[start..*end])) == text[..name]);
     Ok(end.map(|end| (end, user)))
+}
+
+/// Whose username a text begins with
+enum Fit {
+    /// How long the username is, in bytes, and whose it is
+    Of(usize, UserKey),
+    Nobody,
+    /// There were not look-ups enough to tell
+    Open,
 }
 
 /// The participant, or whoever else `is_meant`, with the longest username that a folded text begins with, and how long
@@ -58,24 +96,28 @@ fn longest(
     tx: &mut Tx<'_>,
     conversation: ConversationKey,
     text: &str,
+    look_ups: &mut usize,
     is_meant: &dyn Fn(UserKey, bool) -> bool,
-) -> Result<Option<(usize, UserKey)>> {
+) -> Result<Fit> {
     let mut rest = text;
-    while let Some((name, user, takes_part)) = store::users::last_up_to(tx, rest, conversation)? {
+    loop {
+        let Some(fewer) = look_ups.checked_sub(1) else { return Ok(Fit::Open) };
+        *look_ups = fewer;
+        let Some((name, user, takes_part)) = store::users::last_up_to(tx, rest, conversation)? else {
+            return Ok(Fit::Nobody);
+        };
         let common = rest.char_indices().zip(name.chars()).find(|((_, one), other)| one != other);
         let end = common.map_or(rest.len().min(name.len()), |((at, _), _)| at);
-        // Half a letter, without the accent behind it, is not that name.
-        if end == name.len() && is_meant(user, takes_part) && !text[end..].starts_with(is_combining_mark) {
-            return Ok(Some((end, user)));
+        if end == name.len() && is_meant(user, takes_part) && ends_letter(text, end) {
+            return Ok(Fit::Of(end, user));
         }
         let shorter =
             if end == name.len() { rest[..end].char_indices().next_back().map_or(0, |(at, _)| at) } else { end };
         if shorter == 0 {
-            break;
+            return Ok(Fit::Nobody);
         }
         rest = &text[..shorter];
     }
-    Ok(None)
 }
 
 /// Whether the `@` at a place may begin a mention: it stands not behind a word character.
@@ -96,12 +138,11 @@ fn candidates(content: &str) -> BTreeSet<String> {
             break;
         }
     }
-    found
+    found.into_iter().map(folded).collect()
 }
 
-fn candidate(text: &str) -> String {
-    // Twice as many characters, for accents that stand behind their letter.
-    let limit = text.char_indices().nth(LONGEST * 2).map_or(text.len(), |(at, _)| at);
+/// What stands behind an `@`, up to where a username must end
+fn candidate(text: &str) -> &str {
     // Only a username that is an email holds `@`: one, and not at its start.
     let mut signs = 0;
     let mut ends = |(at, character): (usize, char)| {
@@ -111,8 +152,16 @@ fn candidate(text: &str) -> String {
             || matches!(character, '/' | '#' | ':')
             || (character == '@' && (at == 0 || signs > 1))
     };
-    let end = text[..limit].char_indices().find(|place| ends(*place)).map_or(limit, |(at, _)| at);
-    fold_case(&normalize(&text[..end])).chars().take(LONGEST).collect()
+    // Twice as many characters, for accents that stand behind their letter.
+    let mut end = 0;
+    for (at, character) in text.char_indices().take(LONGEST * 2).take_while(|place| !ends(*place)) {
+        end = at + character.len_utf8();
+    }
+    &text[..end]
+}
+
+fn folded(text: &str) -> String {
+    fold_case(text).chars().take(LONGEST).collect()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::once::{Once, once_counted};
 use crate::error::{Error, Result};
 use crate::model::{
     Actor, ConversationId, ConversationKey, ConversationSelector, Event, EventKind, Message, MessageId, MessageKey,
-    MessageSelector, Revision, UserRef,
+    MessageSelector, Revision, UserRef, is_blank,
 };
 use crate::store::{self, Tx};
 
@@ -41,10 +41,10 @@ pub struct Change {
 /// `Invalid`, naming the field `content`.
 pub fn check_content(content: &str) -> Result<()> {
     let refuse = |detail: String| Err(Error::invalid("content", detail));
-    if content.trim().is_empty() {
-        refuse("The message is blank.".to_owned())
-    } else if content.len() > 65_536 {
+    if content.len() > 65_536 {
         refuse(format!("The message has {} bytes; at most 65,536 are allowed.", content.len()))
+    } else if is_blank(content) {
+        refuse("The message is blank.".to_owned())
     } else if content.contains('\0') {
         refuse("The message holds a NUL character.".to_owned())
     } else {
@@ -235,7 +235,7 @@ fn tell_of_deletion(tx: &mut Tx<'_>, actor: &Actor, messages: &[Message]) -> Res
 /// # Errors
 /// `NotFound` where the actor may not see one.
 pub fn read(tx: &mut Tx<'_>, actor: &Actor, reader: &UserRef, selectors: &[MessageSelector]) -> Result<i64> {
-    let found = selectors.iter().map(|selector| super::message(tx, actor, selector)).collect::<Result<Vec<_>>>()?;
+    let found = super::places(tx, actor, "message_ids", selectors)?;
     super::notifications::mark(tx, actor, reader, &found, true)
 }
 

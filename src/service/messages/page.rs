@@ -31,10 +31,10 @@ impl Matching {
         self.sender.is_none() && self.receiver.is_none() && self.since.is_none() && self.until.is_none()
     }
 
-    fn filter(&self, tx: &mut Tx<'_>) -> Result<Filter> {
+    fn filter(&self, tx: &mut Tx<'_>, actor: &Actor) -> Result<Filter> {
         let mut user = |selector: &Option<UserSelector>, field| match selector {
             Some(selector) => {
-                let found = service::user(tx, selector).map_err(|error| error.naming(field));
+                let found = service::user(tx, actor, selector).map_err(|error| error.naming(field));
                 found.map(|user| Some(user.person.key))
             }
             None => Ok(None),
@@ -66,7 +66,7 @@ pub fn page_of(
     if seek.is_none() && !oldest_first && matching.is_all() {
         return newest_page(tx, &conversation, size);
     }
-    let filter = matching.filter(tx)?;
+    let filter = matching.filter(tx, actor)?;
     let read = |seek: Option<&Seek<Number>>, limit| {
         let (bounds, lowest_first) = match (seek, oldest_first) {
             (None, oldest_first) => ((Number(0), Number::MAX), oldest_first),
@@ -109,7 +109,7 @@ pub fn page_everywhere(
     seek: Option<&Seek<Position>>,
     size: i64,
 ) -> Result<Page<Message, Position>> {
-    let Filter { since, until, sender, receiver, .. } = matching.filter(tx)?;
+    let Filter { since, until, sender, receiver, .. } = matching.filter(tx, actor)?;
     let viewer = viewer(actor);
     let read_range = |tx: &mut Tx<'_>, range: &Range| match (sender, receiver, viewer) {
         (Some(sender), receiver, viewer) => store::messages::sent_by_one(tx, sender, receiver, viewer, range),

@@ -125,7 +125,7 @@ fn find(
         Some(selector) => Some(service::conversation(tx, actor, selector)?.0.key),
         None => None,
     };
-    let sender = request.sender.as_ref().map(|selector| service::user(tx, selector)).transpose();
+    let sender = request.sender.as_ref().map(|selector| service::user(tx, actor, selector)).transpose();
     let sender = sender.map_err(|error| error.naming("sender"))?;
     let terms = Terms::parse(&request.query);
     let viewer = super::list::viewer(actor);

@@ -71,7 +71,7 @@ fn meaning(
     key: &str,
 ) -> Result<Once> {
     let parent = draft.parent.as_ref().map(|parent| message_meant(tx, actor, parent)).transpose()?;
-    let receiver = draft.receiver.as_ref().map(|receiver| user_meant(tx, receiver)).transpose()?;
+    let receiver = draft.receiver.as_ref().map(|receiver| user_meant(tx, actor, receiver)).transpose()?;
     // In a direct conversation it is the other person anyway.
     let other = conversation.other(sender.person.key).map(|other| other.0.to_string());
     let receiver = receiver.filter(|receiver| Some(receiver) != other.as_ref()).unwrap_or_default();
@@ -91,14 +91,12 @@ fn deliver(
     let takes_part = store::conversations::level(tx, conversation.key, sender.person.key)?.is_some();
     let (Some(Turn { number, last_sent_at }), true) = (turn, takes_part) else {
         return Err(match &draft.destination {
-            Destination::Conversation(selector) if !actor.administers() => {
-                service::no_conversation(tx, actor, selector)
-            }
+            Destination::Conversation(selector) if !actor.administers() => service::no_conversation(actor, selector),
             _ => Error::forbidden(format!("{} does not take part in the conversation.", sender.person.username)),
         });
     };
     let parent = draft.parent.as_ref().map(|parent| parent_in(tx, actor, conversation, parent)).transpose()?;
-    let receiver = receiver(tx, sender, conversation, draft.receiver.as_ref())?;
+    let receiver = receiver(tx, actor, sender, conversation, draft.receiver.as_ref())?;
     let new = NewMessage {
         id: MessageId(tx.new_id()?),
         conversation,
@@ -159,10 +157,10 @@ fn destination(tx: &mut Tx<'_>, actor: &Actor, sender: &User, destination: &Dest
     match destination {
         Destination::Conversation(selector) => match service::find_conversation(tx, actor, selector)? {
             Some(conversation) => Ok(conversation),
-            None => Err(service::no_conversation(tx, actor, selector)),
+            None => Err(service::no_conversation(actor, selector)),
         },
         Destination::User(selector) => {
-            let other = service::user(tx, selector)?;
+            let other = service::user(tx, actor, selector)?;
             Ok(service::conversations::direct(tx, actor, sender.person.key, other.person.key)?.0)
         }
     }
@@ -188,11 +186,12 @@ fn parent_in(
 /// In a direct conversation the other person; in a group nobody, unless one participant is named.
 fn receiver(
     tx: &mut Tx<'_>,
+    actor: &Actor,
     sender: &User,
     conversation: &Conversation,
     named: Option<&UserSelector>,
 ) -> Result<Option<UserRef>> {
-    let named = named.map(|selector| service::user(tx, selector)).transpose();
+    let named = named.map(|selector| service::user(tx, actor, selector)).transpose();
     let named = named.map_err(|error| error.naming("receiver"))?.map(|user| user.person);
     let refuse = |detail: String| Err(Error::invalid("receiver", detail));
     if named.as_ref().is_some_and(|receiver| receiver.key == sender.person.key) {

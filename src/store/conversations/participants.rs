@@ -24,15 +24,29 @@ pub fn add(
     )
 }
 
-/// Takes one person out of a conversation, with their notifications of it; says whether they were in it.
-pub fn remove(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey) -> Result<bool> {
+/// Takes people out of a conversation, with their notifications of it; returns those who were in it.
+pub fn remove(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    users: impl IntoIterator<Item = UserKey>,
+) -> Result<Vec<UserKey>> {
+    let users = list(users.into_iter().map(|key| key.0));
     tx.run(
-        "DELETE FROM notification WHERE user_key = $1 AND conversation_key = $2 AND is_read IN (FALSE, TRUE)",
-        &[&user, &conversation],
+        concat!(
+            "DELETE FROM notification WHERE conversation_key = $1 AND is_read IN (FALSE, TRUE) AND user_key IN ",
+            list!("$2")
+        ),
+        &[&conversation, &users],
     )?;
-    let removed =
-        tx.run("DELETE FROM participant WHERE conversation_key = $1 AND user_key = $2", &[&conversation, &user])?;
-    Ok(removed > 0)
+    tx.all(
+        concat!(
+            "DELETE FROM participant WHERE conversation_key = $1 AND user_key IN ",
+            list!("$2"),
+            " RETURNING user_key"
+        ),
+        &[&conversation, &users],
+        |row| row.get(0),
+    )
 }
 
 /// Which messages notify a participant; none for whoever is not one.

@@ -263,6 +263,16 @@ pub fn by_id(tx: &mut Tx<'_>, id: MessageId) -> Result<Option<Message>> {
     Ok(fetch(tx, concat!(select!(), "message.id = $1"), &[&id])?.pop())
 }
 
+/// The keys of the messages with these ids, and their conversations'
+pub fn places(
+    tx: &mut Tx<'_>,
+    ids: impl IntoIterator<Item = MessageId>,
+) -> Result<Vec<(MessageKey, MessageId, ConversationKey)>> {
+    let ids = super::ids(tx, ids.into_iter().map(|id| id.0));
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    tx.all(by_ids!(tx, "SELECT key, id, conversation_key FROM message", "id"), &[&ids], read)
+}
+
 /// The message with that number in a conversation
 pub fn by_number(tx: &mut Tx<'_>, conversation: ConversationKey, number: Number) -> Result<Option<Message>> {
     let one = concat!(select!(), "message.conversation_key = $1 AND message.number = $2");

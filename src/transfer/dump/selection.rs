@@ -36,7 +36,7 @@ impl Selection {
             chosen.conversations.insert(service::conversation(tx, actor, conversation)?.0.key.0);
         }
         for user in users {
-            let user = service::user(tx, user)?.person.key;
+            let user = service::user(tx, actor, user)?.person.key;
             chosen.users.insert(user.0);
             let theirs = store::conversations::some_of(tx, user, i64::MAX)?;
             for conversation in theirs {

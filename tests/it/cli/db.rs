@@ -87,7 +87,7 @@ fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
      file      copy.db
      database  test.db
      version   7
-     bytes     200704
+     bytes     204800
     --- stderr
     Dry run, nothing was changed. Without --dry-run: Backed up the database test.db to copy.db.
     ");
@@ -113,7 +113,7 @@ fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
      file      copy.db
      database  test.db
      version   7
-     bytes     200704
+     bytes     204800
     --- stderr
     Backed up the database test.db to copy.db.
     ");
@@ -163,7 +163,7 @@ fn a_restore_brings_back_what_was_backed_up() {
      file      copy.db
      database  test.db
      version   7
-     bytes     200704
+     bytes     204800
     --- stderr
     Dry run, nothing was changed. Without --dry-run: Restored the database test.db from copy.db.
     ");
@@ -177,7 +177,7 @@ fn a_restore_brings_back_what_was_backed_up() {
      file      copy.db
      database  test.db
      version   7
-     bytes     200704
+     bytes     204800
     --- stderr
     Restored the database test.db from copy.db.
     ");
@@ -364,4 +364,17 @@ fn the_database_as_a_whole_is_the_operators_affair() {
     }
     assert_eq!(shell.run_env("db status", &[("TIDINGS_AS", "ann")]).code, 4);
     assert_eq!(shell.run_env("db status --operator", &[("TIDINGS_AS", "ann")]).code, 0);
+}
+
+#[test]
+fn usernames_that_look_alike_are_listed_and_are_no_damage() {
+    let shell = Shell::new();
+    for name in ["tom", "torn", "ann", "\u{430}nn", "eve"] {
+        shell.done_with(&["user", "create", name, "--no-password"]);
+    }
+    let check = shell.done("db check");
+    assert!(check.stderr.contains("Warning: the usernames “tom” and “torn” look alike."), "{check}");
+    assert!(check.stderr.contains("Warning: the usernames “ann” and “\u{430}nn” look alike."), "{check}");
+    assert_eq!(check.stderr.matches("Warning").count(), 2, "{check}");
+    assert_eq!(shell.done("db check -o json").stdout.trim(), "[]");
 }

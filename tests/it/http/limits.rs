@@ -185,3 +185,22 @@ fn a_log_in_that_fails_says_the_same_and_takes_as_long_whoever_it_names() {
     let (least, most) = (shortest.iter().min().unwrap(), shortest.iter().max().unwrap());
     assert!(*most < 3 * *least, "{shortest:?}");
 }
+
+#[test]
+fn whether_an_email_is_taken_is_told_as_seldom_as_registrations_are_heard() {
+    let shell = world();
+    let server = server(&shell, &["--registrations", "3"]);
+    let (token, _) = server.log_in("bob", "correct horse 8");
+    let change = |email: &str| {
+        let change = json!({ "email": email, "first_name": "Bob" });
+        server.ask("PATCH", "/api/users/me/", &token, &[], Some(&change))
+    };
+    for number in 0..3 {
+        change(&format!("bob{number}@example.org")).expect(200);
+    }
+    is_throttled(&change("bob3@example.org"), 20);
+    let registration = json!({ "username": "eve", "password": "correct horse 9", "email": "eve@example.org" });
+    is_throttled(&server.post("/api/users/", "", &registration), 20);
+    change("bob2@example.org").expect(200);
+    change("").expect(200);
+}

@@ -1,6 +1,7 @@
 //! The rules, each on both engines.
 
 mod accounts;
+mod bounds;
 mod conversations;
 mod finding;
 mod messages;

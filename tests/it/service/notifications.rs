@@ -14,7 +14,7 @@ fn named(text: &str) -> MessageSelector {
 }
 
 /// A user's notifications, newest first: kind, number, and `read` where it is
-fn told(world: &World, user: &Actor) -> Vec<String> {
+pub(super) fn told(world: &World, user: &Actor) -> Vec<String> {
     let line = |(kind, number, is_read)| format!("{kind} {number}{}", if is_read { " read" } else { "" });
     world.notifications(user).into_iter().map(line).collect()
 }

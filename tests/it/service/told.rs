@@ -135,7 +135,7 @@ fn who_took_part_in_something_with_somebody_hears_that_they_are_gone() {
         world.group("others", &eve, &[&max]);
         let direct = NewConversation { participants: vec![selector(&root)], ..NewConversation::default() };
         world.app.write(|tx| conversations::create(tx, &bob, &direct)).unwrap();
-        let id = world.app.read(|tx| service::user(tx, &selector(&bob))).unwrap().person.user_id;
+        let id = world.app.read(|tx| service::user(tx, &bob, &selector(&bob))).unwrap().person.user_id;
         let before = newest(world);
         world.app.write(|tx| accounts::delete(tx, &root, &[selector(&bob)])).unwrap();
         assert_eq!(told_since(world, before), ["user.deleted by root to - of - in -"]);

@@ -370,7 +370,7 @@ fn a_user_is_named_by_id_username_or_email() {
             ("BOB", &bob),
             ("BJØRN@example.org", &bob),
         ] {
-            assert_eq!(world.app.read(|tx| service::user(tx, &named(name))).unwrap(), *user, "{name}");
+            assert_eq!(world.app.read(|tx| service::user(tx, &operator(), &named(name))).unwrap(), *user, "{name}");
         }
     });
 }
@@ -380,7 +380,7 @@ fn who_is_not_there_is_not_found_whatever_the_name() {
     on_every_engine(|world| {
         let id = "0199f3c2-0000-7000-8000-00000000000a";
         for name in ["ann", "", "%", id, "ann@example.org", "a b", "@ann"] {
-            assert_refused!(world.app.read(|tx| service::user(tx, &named(name))), NotFound);
+            assert_refused!(world.app.read(|tx| service::user(tx, &operator(), &named(name))), NotFound);
             assert!(found(world, &operator(), name).is_empty());
         }
     });
@@ -391,8 +391,75 @@ fn a_name_with_a_nul_finds_nobody_and_a_search_for_one_is_refused() {
     on_every_engine(|world| {
         world.user("ann");
         for name in ["\0", "a\0n", "ann\0@example.org"] {
-            assert_refused!(world.app.read(|tx| service::user(tx, &named(name))), NotFound);
+            assert_refused!(world.app.read(|tx| service::user(tx, &operator(), &named(name))), NotFound);
             assert_refused!(world.app.read(|tx| users::list(tx, &operator(), "", Some(name), 100)), Invalid);
         }
+    });
+}
+
+/// Somebody registers by themselves.
+fn register(world: &World, name: &str) -> Result<User> {
+    world.app.write(|tx| users::register(tx, None, &new_user(name, Role::User), true, None))
+}
+
+#[test]
+fn nobody_takes_a_name_by_themselves_that_looks_like_anothers() {
+    on_every_engine(|world| {
+        let alice = Actor::User(register(world, "alice").unwrap());
+        for name in ["\u{430}li\u{441}e", "ａｌｉｃｅ", "\u{410}LICE", "a\u{406}ice", "alice\u{2800}"] {
+            assert_refused!(register(world, name), Conflict);
+            let eve = Actor::User(register(world, "eve").unwrap());
+            let renamed = UserChange { username: Some(name.to_owned()), ..UserChange::default() };
+            assert_refused!(update(world, &eve, "eve", &renamed), Conflict);
+            world.app.write(|tx| accounts::delete(tx, &eve, &[named("eve")])).unwrap();
+        }
+        register(world, "bj\u{f8}rn").unwrap();
+        register(world, "bjorn").unwrap();
+        for name in ["tom", "torn", "user1", "userl", "小明"] {
+            register(world, name).unwrap();
+        }
+        let itself = UserChange { username: Some("\u{410}lice".to_owned()), ..UserChange::default() };
+        update(world, &alice, "alice", &itself).unwrap();
+        assert_refused!(register(world, "alice"), Conflict);
+        let back = UserChange { username: Some("alice".to_owned()), ..UserChange::default() };
+        update(world, &alice, &itself.username.clone().unwrap(), &back).unwrap();
+        register(world, "\u{410}\u{432}").unwrap();
+    });
+}
+
+#[test]
+fn the_operator_and_admins_give_names_that_look_alike() {
+    on_every_engine(|world| {
+        register(world, "alice").unwrap();
+        let root = world.admin("root");
+        for (at, (actor, name)) in
+            [(operator(), "\u{430}lice"), (root.clone(), "a\u{4cf}ice"), (root, "ａlice")].into_iter().enumerate()
+        {
+            let new = new_user(&format!("x{at}"), Role::User);
+            world.app.write(|tx| users::create(tx, &actor, &new)).unwrap();
+            let renamed = UserChange { username: Some(name.to_owned()), ..UserChange::default() };
+            update(world, &actor, &format!("x{at}"), &renamed).unwrap();
+        }
+        assert_refused!(register(world, "ali\u{441}e"), Conflict);
+        let (alike, count) = world.app.look_alikes().unwrap();
+        assert_eq!((alike.len(), count), (1, 1));
+        assert!(world.app.check(|_| {}).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_name_from_before_there_was_a_rule_keeps_nobody_from_changing_the_rest() {
+    on_every_engine(|world| {
+        let ann = world.user("ann");
+        world.execute("UPDATE account SET username = 'ann' || '\u{200b}', username_folded = 'ann' || '\u{200b}'");
+        let Actor::User(person) = &ann else { panic!() };
+        let id = person.person.user_id.to_string();
+        let renamed = |name: &str| UserChange { username: Some(name.to_owned()), ..UserChange::default() };
+        let change = UserChange { first_name: Some("Ann".to_owned()), ..renamed("ann\u{200b}") };
+        assert_eq!(update(world, &operator(), &id, &change).unwrap().person.first_name, "Ann");
+        for actor in [&ann, &operator()] {
+            assert_refused!(update(world, actor, &id, &renamed("ann\u{200b}\u{200b}")), Invalid);
+        }
+        update(world, &ann, &id, &renamed("ann")).unwrap();
     });
 }

@@ -349,7 +349,7 @@ fn a_message_of_somebody_who_left_is_edited_by_the_operator() {
 fn two_records_of_one_row_and_what_a_rule_refuses_are_told_with_their_lines() {
     on_every_engine(|world| {
         apply(world, WORLD).unwrap();
-        let ann = world.app.read(|tx| service::user(tx, &"ann".parse().unwrap())).unwrap().person.user_id;
+        let ann = world.app.read(|tx| service::user(tx, &operator(), &"ann".parse().unwrap())).unwrap().person.user_id;
         let yaml = format!("- {{type: user, username: anna, user_id: {ann}}}\n- {{type: user, username: Anna}}");
         let problems = apply(world, &yaml).unwrap_err();
         assert_eq!((problems[0].0.as_str(), problems.len()), ("world.yaml:2", 1), "{problems:?}");

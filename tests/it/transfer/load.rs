@@ -77,7 +77,7 @@ fn records_become_rows_with_what_they_do_not_say_filled_in() {
                     service::messages::show(tx, &operator(), &reply)?,
                     service::messages::history(tx, &operator(), &reply)?,
                     ann.clone(),
-                    service::user(tx, &"eve".parse().unwrap())?,
+                    service::user(tx, &operator(), &"eve".parse().unwrap())?,
                     service::conversations::show(tx, &ann, &"team".parse().unwrap())?,
                 ))
             })
@@ -275,7 +275,7 @@ fn whoever_a_message_concerns_is_notified_where_that_is_asked_for() {
 fn a_notification_without_a_kind_is_what_sending_would_have_made_it() {
     on_every_engine(|world| {
         load(world, &format!("{PEOPLE}{TALK}")).unwrap();
-        let of = |name: &str| world.app.read(|tx| service::user(tx, &name.parse().unwrap())).unwrap();
+        let of = |name: &str| world.app.read(|tx| service::user(tx, &operator(), &name.parse().unwrap())).unwrap();
         let eve = tidings::model::Actor::User(of("eve"));
         assert_eq!(world.notifications(&eve), [("mention".to_owned(), 2, false)]);
     });
@@ -313,7 +313,9 @@ fn what_is_packed_is_unpacked_and_what_was_made_to_fill_the_disk_is_refused() {
 #[test]
 fn the_id_of_a_user_tells_nothing_but_the_username() {
     on_every_engine(|world| {
-        let id = |name: &str| world.app.read(|tx| service::user(tx, &name.parse().unwrap())).unwrap().person.user_id;
+        let id = |name: &str| {
+            world.app.read(|tx| service::user(tx, &operator(), &name.parse().unwrap())).unwrap().person.user_id
+        };
         let secrets = r#"{"type":"user","username":"Ann","email":"ann@example.org","password":"correct horse 7"}"#;
         load(world, secrets).unwrap();
         let first = id("ann");
