@@ -61,7 +61,7 @@ impl App {
         }
     }
 
-    /// Lets search know messages from before there was search, in steps.
+    /// Lets search know messages that an update left to be indexed, in steps.
     pub fn index(&self) -> Result<()> {
         if self.options.dry_run { Ok(()) } else { self.db.index(self.stamp()) }
     }

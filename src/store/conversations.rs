@@ -3,8 +3,8 @@
 mod participants;
 
 pub use participants::{
-    add, count_participants, has_participants, level, participants, participants_from, remove, remove_everywhere,
-    set_level, some_of, those_of,
+    add, all_of, count_participants, has_participants, level, participants, participants_from, remove,
+    remove_everywhere, set_level, those_of,
 };
 
 use super::check::Misfolded;

@@ -17,11 +17,24 @@ macro_rules! few {
     };
 }
 
-/// Of the entries of search those whose message is deleted
+/// The entries of search whose message is deleted
 macro_rules! deleted {
-    () => {
-        " WHERE NOT EXISTS (
-             SELECT 1 FROM message WHERE message.key = searchable.key AND message.sender_key IS NOT NULL)"
+    ($entries:literal, $key:literal) => {
+        concat!(
+            "FROM ",
+            $entries,
+            " AS entry WHERE NOT EXISTS (
+                 SELECT 1 FROM message WHERE message.key = entry.",
+            $key,
+            " AND message.sender_key IS NOT NULL)"
+        )
+    };
+}
+
+/// A statement about the entries of search, which each engine keeps in its own table: SQLite in one of FTS5's
+macro_rules! of_entries {
+    ($tx:ident, $sql:ident) => {
+        $tx.split($sql!("message_search_docsize", "id"), $sql!("message_search", "message_key"))
     };
 }
 
@@ -32,7 +45,7 @@ pub fn pending(tx: &mut Tx<'_>) -> Result<Vec<Pending>> {
     })
 }
 
-/// Indexes the next messages from before there was search; says whether there may be more.
+/// Indexes the next messages that an update left to be indexed; says whether there may be more.
 pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
     let Some(position) = position(tx, Task::Index)?.map(MessageKey) else { return Ok(false) };
     // Whoever changes a message locks its conversation first, so what is read here is what is indexed.
@@ -63,18 +76,20 @@ pub fn skeletons_step(tx: &mut Tx<'_>) -> Result<bool> {
 
 /// How many messages search does not know, and of how many deleted ones it knows still
 pub fn unsound_entries(tx: &mut Tx<'_>) -> Result<(i64, i64)> {
-    tx.only(
-        concat!(
-            "SELECT (SELECT count(*) FROM message WHERE sender_key IS NOT NULL
-                     AND NOT EXISTS (SELECT 1 FROM searchable WHERE searchable.key = message.key)),
-                (SELECT count(*) FROM searchable",
-            deleted!(),
-            ")
-         /* scans: the operator asks for every row to be checked */"
-        ),
-        &[],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )
+    macro_rules! sql {
+        ($entries:literal, $key:literal) => {
+            concat!(
+                "SELECT (SELECT count(*) FROM message WHERE sender_key IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ",
+                $entries,
+                " AS entry WHERE entry.",
+                $key,
+                " = message.key)), (SELECT count(*) ",
+                deleted!($entries, $key),
+                ") /* scans: the operator asks for every row to be checked */"
+            )
+        };
+    }
+    tx.only(of_entries!(tx, sql), &[], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Makes search forget what was deleted, notes to index all messages where it does not know some, and to scrub the file
@@ -83,11 +98,12 @@ pub fn mend_index(tx: &mut Tx<'_>) -> Result<()> {
     must_erase(tx)?;
     let (unknown, deleted) = unsound_entries(tx)?;
     if deleted > 0 {
-        let keys: Vec<MessageKey> = tx.all(
-            concat!("SELECT key FROM searchable", deleted!(), " /* scans: what is amiss may be anywhere */"),
-            &[],
-            |row| row.get(0),
-        )?;
+        macro_rules! sql {
+            ($entries:literal, $key:literal) => {
+                concat!("SELECT ", $key, " ", deleted!($entries, $key), " /* scans: what is amiss may be anywhere */")
+            };
+        }
+        let keys: Vec<MessageKey> = tx.all(of_entries!(tx, sql), &[], |row| row.get(0))?;
         search::forget(tx, &keys)?;
     }
     if unknown > 0 {

@@ -196,7 +196,7 @@ impl Db {
         }
     }
 
-    /// Indexes messages from before there was search, and works out what usernames look like that are from before that was
+    /// Indexes messages that an update left to be indexed, and works out what usernames look like that are from before that was
     /// known, in steps.
     pub fn index(&self, stamp: Stamp) -> Result<()> {
         while self.write(stamp, maintenance::index_step)? && !stamp.dry_run {}

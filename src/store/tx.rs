@@ -238,7 +238,7 @@ pub struct Tx<'c> {
     notes: Vec<String>,
     ids_made: u64,
     /// What search shall know of messages, none of those that are gone: written by one statement at the end
-    pub(super) to_index: BTreeMap<MessageKey, Option<String>>,
+    pub(super) to_index: BTreeMap<MessageKey, Option<super::search::Entry>>,
 }
 
 impl<'c> Tx<'c> {

@@ -169,12 +169,13 @@ fn what_search_should_know_and_what_it_should_not_is_found_and_brought_in_order(
             let search = Search { query: word.to_owned(), limit: 9, ..Search::default() };
             world.app.read(|tx| messages::search(tx, &bob, &search, &|| false)).unwrap().messages.len()
         };
-        let (key, entry) = match &world.location {
-            Location::Sqlite(_) => ("rowid", "'planted_1'"),
-            Location::Postgres(_) => ("message_key", "'planted_1'::tsvector"),
+        let key = match &world.location {
+            Location::Sqlite(_) => "rowid",
+            Location::Postgres(_) => "message_key",
         };
         damage(world, &format!("DELETE FROM message_search WHERE {key} = 1"));
-        damage(world, &format!("INSERT INTO message_search ({key}, words) VALUES (999, {entry})"));
+        let planted = "VALUES (999, 'planted', '_1_planted')";
+        damage(world, &format!("INSERT INTO message_search ({key}, words, conversation_words) {planted}"));
         assert_eq!(found("hello"), 0);
         let problems = check(world);
         assert_eq!(problems.len(), 1, "{problems:?}");

@@ -191,6 +191,7 @@ fn run_every_statement(world: &World) {
     app.write(tidings::service::probe).unwrap();
     for actor in [bob.clone(), operator()] {
         search(world, &actor, &Search { query: "frequent".to_owned(), limit: 10, ..Search::default() });
+        search(world, &actor, &Search { query: "freq*".to_owned(), limit: 10, ..Search::default() });
     }
     world.execute("INSERT INTO maintenance (task, since, position) VALUES (0, 0, 0)");
     app.index().unwrap();
@@ -257,11 +258,10 @@ fn run_every_statement(world: &World) {
     world.group("other", &ann, &[&bob]);
     app.write(|tx| conversations::delete(tx, &ann, &place("other"))).unwrap();
     app.erase(None).unwrap();
-    let lost = match &world.location {
-        Location::Sqlite(_) => "INSERT INTO message_search (rowid, words) VALUES (9999, 'lost_1')",
-        Location::Postgres(_) => "INSERT INTO message_search (message_key, words) VALUES (9999, 'lost_1')",
-    };
-    world.execute(lost);
+    world.execute(match &world.location {
+        Location::Sqlite(_) => "INSERT INTO message_search (rowid, words) VALUES (9999, 'lost')",
+        Location::Postgres(_) => "INSERT INTO message_search VALUES (9999, 'lost', '_1_lost')",
+    });
     world.execute(match &world.location {
         Location::Sqlite(_) => "DELETE FROM message_search WHERE rowid = (SELECT max(key) FROM message)",
         Location::Postgres(_) => "DELETE FROM message_search WHERE message_key = (SELECT max(key) FROM message)",
@@ -295,8 +295,10 @@ const MANY_ROWS: &str = "
         SELECT key, receiver_key, conversation_key, 0 FROM message;
     INSERT INTO revision (message_key, revision, content, edited_at, editor_key, by_operator)
         SELECT key, 1, 'old', 1, sender_key, FALSE FROM message WHERE key % 4 = 0;
-    INSERT INTO message_search (message_key, words)
-        SELECT key, array_to_tsvector(ARRAY['text_' || conversation_key, 'w_' || key % 1000]) FROM message;
+    INSERT INTO message_search (message_key, words, conversation_words)
+        SELECT key, array_to_tsvector(ARRAY['text', 'w' || key % 1000]),
+            array_to_tsvector(ARRAY['_' || conversation_key || '_text', '_' || conversation_key || '_w' || key % 1000])
+        FROM message;
     INSERT INTO event (kind, at, actor_key, conversation_key, subject_id)
         SELECT 0, sent_at, sender_key, conversation_key, id FROM message;
     INSERT INTO event_audience (event_key, user_key) SELECT key, actor_key FROM event;

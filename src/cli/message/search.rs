@@ -67,7 +67,6 @@ impl Search {
         let shown = context.out.list([Ok(findings.messages)], nothing)?;
         if let Some(partial) = findings.partial {
             context.out.status(match partial {
-                Partial::Beginnings => "There may be more: too many words begin so; type more letters.",
                 Partial::Time => {
                     "There may be more: it took too long; narrow it with --in, --from, --since or more words."
                 }

@@ -1,22 +1,19 @@
 //! Searching messages: every word must be there, and nothing is found that the searcher may not see.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use crate::error::Result;
 use crate::model::{
-    Actor, ConversationKey, ConversationSelector, Finding, Message, MessageKey, Number, Seek, Snippet, Task, Terms,
-    Timestamp, UserKey, UserSelector, words,
+    Actor, ConversationKey, ConversationSelector, Finding, Message, MessageKey, Seek, Snippet, Task, Terms, Timestamp,
+    UserSelector, words,
 };
 use crate::service::{self, page::Page};
 use crate::store::search::{Hit, Query};
 use crate::store::{self, Tx};
 
-/// In so many conversations the index is asked for one's own alone; with more, everywhere, and what is not one's own is
-/// left out.
-const CONVERSATIONS: i64 = 256;
-
-/// How many messages found everywhere are looked at first; then ten times as many
-const AT_FIRST: i64 = 1_000;
+/// Where not enough of the messages found first are of the time asked for, so many more are looked at; then ten times as many
+const MORE: i64 = 10_000;
 
 /// How many of the newest are put in order of rank
 const RANKED: i64 = 500;
@@ -53,11 +50,9 @@ pub struct Findings {
 /// Why a search did not find everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Partial {
-    /// More words begin as asked than are looked for
-    Beginnings,
     /// There was no time to look everywhere
     Time,
-    /// Messages from before there was search are still being indexed
+    /// Messages from before an update are still being indexed
     Index,
 }
 
@@ -128,46 +123,42 @@ fn find(
     let sender = request.sender.as_ref().map(|selector| service::user(tx, actor, selector)).transpose();
     let sender = sender.map_err(|error| error.naming("sender"))?;
     let terms = Terms::parse(&request.query);
-    let viewer = super::list::viewer(actor);
-    let own = match (conversation, viewer) {
+    let conversations = match (conversation, super::list::viewer(actor)) {
         (Some(conversation), _) => Some(vec![conversation]),
-        (None, Some(viewer)) => Some(store::conversations::some_of(tx, viewer, CONVERSATIONS + 1)?),
+        (None, Some(viewer)) => Some(store::conversations::all_of(tx, viewer)?),
         (None, None) => None,
     };
-    if terms.is_empty() || own.as_ref().is_some_and(Vec::is_empty) {
+    if terms.is_empty() {
         return Ok((Vec::new(), None));
     }
-    let own = own.filter(|own| i64::try_from(own.len()).is_ok_and(|count| count <= CONVERSATIONS));
-    let query = Query::new(tx, &terms, sender.map(|sender| sender.person.key), own)?;
-    let is_cut = query.is_cut;
     let mut seeking = Seeking {
-        query,
-        conversation,
-        viewer,
+        query: Query::new(&terms, sender.map(|sender| sender.person.key)),
         since: request.since.unwrap_or(Timestamp::MIN),
         until: request.until.unwrap_or(Timestamp::MAX),
         limit: if request.ranked { RANKED } else { request.limit },
         found: Vec::new(),
     };
     let limit = seeking.limit;
-    let mut is_complete = seeking.seek(tx, is_late)?;
-    if seeking.is_out_of_order(tx)? {
+    let mut is_complete = seeking.seek(tx, conversations.as_deref(), is_late)?;
+    if let Some(conversation) = conversation
+        && seeking.is_out_of_order(tx, conversation)?
+    {
         seeking.limit = seeking.limit.max(COUNTED);
         seeking.found.clear();
-        is_complete = seeking.seek(tx, is_late)?;
+        is_complete = seeking.seek(tx, conversations.as_deref(), is_late)?;
     }
     let is_indexed = store::maintenance::pending(tx)?.iter().all(|pending| pending.task != Task::Index);
-    let mut found = seeking.found;
+    let place = |hit: &Hit| if conversation.is_some() { hit.number.0 } else { hit.sent_at.0 };
+    let mut found: Vec<Position> = seeking.found.iter().map(|hit| (place(hit), hit.key)).collect();
     found.sort_unstable_by(|one, other| other.cmp(one));
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     if request.ranked {
         is_complete &= rank(tx, &mut found, &terms, is_late)?;
         found.truncate(usize::try_from(request.limit).unwrap_or(usize::MAX));
     }
-    let partial = match (is_indexed, is_complete, is_cut) {
-        (false, _, _) => Some(Partial::Index),
-        (_, false, _) => Some(Partial::Time),
-        (_, _, true) => Some(Partial::Beginnings),
+    let partial = match (is_indexed, is_complete) {
+        (false, _) => Some(Partial::Index),
+        (_, false) => Some(Partial::Time),
         _ => None,
     };
     Ok((found, partial))
@@ -176,74 +167,73 @@ fn find(
 /// A message's place among what was found: by number in one conversation, else by time
 pub type Position = (i64, MessageKey);
 
-/// A search on its way from the newest message down.
+/// A search on its way.
 struct Seeking {
     query: Query,
-    /// The only conversation to look in
-    conversation: Option<ConversationKey>,
-    /// Whose conversations bound what is visible
-    viewer: Option<UserKey>,
     since: Timestamp,
     until: Timestamp,
     limit: i64,
-    found: Vec<Position>,
+    /// The newest found so far, the last come in first
+    found: Vec<Hit>,
 }
 
 impl Seeking {
-    /// Says whether it came to its end before it was late.
-    fn seek(&mut self, tx: &mut Tx<'_>, is_late: &dyn Fn() -> bool) -> Result<bool> {
-        if self.query.is_void() {
-            return Ok(true);
-        }
-        let mut below = MessageKey(i64::MAX);
-        let mut at_once = if self.query.is_within() { self.limit } else { self.limit.max(AT_FIRST) };
-        loop {
-            let hits = store::search::hits(tx, &self.query, below, at_once)?;
-            let is_end = count(&hits) < at_once;
-            let Some(last) = hits.last() else { return Ok(true) };
-            below = last.key;
-            self.keep(tx, &hits)?;
-            if is_end || count(&self.found) >= self.limit {
-                return Ok(true);
-            }
-            if is_late() {
+    /// Looks in these conversations, or everywhere. Says whether it came to its end before it was late.
+    fn seek(
+        &mut self,
+        tx: &mut Tx<'_>,
+        conversations: Option<&[ConversationKey]>,
+        is_late: &dyn Fn() -> bool,
+    ) -> Result<bool> {
+        let Some(conversations) = conversations else { return self.seek_in(tx, None, is_late) };
+        let mut parts = conversations.chunks(self.query.conversations_at_once()).peekable();
+        while let Some(part) = parts.next() {
+            let is_complete = self.seek_in(tx, Some(part), is_late)?;
+            if !is_complete || parts.peek().is_some() && is_late() {
                 return Ok(false);
             }
-            at_once = at_once.max(AT_FIRST) * 10;
         }
+        Ok(true)
     }
 
-    fn keep(&mut self, tx: &mut Tx<'_>, hits: &[Hit]) -> Result<()> {
-        let visible = match self.viewer {
-            Some(viewer) if !self.query.is_within() => {
-                let places: HashSet<ConversationKey> = hits.iter().map(|hit| hit.conversation).collect();
-                Some(store::conversations::those_of(tx, viewer, places)?)
+    /// Looks from the newest message down to the oldest found elsewhere, if there are enough of those.
+    fn seek_in(
+        &mut self,
+        tx: &mut Tx<'_>,
+        conversations: Option<&[ConversationKey]>,
+        is_late: &dyn Fn() -> bool,
+    ) -> Result<bool> {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let above = self.found.last().filter(|_| self.found.len() >= limit).map_or(MessageKey(0), |oldest| oldest.key);
+        let mut below = MessageKey(i64::MAX);
+        let mut at_once = self.limit;
+        let mut found = Vec::new();
+        let is_complete = loop {
+            let hits = store::search::hits(tx, &self.query, conversations, (above, below), at_once)?;
+            found.extend(hits.iter().filter(|hit| (self.since..self.until).contains(&hit.sent_at)));
+            let Some(last) = hits.last() else { break true };
+            if count(&hits) < at_once || found.len() >= limit {
+                break true;
             }
-            _ => None,
+            if is_late() {
+                break false;
+            }
+            below = last.key;
+            at_once = if at_once < MORE { MORE } else { at_once * 10 };
         };
-        let is_sought = |hit: &&Hit| {
-            (self.since..self.until).contains(&hit.sent_at)
-                && self.conversation.is_none_or(|only| only == hit.conversation)
-                && visible.as_ref().is_none_or(|visible| visible.contains(&hit.conversation))
-        };
-        let position = |hit: &Hit| match self.conversation {
-            Some(_) => (hit.number.0, hit.key),
-            None => (hit.sent_at.0, hit.key),
-        };
-        let sought = hits.iter().filter(is_sought).map(position);
-        let missing = usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_sub(self.found.len());
-        let sought: Vec<Position> = sought.take(missing).collect();
-        self.found.extend(sought);
-        Ok(())
+        self.found.append(&mut found);
+        self.found.sort_unstable_by_key(|hit| Reverse(hit.key));
+        self.found.truncate(limit);
+        Ok(is_complete)
     }
 
-    /// Whether what was not looked at any more may stand before what was found: hits come as the messages came in.
-    fn is_out_of_order(&self, tx: &mut Tx<'_>) -> Result<bool> {
-        let lowest = self.found.iter().map(|(number, _)| *number).min();
-        let first = self.found.iter().map(|(_, key)| *key).min();
-        match (self.conversation, lowest, first) {
-            (Some(conversation), Some(lowest), Some(first)) if count(&self.found) >= self.limit => {
-                store::messages::is_out_of_order(tx, conversation, Number(lowest), first)
+    /// Whether what was not looked at any more of a conversation may stand before what was found: hits come as the messages came
+    /// in.
+    fn is_out_of_order(&self, tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<bool> {
+        let lowest = self.found.iter().map(|hit| hit.number).min();
+        match (lowest, self.found.last()) {
+            (Some(lowest), Some(first)) if count(&self.found) >= self.limit => {
+                store::messages::is_out_of_order(tx, conversation, lowest, first.key)
             }
             _ => Ok(false),
         }

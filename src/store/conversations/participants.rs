@@ -129,9 +129,14 @@ pub fn count_participants(tx: &mut Tx<'_>, conversation: ConversationKey) -> Res
     tx.only("SELECT count(*) FROM participant WHERE conversation_key = $1", &[&conversation], |row| row.get(0))
 }
 
-/// Up to `limit` conversations that a user takes part in
-pub fn some_of(tx: &mut Tx<'_>, user: UserKey, limit: i64) -> Result<Vec<ConversationKey>> {
-    tx.all("SELECT conversation_key FROM participant WHERE user_key = $1 LIMIT $2", &[&user, &limit], |row| row.get(0))
+/// The conversations that a user takes part in, the most active first
+pub fn all_of(tx: &mut Tx<'_>, user: UserKey) -> Result<Vec<ConversationKey>> {
+    tx.all(
+        "SELECT conversation.key FROM participant JOIN conversation ON conversation.key = participant.conversation_key
+         WHERE participant.user_key = $1 ORDER BY conversation.active_at DESC, conversation.key DESC",
+        &[&user],
+        |row| row.get(0),
+    )
 }
 
 /// Those of these conversations that a user takes part in

@@ -38,7 +38,7 @@ impl Selection {
         for user in users {
             let user = service::user(tx, actor, user)?.person.key;
             chosen.users.insert(user.0);
-            let theirs = store::conversations::some_of(tx, user, i64::MAX)?;
+            let theirs = store::conversations::all_of(tx, user)?;
             for conversation in theirs {
                 chosen.conversations.insert(conversation.0);
             }

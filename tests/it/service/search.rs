@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 use tidings::model::{Actor, Message, MessageSelector, UserSelector};
 use tidings::service::messages::{self, Change, Findings, Partial, Search};
-use tidings::service::{self, accounts, conversations};
-use tidings::store::Location;
+use tidings::service::{accounts, conversations};
+use tidings::store::{Location, Tx};
 
 use crate::assert_refused;
-use crate::support::{NOON, OLD_ROWS, World, brought_along_from, on_every_engine, operator, place, selector};
+use crate::support::{NOON, World, brought_along_from, draft, on_every_engine, operator, place, selector};
 
 fn find(world: &World, actor: &Actor, search: &Search) -> Findings {
     world.app.read(|tx| messages::search(tx, actor, search, &|| false)).unwrap()
@@ -63,7 +63,7 @@ fn a_search_can_be_narrowed_to_a_conversation_a_sender_and_a_time() {
         world.send(&bob, "team", "hello from bob");
         world.send(&bob, "club", "hello, club");
         let later = world.later(60);
-        later.write(|tx| messages::send(tx, &ann, &crate::support::draft("team", "hello, later"))).unwrap();
+        later.write(|tx| messages::send(tx, &ann, &draft("team", "hello, later"))).unwrap();
         for word in ["hello", "hel*"] {
             let of = |search: Search| contents(find(world, &ann, &search));
             assert_eq!(of(Search { conversation: Some(place("club")), ..query(word) }), ["hello, club"]);
@@ -109,9 +109,19 @@ fn whoever_is_in_very_many_conversations_finds_their_own_and_no_others() {
         world.send(&bob, "g0", "needle one");
         world.send(&bob, "others", "needle two");
         world.send(&bob, "g259", "needle three");
-        assert_eq!(found(world, &ann, "needle"), ["needle three", "needle one"]);
-        assert_eq!(found(world, &ann, "need*"), ["needle three", "needle one"]);
-        assert_eq!(found(world, &eve, "needle"), ["needle two"]);
+        world.later(60).write(|tx| messages::send(tx, &bob, &draft("g7", "needle four"))).unwrap();
+        // Of the last as many terms that only some of the conversations are searched at once.
+        for search in ["needle", "need*", "needle n* ne* nee* need* needl*"] {
+            assert_eq!(found(world, &ann, search), ["needle four", "needle three", "needle one"]);
+            let newest = Search { limit: 1, ..query(search) };
+            assert_eq!(contents(find(world, &ann, &newest)), ["needle four"]);
+            assert_eq!(found(world, &eve, search), ["needle two"]);
+        }
+        let many = query("needle n* ne* nee* need* needl*");
+        let late = world.app.read(|tx| messages::search(tx, &ann, &many, &|| true)).unwrap();
+        assert_eq!(late.partial, Some(Partial::Time));
+        let found: Vec<_> = late.messages.iter().map(|finding| finding.message.content.as_str()).collect();
+        assert_eq!(found, ["needle four", "needle three"], "the most active conversations come first");
     });
 }
 
@@ -153,7 +163,7 @@ fn what_is_deleted_is_found_no_more() {
         world
             .app
             .write(|tx| {
-                let sent = messages::send(tx, &bob, &crate::support::draft("team", "word five"))?;
+                let sent = messages::send(tx, &bob, &draft("team", "word five"))?;
                 messages::delete(tx, &bob, &[MessageSelector::Id(sent.message_id)])
             })
             .unwrap();
@@ -166,7 +176,7 @@ fn a_failed_or_tried_out_change_is_not_found() {
     on_every_engine(|world| {
         let [ann, bob] = [world.user("ann"), world.user("bob")];
         world.group("team", &ann, &[&bob]);
-        let draft = crate::support::draft("team", "phantom");
+        let draft = draft("team", "phantom");
         world.app.try_out(|tx| messages::send(tx, &ann, &draft)).unwrap();
         let failed = world.app.write(|tx| {
             messages::send(tx, &ann, &draft)?;
@@ -222,33 +232,61 @@ fn a_search_that_is_late_says_so() {
 }
 
 #[test]
-fn words_that_begin_alike_are_looked_for_up_to_three_hundred() {
+fn all_messages_with_words_that_begin_as_asked_are_found_however_many_words_those_are() {
     on_every_engine(|world| {
         let [ann, bob] = [world.user("ann"), world.user("bob")];
         world.group("team", &ann, &[&bob]);
-        let words: Vec<String> = (0..299).map(|number| format!("word{number}")).collect();
-        world.send(&ann, "team", &words.join(" "));
-        assert_eq!(found(world, &bob, "word*").len(), 1);
-        world.send(&ann, "team", "wordless wordy");
-        let findings = find(world, &bob, &query("wor*"));
-        let is_sqlite = matches!(world.location, Location::Sqlite(_));
-        assert_eq!(findings.partial, is_sqlite.then_some(Partial::Beginnings), "PostgreSQL finds all of them");
+        let words: Vec<String> = (0..2000).map(|number| format!("word{number}")).collect();
+        for words in words.chunks(50) {
+            world.send(&ann, "team", &words.join(" "));
+        }
+        for actor in [&bob, &operator()] {
+            assert_eq!(found(world, actor, "wor*").len(), 40);
+            assert_eq!(found(world, actor, "w* wo* word199*").len(), 2, "word199, and word1990 to word1999");
+        }
     });
 }
 
+/// What a program of that version made, where the search index told of a message what nobody would take for the truth today
+fn rows_of(version: i32) -> String {
+    let rows = "
+        INSERT INTO account (id, username, username_folded, first_name, last_name, names_folded, role, created_at) VALUES
+            (gen_random_uuid(), 'ann', 'ann', '', '', 'ann\n ', 0, 1), (gen_random_uuid(), 'bob', 'bob', '', '', 'bob\n ', 0, 1),
+            (gen_random_uuid(), 'eve', 'eve', '', '', 'eve\n ', 0, 1);
+        INSERT INTO conversation
+            (id, kind, name, name_folded, names_folded, creator_key, created_at, active_at, last_number, message_count)
+            VALUES (gen_random_uuid(), 1, 'team', 'team', 'team\n', 1, 1, 1, 2, 2);
+        INSERT INTO participant (conversation_key, user_key) VALUES (1, 1), (1, 2);
+        INSERT INTO message (id, conversation_key, number, sender_key, content, sent_at) VALUES
+            (gen_random_uuid(), 1, 1, 1, 'from the old days', 1), (gen_random_uuid(), 1, 2, 1, 'older days', 2);";
+    // The first of them is indexed.
+    let index = "INSERT INTO maintenance (task, since, position) VALUES (0, 1, 1);";
+    format!("{rows}{}", if version > 1 { index } else { "" })
+}
+
 #[test]
-fn messages_from_before_there_was_search_are_found_once_the_database_is_up_to_date() {
-    brought_along_from(1, OLD_ROWS, "", |world| {
-        let bob = world.app.read(|tx| service::acting(tx, &UserSelector("bob".to_owned()))).unwrap();
-        assert_eq!(
-            find(world, &bob, &query("hello")).partial,
-            Some(Partial::Index),
-            "nobody said that the index is unfinished"
-        );
-        world.app.index().unwrap();
-        assert_eq!(found(world, &bob, "hello"), ["hello"]);
-        assert_eq!(world.app.check(|_| {}).unwrap().len(), 0);
-    });
+fn a_database_of_each_older_version_is_indexed_anew() {
+    for version in 1..=3 {
+        let rows = rows_of(version);
+        let of_sqlite = "INSERT INTO message_search (rowid, words) VALUES (1, '_1_1 from_1 the_1 old_1 days_1')";
+        brought_along_from(version, &rows, if version > 1 { of_sqlite } else { "" }, |world| {
+            let actor =
+                |name: &str| world.app.read(|tx| tidings::service::acting(tx, &UserSelector(name.to_owned()))).unwrap();
+            let [ann, bob, eve] = ["ann", "bob", "eve"].map(actor);
+            world.send(&ann, "team", "new days");
+            let findings = find(world, &bob, &query("days"));
+            assert_eq!(findings.partial, Some(Partial::Index), "nobody said that the index is unfinished");
+            assert_eq!(findings.messages.len(), 1, "what the old index knew was found");
+            world.app.index().unwrap();
+            for search in ["days", "da*"] {
+                for actor in [&bob, &operator()] {
+                    assert_eq!(found(world, actor, search), ["new days", "older days", "from the old days"]);
+                }
+                assert_eq!(found(world, &eve, search), Vec::<String>::new());
+            }
+            assert_eq!(world.app.check(|_| {}).unwrap().len(), 0);
+        });
+    }
 }
 
 #[test]
@@ -301,6 +339,177 @@ fn a_search_finds_what_reading_everything_would_find() {
                 Ok(())
             })
             .unwrap();
+    });
+}
+
+/// Single letters of scripts without spaces, each of them the beginning of words where it is searched for
+fn letters() -> Vec<String> {
+    let letters = ('\u{E81}'..'\u{EAF}').chain('\u{1000}'..'\u{102A}').chain('\u{1780}'..'\u{17B3}').map(String::from);
+    let is_one = |letter: &String| {
+        let terms = tidings::model::Terms::parse(letter);
+        terms.iter().map(|term| (term.folded.as_str(), term.is_prefix)).eq([(letter.as_str(), true)])
+    };
+    let letters: Vec<String> = letters.filter(is_one).take(95).collect();
+    assert_eq!(letters.len(), 95);
+    letters
+}
+
+/// Everything that a search answers, as a client reads it; it is late when it asks so many times whether it is.
+fn answer(world: &World, actor: &Actor, search: &Search, patience: usize) -> String {
+    let asked = std::cell::Cell::new(0);
+    let is_late = || {
+        asked.set(asked.get() + 1);
+        asked.get() > patience
+    };
+    let read = |tx: &mut Tx<'_>| {
+        let Findings { messages, partial } = messages::search(tx, actor, search, &is_late)?;
+        asked.set(0);
+        let (page, part) = messages::search_page(tx, actor, search, None, &is_late)?;
+        let texts = [messages, page.items].map(|found| serde_json::to_string(&found).unwrap());
+        Ok(format!("{texts:?} {partial:?} {part:?} {} {:?} {:?}", page.count, page.next, page.previous))
+    };
+    world.app.read(read).unwrap()
+}
+
+/// A world in which `ann` is in very many conversations, `bob` in one of them, and strangers talk among themselves
+fn beside_strangers(world: &World) -> ([Actor; 3], Message) {
+    let [ann, bob, eve, zoe] = ["ann", "bob", "eve", "zoe"].map(|name| world.user(name));
+    for number in 0..260 {
+        world.group(&format!("g{number}"), &ann, &[&zoe]);
+    }
+    world.group("team", &ann, &[&bob]);
+    world.send(&bob, "team", &format!("{} sez", letters().join(" ")));
+    world.group("foreign", &eve, &[&world.user("mel")]);
+    let secret = world.send(&eve, "foreign", "nothing");
+    ([ann, bob, eve], secret)
+}
+
+#[test]
+fn single_letters_beside_a_beginning_do_not_spell_out_what_strangers_say() {
+    on_every_engine(|world| {
+        let ([_, bob, eve], secret) = beside_strangers(world);
+        let change = Change { content: "sea sec secret see set".to_owned(), ..Change::default() };
+        world.app.write(|tx| messages::edit(tx, &eve, &MessageSelector::Id(secret.message_id), &change)).unwrap();
+        for beginning in ["s*", "se*", "sec*", "secret*", "sez*"] {
+            let search = query(&format!("{} {beginning}", letters().join(" ")));
+            let own = usize::from("sez".starts_with(beginning.trim_end_matches('*')));
+            let findings = find(world, &bob, &search);
+            assert_eq!((findings.messages.len(), findings.partial), (own, None), "{beginning}");
+        }
+    });
+}
+
+/// What a stranger says: up to some hundred words that begin as one's own do
+fn strange() -> impl Strategy<Value = String> {
+    let beginnings = proptest::sample::select(vec!["a", "ab", "e", "s", "se", "ກ", "小"]);
+    (beginnings, proptest::sample::select(vec![1, 2, 5, 400])).prop_map(|(beginning, count)| {
+        let words: Vec<String> = (0..count).map(|number| format!("{beginning}{number} {beginning}")).collect();
+        words.join(" ")
+    })
+}
+
+#[test]
+fn no_byte_of_an_answer_depends_on_what_the_searcher_may_not_see() {
+    on_every_engine(|world| {
+        let ([ann, bob, eve], secret) = beside_strangers(world);
+        let few: String = letters().join(" ").chars().take(180).collect();
+        let queries = proptest::sample::select(vec!["a*", "s*", "se*", "ab* a", "a* e*", "ກ*", "小", "e* sez"]);
+        let search = (queries, any::<bool>(), text(), 1_i64..4, any::<bool>()).prop_map(
+            move |(beginnings, is_long, text, limit, ranked)| {
+                let query = if is_long { format!("{few} {beginnings}") } else { format!("{beginnings} {text}") };
+                Search { query, limit, ranked, ..Search::default() }
+            },
+        );
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(40));
+        let say = |content: &str| {
+            let change = Change { content: content.to_owned(), ..Change::default() };
+            world.app.write(|tx| messages::edit(tx, &eve, &MessageSelector::Id(secret.message_id), &change)).unwrap();
+        };
+        runner
+            .run(&(text(), strange(), strange(), search, 0_usize..4), |(own, one, other, search, patience)| {
+                world.send(&ann, "team", &format!("{own} a1 ab2 e sea"));
+                let [first, second] = [one, other].map(|content| {
+                    say(&content);
+                    [&ann, &bob].map(|actor| answer(world, actor, &search, patience))
+                });
+                prop_assert_eq!(first, second, "{:?}", search);
+                Ok(())
+            })
+            .unwrap();
+    });
+}
+
+/// How many pages a search reads that has read nothing before; on PostgreSQL, of the search index.
+fn pages_read(world: &World, actor: &Actor, search: &Search) -> u64 {
+    let read = |world: &World| world.app.read(|tx| messages::search(tx, actor, search, &|| false)).unwrap();
+    match &world.location {
+        Location::Sqlite(_) => {
+            let bytes = || -> u64 {
+                let counts = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+                counts.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+            };
+            let world = World::open(world.location.clone());
+            let before = bytes();
+            assert!(!read(&world).messages.is_empty());
+            (bytes() - before) / 4096
+        }
+        Location::Postgres(url) => {
+            let mut client = postgres::Client::connect(url, postgres::NoTls).unwrap();
+            let mut blocks = || -> i64 {
+                let counts =
+                    "SELECT heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read FROM pg_statio_user_tables
+                              WHERE relname = 'message_search' AND schemaname = current_schema()";
+                client.query_one(counts, &[]).unwrap().get(0)
+            };
+            let before = blocks();
+            let world = World::open(world.location.clone());
+            assert!(!read(&world).messages.is_empty());
+            // A session tells what it counted when it ends.
+            drop(world);
+            let mut after = before;
+            while after == before {
+                #[expect(clippy::disallowed_methods, reason = "nothing tells when a session has ended")]
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                after = blocks();
+            }
+            u64::try_from(after - before).unwrap()
+        }
+    }
+}
+
+#[test]
+fn a_search_reads_no_more_of_the_index_however_much_strangers_say() {
+    on_every_engine(|world| {
+        let [ann, bob, eve, zoe] = ["ann", "bob", "eve", "zoe"].map(|name| world.user(name));
+        world.group("team", &ann, &[&bob]);
+        world.group("foreign", &eve, &[&zoe]);
+        let say = |speaker: &Actor, place: &str, count: usize| {
+            let send = |tx: &mut Tx<'_>| {
+                for number in 0..count {
+                    let words: Vec<String> = (0..40).map(|word| format!("word{}", number * 40 + word)).collect();
+                    messages::send(tx, speaker, &draft(place, &words.join(" ")))?;
+                }
+                Ok(())
+            };
+            world.app.write(send).unwrap();
+        };
+        let looked = || {
+            if let Location::Postgres(_) = world.location {
+                world.execute("ANALYZE message_search");
+            }
+            ["word7", "wor*", "word1* word2*"].map(|text| pages_read(world, &bob, &query(text)))
+        };
+        say(&ann, "team", 50);
+        let alone = looked();
+        say(&eve, "foreign", 1000);
+        let among_some = looked();
+        say(&eve, "foreign", 2000);
+        let among_many = looked();
+        println!("{alone:?} {among_some:?} {among_many:?}");
+        // Trees grow deeper, and PostgreSQL reads a table of few pages whole.
+        for index in 0..3 {
+            assert!(among_many[index] <= among_some[index].max(alone[index]) + 12);
+        }
     });
 }
 
