@@ -246,7 +246,7 @@ for ((round = 0; round < runs; round++)); do
     end
     exec {connection}<>"/dev/tcp/127.0.0.1/${url[ephemeral]##*:}"
     start=${EPOCHREALTIME/./}
-    printf 'POST /test/rollback HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' >&"$connection"
+    printf 'POST /test/rollback HTTP/1.1\r\nHost: 127.0.0.1\r\nTidings-Test: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' >&"$connection"
     read -r -t 60 -u "$connection" _ status _ || status=nothing
     taken+=("$((${EPOCHREALTIME/./} - start))")
     exec {connection}>&-

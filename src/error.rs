@@ -26,6 +26,8 @@ pub enum Kind {
     Stale,
     /// No such method on this path
     MethodNotAllowed,
+    /// A body that was transferred in a way that is not known
+    NotImplemented,
     /// A body of another type than JSON
     UnsupportedMediaType,
     /// A request for a foreign host
@@ -57,6 +59,7 @@ impl Kind {
             Self::Conflict => ("conflict", 409, "Conflict", 5),
             Self::Stale => ("stale", 412, "Precondition Failed", 5),
             Self::MethodNotAllowed => ("method_not_allowed", 405, "Method Not Allowed", 2),
+            Self::NotImplemented => ("not_implemented", 501, "Not Implemented", 2),
             Self::UnsupportedMediaType => ("unsupported_media_type", 415, "Unsupported Media Type", 2),
             Self::Misdirected => ("misdirected", 421, "Misdirected Request", 2),
             Self::Timeout => ("timeout", 408, "Request Timeout", 8),

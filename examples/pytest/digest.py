@@ -19,8 +19,8 @@ class Client:
         self.url = url
         self.token = token
 
-    def ask(self, method, path, body=None):
-        headers = {"Content-Type": "application/json"}
+    def ask(self, method, path, body=None, more_headers=()):
+        headers = {"Content-Type": "application/json", **dict(more_headers)}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         connection = http.client.HTTPConnection(self.url.removeprefix("http://"))

@@ -11,14 +11,14 @@ def busy(server):
     messages = f"/api/conversations/{support['conversation_id']}/messages/"
     for number in range(1, 6):
         alice.ask("POST", messages, {"content": f"Ticket {number}"})
-    Client(server["url"]).ask("POST", "/test/checkpoint")
+    Client(server["url"]).ask("POST", "/test/checkpoint", more_headers={"Tidings-Test": "1"})
     return messages
 
 
 @pytest.fixture
 def people(server, busy):
     """A client for each user."""
-    Client(server["url"]).ask("POST", "/test/rollback")
+    Client(server["url"]).ask("POST", "/test/rollback", more_headers={"Tidings-Test": "1"})
     return {name: Client(server["url"], token) for name, token in server["tokens"].items()}
 
 

@@ -1,6 +1,8 @@
 //! What every command that uses the database begins and ends with.
 
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -59,7 +61,11 @@ impl<'c> Context<'c> {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::no_space().because(cause),
             _ => Error::unavailable(format!("A temporary folder cannot be made: {cause}.")).because(cause),
         };
-        let folder = tempfile::Builder::new().prefix("tidings-").tempdir().map_err(failed)?;
+        let folder = tempfile::Builder::new()
+            .prefix("tidings-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir()
+            .map_err(failed)?;
         let empty = Location::Sqlite(folder.path().join("temporary.db"));
         Db::open(&empty, true)?;
         let context = Self::open_at(empty, global, settings, out, false)?;

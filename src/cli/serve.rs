@@ -35,6 +35,10 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<String>,
 
+    /// Who may connect to a socket's path, as chmod writes it: 0660 lets its group in too [default: 0600]
+    #[arg(long, value_name = "MODE", value_parser = socket_mode)]
+    socket_mode: Option<u32>,
+
     /// Listen where other machines reach the server, though nothing is encrypted
     #[arg(long)]
     allow_remote: bool,
@@ -79,11 +83,12 @@ pub(super) struct Serve {
     #[arg(long, value_name = "N")]
     max_connections: Option<u32>,
 
-    /// How many log-ins of an account may fail in a minute; 0 is no limit [default: 10]
+    /// How many log-ins of an account may fail at an address in a minute, and ten times that everywhere; 0 is no limit
+    /// [default: 10]
     #[arg(long, value_name = "N")]
     failed_logins: Option<u32>,
 
-    /// How many log-ins an address may try in a minute; 0 is no limit [default: 60]
+    /// How many log-ins an address may try in a minute, and how many of an account may succeed; 0 is no limit [default: 60]
     #[arg(long, value_name = "N")]
     logins: Option<u32>,
 
@@ -107,17 +112,25 @@ enum Who {
 
 /// What is so where nothing is said
 const BIND: &str = "127.0.0.1:8000";
+const SOCKET_MODE: u32 = 0o600;
 const CONNECTIONS: u32 = 8000;
 const FAILED_LOGINS: u32 = 10;
 const LOGINS: u32 = 60;
 const REGISTRATIONS: u32 = 30;
 
+/// Reads the mode of a socket.
+fn socket_mode(text: &str) -> std::result::Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && !text.starts_with('+'));
+    mode.ok_or_else(|| "it is not a mode as chmod writes it, for example 0660".to_owned())
+}
+
 /// The variables of the options, and those that the original system had; each with what is so without it
-pub(super) fn variables() -> [(&'static str, Option<String>); 18] {
+pub(super) fn variables() -> [(&'static str, Option<String>); 19] {
     let number = |number: u32| Some(number.to_string());
     let word = |word: &str| Some(word.to_owned());
     [
         ("TIDINGS_BIND", word(BIND)),
+        ("TIDINGS_SOCKET_MODE", Some(format!("{SOCKET_MODE:04o}"))),
         ("TIDINGS_ALLOW_REMOTE", word("false")),
         ("TIDINGS_REGISTRATION", word("open")),
         ("TIDINGS_READY_JSON", word("false")),
@@ -209,6 +222,10 @@ impl Serve {
             };
         Ok(Self {
             bind: self.bind.map_or_else(|| settings.get("TIDINGS_BIND"), |bind| Ok(Some(bind)))?,
+            socket_mode: match self.socket_mode {
+                None => settings.parsed("TIDINGS_SOCKET_MODE", socket_mode)?,
+                given => given,
+            },
             allow_remote: self.allow_remote || settings.is_on("TIDINGS_ALLOW_REMOTE")?,
             registration: match self.registration {
                 None => settings.parsed("TIDINGS_REGISTRATION", words)?,
@@ -246,7 +263,8 @@ impl Serve {
         {
             return Ok(given);
         }
-        Listener::bind(self.bind.as_deref().unwrap_or(BIND), self.allow_remote)
+        let mode = self.socket_mode.unwrap_or(SOCKET_MODE);
+        Listener::bind(self.bind.as_deref().unwrap_or(BIND), self.allow_remote, mode)
     }
 
     fn options(&self) -> http::Options {

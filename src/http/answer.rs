@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Shared;
+use super::client::is_secure;
 use super::problem::Problem;
 use crate::error::Error;
 use crate::model::{Choice, ConversationView, Message, Number, Profile, Seek, User};
@@ -191,8 +192,7 @@ impl FromRequestParts<Shared> for Here {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<Self, Infallible> {
-        let is_secure = server.options.behind_proxy
-            && parts.headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+        let is_secure = is_secure(&parts.headers, server.options.behind_proxy);
         Ok(Self {
             server: Shared::clone(server),
             known: Known::from_request_parts(parts, server).await?,

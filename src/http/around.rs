@@ -1,53 +1,57 @@
-//! What every request goes through: its body is read, its host looked at, its answer completed, counted and logged.
+//! What every request goes through: its host is looked at, its answer completed, counted and logged.
 
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_ENCODING, EXPECT, HOST, ORIGIN};
+use axum::http::header::{HOST, ORIGIN, TRANSFER_ENCODING};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, Request, Response, Version};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use axum::response::IntoResponse;
-use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
 use super::Shared;
 use super::answer::OF_EVERY_ANSWER;
-use super::io::{Ends, HEAD_LIMIT, too_long, too_slow};
+use super::client::client;
+use super::entrance::Unread;
+use super::io::{Ends, HEAD_LIMIT, too_long};
 use super::log::Line;
 use super::problem::{Cause, Problem};
-use super::request::IDEMPOTENCY_KEY;
 use super::router::{Answers, Route};
 use crate::error::{Error, Kind};
-use crate::service::Once;
-
-/// How large a body may be: the longest message with every byte of it escaped needs 393,216 bytes.
-pub(super) const BODY_LIMIT: usize = 1024 * 1024;
-
-/// How much of a body that is too large is read and thrown away, so that whoever sends it gets to read the answer
-const DRAINED: usize = 8 * 1024 * 1024;
-
-/// Larger ones are not all read at once: what thousands of connections begin to send would fill the memory.
-const SMALL_BODY: usize = 16 * 1024;
-
-/// How long a body may take
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::service::login::Client;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Answers a request.
-pub(super) async fn answer(server: Shared, answers: Answers, ends: Ends, request: Request<Incoming>) -> Response<Body> {
+/// Answers a request; says whether any of its body is left unread.
+pub(super) async fn answer(
+    server: Shared,
+    answers: Answers,
+    ends: Ends,
+    unread: Unread,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let start = Instant::now();
     let (mut parts, body) = request.into_parts();
     let id = request_id(&server, &parts);
     let method = parts.method.clone();
     let origin = parts.headers.get(ORIGIN).cloned();
-    parts.extensions.insert(ends);
-    let mut response = match admit(&server, &mut parts, ends, body).await {
-        Ok(body) => match server.cors.answer(&parts) {
+    let client = client(&parts.headers, ends, server.options.behind_proxy);
+    parts.extensions.insert(client);
+    let is_whole = body.is_end_stream();
+    unread.0.store(!is_whole, Ordering::Relaxed);
+    let body = if is_whole {
+        Body::empty()
+    } else {
+        parts.extensions.insert(unread);
+        Body::new(body)
+    };
+    let mut response = match admit(&server, &mut parts, ends) {
+        Ok(()) => match server.cors.answer(&parts) {
             Some(answer) => answer,
             None => answers.to(Request::from_parts(parts, body)).await,
         },
-        Err(problem) => problem.into_response(),
+        Err(error) => Problem::from(error).into_response(),
     };
     let route = response.extensions_mut().remove::<Route>().map_or("", |route| route.0);
     let cause = response.extensions_mut().remove::<Cause>();
@@ -60,7 +64,10 @@ pub(super) async fn answer(server: Shared, answers: Answers, ends: Ends, request
         route,
         status,
         milliseconds: (took.as_secs_f64() * 1e6).round() / 1e3,
-        from: ends.peer,
+        from: match client {
+            Client::At(address) => Some(address),
+            Client::Socket | Client::Unknown => None,
+        },
         cause: cause.as_ref().map(|cause| &*cause.0),
     });
     let headers = response.headers_mut();
@@ -94,38 +101,22 @@ fn request_id(server: &Shared, parts: &Parts) -> String {
     given.filter(is_plain).map_or_else(|| server.next_request(), ToOwned::to_owned)
 }
 
-/// Reads the whole body and looks whether the request is for this server.
-async fn admit(server: &Shared, parts: &mut Parts, ends: Ends, body: Incoming) -> Result<Body, Problem> {
+/// Looks whether a request is for this server, in a form that it reads.
+fn admit(server: &Shared, parts: &mut Parts, ends: Ends) -> Result<(), Error> {
     must_be_short(parts)?;
     let host = host(parts)?;
-    let content = if body.is_end_stream() {
-        Vec::new()
-    } else if parts.headers.contains_key(EXPECT) && body.size_hint().lower() > BODY_LIMIT as u64 {
-        // Whoever asks first has not sent it yet.
-        return Err(too_large().into());
-    } else {
-        tokio::time::timeout(BODY_TIMEOUT, read(server, body)).await.unwrap_or_else(|_| Err(too_slow()))?
-    };
-    if !content.is_empty() && parts.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-        let detail = "A body is to be sent as it is, without a Content-Encoding.";
-        return Err(Error::of_request(Kind::UnsupportedMediaType, detail).into());
-    }
     if let Some(host) = host
-        && ends.local.is_some()
+        && ends.peer != Client::Socket
         && !is_ours(&host, ends, &server.options.hosts)
     {
         let detail = format!("This server does not answer for the host “{host}”.");
-        return Err(Error::of_request(Kind::Misdirected, detail).into());
+        return Err(Error::of_request(Kind::Misdirected, detail));
     }
-    if let (&Method::POST, Some(key)) = (&parts.method, parts.headers.get(&IDEMPOTENCY_KEY)) {
-        let key = key.to_str().ok().filter(|key| !key.contains('\t'));
-        let invalid = || Error::invalid("idempotency_key", "An idempotency key is of printable ASCII characters.");
-        let key = key.ok_or_else(invalid)?.to_owned();
-        let path = parts.uri.path().trim_end_matches('/');
-        let (request, earlier) = server.keys.hash_request([b"POST", path.as_bytes(), &content]);
-        parts.extensions.insert(Once { key, request, earlier });
+    if !is_readable(&parts.headers) {
+        let detail = "A body comes as it is or in chunks: no Transfer-Encoding but chunked is known.";
+        return Err(Error::of_request(Kind::NotImplemented, detail));
     }
-    Ok(Body::from(content))
+    Ok(())
 }
 
 /// Refuses a head that is longer than the limit; what is read at once may be.
@@ -137,35 +128,11 @@ fn must_be_short(parts: &Parts) -> Result<(), Error> {
     if address + headers > HEAD_LIMIT { Err(too_long()) } else { Ok(()) }
 }
 
-/// Reads a body up to the limit; of one that is too large the rest too, up to another limit.
-async fn read(server: &Shared, mut body: Incoming) -> Result<Vec<u8>, Error> {
-    let mut content = Vec::new();
-    let mut place = None;
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Error::of_fields("The body broke off.", Vec::new()))?;
-        let Ok(data) = frame.into_data() else { continue };
-        length += data.len();
-        if length > SMALL_BODY && place.is_none() {
-            place = Some(server.bodies.acquire().await.map_err(Error::internal)?);
-        }
-        if length <= BODY_LIMIT {
-            content.extend_from_slice(&data);
-        } else {
-            content = Vec::new();
-            if length > DRAINED {
-                break;
-            }
-        }
-    }
-    if length > BODY_LIMIT {
-        return Err(too_large());
-    }
-    Ok(content)
-}
-
-fn too_large() -> Error {
-    Error::of_request(Kind::TooLarge, format!("The body has more than {BODY_LIMIT} bytes."))
+/// Whether nothing was done to a body on its way but that it was cut into chunks
+fn is_readable(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
 }
 
 /// The host that a request is for, which RFC 9112 demands, once; only requests of HTTP/1.0, which no browser sends, may have
@@ -218,7 +185,7 @@ mod tests {
 
     #[test]
     fn only_hosts_of_ours_are_answered() {
-        let ends = Ends { peer: None, local: Some([192, 168, 1, 2].into()) };
+        let ends = Ends { peer: Client::Unknown, local: Some([192, 168, 1, 2].into()) };
         let allowed = ["chat.example.org".to_owned(), ".example.net".to_owned()];
         for host in [
             "localhost",

@@ -14,7 +14,8 @@ use super::routes::endpoints;
 use crate::error::Kind;
 
 /// Errors that every endpoint has
-const OF_ALL: [Kind; 7] = [
+const OF_ALL: [Kind; 8] = [
+    Kind::NotImplemented,
     Kind::Timeout,
     Kind::Misdirected,
     Kind::HeadersTooLarge,

@@ -5,7 +5,9 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::Shared;
+use super::limits::{Limit, Limits};
 use crate::error::Kind;
+use crate::service::login::Client;
 
 /// Who may use an endpoint
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,9 @@ pub enum Access {
     /// Users, by their token
     User,
 }
+
+/// What is counted of those who use an endpoint
+pub(super) type Limited = fn(&Limits) -> &Limit<Client>;
 
 /// What something that is sent looks like
 type Shape = fn(&mut SchemaGenerator) -> Schema;
@@ -31,6 +36,8 @@ pub struct Endpoint {
     /// The command that does the same; none where there is none
     pub twin: Option<&'static str>,
     pub access: Access,
+    /// How often a client may use it, before anything of a body is read
+    pub(super) limit: Option<Limited>,
     /// Its own errors, beside those that every endpoint has
     pub errors: Vec<Kind>,
     pub(super) query: Option<Shape>,
@@ -62,6 +69,7 @@ impl Endpoint {
             summary,
             twin: None,
             access: Access::User,
+            limit: None,
             errors: Vec::new(),
             query: None,
             body: None,
@@ -74,6 +82,10 @@ impl Endpoint {
 
     pub(super) fn for_anyone(self) -> Self {
         Self { access: Access::Anyone, ..self }
+    }
+
+    pub(super) fn limited_by(self, limit: Limited) -> Self {
+        Self { limit: Some(limit), ..self }.or(&[Kind::RateLimited])
     }
 
     pub(super) fn like(self, twin: &'static str) -> Self {

@@ -11,11 +11,12 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use super::answer::{Answer, json};
-use super::io::Ends;
-use super::request::{client, not_found};
+use super::client::is_passed_on;
+use super::request::not_found;
 use super::{MetricsFor, Shared};
 use crate::error::{Error, Result};
 use crate::service;
+use crate::service::login::Client;
 
 /// How long what was found out last counts: everybody may ask, and finding it out writes to the disk.
 const KNOWN: Duration = Duration::from_secs(1);
@@ -57,15 +58,19 @@ pub(super) async fn ready(State(server): State<Shared>) -> Answer {
 pub(super) async fn metrics(
     State(server): State<Shared>,
     headers: HeaderMap,
-    Extension(ends): Extension<Ends>,
+    Extension(client): Extension<Client>,
 ) -> Answer {
     let is_for = match server.options.metrics {
         MetricsFor::Everybody => true,
         MetricsFor::Nobody => false,
         // Behind a proxy that says nothing of itself, everybody seems to be on this machine.
         MetricsFor::ThisMachine => {
-            let is_passed_on = headers.contains_key("x-forwarded-for") && !server.options.behind_proxy;
-            !is_passed_on && client(&headers, ends, &server).is_none_or(|client| client.is_loopback())
+            let is_here = match client {
+                Client::At(address) => address.is_loopback(),
+                Client::Socket => true,
+                Client::Unknown => false,
+            };
+            is_here && (server.options.behind_proxy || !is_passed_on(&headers))
         }
     };
     if !is_for {

@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 use super::answer::OF_EVERY_ANSWER;
 use super::problem;
 use crate::error::{Error, Kind};
+use crate::service::login::Client;
 
 /// How long a client may take to read on: what is written for it is kept for so long
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -58,10 +59,11 @@ macro_rules! stream {
     };
 }
 
-/// Both ends of a connection; none of a Unix socket
-#[derive(Clone, Copy, Debug, Default)]
+/// Both ends of a connection
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Ends {
-    pub(super) peer: Option<IpAddr>,
+    pub(super) peer: Client,
+    /// None of a Unix socket
     pub(super) local: Option<IpAddr>,
 }
 
@@ -77,10 +79,13 @@ impl Io {
     pub(super) fn ends(&self) -> Ends {
         match &self.stream {
             Stream::Tcp(stream) => Ends {
-                peer: stream.inner().peer_addr().ok().map(|address| address.ip().to_canonical()),
+                peer: stream
+                    .inner()
+                    .peer_addr()
+                    .map_or(Client::Unknown, |address| Client::At(address.ip().to_canonical())),
                 local: stream.inner().local_addr().ok().map(|address| address.ip().to_canonical()),
             },
-            Stream::Unix(_) => Ends::default(),
+            Stream::Unix(_) => Ends { peer: Client::Socket, local: None },
         }
     }
 

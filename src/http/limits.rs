@@ -1,27 +1,32 @@
-//! How often somebody may try: log-ins that fail for an account, log-ins and registrations from an address.
+//! How often somebody may try: log-ins of an account that fail, there and from everywhere, log-ins and registrations from an
+//! address, changes of a password.
 //!
 //! Each is a bucket that fills again evenly over a minute (the generic cell rate algorithm of ATM, ITU-T I.371): one number for
 //! each account or address, which is forgotten once the bucket is full. Nobody is locked out, nobody is made to wait inside.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::problem::Problem;
+use crate::model::UserId;
+use crate::service::login::{Client, Subject};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// How many are remembered; with more, those that could do all they may are looked for and forgotten.
 const REMEMBERED: usize = 100_000;
 
+/// How many log-ins of an account may fail from everywhere, for one that may from an address
+const EVERYWHERE: u32 = 10;
+
 /// How much may be tried in a minute; 0: as much as one likes
 #[derive(Clone, Copy, Debug)]
 pub struct Allowed {
-    /// Failed log-ins of an account
+    /// Failed log-ins of an account from an address; changes of an account's password
     pub failures: u32,
-    /// Log-ins from an address
+    /// Log-ins from an address, and those of an account that do not fail
     pub log_ins: u32,
     /// Registrations from an address
     pub registrations: u32,
@@ -29,23 +34,65 @@ pub struct Allowed {
 
 /// What is counted.
 pub(super) struct Limits {
-    pub(super) failures: Limit<str>,
-    pub(super) log_ins: Limit<IpAddr>,
-    pub(super) registrations: Limit<IpAddr>,
+    failures: Limit<(Subject, Client)>,
+    failures_everywhere: Limit<Subject>,
+    successes: Limit<Subject>,
+    /// Changes of a password, with the one before it
+    pub(super) changes: Limit<UserId>,
+    pub(super) log_ins: Limit<Client>,
+    pub(super) registrations: Limit<Client>,
+}
+
+/// Whose password is tried, and from where
+pub(super) struct Tried {
+    by: (Subject, Client),
+    is_familiar: bool,
+}
+
+impl Tried {
+    pub(super) fn new(subject: Subject, client: Client, is_familiar: bool) -> Self {
+        Self { by: (subject, client.network()), is_familiar }
+    }
 }
 
 impl Limits {
     pub(super) fn new(allowed: Allowed) -> Self {
         Self {
             failures: Limit::new(allowed.failures),
+            failures_everywhere: Limit::new(allowed.failures.saturating_mul(EVERYWHERE)),
+            successes: Limit::new(allowed.log_ins),
+            changes: Limit::new(allowed.failures),
             log_ins: Limit::new(allowed.log_ins),
             registrations: Limit::new(allowed.registrations),
+        }
+    }
+
+    /// Whether a password may be looked at. Failures elsewhere keep nobody out who is logged in to the account where they are.
+    pub(super) fn may_try(&self, tried: &Tried) -> Result<(), Problem> {
+        let Tried { by, is_familiar } = tried;
+        self.failures.look(by)?;
+        self.successes.look(&by.0)?;
+        if *is_familiar { Ok(()) } else { self.failures_everywhere.look(&by.0) }
+    }
+
+    /// Counts a password that was looked at.
+    pub(super) fn count(&self, tried: &Tried, is_right: bool) {
+        let Tried { by, .. } = tried;
+        // What goes beyond a limit was under way before others came to it.
+        if is_right {
+            let _ = self.successes.take(&by.0);
+        } else {
+            let _ = self.failures.take(by);
+            let _ = self.failures_everywhere.take(&by.0);
         }
     }
 
     /// Forgets what was tried.
     pub(super) fn forget(&self) {
         self.failures.full_at().clear();
+        self.failures_everywhere.full_at().clear();
+        self.successes.full_at().clear();
+        self.changes.full_at().clear();
         self.log_ins.full_at().clear();
         self.registrations.full_at().clear();
     }
@@ -71,14 +118,13 @@ impl<K: Hash + ?Sized> Limit<K> {
         self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a try; of nobody in particular, none.
-    pub(super) fn take(&self, key: Option<&K>) -> Result<(), Problem> {
-        let Some(key) = key else { return Ok(()) };
+    /// Counts a try.
+    pub(super) fn take(&self, key: &K) -> Result<(), Problem> {
         self.take_at(key, Instant::now()).map_err(|wait| Problem::rate_limited(wait.as_secs() + 1))
     }
 
     /// Whether another try would be counted, without counting one.
-    pub(super) fn look(&self, key: &K) -> Result<(), Problem> {
+    fn look(&self, key: &K) -> Result<(), Problem> {
         self.look_at(key, Instant::now()).map_err(|wait| Problem::rate_limited(wait.as_secs() + 1))
     }
 
@@ -107,14 +153,6 @@ fn next(full_at: Instant, interval: Duration, now: Instant) -> Result<Instant, D
     match next.checked_duration_since(now + MINUTE) {
         Some(wait) if !wait.is_zero() => Err(wait),
         _ => Ok(next),
-    }
-}
-
-/// Whoever has a network of IPv6 has addresses without number, but only one of these.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
-        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -147,6 +185,10 @@ mod tests {
         assert!((0..1000).all(|_| Limit::<str>::new(0).take_at("ann", now).is_ok()));
     }
 
+    fn tried(name: &str, address: &str, is_familiar: bool) -> Tried {
+        Tried::new(Subject::Nobody(name.to_owned()), Client::At(address.parse().unwrap()), is_familiar)
+    }
+
     #[test]
     fn however_many_come_who_is_throttled_stays_so_and_who_is_not_is_forgotten() {
         let limit = Limit::<str>::new(10);
@@ -170,11 +212,29 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_one_network_are_one() {
-        let network = |text: &str| network(text.parse().unwrap());
-        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff"));
-        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
-        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
-        assert_ne!(network("10.0.0.1"), network("10.0.0.2"));
+    fn failures_count_there_and_a_tenth_of_it_everywhere_but_for_those_who_are_logged_in_there() {
+        let limits = Limits::new(Allowed { failures: 3, log_ins: 0, registrations: 0 });
+        for host in 0..10 {
+            for count in 0..3 {
+                let here = tried("ann", &format!("192.0.2.{host}"), false);
+                assert!(limits.may_try(&here).is_ok(), "{host} {count}");
+                limits.count(&here, false);
+            }
+            assert_eq!(limits.may_try(&tried("ann", "198.51.100.1", false)).is_ok(), host < 9, "{host}");
+            assert!(limits.may_try(&tried("ann", &format!("192.0.2.{host}"), true)).is_err(), "{host}");
+        }
+        assert!(limits.may_try(&tried("ann", "198.51.100.1", true)).is_ok());
+        assert!(limits.may_try(&tried("bob", "192.0.2.1", false)).is_ok());
+    }
+
+    #[test]
+    fn what_does_not_fail_counts_for_the_account_alone() {
+        let limits = Limits::new(Allowed { failures: 1, log_ins: 2, registrations: 0 });
+        for _ in 0..2 {
+            assert!(limits.may_try(&tried("ann", "192.0.2.1", false)).is_ok());
+            limits.count(&tried("ann", "192.0.2.1", false), true);
+        }
+        assert!(limits.may_try(&tried("ann", "192.0.2.2", true)).is_err());
+        assert!(limits.may_try(&tried("bob", "192.0.2.1", false)).is_ok());
     }
 }

@@ -3,10 +3,11 @@
 //! Each core has a thread with a runtime of its own, and the connections are dealt out among them, so that a query that is
 //! read in place makes nobody wait whom another core could answer.
 
+use std::fs::Permissions;
 use std::future::poll_fn;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -16,15 +17,17 @@ use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::entrance::Unread;
 use super::io::{HEAD_LIMIT, Io};
 use super::router::Answers;
 use super::{Shared, around};
@@ -72,16 +75,16 @@ impl SocketFile {
 }
 
 impl Listener {
-    /// Listens at `HOST:PORT`, where port 0 is any, or at a path.
+    /// Listens at `HOST:PORT`, where port 0 is any, or at a path, whose socket gets that mode.
     ///
     /// # Errors
     /// `Unavailable` where that is taken, or no address; `Forbidden` for an address that others can reach, unless they may.
-    pub fn bind(address: &str, allow_remote: bool) -> Result<Self> {
+    pub fn bind(address: &str, allow_remote: bool, socket_mode: u32) -> Result<Self> {
         let failed = |cause: std::io::Error| {
             Error::unavailable(format!("The server cannot listen at {address}: {cause}.")).because(cause)
         };
         if address.contains('/') {
-            return bind_path(Path::new(address)).map_err(failed);
+            return bind_path(Path::new(address), socket_mode).map_err(failed);
         }
         let addresses: Vec<_> = address.to_socket_addrs().map_err(failed)?.collect();
         if !allow_remote && addresses.iter().any(|address| !address.ip().is_loopback()) {
@@ -130,25 +133,26 @@ impl Listener {
     }
 }
 
-/// A socket that a server left behind is replaced; one that is answered is not.
-fn bind_path(path: &Path) -> std::io::Result<Listener> {
-    match UnixListener::bind(path) {
-        Err(error)
-            if error.kind() == std::io::ErrorKind::AddrInUse
-                // Whatever is no socket refuses too.
-                && path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket())
+/// A socket that a server left behind is replaced; one that is answered is not. Nobody can connect to it before it has its
+/// mode, whatever the umask.
+fn bind_path(path: &Path, mode: u32) -> std::io::Result<Listener> {
+    let address = SocketAddrUnix::new(path)?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    match bind(&socket, &address) {
+        Err(Errno::ADDRINUSE)
+            // Whatever is no socket refuses too.
+            if path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket())
                 && std::os::unix::net::UnixStream::connect(path)
                     .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused) =>
         {
             std::fs::remove_file(path)?;
-            UnixListener::bind(path)
+            bind(&socket, &address)?;
         }
-        bound => bound,
+        bound => bound?,
     }
-    .and_then(|listener| {
-        lengthen_line(&listener)?;
-        Ok(Listener::Unix(listener, Some(SocketFile::find(path)?)))
-    })
+    std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+    lengthen_line(&socket)?;
+    Ok(Listener::Unix(UnixListener::from(socket), Some(SocketFile::find(path)?)))
 }
 
 fn lengthen_line(listener: &impl AsFd) -> std::io::Result<()> {
@@ -339,16 +343,10 @@ fn open(stream: Accept, server: &Shared) -> std::io::Result<Io> {
 async fn converse(server: Shared, answers: Answers, io: Io, closing: watch::Receiver<bool>) {
     let ends = io.ends();
     let is_unread = Arc::new(AtomicBool::new(false));
-    let unread = Arc::clone(&is_unread);
+    let unread = Unread(Arc::clone(&is_unread));
     let service = service_fn(move |request| {
-        let (server, answers, unread) = (Arc::clone(&server), answers.clone(), Arc::clone(&unread));
-        Box::pin(async move {
-            let answer = around::answer(server, answers, ends, request).await;
-            if matches!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
-                unread.store(true, Ordering::Relaxed);
-            }
-            Ok::<_, std::convert::Infallible>(answer)
-        })
+        let answer = around::answer(Arc::clone(&server), answers.clone(), ends, unread.clone(), request);
+        Box::pin(async move { Ok::<_, std::convert::Infallible>(answer.await) })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -6,11 +6,14 @@
 mod answer;
 mod around;
 mod changes;
+mod client;
 mod conditions;
 mod conversations;
 mod cors;
 mod document;
 mod endpoint;
+mod entrance;
+mod hashing;
 mod health;
 mod io;
 mod limits;
@@ -19,6 +22,7 @@ mod log;
 mod messages;
 mod metrics;
 mod notifications;
+mod places;
 mod problem;
 mod request;
 mod router;
@@ -32,33 +36,36 @@ mod users;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use self::conditions::Conditions;
 use self::cors::Cors;
 pub use self::document::openapi;
 pub use self::endpoint::{Access, Endpoint};
+use self::hashing::Hashing;
 use self::health::Readiness;
 pub use self::limits::Allowed;
 use self::limits::Limits;
 pub use self::listen::{Listener, Stop, serve};
 pub use self::log::Log;
 pub use self::metrics::Metrics;
-use self::problem::Problem;
+use self::places::Places;
 use self::request::Caller;
 pub use self::routes::endpoints;
 pub use self::sites::{host, origin};
 use crate::app::SharedApp;
 use crate::error::{Error, Result};
-use crate::model::Actor;
+use crate::model::{Actor, UserId};
 use crate::service;
+use crate::service::login::Client;
 use crate::service::tokens::Keys;
 use crate::store::Tx;
 
-/// How many exports there are at once
+/// How many exports there are at once, and how many of one account
 const EXPORTS: usize = 16;
+const EXPORTS_OF_ONE: usize = 2;
 
-/// How many large bodies are read at once
+/// How many large bodies are read at once; a client has a quarter of these places
 const LARGE_BODIES: usize = 64;
 
 /// How a server works.
@@ -100,12 +107,11 @@ pub struct Server {
     limits: Limits,
     cors: Cors,
     readiness: Readiness,
-    /// Hashing a password takes a core and 19 MiB
-    hashing: Arc<Semaphore>,
-    /// Places for exports: each has a connection to the database as long as somebody reads
-    exports: Arc<Semaphore>,
-    /// Places for large bodies
-    bodies: Semaphore,
+    hashing: Hashing,
+    /// Each has a connection to the database as long as somebody reads
+    exports: Places<UserId>,
+    /// Large ones
+    bodies: Places<Client>,
     /// Tells the requests of this process from those of others
     instance: u32,
     requests: AtomicU64,
@@ -116,11 +122,11 @@ pub type Shared = Arc<Server>;
 
 impl Server {
     pub fn new(app: SharedApp, keys: Keys, options: Options, log: Log, metrics: Metrics) -> Shared {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let instance = std::process::id();
         let pages = Cors::new(&options.origins);
-        let (limits, hashing) = (Limits::new(options.allowed), Arc::new(Semaphore::new(cores)));
-        let (exports, bodies) = (Arc::new(Semaphore::new(EXPORTS)), Semaphore::new(LARGE_BODIES));
+        let (limits, hashing) = (Limits::new(options.allowed), Hashing::new());
+        let exports = Places::new(EXPORTS, EXPORTS_OF_ONE);
+        let bodies = Places::new(LARGE_BODIES, LARGE_BODIES / 4);
         let (metrics, readiness, requests) = (Arc::new(metrics), Readiness::default(), AtomicU64::new(0));
         Arc::new(Self {
             app,
@@ -227,42 +233,6 @@ impl Server {
             self.log.write(&log::Note { at: self.app.now(), note });
         }
         Ok(value)
-    }
-
-    /// Computes with a password, as many at once as there are cores; one that nobody waits for any more is one of them. Each in
-    /// a thread whose end gives its 19 MiB back: those of a pool would keep as much, all of them.
-    async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let permit = Arc::clone(&self.hashing).acquire_owned().await.map_err(Error::internal)?;
-        let (sender, hashed) = oneshot::channel();
-        let hash = move || {
-            let _permit = permit;
-            let _ = sender.send(work());
-        };
-        std::thread::Builder::new().name("hash".to_owned()).spawn(hash).map_err(Error::internal)?;
-        hashed.await.unwrap_or_else(|_| Err(Error::internal("hashing a password panicked")))
-    }
-
-    /// Looks whether a password is that of an account, which `work` says by none where it is not: that is counted, and too many
-    /// are not looked at.
-    async fn guess<T: Send + 'static>(
-        self: &Arc<Self>,
-        account: String,
-        work: impl FnOnce() -> Result<Option<T>> + Send + 'static,
-    ) -> std::result::Result<Option<T>, Problem> {
-        self.limits.failures.look(&account)?;
-        let server = Arc::clone(self);
-        let guess = move || {
-            // Others came to their turn meanwhile.
-            if let Err(problem) = server.limits.failures.look(&account) {
-                return Ok(Err(problem));
-            }
-            let outcome = work()?;
-            if outcome.is_none() {
-                let _ = server.limits.failures.take(Some(&account));
-            }
-            Ok(Ok(outcome))
-        };
-        self.hash(guess).await?
     }
 }
 

@@ -1,9 +1,9 @@
 //! What a request says: who sends it, what its path names, what stands in its query and its body.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::IpAddr;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, OptionalFromRequestParts, Request};
@@ -18,10 +18,9 @@ use serde_json::Value;
 
 use super::Shared;
 use super::conditions::Conditions;
-use super::io::Ends;
-use super::limits::network;
 use super::problem::Problem;
 use crate::error::{Error, Kind};
+use crate::service::login::Client;
 use crate::service::tokens::{Claims, bad_token};
 use crate::service::{MOST_NAMED, Once};
 
@@ -30,25 +29,35 @@ use crate::service::{MOST_NAMED, Once};
 #[derive(Clone, Debug)]
 pub(super) struct Caller(pub(super) Claims, pub(super) Conditions);
 
+impl Caller {
+    /// Whose token a request brings; none without one
+    pub(super) fn of(parts: &Parts, server: &Shared) -> Result<Option<Self>, Error> {
+        let Some(credentials) = parts.headers.get(AUTHORIZATION) else { return Ok(None) };
+        let token = credentials.to_str().ok().and_then(|text| text.split_once(' '));
+        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")).map(|(_, token)| token.trim());
+        let claims = token.and_then(|token| server.keys.verify(token, server.app.now()));
+        Ok(Some(Self(claims.ok_or_else(bad_token)?, Conditions::of(parts)?)))
+    }
+}
+
+/// A token has to be there.
+pub(super) fn no_credentials() -> Error {
+    Error::unauthenticated("Authentication credentials were not provided.")
+}
+
 impl FromRequestParts<Shared> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<Self, Problem> {
-        let caller = <Self as OptionalFromRequestParts<Shared>>::from_request_parts(parts, server).await?;
-        caller.ok_or_else(|| Error::unauthenticated("Authentication credentials were not provided.").into())
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
+        parts.extensions.remove().ok_or_else(|| no_credentials().into())
     }
 }
 
 impl OptionalFromRequestParts<Shared> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<Option<Self>, Problem> {
-        let Some(credentials) = parts.headers.get(AUTHORIZATION) else { return Ok(None) };
-        let token = credentials.to_str().ok().and_then(|text| text.split_once(' '));
-        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")).map(|(_, token)| token.trim());
-        let claims = token.and_then(|token| server.keys.verify(token, server.app.now()));
-        let claims = claims.ok_or_else(bad_token)?;
-        Ok(Some(Self(claims, Conditions::of(parts)?)))
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Option<Self>, Problem> {
+        Ok(parts.extensions.remove())
     }
 }
 
@@ -112,7 +121,7 @@ impl<T: DeserializeOwned + JsonSchema> FromRequest<Shared> for Body<T> {
             let detail = "The body is to be JSON: Content-Type: application/json.";
             return Err(Error::of_request(Kind::UnsupportedMediaType, detail).into());
         }
-        // It was read already, up to the limit there is.
+        // It was read at the entrance, up to the limit there is.
         let content = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;
         Ok(Self(parse(&content)?))
     }
@@ -265,26 +274,23 @@ impl<T: JsonSchema> JsonSchema for Few<T> {
     }
 }
 
-/// Where a request comes from, as far as counting goes; none from a socket of this machine.
-pub(super) struct Address(pub(super) Option<IpAddr>);
+/// Where a request comes from, as far as counting goes.
+pub(super) struct Address(pub(super) Client);
 
 impl FromRequestParts<Shared> for Address {
-    type Rejection = Problem;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, server: &Shared) -> Result<Self, Problem> {
-        let ends = parts.extensions.get::<Ends>().copied().unwrap_or_default();
-        Ok(Self(client(&parts.headers, ends, server).map(network)))
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get().copied().unwrap_or(Client::Unknown).network()))
     }
 }
 
-/// The address of whoever sends a request; none where that is a socket of this machine
-pub(super) fn client(headers: &HeaderMap, ends: Ends, server: &Shared) -> Option<IpAddr> {
-    if server.options.behind_proxy { forwarded_for(headers).or(ends.peer) } else { ends.peer }
-}
-
-/// The address that the nearest proxy saw: what stands before it may be made up.
-fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
-    headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+/// The key under which a request is to be carried out once, where it has one
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let Some(key) = headers.get(&IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| !key.contains('\t'));
+    let invalid = || Error::invalid("idempotency_key", "An idempotency key is of printable ASCII characters.");
+    Ok(Some(key.ok_or_else(invalid)?.to_owned()))
 }
 
 /// A request that is carried out once, where it has a key.

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::ACCEPT_ENCODING;
 use axum::http::{HeaderMap, HeaderValue, Method, Request};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on};
 use futures_util::FutureExt;
@@ -15,6 +16,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 use super::endpoint::Endpoint;
+use super::entrance::{Entrance, enter};
 use super::problem::Problem;
 use super::request::not_found;
 use super::routes::endpoints;
@@ -69,7 +71,11 @@ fn router(server: &Shared) -> Router {
         paths.push(("/test/checkpoint", on(MethodFilter::POST, testing::checkpoint)));
         paths.push(("/test/rollback", on(MethodFilter::POST, testing::rollback)));
     }
-    paths.extend(endpoints().into_iter().map(|Endpoint { path, handler, .. }| (path, handler)));
+    paths.extend(endpoints().into_iter().map(|endpoint| {
+        let state = (Shared::clone(server), Entrance::of(&endpoint));
+        let Endpoint { path, handler, .. } = endpoint;
+        (path, handler.route_layer(from_fn_with_state(state, enter)))
+    }));
     let mut router = Router::new();
     for (path, handler) in paths {
         let note = move |mut response: Response| {

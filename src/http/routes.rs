@@ -16,14 +16,18 @@ pub fn endpoints() -> Vec<Endpoint> {
     vec![
         post("/api/token/", "Log in", tokens::log_in)
             .for_anyone()
+            .limited_by(|limits| &limits.log_ins)
             .like("token issue USER")
             .taking::<tokens::Credentials>()
             .giving::<TokenPair>(200, "Tokens, and whose they are")
-            .or(&[Unauthenticated, RateLimited]),
+            .or(&[Unauthenticated]),
         post("/api/token/refresh/", "Put a new pair of tokens in the place of one", tokens::refresh)
             .for_anyone()
             .taking::<tokens::Refresh>()
-            .giving::<tokens::NewTokens>(200, "New tokens; the old refresh token counts no more")
+            .giving::<tokens::NewTokens>(
+                200,
+                "New tokens; the same again within 30 seconds, and later until the new refresh token is used",
+            )
             .or(&[Unauthenticated]),
         post("/api/token/verify/", "Ask whether a token counts", tokens::verify)
             .for_anyone()
@@ -40,7 +44,8 @@ pub fn endpoints() -> Vec<Endpoint> {
             .taking::<users::Registration>()
             .giving::<User>(201, "The account")
             .once()
-            .or(&[Forbidden, Unauthenticated, RateLimited])
+            .or(&[Forbidden, Unauthenticated])
+            .limited_by(|limits| &limits.registrations)
             .optional(),
         show("/api/users/", "List users", users::list)
             .like("user list")

@@ -2,22 +2,43 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, StatusCode};
 use axum::response::IntoResponse;
 
 use super::answer::Answer;
+use super::problem::Problem;
 use super::{Shared, aside};
+use crate::error::Error;
+
+/// The header of whoever means it: a page of another site cannot send it without being asked first
+static TEST: HeaderName = HeaderName::from_static("tidings-test");
+
+/// A request that no page of another site made
+pub(super) struct Meant;
+
+impl FromRequestParts<Shared> for Meant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
+        if parts.headers.contains_key(&TEST) {
+            return Ok(Self);
+        }
+        let detail = "This is for test suites, which send the header Tidings-Test, with any value: so no page of another site does it.";
+        Err(Error::forbidden(detail).into())
+    }
+}
 
 /// Notes the state to return to.
-pub(super) async fn checkpoint(State(server): State<Shared>) -> Answer {
+pub(super) async fn checkpoint(_: Meant, State(server): State<Shared>) -> Answer {
     let shared = Arc::clone(&server);
     aside(move || shared.app.pool().mark()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Returns to the state that was noted last, or that the server began with.
-pub(super) async fn rollback(State(server): State<Shared>) -> Answer {
+pub(super) async fn rollback(_: Meant, State(server): State<Shared>) -> Answer {
     let shared = Arc::clone(&server);
     aside(move || shared.app.pool().return_to_mark()).await?;
     server.limits.forget();

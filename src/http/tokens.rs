@@ -7,13 +7,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, json};
+use super::limits::Tried;
 use super::request::{Address, Body};
 use super::{Server, Shared};
 use crate::app::secret;
 use crate::error::Result;
-use crate::model::fold_case;
+use crate::service::login::{self, Attempt};
 use crate::service::passwords;
 use crate::service::tokens::{self, LoggedIn, Secret, TokenPair};
+use crate::store::Tx;
 
 /// What a log-in is asked for with
 #[derive(Deserialize, JsonSchema)]
@@ -49,17 +51,20 @@ pub(super) struct Nothing {}
 /// Logs in.
 pub(super) async fn log_in(
     State(server): State<Shared>,
-    Address(address): Address,
+    Address(client): Address,
     Body(Credentials { username, password }): Body<Credentials>,
 ) -> Answer {
-    server.limits.log_ins.take(address.as_ref())?;
-    let name = username.clone();
-    let login = server.read_as_stranger(move |tx| tokens::login(tx, &name)).await?;
+    let shared = Shared::clone(&server);
+    let attempt = move |tx: &mut Tx<'_>| login::attempt(tx, &shared.keys, &username, client);
+    let Attempt { subject, login, is_familiar, slowest } = server.read_as_stranger(attempt).await?;
     let hash = login.as_ref().and_then(|login| login.password_hash.clone());
-    let right = server.guess(fold_case(&username), move || check(&password, hash.as_deref())).await?;
+    let tried = Tried::new(subject, client, is_familiar);
+    let right = server.guess(tried, move || check(&password, hash.as_deref(), slowest.as_deref())).await?;
     let (Some(login), Some(Right { better })) = (login, right) else { return Err(tokens::refused().into()) };
+    let address = server.keys.hash_address(login.user.person.user_id, client).map(|(hash, _)| hash);
     let refresh = Secret(secret()?);
-    let logged_in = server.write_as_stranger(move |tx| tokens::log_in(tx, &login, better.as_deref(), refresh)).await?;
+    let begin = move |tx: &mut Tx<'_>| tokens::log_in(tx, &login, better.as_deref(), refresh, address.as_ref());
+    let logged_in = server.write_as_stranger(begin).await?;
     let pair = server.pair(logged_in)?;
     json(StatusCode::OK, &pair)
 }
@@ -70,10 +75,14 @@ struct Right {
     better: Option<String>,
 }
 
-/// Whether that is the password; where there is none, it takes as long.
-fn check(password: &str, hash: Option<&str>) -> Result<Option<Right>> {
-    let is_right = passwords::verify(password, hash.unwrap_or(passwords::NOBODYS))?;
-    let Some(hash) = hash.filter(|_| is_right) else { return Ok(None) };
+/// Whether that is the password; where it is not, or there is none, it takes as long.
+fn check(password: &str, hash: Option<&str>, slowest: Option<&str>) -> Result<Option<Right>> {
+    let verified_by = hash.unwrap_or(passwords::NOBODYS);
+    let is_right = passwords::verify(password, verified_by)?;
+    let Some(hash) = hash.filter(|_| is_right) else {
+        passwords::refuse_slowly(password, verified_by, slowest)?;
+        return Ok(None);
+    };
     let is_outdated = passwords::is_outdated(hash);
     let better = is_outdated.then(|| passwords::hash(password, secret()?)).transpose()?;
     Ok(Some(Right { better }))
@@ -87,9 +96,13 @@ impl Server {
 }
 
 /// Puts a new pair of tokens in the place of one.
-pub(super) async fn refresh(State(server): State<Shared>, Body(Refresh { refresh }): Body<Refresh>) -> Answer {
-    let new = Secret(secret()?);
-    let refreshed = server.write_as_stranger(move |tx| tokens::refresh(tx, &refresh, new)).await?;
+pub(super) async fn refresh(
+    State(server): State<Shared>,
+    Address(client): Address,
+    Body(Refresh { refresh }): Body<Refresh>,
+) -> Answer {
+    let shared = Shared::clone(&server);
+    let refreshed = server.write_as_stranger(move |tx| tokens::refresh(tx, &shared.keys, &refresh, client)).await?;
     let TokenPair { access, refresh, .. } = server.pair(refreshed.or_refuse()?)?;
     json(StatusCode::OK, &NewTokens { access, refresh })
 }

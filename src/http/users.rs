@@ -13,15 +13,19 @@ use serde::Deserialize;
 use super::answer::{Answer, Changeable, Here, Known, changed, json, shown_to_change};
 use super::changes::{Rest, Unset, given};
 use super::conditions::Conditions;
+use super::limits::Tried;
 use super::problem::Problem;
 use super::request::{Address, Body, Caller, Cleared, NO_NUL, Path, Query, Repeatable};
 use super::stream::Pipe;
 use super::{Shared, aside};
 use crate::app::hash_password;
 use crate::error::Error;
-use crate::model::{Actor, Role, UserDetails, UserId, UserSelector, fold_case};
-use crate::service::users::{self, NewUser, UserChange};
-use crate::service::{accounts, passwords, tokens};
+use crate::model::{Actor, Role, UserDetails, UserId, UserSelector};
+use crate::service::login::{Client, Subject};
+use crate::service::users::{self, UserChange};
+use crate::service::{accounts, passwords, registration, tokens};
+use crate::store::Tx;
+use crate::store::tokens::Login;
 use crate::transfer::export::export;
 
 /// None of white space, controls, / # : and what is ignored where it cannot be shown (the joiners stand where scripts need them),
@@ -54,16 +58,15 @@ pub(super) struct Registration {
     is_active: Unset,
 }
 
-/// Registers.
+/// Registers. Whatever refuses it does so before the time that hashing takes is spent.
 pub(super) async fn register(
     State(server): State<Shared>,
-    Address(address): Address,
+    Address(client): Address,
     caller: Option<Caller>,
     conditions: Conditions,
     Repeatable(request): Repeatable,
     Body(new): Body<Registration>,
 ) -> Answer {
-    server.limits.registrations.take(address.as_ref())?;
     let Registration { username, password, email, first_name, last_name, role: Unset, is_active: Unset } = new;
     let details = UserDetails {
         username,
@@ -72,24 +75,46 @@ pub(super) async fn register(
         last_name: last_name.unwrap_or_default(),
         role: Role::User,
     };
-    // Before the time that hashing takes is spent
-    let is_open = server.options.registration;
-    if !is_open && caller.is_none() {
-        return Err(users::closed().into());
-    }
-    let details = users::check_details(&details)?;
-    let name = details.username.clone();
-    let password_hash = Some(server.hash(move || hash_password(&password, &name)).await?);
-    let new = NewUser { details, password_hash, if_not_exists: false };
-    let user = server
-        .write_as_stranger(move |tx| {
-            let actor = caller.as_ref().map(|Caller(claims, _)| tokens::acting(tx, claims)).transpose()?;
-            let user = users::register(tx, actor.as_ref(), &new, is_open, request.as_ref())?;
-            conditions.must_be_met_by_any()?;
+    let stranger = caller.is_none().then_some(client);
+    let wanted =
+        registration::Registration::new(&details, server.options.registration, request, &server.keys, stranger)?;
+    passwords::check(&password, &wanted.details().username)?;
+    let (wanted, password) = (Arc::new(wanted), Arc::<str>::from(password));
+    loop {
+        let (registration, by) = (Arc::clone(&wanted), caller.clone());
+        let look = move |tx: &mut Tx<'_>| {
+            let actor = acting(tx, by.as_ref())?;
+            registration::look(tx, actor.as_ref(), &registration)
+        };
+        let password = Arc::clone(&password);
+        if let Some(Login { user, password_hash, .. }) = server.read_as_stranger(look).await? {
+            let tried = Tried::new(Subject::Account(user.person.key), client, false);
+            let verify = move || {
+                let hash = password_hash.as_deref().unwrap_or(passwords::NOBODYS);
+                Ok((passwords::verify(&password, hash)? && password_hash.is_some()).then_some(()))
+            };
+            server.guess(tried, verify).await?.ok_or_else(registration::other_request)?;
+            return json(StatusCode::CREATED, &user);
+        }
+        let registration = Arc::clone(&wanted);
+        let hash = server.hash(move || hash_password(&password, &registration.details().username)).await?;
+        let (registration, by, wanted_so) = (Arc::clone(&wanted), caller.clone(), conditions.clone());
+        let register = move |tx: &mut Tx<'_>| {
+            let actor = acting(tx, by.as_ref())?;
+            let user = registration::register(tx, actor.as_ref(), &registration, &hash)?;
+            wanted_so.must_be_met_by_any()?;
             Ok(user)
-        })
-        .await?;
-    json(StatusCode::CREATED, &user)
+        };
+        // None: the same request was faster.
+        if let Some(user) = server.write_as_stranger(register).await? {
+            return json(StatusCode::CREATED, &user);
+        }
+    }
+}
+
+/// Who acts, where somebody does
+fn acting(tx: &mut Tx<'_>, caller: Option<&Caller>) -> Result<Option<Actor>, Error> {
+    caller.map(|Caller(claims, _)| tokens::acting(tx, claims)).transpose()
 }
 
 /// Which users to list
@@ -166,7 +191,7 @@ pub(super) struct OwnChange {
 /// Changes one's own account.
 pub(super) async fn change_own(
     State(server): State<Shared>,
-    Address(address): Address,
+    Address(client): Address,
     caller: Caller,
     Body(change): Body<OwnChange>,
 ) -> Answer {
@@ -175,15 +200,16 @@ pub(super) async fn change_own(
         // The answer tells whether somebody has it.
         let own = server.read(caller.clone(), |_, actor| Ok(actor.clone())).await?;
         if !matches!(own, Actor::User(user) if user.email.as_deref() == Some(email)) {
-            server.limits.registrations.take(address.as_ref())?;
+            server.limits.registrations.take(&client)?;
         }
     }
-    let password_hash = match password {
-        Some(password) => Some(new_hash(&server, &caller, password, current_password).await?),
-        None => None,
-    };
+    let mut change = UserChange { username, email: email.0, first_name, last_name, ..UserChange::default() };
+    if let Some(password) = password {
+        let current = current_password
+            .ok_or_else(|| Error::invalid("current_password", "A new password needs the current one."))?;
+        change.password_hash = Some(new_hash(&server, &caller, client, &change, password, current).await?);
+    }
     let selector = UserSelector(caller.0.user.to_string());
-    let change = UserChange { username, email: email.0, first_name, last_name, password_hash, ..UserChange::default() };
     update(&server, caller, selector, change, rest).await
 }
 
@@ -199,32 +225,35 @@ async fn update(server: &Shared, caller: Caller, selector: UserSelector, change:
     changed(StatusCode::OK, &user)
 }
 
-/// The hash of somebody's new password, where they know the one they have. That this is still theirs is known by their token,
-/// which a new password ends.
+/// The hash of somebody's new password, where they know the one they have, and nothing else refuses the change. That it is still
+/// theirs is known by their token, which a new password ends.
 async fn new_hash(
     server: &Shared,
     caller: &Caller,
+    client: Client,
+    change: &UserChange,
     password: String,
-    current: Option<String>,
+    current: String,
 ) -> Result<String, Problem> {
-    let Some(current) = current else {
-        return Err(Error::invalid("current_password", "A new password needs the current one.").into());
+    let change = change.clone();
+    let look = move |tx: &mut Tx<'_>, actor: &Actor| match actor {
+        Actor::User(user) => {
+            Ok((users::check_change(tx, actor, user, &change)?.username, tokens::password_hash(tx, user)?))
+        }
+        Actor::Operator(_) => Err(tokens::bad_token()),
     };
-    let (username, hash) = server
-        .read(caller.clone(), |tx, actor| match actor {
-            Actor::User(user) => Ok((user.person.username.clone(), tokens::password_hash(tx, user)?)),
-            Actor::Operator(_) => Err(tokens::bad_token()),
-        })
-        .await?;
-    let hashed = server
-        .guess(fold_case(&username), move || {
-            if !hash.is_some_and(|hash| passwords::verify(&current, &hash).unwrap_or(false)) {
-                return Ok(None);
-            }
-            hash_password(&password, &username).map(Some)
-        })
-        .await?;
-    hashed.ok_or_else(|| Error::invalid("current_password", "That is not the current password.").into())
+    let (username, hash) = server.read(caller.clone(), look).await?;
+    passwords::check(&password, &username)?;
+    let wrong = || Error::invalid("current_password", "That is not the current password.");
+    let hash = hash.ok_or_else(wrong)?;
+    // Strangers who fail to log in keep nobody from it, nor the other way round.
+    server.limits.changes.take(&caller.0.user)?;
+    server.limits.log_ins.take(&client)?;
+    let renew = move || {
+        let is_right = passwords::verify(&current, &hash).unwrap_or(false);
+        is_right.then(|| hash_password(&password, &username)).transpose()
+    };
+    Ok(server.hash(renew).await?.ok_or_else(wrong)?)
 }
 
 /// What an admin changes of an account
@@ -308,16 +337,16 @@ async fn delete_account(server: &Shared, headers: &HeaderMap, caller: Caller, id
     Ok(answer)
 }
 
-/// Exports everything about oneself: written while it is read, however much there is.
+/// Exports everything about oneself: written while it is read, however much there is, until one's tokens are revoked.
 pub(super) async fn export_own(State(server): State<Shared>, caller: Caller) -> Answer {
     let selector = UserSelector(caller.0.user.to_string());
-    let actor = server.read(caller, |_, actor| Ok(actor.clone())).await?;
-    let place = Arc::clone(&server.exports).try_acquire_owned().map_err(|_| Problem::rate_limited(10))?;
+    let actor = server.read(caller.clone(), |_, actor| Ok(actor.clone())).await?;
+    let place = server.exports.try_take(caller.0.user).ok_or_else(|| Problem::rate_limited(10))?;
     let shared = Arc::clone(&server);
     let app = aside(move || shared.app.alone()).await?;
     let pipe = Pipe::fill(move |out| {
         let _place = place;
-        export(&app, &actor, &selector, out).is_ok()
+        export(&app, &actor, &selector, Some(&caller.0), out).is_ok()
     })?;
     let media_type = HeaderValue::from_static("application/json");
     Ok(([(CONTENT_TYPE, media_type)], Stream::new(pipe)).into_response())

@@ -6,11 +6,13 @@ pub mod accounts;
 pub mod conversations;
 pub mod export;
 pub mod finding;
+pub mod login;
 pub mod messages;
 pub mod notifications;
 mod once;
 pub mod page;
 pub mod passwords;
+pub mod registration;
 pub mod tokens;
 pub mod users;
 

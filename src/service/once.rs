@@ -9,7 +9,7 @@ use crate::service;
 use crate::store::{self, Tx};
 
 /// How long a key is remembered, in seconds
-const REMEMBERED: i64 = 24 * 60 * 60;
+pub(super) const REMEMBERED: i64 = 24 * 60 * 60;
 
 /// Whose keys those of strangers and the operator are: nobody's account has this key.
 pub(super) const NOBODY: UserKey = UserKey(0);
@@ -61,6 +61,17 @@ pub(super) fn set(things: impl IntoIterator<Item = String>) -> String {
     things.into_iter().collect::<Vec<_>>().join(" ")
 }
 
+/// Checks a key.
+///
+/// # Errors
+/// `Invalid` where it is too long.
+pub(super) fn check_key(key: &str) -> Result<()> {
+    if key.is_empty() || key.len() > 255 || key.contains('\0') {
+        return Err(Error::invalid("idempotency_key", "An idempotency key has 1 to 255 bytes and no NUL."));
+    }
+    Ok(())
+}
+
 /// Does the work of a request, unless the same request did it before: then returns what resulted. `id` names that for good,
 /// and `again` finds it by that name; none where it is gone.
 ///
@@ -77,9 +88,7 @@ pub(super) fn once<T>(
     again: impl FnOnce(&mut Tx<'_>, Uuid) -> Result<Option<T>>,
 ) -> Result<T> {
     let Some(Once { key, request, earlier }) = once else { return work(tx) };
-    if key.is_empty() || key.len() > 255 || key.contains('\0') {
-        return Err(Error::invalid("idempotency_key", "An idempotency key has 1 to 255 bytes and no NUL."));
-    }
+    check_key(key)?;
     let actor = actor.unwrap_or(NOBODY);
     let expired = tx.now().plus_seconds(-REMEMBERED);
     store::idempotency::forget(tx, expired)?;

@@ -96,6 +96,28 @@ fn is_hash_of(password: &str, hash: &str) -> Result<bool> {
     }
 }
 
+/// Takes the time that is left of what it takes to refuse a password, whoever's it was said to be: that of a hash of ours and, where
+/// Django made some that are not replaced yet, of the slowest of those. `hash` is the one that it was verified by.
+///
+/// # Errors
+/// `Internal` where there is no memory for it.
+pub fn refuse_slowly(password: &str, hash: &str, slowest: Option<&str>) -> Result<()> {
+    let iterations = |hash| match parsed(hash) {
+        Some(Hash::Pbkdf2 { iterations, .. }) => Some(iterations),
+        Some(Hash::Argon2(_)) | None => None,
+    };
+    let Some(slowest) = slowest.and_then(iterations) else { return Ok(()) };
+    let spent = iterations(hash);
+    if spent.is_some() {
+        verify(password, NOBODYS)?;
+    }
+    let rest = slowest.saturating_sub(spent.unwrap_or(0));
+    if rest > 0 {
+        std::hint::black_box(pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), b"nobody's", rest));
+    }
+    Ok(())
+}
+
 /// Whether a hash is another than [`hash`] makes today, so that a log-in, which has the password, puts a new one in its place
 pub fn is_outdated(hash: &str) -> bool {
     !hash.starts_with(PREFIX)

@@ -11,13 +11,17 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 pub use self::access::{Claims, Keys, LIFETIME};
+use super::login::Client;
 use crate::error::{Error, Result};
-use crate::model::{Actor, Event, EventKind, Timestamp, User, UserSelector, uuid};
-use crate::store::tokens::{self, Hash, Login, RefreshToken};
+use crate::model::{Actor, Event, EventKind, Timestamp, User, UserSelector};
+use crate::store::tokens::{self, AddressHash, Hash, Login, RefreshToken};
 use crate::store::{self, Tx};
 
 /// How long a refresh token counts, in seconds: 30 days
 pub const REFRESH_LIFETIME: i64 = 30 * 24 * 60 * 60;
+
+/// How long a refresh token that was used gives its successor again, in seconds
+pub const AGAIN: i64 = 30;
 
 /// What whoever does not get in hears, whatever the reason: the words of the original system
 const NO_ACCOUNT: &str = "No active account found with the given credentials";
@@ -31,14 +35,18 @@ impl Secret {
     pub fn token(self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
+
+    /// As it is kept
+    fn hash(self) -> Hash {
+        Sha256::digest(self.0).into()
+    }
 }
 
-/// What a client holds is kept as a hash; a text that is no token has none.
-fn hash_of(token: &str) -> Option<Hash> {
+/// What a client holds, where it may be a refresh token
+fn secret_of(token: &str) -> Option<Secret> {
     // Nothing longer is read: it may be as long as a body.
     let token = Some(token).filter(|token| token.len() == 43)?;
-    let secret = URL_SAFE_NO_PAD.decode(token).ok()?;
-    Some(Sha256::digest(secret).into())
+    URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok().map(Secret)
 }
 
 /// Nobody gets in with these credentials.
@@ -49,18 +57,6 @@ pub fn refused() -> Error {
 /// Nobody gets in with this token.
 pub fn bad_token() -> Error {
     Error::unauthenticated("The token is invalid or expired.")
-}
-
-/// The account that somebody says is theirs, by username or else by email; none where nobody may log in to it.
-pub fn login(tx: &mut Tx<'_>, name: &str) -> Result<Option<Login>> {
-    if !super::may_name_user(name) || uuid(name).is_some() {
-        return Ok(None);
-    }
-    let found = match tokens::login_by_username(tx, name)? {
-        None if name.contains('@') => tokens::login_by_email(tx, name)?,
-        found => found,
-    };
-    Ok(found.filter(|login| login.user.is_active && login.password_hash.is_some()))
 }
 
 /// A log-in that began: who, the generation of their tokens, and the refresh token.
@@ -90,11 +86,18 @@ impl LoggedIn {
     }
 }
 
-/// Begins a log-in of somebody whose password was verified; `better_hash` takes the place of the one it was verified by.
+/// Begins a log-in of somebody whose password was verified, at that address; `better_hash` takes the place of the one it was
+/// verified by.
 ///
 /// # Errors
 /// `Unauthenticated` where the account changed meanwhile.
-pub fn log_in(tx: &mut Tx<'_>, login: &Login, better_hash: Option<&str>, refresh: Secret) -> Result<LoggedIn> {
+pub fn log_in(
+    tx: &mut Tx<'_>,
+    login: &Login,
+    better_hash: Option<&str>,
+    refresh: Secret,
+    address: Option<&AddressHash>,
+) -> Result<LoggedIn> {
     let Some(now) = tokens::lock(tx, login.user.person.key)? else { return Err(refused()) };
     if now.generation != login.generation || !now.user.is_active {
         return Err(refused());
@@ -102,7 +105,7 @@ pub fn log_in(tx: &mut Tx<'_>, login: &Login, better_hash: Option<&str>, refresh
     if let (Some(before), Some(after)) = (&login.password_hash, better_hash) {
         tokens::rehash(tx, now.user.person.key, before, after)?;
     }
-    Ok(keep(tx, now, None, refresh)?.0)
+    keep(tx, now, None, refresh, address)
 }
 
 /// Begins a log-in for somebody, by the operator or an admin.
@@ -119,19 +122,27 @@ pub fn issue(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, refresh: S
         let detail = format!("The account of {} is deactivated; it cannot log in.", login.user.person.username);
         return Err(Error::forbidden(detail));
     }
-    Ok(keep(tx, login, None, refresh)?.0)
+    keep(tx, login, None, refresh, None)
 }
 
 /// Keeps a new refresh token; without a family it begins one, named after it: ids drawn from a seed can come twice.
-fn keep(tx: &mut Tx<'_>, login: Login, family: Option<Uuid>, refresh: Secret) -> Result<(LoggedIn, Hash)> {
+fn keep(
+    tx: &mut Tx<'_>,
+    login: Login,
+    family: Option<Uuid>,
+    refresh: Secret,
+    address: Option<&AddressHash>,
+) -> Result<LoggedIn> {
     tokens::forget_expired(tx)?;
     let Login { user, generation, .. } = login;
-    let hash: Hash = Sha256::digest(refresh.0).into();
+    let hash = refresh.hash();
     let own = || uuid::Builder::from_custom_bytes(std::array::from_fn(|index| hash[index])).into_uuid();
-    let (family, expires_at) = (family.unwrap_or_else(own), tx.now().plus_seconds(REFRESH_LIFETIME));
-    let token = RefreshToken { user: user.person.key, family, generation, expires_at, successor: None };
-    tokens::insert(tx, &hash, &token)?;
-    Ok((LoggedIn { user, generation, refresh }, hash))
+    let (family, now) = (family.unwrap_or_else(own), tx.now());
+    let expires_at = now.plus_seconds(REFRESH_LIFETIME);
+    let token =
+        RefreshToken { user: user.person.key, family, generation, created_at: now, expires_at, successor: None };
+    tokens::insert(tx, &hash, &token, address)?;
+    Ok(LoggedIn { user, generation, refresh })
 }
 
 /// What came of a refresh token.
@@ -152,34 +163,42 @@ impl Refreshed {
     }
 }
 
-/// Puts a new refresh token in the place of one.
+/// Puts a new refresh token in the place of one, for a client at that address.
 ///
-/// Each counts once. Whoever comes with one that was used either did not get the answer, so that its successor is unused:
-/// then it counts again, and that successor no more. Or it was stolen: then nothing counts that its log-in began (RFC 9700,
-/// section 4.14.2). So it is where somebody comes with the successor after all, for two had its predecessor. The outcome is
-/// no error, because what a theft ends must stay ended.
-pub fn refresh(tx: &mut Tx<'_>, token: &str, new: Secret) -> Result<Refreshed> {
-    let Some((hash, login, found)) = locked(tx, token)? else { return Ok(Refreshed::Refused) };
+/// Which one that is follows from the token and the key, so that whoever comes again within [`AGAIN`], another tab or one that
+/// lost the answer, gets the same. Later that counts only while nobody used the successor. Where somebody did, two have what one
+/// should: it was stolen, and nothing counts any more that its log-in began (RFC 9700, section 4.14.2). The outcome is no error,
+/// because what a theft ends must stay ended.
+pub fn refresh(tx: &mut Tx<'_>, keys: &Keys, token: &str, client: Client) -> Result<Refreshed> {
+    let Some((secret, login, found)) = locked(tx, token)? else { return Ok(Refreshed::Refused) };
     if !login.user.is_active || login.generation != found.generation || tx.now() >= found.expires_at {
         return Ok(Refreshed::Refused);
     }
-    if let Some(successor) = &found.successor
-        && !tokens::replace_unused(tx, successor)?
-    {
+    let Some(successor) = found.successor else {
+        let (next, _) = keys.successors(secret);
+        let address = keys.hash_address(login.user.person.user_id, client).map(|(hash, _)| hash);
+        let logged_in = keep(tx, login, Some(found.family), next, address.as_ref())?;
+        tokens::succeed(tx, &secret.hash(), &next.hash())?;
+        return Ok(Refreshed::LoggedIn(logged_in));
+    };
+    let Some(next) = tokens::by_hash(tx, &successor)? else { return Ok(Refreshed::Refused) };
+    if next.successor.is_some() && tx.now() >= next.created_at.plus_seconds(AGAIN) {
         tokens::delete_family(tx, found.family)?;
         return Ok(Refreshed::Refused);
     }
-    let (logged_in, successor) = keep(tx, login, Some(found.family), new)?;
-    tokens::succeed(tx, &hash, &successor)?;
-    Ok(Refreshed::LoggedIn(logged_in))
+    // None where the key that it followed from is gone.
+    let (next, earlier) = keys.successors(secret);
+    let same = [Some(next), earlier].into_iter().flatten().find(|next| next.hash() == successor);
+    let Login { user, generation, .. } = login;
+    Ok(same.map_or(Refreshed::Refused, |refresh| Refreshed::LoggedIn(LoggedIn { user, generation, refresh })))
 }
 
 /// Finds a refresh token and whose it is; to the end of the transaction nobody else changes anything of theirs.
-fn locked(tx: &mut Tx<'_>, token: &str) -> Result<Option<(Hash, Login, RefreshToken)>> {
-    let Some(hash) = hash_of(token) else { return Ok(None) };
-    let Some(login) = tokens::lock_owner(tx, &hash)? else { return Ok(None) };
+fn locked(tx: &mut Tx<'_>, token: &str) -> Result<Option<(Secret, Login, RefreshToken)>> {
+    let Some(secret) = secret_of(token) else { return Ok(None) };
+    let Some(login) = tokens::lock_owner(tx, &secret.hash())? else { return Ok(None) };
     // It may have gone while we waited.
-    Ok(tokens::by_hash(tx, &hash)?.map(|found| (hash, login, found)))
+    Ok(tokens::by_hash(tx, &secret.hash())?.map(|found| (secret, login, found)))
 }
 
 /// Ends what a log-in began, by its refresh token; one that is not there is ended already.
@@ -207,8 +226,8 @@ pub fn revoke_all(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Re
 /// # Errors
 /// `Unauthenticated` where it does not.
 pub fn must_count(tx: &mut Tx<'_>, token: &str) -> Result<()> {
-    let hash = hash_of(token).ok_or_else(bad_token)?;
-    let counts = tokens::counts(tx, &hash)?;
+    let secret = secret_of(token).ok_or_else(bad_token)?;
+    let counts = tokens::counts(tx, &secret.hash())?;
     if counts { Ok(()) } else { Err(bad_token()) }
 }
 
@@ -222,11 +241,19 @@ pub fn password_hash(tx: &mut Tx<'_>, user: &User) -> Result<Option<String>> {
 /// # Errors
 /// `Unauthenticated` where it was revoked, or the account is deactivated or gone.
 pub fn acting(tx: &mut Tx<'_>, claims: &Claims) -> Result<Actor> {
-    let now = tx.now();
-    let counts =
-        |login: &Login| login.user.is_active && login.generation == claims.generation && now < claims.expires_at;
-    match tokens::login_by_id(tx, claims.user)?.filter(counts) {
-        Some(login) => Ok(Actor::User(login.user)),
-        None => Err(bad_token()),
-    }
+    let login = unrevoked(tx, claims)?;
+    if tx.now() < claims.expires_at { Ok(Actor::User(login.user)) } else { Err(bad_token()) }
+}
+
+/// Looks whether the tokens of an account still count, where it does not matter that an access token expires.
+///
+/// # Errors
+/// `Unauthenticated` where they were revoked, or the account is deactivated or gone.
+pub fn must_not_be_revoked(tx: &mut Tx<'_>, claims: &Claims) -> Result<()> {
+    unrevoked(tx, claims).map(drop)
+}
+
+fn unrevoked(tx: &mut Tx<'_>, claims: &Claims) -> Result<Login> {
+    let counts = |login: &Login| login.user.is_active && login.generation == claims.generation;
+    tokens::login_by_id(tx, claims.user)?.filter(counts).ok_or_else(bad_token)
 }

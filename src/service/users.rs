@@ -1,7 +1,7 @@
 //! Users: who there is, and what they may change of themselves and of each other.
 
+use super::Condition;
 use super::page::Page;
-use super::{Condition, Once, once::once};
 use crate::error::{Error, Result};
 use crate::model::{
     Actor, Event, EventKind, Profile, Role, Seek, User, UserDetails, UserId, UserKey, UserSelector, fold_case,
@@ -46,7 +46,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bo
     {
         return Ok((user, false));
     }
-    match insert(tx, new)? {
+    match insert(tx, &new.details, new.password_hash.as_deref())? {
         Ok(user) => {
             store::events::record(tx, actor, Event::user(EventKind::UserCreated, &user.person))?;
             Ok((user, true))
@@ -60,49 +60,17 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bo
 }
 
 /// Adds an account, or says what of it is taken.
-fn insert(tx: &mut Tx<'_>, new: &NewUser) -> Result<Result<User>> {
-    let details = check_details(&new.details)?;
-    if let Some(hash) = &new.password_hash {
+pub(super) fn insert(tx: &mut Tx<'_>, details: &UserDetails, password_hash: Option<&str>) -> Result<Result<User>> {
+    let details = check_details(details)?;
+    if let Some(hash) = password_hash {
         super::passwords::check_hash(hash)?;
     }
     let id = UserId(tx.new_id()?);
-    if let Some(user) = store::users::insert(tx, id, &details, new.password_hash.as_deref())? {
+    if let Some(user) = store::users::insert(tx, id, &details, password_hash)? {
         return Ok(Ok(user));
     }
     let is_username = store::users::by_username(tx, &details.username)?.is_some();
     Ok(Err(if is_username { username_taken(&details) } else { email_taken(&details) }))
-}
-
-/// Nobody may register.
-pub fn closed() -> Error {
-    Error::forbidden("Registration is closed; ask an admin for an account.")
-}
-
-/// Creates an account for whoever asks: the same request with the same key finds it again.
-///
-/// # Errors
-/// As [`create`], `Forbidden` where nobody may register and the actor is no admin.
-pub fn register(
-    tx: &mut Tx<'_>,
-    actor: Option<&Actor>,
-    new: &NewUser,
-    is_open: bool,
-    request: Option<&Once>,
-) -> Result<User> {
-    if !is_open && !actor.is_some_and(Actor::administers) {
-        return Err(closed());
-    }
-    let work = |tx: &mut Tx<'_>| {
-        if !actor.is_some_and(Actor::administers) {
-            must_look_unlike_others(tx, &check_details(&new.details)?.username, None)?;
-        }
-        let user = insert(tx, new)??;
-        let by = actor.cloned().unwrap_or_else(|| Actor::User(user.clone()));
-        store::events::record(tx, &by, Event::user(EventKind::UserCreated, &user.person))?;
-        Ok(user)
-    };
-    let again = |tx: &mut Tx<'_>, id| store::users::by_id(tx, UserId(id));
-    once(tx, actor.and_then(Actor::key), request, work, |user| user.person.user_id.0, again)
 }
 
 /// Users after a username, in the order of usernames, in as much detail as the actor may see.
@@ -172,11 +140,39 @@ pub fn update_if(
     let user = locked(tx, actor, selector)?;
     must_be_own_or_administered(actor, &user)?;
     condition(tx, &user)?;
+    let details = changed(tx, actor, &user, change)?;
+    let updated = store::users::update(tx, user.person.key, &details)?;
+    if updated != user {
+        store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &updated.person))?;
+    }
+    let updated = match &change.password_hash {
+        Some(hash) => set_password(tx, actor, &UserSelector::of(&updated), Some(hash))?,
+        None => updated,
+    };
+    match change.is_active {
+        Some(is_active) if is_active != updated.is_active => {
+            set_active(tx, actor, &UserSelector::of(&updated), is_active)
+        }
+        _ => Ok(updated),
+    }
+}
+
+/// Looks at a change of one's own account without making it; returns what the account would say of its owner.
+///
+/// # Errors
+/// As of [`update`].
+pub fn check_change(tx: &mut Tx<'_>, actor: &Actor, own: &User, change: &UserChange) -> Result<UserDetails> {
+    changed(tx, actor, own, change)
+}
+
+/// What an account says after a change that may be made
+fn changed(tx: &mut Tx<'_>, actor: &Actor, user: &User, change: &UserChange) -> Result<UserDetails> {
+    must_be_own_or_administered(actor, user)?;
     if change.role.is_some_and(|role| role != user.role) {
         if actor.is(user.person.key) || !actor.administers() {
             return Err(Error::forbidden("Nobody sets their own role; another admin does."));
         }
-        must_not_be_last_admin(tx, actor, &user, "demoted")?;
+        must_not_be_last_admin(tx, actor, user, "demoted")?;
     }
     let is_renamed = change.username.as_ref().is_some_and(|username| *username != user.person.username);
     let details = UserDetails {
@@ -198,20 +194,7 @@ pub fn update_if(
     if is_renamed && actor.is(user.person.key) && !actor.administers() {
         must_look_unlike_others(tx, &details.username, Some(user.person.key))?;
     }
-    let updated = store::users::update(tx, user.person.key, &details)?;
-    if updated != user {
-        store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &updated.person))?;
-    }
-    let updated = match &change.password_hash {
-        Some(hash) => set_password(tx, actor, &UserSelector::of(&updated), Some(hash))?,
-        None => updated,
-    };
-    match change.is_active {
-        Some(is_active) if is_active != updated.is_active => {
-            set_active(tx, actor, &UserSelector::of(&updated), is_active)
-        }
-        _ => Ok(updated),
-    }
+    Ok(details)
 }
 
 /// Replaces a password, one's own or another's as operator or admin; tokens given out before stop at once.
@@ -276,18 +259,18 @@ pub(super) fn must_not_be_last_admin(tx: &mut Tx<'_>, actor: &Actor, user: &User
 
 /// Nobody takes a name by themselves that can be taken for somebody else's. What can be typed on every keyboard is told apart by
 /// those who type it.
-fn must_look_unlike_others(tx: &mut Tx<'_>, username: &str, own: Option<UserKey>) -> Result<()> {
+pub(super) fn must_look_unlike_others(tx: &mut Tx<'_>, username: &str, own: Option<UserKey>) -> Result<()> {
     match store::users::looking_like(tx, username, own)? {
         Some(other) => Err(Error::conflict(format!("The username “{username}” looks like “{other}”, which is taken."))),
         None => Ok(()),
     }
 }
 
-fn username_taken(details: &UserDetails) -> Error {
+pub(super) fn username_taken(details: &UserDetails) -> Error {
     Error::conflict(format!("The username “{}” is taken.", details.username))
 }
 
-fn email_taken(details: &UserDetails) -> Error {
+pub(super) fn email_taken(details: &UserDetails) -> Error {
     Error::conflict(format!("The email {} is taken.", details.email.as_deref().unwrap_or_default()))
 }
 

@@ -12,6 +12,7 @@ pub struct Remembered {
     pub request_hash: Vec<u8>,
     /// The id of the row that resulted
     pub result: Option<Uuid>,
+    pub created_at: Timestamp,
 }
 
 /// Takes the key for this transaction. Whoever asks with the same key meanwhile waits for its end.
@@ -27,10 +28,15 @@ pub fn take(tx: &mut Tx<'_>, actor: UserKey, key: &str, request_hash: &[u8]) -> 
     if taken.is_some() {
         return Ok(None);
     }
+    find(tx, actor, key)
+}
+
+/// What is remembered of a key
+pub fn find(tx: &mut Tx<'_>, actor: UserKey, key: &str) -> Result<Option<Remembered>> {
     tx.one(
-        "SELECT request_hash, result_id FROM idempotency WHERE actor_key = $1 AND key = $2",
+        "SELECT request_hash, result_id, created_at FROM idempotency WHERE actor_key = $1 AND key = $2",
         &[&actor, &key],
-        |row| Ok(Remembered { request_hash: row.get(0)?, result: row.get(1)? }),
+        |row| Ok(Remembered { request_hash: row.get(0)?, result: row.get(1)?, created_at: row.get(2)? }),
     )
 }
 

@@ -10,6 +10,9 @@ use crate::model::{Timestamp, User, UserId, UserKey, fold_case};
 /// SHA-256 of a refresh token
 pub type Hash = [u8; 32];
 
+/// A keyed hash of an account and an address that it was logged in from
+pub type AddressHash = [u8; 32];
+
 /// An account as whoever logs in meets it.
 pub struct Login {
     pub user: User,
@@ -48,6 +51,16 @@ pub fn login_by_username(tx: &mut Tx<'_>, username: &str) -> Result<Option<Login
 /// The account with that email, whatever its case
 pub fn login_by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<Login>> {
     tx.one(concat!(select!(), " WHERE email_folded = $1"), &[&fold_case(email)], read_login)
+}
+
+/// Of the passwords hashed by PBKDF2 one that takes longest to verify, as far as the length and the digits of its hash tell
+pub fn slowest_pbkdf2(tx: &mut Tx<'_>) -> Result<Option<String>> {
+    tx.one(
+        "SELECT password_hash FROM account WHERE substr(password_hash, 1, 6) = 'pbkdf2' AND length(password_hash) > 0
+         ORDER BY length(password_hash) DESC, password_hash DESC LIMIT 1",
+        &[],
+        |row| row.get(0),
+    )
 }
 
 /// Keeps everybody else from changing an account and its tokens to the end of the transaction; returns it as it is.
@@ -91,34 +104,45 @@ pub struct RefreshToken {
     /// What a log-in began: tokens of which each took the place of the one before
     pub family: Uuid,
     pub generation: i64,
+    pub created_at: Timestamp,
     pub expires_at: Timestamp,
-    /// What took its place; its own hash where it was replaced before anybody used it
+    /// What took its place
     pub successor: Option<Hash>,
 }
 
 /// The refresh token with that hash
 pub fn by_hash(tx: &mut Tx<'_>, hash: &Hash) -> Result<Option<RefreshToken>> {
     tx.one(
-        "SELECT user_key, family, generation, expires_at, successor_hash FROM refresh_token WHERE hash = $1",
+        "SELECT user_key, family, generation, created_at, expires_at, successor_hash FROM refresh_token WHERE hash = $1",
         &[&hash.as_slice()],
         |row| {
-            let successor: Option<Vec<u8>> = row.get(4)?;
+            let successor: Option<Vec<u8>> = row.get(5)?;
             Ok(RefreshToken {
                 user: row.get(0)?,
                 family: row.get(1)?,
                 generation: row.get(2)?,
-                expires_at: row.get(3)?,
+                created_at: row.get(3)?,
+                expires_at: row.get(4)?,
                 successor: successor.and_then(|hash| Hash::try_from(hash).ok()),
             })
         },
     )
 }
 
-/// Keeps a new refresh token.
-pub fn insert(tx: &mut Tx<'_>, hash: &Hash, token: &RefreshToken) -> Result<()> {
+/// Keeps a new refresh token, which was asked for at an address.
+pub fn insert(tx: &mut Tx<'_>, hash: &Hash, token: &RefreshToken, address: Option<&AddressHash>) -> Result<()> {
     tx.run(
-        "INSERT INTO refresh_token (hash, user_key, family, generation, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
-        &[&hash.as_slice(), &token.user, &token.family, &token.generation, &tx.now(), &token.expires_at],
+        "INSERT INTO refresh_token (hash, user_key, family, generation, created_at, expires_at, address_hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        &[
+            &hash.as_slice(),
+            &token.user,
+            &token.family,
+            &token.generation,
+            &token.created_at,
+            &token.expires_at,
+            &address.map(AddressHash::as_slice),
+        ],
     )?;
     Ok(())
 }
@@ -130,10 +154,16 @@ pub fn succeed(tx: &mut Tx<'_>, hash: &Hash, successor: &Hash) -> Result<()> {
     Ok(())
 }
 
-/// Makes a refresh token that nobody used count no more; says whether nobody had.
-pub fn replace_unused(tx: &mut Tx<'_>, hash: &Hash) -> Result<bool> {
-    let sql = "UPDATE refresh_token SET successor_hash = hash WHERE hash = $1 AND successor_hash IS NULL";
-    Ok(tx.run(sql, &[&hash.as_slice()])? == 1)
+/// Whether a refresh token of an account counts that was asked for at an address, by either of its hashes
+pub fn count_at(tx: &mut Tx<'_>, user: UserKey, generation: i64, address: [&AddressHash; 2]) -> Result<bool> {
+    let found = tx.one(
+        "SELECT TRUE FROM refresh_token
+         WHERE user_key = $1 AND address_hash IN ($2, $3) AND generation = $4 AND successor_hash IS NULL AND expires_at > $5
+         LIMIT 1",
+        &[&user, &address[0].as_slice(), &address[1].as_slice(), &generation, &tx.now()],
+        |row| row.get::<bool>(0),
+    )?;
+    Ok(found.is_some())
 }
 
 /// Deletes what a log-in began.

@@ -432,6 +432,8 @@ pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Misfo
 pub fn delete(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
     tx.run("UPDATE conversation SET creator_key = NULL WHERE creator_key = $1", &[&user])?;
     tx.run("DELETE FROM idempotency WHERE actor_key = $1", &[&user])?;
+    // The key may be an email of theirs.
+    tx.run("DELETE FROM idempotency WHERE result_id = (SELECT id FROM account WHERE key = $1)", &[&user])?;
     tx.run("DELETE FROM event_audience WHERE user_key = $1", &[&user])?;
     let tokens = tx.run("DELETE FROM refresh_token WHERE user_key = $1", &[&user])?;
     tx.run("DELETE FROM account WHERE key = $1", &[&user])?;

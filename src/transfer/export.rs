@@ -2,36 +2,43 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::ser::{Error as _, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use super::Interruption;
-use crate::app::App;
+use crate::app::{App, late_after};
 use crate::error::{Error, Result};
 use crate::model::{
     Actor, ConversationKey, Message, MessageId, MessageKey, Notification, Revision, UserRef, UserSelector,
 };
 use crate::service::export::{self, Participation, Side, Subject};
+use crate::service::tokens::{self, Claims};
 use crate::store::Tx;
 
 /// How many things are read in one transaction, and so are in memory. A message has up to 64 KiB.
 const PAGE: i64 = 100;
 
+/// How long a token counts on without another look: a reader may take its time.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Writes all there is about a person: each page is read in a transaction of its own, none of which is open while something
-/// is written. What changes meanwhile is in the document or not.
+/// is written. What changes meanwhile is in the document or not. It ends when the tokens of whoever asked by one are revoked.
 ///
 /// # Errors
-/// `Refused` with `NotFound` or `Forbidden`, before anything is written; `Unwritten`.
+/// `Refused` with `NotFound` or `Forbidden`, before anything is written, or with `Unauthenticated`; `Unwritten`.
 pub fn export(
     app: &App,
     actor: &Actor,
     selector: &UserSelector,
+    token: Option<&Claims>,
     mut out: impl io::Write,
 ) -> std::result::Result<(), Interruption> {
     let subject = app.read(|tx| export::subject(tx, actor, selector)).map_err(Interruption::Refused)?;
-    let source = Source { app, subject, failure: RefCell::new(None) };
+    let is_late = RefCell::new(Box::new(late_after(LOOK)) as Box<dyn Fn() -> bool>);
+    let source = Source { app, subject, token, is_late, failure: RefCell::new(None) };
     let document = Document {
         user: &source.subject,
         conversations: Conversations(&source),
@@ -95,10 +102,20 @@ struct SentMessage<'s> {
 struct Source<'a> {
     app: &'a App,
     subject: Subject,
+    token: Option<&'a Claims>,
+    /// Whether it is time to look at the token again
+    is_late: RefCell<Box<dyn Fn() -> bool>>,
     failure: RefCell<Option<Error>>,
 }
 
 impl Source<'_> {
+    /// Looks whether the token still counts.
+    fn must_count(&self, tx: &mut Tx<'_>) -> Result<()> {
+        let Some(token) = self.token else { return Ok(()) };
+        *self.is_late.borrow_mut() = Box::new(late_after(LOOK));
+        tokens::must_not_be_revoked(tx, token)
+    }
+
     /// Writes an array of whatever `read` finds beyond the last of the page before, which is at a `place`.
     fn array<S: Serializer, T, P: Copy, W: Serialize>(
         &self,
@@ -107,16 +124,24 @@ impl Source<'_> {
         place: impl Fn(&T) -> P,
         show: impl Fn(T) -> W,
     ) -> std::result::Result<S::Ok, S::Error> {
+        let failed = |error| {
+            self.failure.replace(Some(error));
+            S::Error::custom("no more could be read")
+        };
         let mut array = serializer.serialize_seq(None)?;
         let mut last = None;
         loop {
-            let page = self.app.read(|tx| read(tx, last)).map_err(|error| {
-                self.failure.replace(Some(error));
-                S::Error::custom("no more could be read")
-            })?;
+            let page = self.app.read(|tx| {
+                self.must_count(tx)?;
+                read(tx, last)
+            });
+            let page = page.map_err(failed)?;
             let is_full = i64::try_from(page.len()) == Ok(PAGE);
             last = page.last().map(&place);
             for thing in page {
+                if (self.is_late.borrow())() {
+                    self.app.read(|tx| self.must_count(tx)).map_err(failed)?;
+                }
                 array.serialize_element(&show(thing))?;
             }
             if !is_full {

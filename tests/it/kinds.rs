@@ -7,7 +7,7 @@ use tidings::error::{Error, Kind};
 /// A kind, its code, its status, and its exit code where a command can fail so
 type Row = (Kind, &'static str, u16, Option<u8>);
 
-const TABLE: [Row; 16] = [
+const TABLE: [Row; 17] = [
     (Kind::Invalid, "invalid", 400, Some(6)),
     (Kind::Unauthenticated, "unauthenticated", 401, Some(4)),
     (Kind::Forbidden, "forbidden", 403, Some(4)),
@@ -24,6 +24,7 @@ const TABLE: [Row; 16] = [
     (Kind::Internal, "internal", 500, Some(1)),
     (Kind::Unavailable, "unavailable", 503, Some(7)),
     (Kind::NoSpace, "no_space", 507, Some(7)),
+    (Kind::NotImplemented, "not_implemented", 501, None),
 ];
 
 /// The place of a kind in the table; one that is added does not compile until it has a row.
@@ -45,6 +46,7 @@ const fn place(kind: Kind) -> usize {
         Kind::Internal => 13,
         Kind::Unavailable => 14,
         Kind::NoSpace => 15,
+        Kind::NotImplemented => 16,
     }
 }
 

@@ -7,6 +7,7 @@
 #![expect(clippy::too_many_lines, reason = "snapshots are long")]
 
 mod benches;
+mod brought_along;
 mod check;
 mod cli;
 mod durability;

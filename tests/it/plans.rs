@@ -9,9 +9,10 @@ use std::path::Path;
 use tidings::error::Result;
 use tidings::model::{Actor, ConversationSelector, Level, MessageSelector, Seek, UserSelector};
 use tidings::service::conversations::ConversationChange;
+use tidings::service::login::{self, Client};
 use tidings::service::messages::{Change, Draft, List, Matching, Search};
 use tidings::service::page::Page;
-use tidings::service::tokens::{self, Secret};
+use tidings::service::tokens::{self, Keys, Secret};
 use tidings::service::users::UserChange;
 use tidings::service::{accounts, conversations, finding, messages, notifications, users};
 use tidings::store::{self, Location, Tx};
@@ -74,20 +75,19 @@ fn bring_in(world: &World) {
 fn use_tokens(world: &World, user: &Actor) {
     let email = UserChange { email: Some("ann@example.org".to_owned()), ..UserChange::default() };
     let hash = "pbkdf2_sha256$1000$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=";
-    let refresh = |tx: &mut Tx<'_>, token, new| tokens::refresh(tx, &Secret([token; 32]).token(), Secret([new; 32]));
+    let keys = Keys::new(b"a secret of the tests", None).unwrap();
+    let refresh = |tx: &mut Tx<'_>, token: Secret| tokens::refresh(tx, &keys, &token.token(), Client::Socket);
     world
         .app
         .write(|tx| {
             users::update(tx, &operator(), &selector(user), &email)?;
             users::set_password(tx, &operator(), &selector(user), Some(hash))?;
-            let login = tokens::login(tx, "ann@example.org")?.unwrap();
-            tokens::log_in(tx, &login, Some(hash), Secret([1; 32]))?;
+            let login = login::attempt(tx, &keys, "ann@example.org", Client::Socket)?.login.unwrap();
+            tokens::log_in(tx, &login, Some(hash), Secret([1; 32]), None)?;
             tokens::must_count(tx, &Secret([1; 32]).token())?;
-            refresh(tx, 1, 2)?;
-            refresh(tx, 1, 3)?;
-            refresh(tx, 3, 4)?;
-            refresh(tx, 1, 5)?;
-            tokens::revoke(tx, &Secret([5; 32]).token())?;
+            let second = refresh(tx, Secret([1; 32]))?.or_refuse()?.refresh;
+            refresh(tx, Secret([1; 32]))?;
+            tokens::revoke(tx, &second.token())?;
             tokens::issue(tx, &operator(), &selector(user), Secret([6; 32]))?;
             tokens::revoke_all(tx, &operator(), &selector(user))
         })
@@ -250,7 +250,7 @@ fn run_every_statement(world: &World) {
     })
     .unwrap();
     for user in [&ann, &bob] {
-        transfer::export::export(app, &operator(), &selector(user), std::io::sink()).unwrap();
+        transfer::export::export(app, &operator(), &selector(user), None, std::io::sink()).unwrap();
     }
     use_tokens(world, &ann);
     app.write(|tx| messages::delete(tx, &ann, std::slice::from_ref(&first))).unwrap();

@@ -127,6 +127,11 @@ impl Server {
         self.ask("POST", path, token, &[], Some(body))
     }
 
+    /// Asks for what is for test suites alone.
+    pub(crate) fn test(&self, what: &str) -> Reply {
+        self.ask("POST", &format!("/test/{what}"), "", &[("Tidings-Test", "1")], None)
+    }
+
     /// Sends a request; without a token where that is empty.
     pub(crate) fn ask(
         &self,

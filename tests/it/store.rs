@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use tidings::model::{Role, UserSelector};
+use tidings::model::UserSelector;
 use tidings::service;
 
 use crate::assert_refused;
-use crate::support::{NOON, OLD_ROWS, Schema, Shell, brought_along_from, draft, is_long, new_user, postgres_server};
+use crate::support::{NOON, OLD_ROWS, Schema, Shell, brought_along_from, draft, is_long, postgres_server};
 
 fn mode(path: &std::path::Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -288,16 +288,12 @@ fn usernames_from_before_it_was_known_what_they_look_like_are_worked_out() {
     for version in 1..=3 {
         brought_along_from(version, &older_accounts(2500), "", |world| {
             assert_eq!(world.app.read(tidings::store::maintenance::pending).unwrap().len(), 1);
-            let register = |name: &str| {
-                let new = new_user(name, Role::User);
-                world.app.write(|tx| service::users::register(tx, None, &new, true, None)).map(drop)
-            };
             world.app.index().unwrap();
             assert_eq!(world.app.read(tidings::store::maintenance::pending).unwrap().len(), 0);
             for name in ["us\u{435}r1", "user\u{ff12}500"] {
-                assert_refused!(register(name), Conflict);
+                assert_refused!(world.register(name), Conflict);
             }
-            register("user2501").unwrap();
+            world.register("user2501").unwrap();
             assert!(world.app.check(|_| {}).unwrap().is_empty());
         });
     }

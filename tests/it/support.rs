@@ -12,6 +12,8 @@ use tidings::model::{
 use tidings::service;
 use tidings::service::conversations::NewConversation;
 use tidings::service::messages::{Destination, Draft};
+use tidings::service::registration::{self, Registration};
+use tidings::service::tokens::Keys;
 use tidings::service::users::NewUser;
 use tidings::store::{Db, Location};
 
@@ -57,6 +59,16 @@ impl World {
     fn person(&self, name: &str, role: Role) -> Actor {
         let new = new_user(name, role);
         Actor::User(self.app.write(|tx| service::users::create(tx, &operator(), &new)).unwrap().0)
+    }
+
+    /// Somebody registers by themselves.
+    pub(crate) fn register(&self, name: &str) -> tidings::error::Result<tidings::model::User> {
+        let keys = Keys::new(b"a secret of the tests", None)?;
+        let details = new_user(name, Role::User).details;
+        let registration = Registration::new(&details, true, None, &keys, None)?;
+        self.app.read(|tx| registration::look(tx, None, &registration))?;
+        let made = self.app.write(|tx| registration::register(tx, None, &registration, "no hash"))?;
+        Ok(made.expect("nothing is repeated"))
     }
 
     /// A group with that name
@@ -188,7 +200,8 @@ pub(crate) fn brought_along_from(version: i32, rows: &str, on_sqlite: &str, test
     let mut connection = rusqlite::Connection::open(&path).unwrap();
     connection.pragma_update(None, "application_id", 0x7469_6469).unwrap();
     old::sqlite::migrations::runner().set_target(target).run(&mut connection).unwrap();
-    connection.execute_batch(&rows.replace("gen_random_uuid()", "randomblob(16)")).unwrap();
+    let rows_of_sqlite = rows.replace("gen_random_uuid()", "randomblob(16)").replace(r"'\x", "x'");
+    connection.execute_batch(&rows_of_sqlite).unwrap();
     connection.execute_batch(on_sqlite).unwrap();
     drop(connection);
     test(&World::open(Location::Sqlite(path)));

@@ -21,6 +21,6 @@ pub(in crate::cli) struct Export {
 impl Export {
     pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
         let actor = context.app.read(|tx| context.actor(tx))?;
-        Ok(export(&context.app, &actor, &self.user, context.out.document())?)
+        Ok(export(&context.app, &actor, &self.user, None, context.out.document())?)
     }
 }

@@ -3,6 +3,8 @@
 //! Whoever signs is who verifies, so a token's header is always the same text, and any other is refused unread: there is no
 //! algorithm to choose, and none to confuse.
 
+use std::net::IpAddr;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,8 +12,11 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use uuid::Uuid;
 
+use super::Secret;
 use crate::error::{Error, Result};
 use crate::model::{Timestamp, UserId};
+use crate::service::login::Client;
+use crate::store::tokens::AddressHash;
 
 /// How long an access token counts, in seconds
 pub const LIFETIME: i64 = 600;
@@ -139,6 +144,47 @@ impl Keys {
             hash.finalize().into_bytes().to_vec()
         };
         (hash(&self.current), self.previous.as_ref().map(hash))
+    }
+}
+
+/// What the database keeps only as a hash that nobody can compute without the key.
+impl Keys {
+    /// By what it is known again that an account was logged in from an address, and by what it was under the previous key: another
+    /// hash for each account, so that they tell nothing of who lives together. None where the address is not known.
+    pub fn hash_address(&self, user: UserId, client: Client) -> Option<(AddressHash, AddressHash)> {
+        let address = bytes_of(client)?;
+        let hash = |key: &Hmac<Sha256>| {
+            let hash = key.clone().chain_update("address").chain_update(user.0.as_bytes()).chain_update(&address);
+            hash.finalize().into_bytes().into()
+        };
+        let current = hash(&self.current);
+        Some((current, self.previous.as_ref().map_or(current, hash)))
+    }
+
+    /// A stranger's idempotency key as it is kept, another one for each place that strangers come from; and what it was under the
+    /// previous key
+    pub fn hide_key(&self, client: Client, key: &str) -> (String, Option<String>) {
+        let place = bytes_of(client).unwrap_or_else(|| b"unknown".to_vec());
+        let (hash, earlier) = self.hash_request([b"key", &place, key.as_bytes()]);
+        (URL_SAFE_NO_PAD.encode(hash), earlier.map(|hash| URL_SAFE_NO_PAD.encode(hash)))
+    }
+
+    /// The refresh token that takes the place of one, always the same; and what it was under the previous key
+    pub fn successors(&self, token: Secret) -> (Secret, Option<Secret>) {
+        let successor = |key: &Hmac<Sha256>| {
+            Secret(key.clone().chain_update("refresh").chain_update(token.0).finalize().into_bytes().into())
+        };
+        (successor(&self.current), self.previous.as_ref().map(successor))
+    }
+}
+
+/// An address as bytes; of each kind another number of them
+fn bytes_of(client: Client) -> Option<Vec<u8>> {
+    match client {
+        Client::At(IpAddr::V4(address)) => Some(address.octets().to_vec()),
+        Client::At(IpAddr::V6(address)) => Some(address.octets().to_vec()),
+        Client::Socket => Some(Vec::new()),
+        Client::Unknown => None,
     }
 }
 

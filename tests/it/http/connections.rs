@@ -165,11 +165,13 @@ fn stall(server: &Server, token: &str) -> TcpStream {
 #[test]
 fn answers_that_nobody_reads_hold_nobody_up() {
     let (_shell, server, token) = talkative();
-    let stalled: Vec<TcpStream> = (0..16).map(|_| stall(&server, &token)).collect();
-    // Each has a connection to the database, so there are not too many.
+    let stalled: Vec<TcpStream> = (0..2).map(|_| stall(&server, &token)).collect();
+    // Each has a connection to the database, so nobody has many.
     let one_more = server.get("/api/users/me/export/", &token);
     one_more.problem(429, "rate_limited");
     assert!(one_more.header("retry-after").is_some());
+    let (other, _) = server.log_in("bob", "correct horse 8");
+    server.get("/api/users/me/export/", &other).expect(200);
     let start = Instant::now();
     server.log_in("bob", "correct horse 8");
     is_quick(&server);
@@ -188,4 +190,21 @@ fn answers_that_nobody_reads_hold_nobody_up() {
         whole += usize::from(rest.ends_with(b"0\r\n\r\n"));
     }
     assert_eq!(whole, 0, "they are given up");
+}
+
+#[test]
+fn an_export_ends_when_the_tokens_of_its_account_are_revoked() {
+    let (shell, server, token) = talkative();
+    let (other, _) = server.log_in("bob", "correct horse 8");
+    let mut export = stall(&server, &token);
+    let mut others = stall(&server, &other);
+    shell.done("token revoke ann");
+    let rest = |stream: &mut TcpStream| {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        (rest.len(), rest.ends_with(b"0\r\n\r\n"))
+    };
+    let (length, is_whole) = rest(&mut export);
+    assert!(!is_whole && length < 8_000_000, "{length} bytes of 9,000,000");
+    assert!(rest(&mut others).1, "the other one goes on");
 }

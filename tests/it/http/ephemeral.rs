@@ -129,7 +129,7 @@ fn a_rollback_brings_back_everything_that_was_there_at_the_checkpoint() {
         let found = found["results"].as_array().unwrap().clone();
         found.iter().map(|message| message["content"].as_str().unwrap().to_owned()).collect()
     };
-    let test = |what: &str| server.ask("POST", &format!("/test/{what}"), "", &[], None).expect(204);
+    let test = |what: &str| server.test(what).expect(204);
     send("one");
     // Without a checkpoint: as it began
     test("rollback");
@@ -163,6 +163,47 @@ fn a_rollback_brings_back_everything_that_was_there_at_the_checkpoint() {
 }
 
 #[test]
+fn a_page_of_another_site_cannot_take_a_temporary_server_back() {
+    let folder = folder();
+    let server = start(folder.path(), &[]);
+    let messages = messages_of(&server, server.token("ann"));
+    server.post(&messages, server.token("ann"), &json!({ "content": "stays" })).expect(201);
+    for what in ["/test/checkpoint", "/test/rollback"] {
+        // All that a form, or a script that asks nobody, can send
+        for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
+            let headers = [("Origin", "https://evil.example"), ("Content-Type", kind)];
+            server.send("POST", what, &headers, b"").problem(403, "forbidden");
+        }
+        let asked = [("Origin", "https://evil.example"), ("Access-Control-Request-Headers", "tidings-test")];
+        let allowed = server.send("OPTIONS", what, &asked, b"");
+        assert!(allowed.header("access-control-allow-origin").is_none(), "{allowed:?}");
+    }
+    assert_eq!(server.get(&messages, server.token("ann")).json()["count"], 2);
+}
+
+#[test]
+fn the_folder_of_a_temporary_server_is_its_owners_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let script = r#"umask 000; exec "$0" serve --ephemeral --bind 127.0.0.1:0 --ready-json"#;
+    let mut server = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_tidings")])
+        .env_clear()
+        .env("TMPDIR", folder.path().join("tmp"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+    let [name] = &left(folder.path())[..] else { panic!("{:?}", left(folder.path())) };
+    let mode = fs::metadata(folder.path().join("tmp").join(name)).unwrap().permissions().mode();
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    server.wait().unwrap();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
 fn rollbacks_beside_requests_leave_each_request_whole() {
     let folder = folder();
     let server = start(folder.path(), &[]);
@@ -186,14 +227,13 @@ fn rollbacks_beside_requests_leave_each_request_whole() {
             });
         }
         for round in 0..40 {
-            let what = if round % 10 == 9 { "/test/checkpoint" } else { "/test/rollback" };
-            server.ask("POST", what, "", &[], None).expect(204);
+            server.test(if round % 10 == 9 { "checkpoint" } else { "rollback" }).expect(204);
             thread::sleep(Duration::from_millis(10));
         }
         is_over.store(true, Ordering::Relaxed);
     });
     let count = |server: &Server| server.get(&messages, token).expect(200).json()["count"].as_i64().unwrap();
-    server.ask("POST", "/test/rollback", "", &[], None).expect(204);
+    server.test("rollback").expect(204);
     let marked = count(&server);
     server.post(&messages, token, &json!({ "content": "one more" })).expect(201);
     assert_eq!(count(&server), marked + 1);

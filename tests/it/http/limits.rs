@@ -79,7 +79,164 @@ fn who_guesses_the_password_of_an_account_they_are_in_is_counted_too() {
         change("wrong").problem(400, "invalid");
     }
     is_throttled(&change("correct horse 8"), 20);
-    is_throttled(&log_in(&server, "bob", "correct horse 8"), 20);
+    // One counts for itself, and keeps nobody from logging in.
+    log_in(&server, "bob", "correct horse 8").expect(200);
+}
+
+/// Logs in from an address, as a proxy says.
+fn log_in_from(server: &Server, address: &str, username: &str, password: &str) -> Reply {
+    let body = json!({ "username": username, "password": password });
+    server.ask("POST", "/api/token/", "", &[("X-Forwarded-For", address)], Some(&body))
+}
+
+#[test]
+fn a_stranger_keeps_nobody_out_of_their_account() {
+    let shell = world();
+    let server = server(&shell, &["--behind-proxy", "--logins", "0", "--failed-logins", "3"]);
+    let log_in = |address: &str, password: &str| log_in_from(&server, address, "bob", password);
+    let home = "2001:db8:1:2::1";
+    let pair = log_in(home, "correct horse 8").expect(200).json();
+    let token = pair["access"].as_str().unwrap();
+    let fail = |address: &str| {
+        for _ in 0..3 {
+            log_in(address, "wrong").problem(401, "unauthenticated");
+        }
+        is_throttled(&log_in(address, "correct horse 8"), 20);
+    };
+    fail("192.0.2.1");
+    log_in(home, "correct horse 8").expect(200);
+    log_in("198.51.100.1", "correct horse 8").expect(200);
+    // Ten times as many from everywhere are all, except where somebody is logged in.
+    for host in 2..=9 {
+        fail(&format!("192.0.2.{host}"));
+    }
+    // One every two seconds comes to it meanwhile.
+    let fail_until_throttled = |network: &str| {
+        let hosts = (0..60).map(|host| log_in(&format!("{network}.{host}"), "wrong"));
+        let heard = hosts.take_while(|reply| reply.status == 401).count();
+        assert!((1..60).contains(&heard), "{heard}");
+    };
+    fail_until_throttled("203.0.113");
+    is_throttled(&log_in("203.0.113.99", "correct horse 8"), 3);
+    for address in ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "198.51.100.1"] {
+        log_in(address, "correct horse 8").expect(200);
+    }
+    let change = json!({ "password": "correct horse 9", "current_password": "correct horse 8" });
+    let headers = [("X-Forwarded-For", "203.0.113.98")];
+    server.ask("PATCH", "/api/users/me/", token, &headers, Some(&change)).expect(200);
+    // Whose tokens are revoked is a stranger, too.
+    fail_until_throttled("100.64.0");
+    is_throttled(&log_in("198.51.100.1", "correct horse 9"), 3);
+    // The limit of an address is that of those who are known there, too.
+    log_in_from(&server, home, "ann", "correct horse 7").expect(200);
+    for _ in 0..3 {
+        log_in_from(&server, home, "ann", "wrong").problem(401, "unauthenticated");
+    }
+    is_throttled(&log_in_from(&server, home, "ann", "correct horse 7"), 20);
+}
+
+#[test]
+fn failures_count_for_the_account_whichever_of_its_names_is_named() {
+    let shell = world();
+    shell.done("user update bob --email bob@example.org");
+    let server = server(&shell, &["--failed-logins", "3"]);
+    for name in ["bob", "BOB@Example.org", "BoB"] {
+        log_in(&server, name, "wrong").problem(401, "unauthenticated");
+    }
+    for name in ["bob", "Bob", "bob@example.org"] {
+        is_throttled(&log_in(&server, name, "correct horse 8"), 20);
+    }
+    for name in ["n\u{f6}b", "N\u{d6}B", "no\u{308}b"] {
+        log_in(&server, name, "wrong").problem(401, "unauthenticated");
+    }
+    is_throttled(&log_in(&server, "No\u{308}b", "wrong"), 20);
+}
+
+#[test]
+fn right_log_ins_of_an_account_are_counted_wherever_they_come_from() {
+    let shell = world();
+    let server = server(&shell, &["--behind-proxy", "--logins", "3"]);
+    for host in 1..=3 {
+        log_in_from(&server, &format!("192.0.2.{host}"), "bob", "correct horse 8").expect(200);
+    }
+    is_throttled(&log_in_from(&server, "192.0.2.4", "bob", "correct horse 8"), 20);
+    log_in_from(&server, "192.0.2.4", "ann", "correct horse 7").expect(200);
+}
+
+#[test]
+fn what_can_be_refused_without_computing_with_a_password_is_refused_first() {
+    let shell = world();
+    shell.done("user update ann --email ann@example.org");
+    let server = server(&shell, &["--failed-logins", "3", "--registrations", "0"]);
+    let (token, _) = server.log_in("bob", "correct horse 8");
+    let start = Instant::now();
+    log_in(&server, "ann", "correct horse 7").expect(200);
+    let once = start.elapsed();
+    let change = |body: &Value| server.ask("PATCH", "/api/users/me/", &token, &[], Some(body));
+    let register = |body: &Value| server.post("/api/users/", "", body);
+    let start = Instant::now();
+    for _ in 0..5 {
+        let right = "correct horse 8";
+        change(&json!({ "password": "short", "current_password": right })).problem(400, "invalid");
+        change(&json!({ "password": "Bob12345", "username": "bob12345", "current_password": right }))
+            .problem(400, "invalid");
+        change(&json!({ "password": "correct horse 9", "username": "a b", "current_password": right }))
+            .problem(400, "invalid");
+        change(&json!({ "password": "correct horse 9", "username": "Ann", "current_password": right }))
+            .problem(409, "conflict");
+        change(&json!({ "password": "correct horse 9", "email": "ANN@example.org", "current_password": right }))
+            .problem(409, "conflict");
+        register(&json!({ "username": "Ann", "password": "correct horse 9" })).problem(409, "conflict");
+        register(&json!({ "username": "eve", "email": "ann@example.org", "password": "correct horse 9" }))
+            .problem(409, "conflict");
+        register(&json!({ "username": "eve", "password": "password" })).problem(400, "invalid");
+    }
+    assert!(start.elapsed() < 10 * once, "{:?} for 40 that are refused, {once:?} for a log-in", start.elapsed());
+    // None of it was counted.
+    change(&json!({ "password": "correct horse 9", "current_password": "correct horse 8" })).expect(200);
+}
+
+#[test]
+fn changes_of_a_password_are_counted_for_the_account_and_the_address() {
+    let shell = world();
+    let server = server(&shell, &["--behind-proxy", "--logins", "5", "--failed-logins", "3"]);
+    let change_from = |address: &str, token: &str| {
+        let body = json!({ "password": "correct horse 9", "current_password": "wrong" });
+        server.ask("PATCH", "/api/users/me/", token, &[("X-Forwarded-For", address)], Some(&body))
+    };
+    let [ann, bob] = [("ann", "correct horse 7"), ("bob", "correct horse 8")].map(|(name, password)| {
+        let pair = log_in_from(&server, "192.0.2.1", name, password).expect(200).json();
+        pair["access"].as_str().unwrap().to_owned()
+    });
+    for _ in 0..3 {
+        change_from("192.0.2.1", &bob).problem(400, "invalid");
+    }
+    is_throttled(&change_from("192.0.2.2", &bob), 20);
+    is_throttled(&change_from("192.0.2.1", &ann), 12);
+    change_from("192.0.2.2", &ann).problem(400, "invalid");
+}
+
+#[test]
+fn who_registers_keeps_nobody_from_logging_in() {
+    let shell = world();
+    let server = server(&shell, &["--registrations", "0"]);
+    let registered = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for number in 0..40 {
+            let (server, registered) = (&server, &registered);
+            scope.spawn(move || {
+                let new = json!({ "username": format!("n{number}"), "password": "correct horse 9" });
+                server.post("/api/users/", "", &new).expect(201);
+                registered.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            });
+        }
+        while registered.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        log_in(&server, "ann", "correct horse 7").expect(200);
+        let before = registered.load(std::sync::atomic::Ordering::SeqCst);
+        assert!(before < 20, "{before} of 40 came first");
+    });
 }
 
 #[test]
@@ -133,23 +290,32 @@ fn without_limits_one_may_try_as_often_as_one_likes() {
 fn only_a_proxy_that_is_believed_says_where_requests_come_from() {
     let shell = world();
     let from = |server: &Server, address: &str| {
-        let body = json!({ "username": "ann", "password": "correct horse 7" });
+        let body = json!({ "username": "nobody", "password": "wrong" });
         server.ask("POST", "/api/token/", "", &[("X-Forwarded-For", address)], Some(&body))
     };
     let behind = server(&shell, &["--logins", "2", "--behind-proxy"]);
     for address in ["192.0.2.1", "198.51.100.7, 192.0.2.1"] {
-        from(&behind, address).expect(200);
+        from(&behind, address).problem(401, "unauthenticated");
     }
     is_throttled(&from(&behind, "203.0.113.5, 192.0.2.1"), 31);
-    from(&behind, "192.0.2.1, 192.0.2.2").expect(200);
-    for address in ["2001:db8::1", "2001:db8::2"] {
-        from(&behind, address).expect(200);
+    from(&behind, "192.0.2.1, 192.0.2.2").problem(401, "unauthenticated");
+    for address in ["2001:db8::1", "[2001:db8::2]:99"] {
+        from(&behind, address).problem(401, "unauthenticated");
     }
-    is_throttled(&from(&behind, "2001:db8::3"), 31);
+    is_throttled(&from(&behind, "\"[2001:db8::3]\""), 31);
+    for address in ["198.51.100.1:1", "\"198.51.100.1\""] {
+        from(&behind, address).problem(401, "unauthenticated");
+    }
+    is_throttled(&from(&behind, "198.51.100.1:2"), 31);
+    // Those that cannot be read are nobody's, and together no more than anybody.
+    for address in ["unknown", ""] {
+        from(&behind, address).problem(401, "unauthenticated");
+    }
+    is_throttled(&from(&behind, "192.0.2.1,"), 31);
     drop(behind);
     let alone = server(&shell, &["--logins", "2"]);
     for address in ["192.0.2.1", "192.0.2.2"] {
-        from(&alone, address).expect(200);
+        from(&alone, address).problem(401, "unauthenticated");
     }
     is_throttled(&from(&alone, "192.0.2.3"), 31);
 }
@@ -161,12 +327,25 @@ fn a_log_in_that_fails_says_the_same_and_takes_as_long_whoever_it_names() {
     shell.run_with("user passwd inactive --password-stdin", "correct horse 9");
     shell.done("user deactivate inactive");
     shell.done("user create silent --no-password");
+    // Accounts from Django, until they log in for the first time
+    for (name, iterations) in [("moved", 50_000), ("earlier", 30_000)] {
+        let hash =
+            format!("pbkdf2_sha256${iterations}$Ez2pVn0fGkQyXwbLr5sTua$IGWrATlfUjjxvEbDdL0AGm8lNDjqw7acmY5Gp4Ned+A=");
+        shell.done_with(&["user", "create", name, "--password-hash", &hash]);
+    }
     let server = server(&shell, &["--failed-logins", "0", "--logins", "0"]);
-    let cases =
-        [("ann", "wrong"), ("nobody", "wrong"), ("inactive", "correct horse 9"), ("inactive", "wrong"), ("silent", "")];
+    let cases = [
+        ("ann", "wrong"),
+        ("nobody", "wrong"),
+        ("inactive", "correct horse 9"),
+        ("inactive", "wrong"),
+        ("silent", ""),
+        ("moved", "wrong"),
+        ("earlier", "wrong"),
+    ];
     let mut took = vec![Vec::new(); cases.len()];
     let mut said = Vec::new();
-    for _ in 0..9 {
+    for _ in 0..5 {
         for (index, (username, password)) in cases.iter().enumerate() {
             let start = Instant::now();
             let reply = log_in(&server, username, password);

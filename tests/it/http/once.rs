@@ -189,3 +189,70 @@ fn a_key_is_remembered_for_a_day() {
     assert_eq!(send("2026-01-02T08:59:59Z"), 2);
     assert_eq!(send("2026-01-02T09:00:01Z"), 3);
 }
+
+#[test]
+fn a_registration_is_remembered_without_its_password_hidden_and_as_long_as_its_account() {
+    let new = |password: &str| json!({ "username": "gus", "email": "gus@example.org", "password": password });
+    // What is kept of it, where it was made with that password
+    let kept = |password: &str| -> Vec<String> {
+        let shell = super::world();
+        let secret = [("SECRET_KEY", "a secret of the tests")];
+        let arguments = ["--db", "test.db", "--now", "2026-01-01T09:00:00Z", "--seed", "7"];
+        let server = Server::start(&shell.path(""), &arguments, &secret);
+        post(&server, "/api/users/", "", "gus@example.org", &new(password)).expect(201);
+        let rows = |shell: &crate::support::Shell| -> Vec<String> {
+            let dump = shell.dump();
+            dump.lines().filter(|row| row.starts_with("idempotency ")).map(ToOwned::to_owned).collect()
+        };
+        let kept = rows(&shell);
+        let (token, _) = server.log_in("gus", password);
+        server.ask("DELETE", "/api/user/delete/", &token, &[], None).expect(204);
+        assert_eq!(rows(&shell), [""; 0], "it outlives the account");
+        // So the same key makes another account.
+        post(&server, "/api/users/", "", "gus@example.org", &new("another horse 9")).expect(201);
+        kept
+    };
+    let one = kept("correct horse 9");
+    assert_eq!(one.len(), 1);
+    assert!(!one[0].contains("gus@example.org"), "{one:?}");
+    assert_eq!(one, kept("correct horse 0"), "it depends on the password");
+}
+
+#[test]
+fn strangers_have_keys_of_their_own_at_each_address() {
+    in_every_house(|house| {
+        let server = house.serve(&["--behind-proxy"]);
+        let register = |address: &str, name: &str| {
+            let headers = [("Idempotency-Key", "first"), ("X-Forwarded-For", address)];
+            let new = json!({ "username": name, "password": "correct horse 9" });
+            server.ask("POST", "/api/users/", "", &headers, Some(&new))
+        };
+        let gus = register("192.0.2.1", "gus").expect(201).json();
+        register("192.0.2.2", "eve").expect(201);
+        register("unknown", "fay").expect(201);
+        register("192.0.2.2", "gus").problem(409, "conflict");
+        assert_eq!(register("192.0.2.1:99", "gus").expect(201).json(), gus);
+        // An admin's are the admin's, wherever they are.
+        let (token, _) = server.log_in("ann", "correct horse 7");
+        let by_admin = |name: &str| {
+            let new = json!({ "username": name, "password": "correct horse 9" });
+            post(&server, "/api/users/", &token, "first", &new)
+        };
+        let kim = by_admin("kim").expect(201).json();
+        assert_eq!(by_admin("kim").expect(201).json(), kim);
+        by_admin("lou").problem(409, "conflict");
+    });
+}
+
+#[test]
+fn who_guesses_the_password_of_a_registration_by_its_key_is_counted() {
+    let shell = super::world();
+    let server = Server::on(&shell.path(""), &["--failed-logins", "3", "--registrations", "0"]);
+    let register =
+        |password: &str| post(&server, "/api/users/", "", "first", &json!({ "username": "gus", "password": password }));
+    register("correct horse 9").expect(201);
+    for number in 0..3 {
+        register(&format!("wrong horse {number}")).problem(409, "conflict");
+    }
+    register("correct horse 9").problem(429, "rate_limited");
+}

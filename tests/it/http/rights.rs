@@ -183,7 +183,7 @@ impl Scene {
         for (number, kind) in ["conversation absent", "message absent"].iter().enumerate() {
             ids.insert((*kind).to_owned(), format!("019b78c9-0a80-7000-8000-00000000000{number}"));
         }
-        server.post("/test/checkpoint", "", &Value::Null).expect(204);
+        server.test("checkpoint").expect(204);
         (self.ids, self.refresh) = (ids, refresh);
     }
 
@@ -208,7 +208,7 @@ impl Scene {
         let (method, path) = endpoint.split_once(' ').unwrap();
         let path = self.place(path, about, caller);
         let body = (!body.is_empty()).then(|| serde_json::from_str(&self.place(body, about, caller)).unwrap());
-        self.server.post("/test/rollback", "", &Value::Null).expect(204);
+        self.server.test("rollback").expect(204);
         self.server.ask(method, &path, token, &[], body.as_ref())
     }
 

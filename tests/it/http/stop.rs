@@ -1,6 +1,6 @@
 //! Where a server listens, and how it ends.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::{messages_of, world};
@@ -189,6 +189,38 @@ fn a_socket_that_was_left_behind_is_replaced_and_nothing_else_is() {
 }
 
 #[test]
+fn a_socket_is_for_its_owner_unless_somebody_says_otherwise_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    let shell = world();
+    let path = shell.path("socket");
+    let script = r#"umask 000; exec "$0" --db test.db serve --ready-json --bind ./socket "$@""#;
+    for (arguments, mode) in [(&[][..], 0o600), (&["--socket-mode", "0660"], 0o660), (&["--socket-mode", "600"], 0o600)]
+    {
+        let mut server = Command::new("sh")
+            .args(["-c", script, env!("CARGO_BIN_EXE_tidings")])
+            .args(arguments)
+            .env_clear()
+            .current_dir(shell.path(""))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+        let found = path.metadata().unwrap().permissions().mode() & 0o777;
+        let reply = ask_at(&path);
+        kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+        server.wait().unwrap();
+        assert_eq!(found, mode, "{arguments:?}");
+        reply.unwrap().expect(200);
+    }
+    for mode in ["rw", "1777", "-600", "+600", "888", ""] {
+        let output = refused(&shell, &["--bind", "./socket", &format!("--socket-mode={mode}")]);
+        assert_eq!(output.status.code(), Some(2), "{mode}: {output:?}");
+    }
+}
+
+#[test]
 fn only_who_says_so_listens_where_others_reach_it() {
     let shell = world();
     for address in ["0.0.0.0:0", "[::]:0"] {
@@ -222,7 +254,7 @@ fn handed(shell: &Shell, socket: OwnedFd) -> std::process::Child {
 fn a_socket_that_is_handed_over_is_used() {
     let shell = world();
     let end = |mut process: std::process::Child| {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&process), Signal::TERM).unwrap();
+        kill_process(Pid::from_child(&process), Signal::TERM).unwrap();
         assert_eq!(process.wait().unwrap().code(), Some(0));
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

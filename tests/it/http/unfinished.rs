@@ -24,6 +24,10 @@ fn what_is_no_request_is_refused_by_a_problem_document_too() {
         ] {
             place.unheard(garbage, 400, "invalid");
         }
+        for coding in ["gzip, chunked", "GZIP,chunked", "chunked, chunked", "deflate\r\nTransfer-Encoding: chunked"] {
+            let request = request("POST /api/token/", &format!("Connection: close\r\nTransfer-Encoding: {coding}\r\n"));
+            place.unheard(&[&request[..], b"0\r\n\r\n"].concat(), 501, "not_implemented");
+        }
         for head in [
             request("GET /health/live", &format!("X: {}\r\n", "y".repeat(60_000))),
             request("GET /health/live", &format!("X: {}\r\n", "y".repeat(3_000_000))),

@@ -3,9 +3,11 @@
 use tidings::app::App;
 use tidings::error::Result;
 use tidings::model::{Actor, UserSelector};
-use tidings::service::tokens::{self, Claims, LIFETIME, LoggedIn, REFRESH_LIFETIME, Secret};
+use tidings::service::login::{self, Client, Subject};
+use tidings::service::tokens::{self, AGAIN, Claims, Keys, LIFETIME, LoggedIn, REFRESH_LIFETIME, Secret};
 use tidings::service::users::{self, UserChange};
 use tidings::service::{accounts, passwords};
+use tidings::store::tokens::Login;
 use tidings::store::{self, Tx};
 
 use super::races::meanwhile;
@@ -30,17 +32,45 @@ fn with_password(world: &World, name: &str) -> Actor {
     user
 }
 
+fn keys() -> Keys {
+    Keys::new(b"a secret of the tests", None).unwrap()
+}
+
+/// An address
+fn at(address: &str) -> Client {
+    Client::At(address.parse().unwrap())
+}
+
+/// The account that somebody says is theirs
+fn login(tx: &mut Tx<'_>, name: &str) -> Result<Option<Login>> {
+    Ok(login::attempt(tx, &keys(), name, Client::Unknown)?.login)
+}
+
 fn log_in(app: &App, name: &str, refresh: u8) -> LoggedIn {
+    log_in_at(app, name, refresh, Client::Unknown)
+}
+
+fn log_in_at(app: &App, name: &str, refresh: u8, client: Client) -> LoggedIn {
     app.write(|tx| {
-        let login = tokens::login(tx, name)?.unwrap();
-        tokens::log_in(tx, &login, None, secret(refresh))
+        let login = login(tx, name)?.unwrap();
+        let address = keys().hash_address(login.user.person.user_id, client).map(|(hash, _)| hash);
+        tokens::log_in(tx, &login, None, secret(refresh), address.as_ref())
     })
     .unwrap()
 }
 
-/// Puts a new refresh token in the place of one.
-fn refresh(app: &App, token: u8, new: u8) -> Result<LoggedIn> {
-    app.write(|tx| tokens::refresh(tx, &secret(token).token(), secret(new)))?.or_refuse()
+/// Puts the next refresh token in the place of one.
+fn refresh(app: &App, token: Secret) -> Result<LoggedIn> {
+    app.write(|tx| refreshed(tx, token))?.or_refuse()
+}
+
+fn refreshed(tx: &mut Tx<'_>, token: Secret) -> Result<tokens::Refreshed> {
+    tokens::refresh(tx, &keys(), &token.token(), Client::Unknown)
+}
+
+/// The refresh token that takes the place of one
+fn next(token: Secret) -> Secret {
+    keys().successors(token).0
 }
 
 /// What the access token of a log-in says
@@ -67,7 +97,7 @@ fn an_account_is_logged_in_to_by_username_or_email_in_any_case() {
             world.app.write(|tx| users::update(tx, &operator(), &selector(user), &change)).unwrap();
         }
         let found = |name: &str| {
-            let login = world.app.read(|tx| tokens::login(tx, name)).unwrap()?;
+            let login = world.app.read(|tx| login(tx, name)).unwrap()?;
             assert!(passwords::verify("correct horse 7", &login.password_hash.unwrap()).unwrap());
             Some(login.user.person.key)
         };
@@ -86,7 +116,7 @@ fn nobody_logs_in_to_an_account_that_is_unknown_deactivated_or_without_a_passwor
         let [bob, _] = [with_password(world, "bob"), world.user("eve")];
         world.app.write(|tx| users::set_active(tx, &operator(), &selector(&bob), false)).unwrap();
         for name in ["nobody", "bob", "eve", "nobody@example.org", "", "a\0b"] {
-            assert!(world.app.read(|tx| tokens::login(tx, name)).unwrap().is_none(), "{name:?}");
+            assert!(world.app.read(|tx| login(tx, name)).unwrap().is_none(), "{name:?}");
         }
     });
 }
@@ -118,10 +148,10 @@ fn tokens_stop_at_once_when_the_password_changes_or_the_account_is_deactivated_r
             world.app.write(|tx| end(tx, &user)).unwrap();
             println!("{what}");
             assert_refused!(acting(&world.app, &claims(&logged_in)), Unauthenticated);
-            assert_refused!(refresh(&world.app, number, number + 100), Unauthenticated);
+            assert_refused!(refresh(&world.app, secret(number)), Unauthenticated);
         }
         assert_eq!(acting(&world.app, &claims(&others)).unwrap().key(), other.key());
-        refresh(&world.app, 99, 98).unwrap();
+        refresh(&world.app, secret(99)).unwrap();
     });
 }
 
@@ -131,10 +161,11 @@ fn a_log_in_begins_only_where_the_account_is_as_it_was_when_the_password_was_ver
         for (number, (what, end)) in (1..).zip(ENDS) {
             let name = format!("user{number}");
             let user = selector(&with_password(world, &name));
-            let login = world.app.read(|tx| tokens::login(tx, &name)).unwrap().unwrap();
+            let login = world.app.read(|tx| login(tx, &name)).unwrap().unwrap();
             world.app.write(|tx| end(tx, &user)).unwrap();
             println!("{what}");
-            assert_refused!(world.app.write(|tx| tokens::log_in(tx, &login, None, secret(number))), Unauthenticated);
+            let begun = world.app.write(|tx| tokens::log_in(tx, &login, None, secret(number), None));
+            assert_refused!(begun, Unauthenticated);
         }
     });
 }
@@ -143,12 +174,46 @@ fn a_log_in_begins_only_where_the_account_is_as_it_was_when_the_password_was_ver
 fn each_refresh_token_puts_the_next_in_its_place() {
     on_every_engine(|world| {
         let ann = with_password(world, "ann");
-        log_in(&world.app, "ann", 1);
-        for number in 1..5 {
-            let logged_in = refresh(&world.app, number, number + 1).unwrap();
-            assert_eq!(logged_in.refresh.token(), secret(number + 1).token());
+        let mut token = log_in(&world.app, "ann", 1).refresh;
+        for _ in 1..5 {
+            let logged_in = refresh(&world.app, token).unwrap();
+            assert_eq!(logged_in.refresh.token(), next(token).token());
             assert_eq!(acting(&world.app, &claims(&logged_in)).unwrap().key(), ann.key());
+            token = logged_in.refresh;
         }
+    });
+}
+
+#[test]
+fn a_refresh_token_that_comes_again_at_once_gives_the_same_successor_used_or_not() {
+    on_every_engine(|world| {
+        let ann = with_password(world, "ann");
+        log_in(&world.app, "ann", 1);
+        let second = next(secret(1));
+        for seconds in [0, 1, AGAIN - 1] {
+            let again = refresh(&world.later(seconds), secret(1)).unwrap();
+            assert_eq!(again.refresh.token(), second.token(), "two tabs");
+        }
+        let third = refresh(&world.later(AGAIN - 1), second).unwrap().refresh;
+        assert_eq!(refresh(&world.later(AGAIN - 1), secret(1)).unwrap().refresh.token(), second.token());
+        assert_eq!(refresh(&world.later(AGAIN), second).unwrap().refresh.token(), third.token(), "the slower tab");
+        assert_eq!(kept(world, &ann), 3);
+    });
+}
+
+#[test]
+fn a_refresh_token_that_comes_again_later_counts_only_while_its_successor_is_unused() {
+    on_every_engine(|world| {
+        with_password(world, "ann");
+        log_in(&world.app, "ann", 1);
+        let second = refresh(&world.app, secret(1)).unwrap().refresh;
+        for seconds in [AGAIN, 1_000_000] {
+            let again = refresh(&world.later(seconds), secret(1)).unwrap();
+            assert_eq!(again.refresh.token(), second.token(), "the answer was lost");
+        }
+        let third = refresh(&world.later(1_000_000), second).unwrap().refresh;
+        assert_refused!(refresh(&world.later(1_000_000), secret(1)), Unauthenticated);
+        assert_refused!(refresh(&world.later(1_000_000), third), Unauthenticated);
     });
 }
 
@@ -159,40 +224,85 @@ fn a_refresh_token_used_again_ends_its_log_in_and_no_other() {
         log_in(&world.app, "ann", 1);
         log_in(&world.app, "ann", 11);
         log_in(&world.app, "bob", 21);
-        refresh(&world.app, 1, 2).unwrap();
-        refresh(&world.app, 2, 3).unwrap();
-        for token in [1, 2, 3] {
-            assert_refused!(refresh(&world.app, token, 4), Unauthenticated);
+        let second = refresh(&world.app, secret(1)).unwrap().refresh;
+        let third = refresh(&world.app, second).unwrap().refresh;
+        let later = world.later(AGAIN);
+        for token in [secret(1), second, third] {
+            assert_refused!(refresh(&later, token), Unauthenticated);
         }
         assert_eq!(kept(world, &ann), 1, "of the other log-in");
-        refresh(&world.app, 11, 12).unwrap();
-        refresh(&world.app, 21, 22).unwrap();
+        refresh(&later, secret(11)).unwrap();
+        refresh(&later, secret(21)).unwrap();
     });
 }
 
 #[test]
-fn a_used_refresh_token_counts_again_while_its_successor_is_unused() {
+fn a_successor_is_found_again_under_the_previous_key_and_under_no_other() {
     on_every_engine(|world| {
         with_password(world, "ann");
         log_in(&world.app, "ann", 1);
-        for lost in [2, 3, 4] {
-            refresh(&world.app, 1, lost).unwrap();
+        let second = refresh(&world.app, secret(1)).unwrap().refresh;
+        let under = |keys: &Keys, token: Secret| {
+            world.app.write(|tx| tokens::refresh(tx, keys, &token.token(), Client::Unknown)).unwrap().or_refuse()
+        };
+        let changed = Keys::new(b"another secret of the tests", Some(b"a secret of the tests")).unwrap();
+        assert_eq!(under(&changed, secret(1)).unwrap().refresh.token(), second.token());
+        let other = Keys::new(b"another secret of the tests", None).unwrap();
+        assert_refused!(under(&other, secret(1)), Unauthenticated);
+        // But that ends nothing: the successor counts.
+        under(&other, second).unwrap();
+    });
+}
+
+#[test]
+fn who_is_logged_in_at_an_address_is_known_there_as_long_as_the_log_in_lasts() {
+    on_every_engine(|world| {
+        let user = with_password(world, "ann");
+        let is_known_by = |keys: &Keys, app: &App, name: &str, client: Client| {
+            app.read(|tx| login::attempt(tx, keys, name, client)).unwrap().is_familiar
+        };
+        let is_known = |app: &App, client: Client| is_known_by(&keys(), app, "ANN", client);
+        let [home, away] = ["192.0.2.1", "192.0.2.2"].map(at);
+        assert!(!is_known(&world.app, home));
+        log_in_at(&world.app, "ann", 1, home);
+        assert!(is_known(&world.app, home) && !is_known(&world.app, away) && !is_known(&world.app, Client::Unknown));
+        with_password(world, "bob");
+        assert!(!is_known_by(&keys(), &world.app, "bob", home), "another account");
+        let changed = Keys::new(b"another secret of the tests", Some(b"a secret of the tests")).unwrap();
+        assert!(is_known_by(&changed, &world.app, "ann", home));
+        assert!(!is_known_by(&Keys::new(b"another secret of the tests", None).unwrap(), &world.app, "ann", home));
+        assert!(!is_known(&world.later(REFRESH_LIFETIME), home), "expired");
+        // Whoever moves is known where they are now.
+        world.app.write(|tx| tokens::refresh(tx, &keys(), &secret(1).token(), away)).unwrap().or_refuse().unwrap();
+        assert!(is_known(&world.app, away) && !is_known(&world.app, home));
+        world.app.write(|tx| tokens::revoke_all(tx, &user, &selector(&user))).unwrap();
+        assert!(!is_known(&world.app, away), "revoked");
+        log_in_at(&world.app, "ann", 2, Client::Socket);
+        assert!(is_known(&world.app, Client::Socket));
+        world.app.write(|tx| users::set_password(tx, &operator(), &selector(&user), Some(HASH))).unwrap();
+        assert!(!is_known(&world.app, Client::Socket), "of an earlier generation");
+        log_in_at(&world.app, "ann", 3, Client::Unknown);
+        assert!(!is_known(&world.app, Client::Unknown), "nobody knows where that is");
+    });
+}
+
+#[test]
+fn a_log_in_counts_against_the_account_whichever_of_its_names_it_names() {
+    on_every_engine(|world| {
+        let bob = with_password(world, "Bób");
+        let change = UserChange { email: Some("bob@example.org".to_owned()), ..UserChange::default() };
+        world.app.write(|tx| users::update(tx, &operator(), &selector(&bob), &change)).unwrap();
+        let subject =
+            |name: &str| world.app.read(|tx| login::attempt(tx, &keys(), name, Client::Unknown)).unwrap().subject;
+        let account = Subject::Account(bob.key().unwrap());
+        for name in ["Bób", "BÓB", "Bo\u{301}b", "bob@example.org", "BOB@Example.org"] {
+            assert_eq!(subject(name), account, "{name}");
         }
-        refresh(&world.app, 4, 5).unwrap();
-        assert_refused!(refresh(&world.app, 1, 6), Unauthenticated);
-        assert_refused!(refresh(&world.app, 5, 6), Unauthenticated);
-    });
-}
-
-#[test]
-fn a_successor_that_comes_after_another_took_its_place_ends_the_log_in() {
-    on_every_engine(|world| {
-        with_password(world, "ann");
-        log_in(&world.app, "ann", 1);
-        refresh(&world.app, 1, 2).unwrap();
-        refresh(&world.app, 1, 3).unwrap();
-        assert_refused!(refresh(&world.app, 2, 4), Unauthenticated);
-        assert_refused!(refresh(&world.app, 3, 4), Unauthenticated);
+        world.app.write(|tx| users::set_active(tx, &operator(), &selector(&bob), false)).unwrap();
+        assert_eq!(subject("bob@example.org"), account, "deactivated");
+        for name in ["nób", "NÓB", "No\u{301}b"] {
+            assert_eq!(subject(name), Subject::Nobody("nób".to_owned()), "{name}");
+        }
     });
 }
 
@@ -203,10 +313,12 @@ fn an_access_token_counts_for_ten_minutes_and_a_refresh_token_for_thirty_days() 
         let logged_in = log_in(&world.app, "ann", 1);
         acting(&world.later(LIFETIME - 1), &claims(&logged_in)).unwrap();
         assert_refused!(acting(&world.later(LIFETIME), &claims(&logged_in)), Unauthenticated);
-        assert_refused!(refresh(&world.later(REFRESH_LIFETIME), 1, 2), Unauthenticated);
-        refresh(&world.later(REFRESH_LIFETIME - 1), 1, 2).unwrap();
-        assert_refused!(refresh(&world.later(REFRESH_LIFETIME), 1, 3), Unauthenticated);
-        refresh(&world.later(2 * REFRESH_LIFETIME - 2), 2, 3).unwrap();
+        let revoked = |seconds| world.later(seconds).read(|tx| tokens::must_not_be_revoked(tx, &claims(&logged_in)));
+        revoked(LIFETIME).unwrap();
+        assert_refused!(refresh(&world.later(REFRESH_LIFETIME), secret(1)), Unauthenticated);
+        let second = refresh(&world.later(REFRESH_LIFETIME - 1), secret(1)).unwrap().refresh;
+        assert_refused!(refresh(&world.later(REFRESH_LIFETIME), secret(1)), Unauthenticated);
+        refresh(&world.later(2 * REFRESH_LIFETIME - 2), second).unwrap();
     });
 }
 
@@ -217,11 +329,11 @@ fn a_text_that_is_no_refresh_token_is_refused_and_revoked_without_a_word() {
         log_in(&world.app, "ann", 1);
         let genuine = secret(1).token();
         for text in ["", "x", "ä\0", &genuine[1..], &format!("{genuine}="), &secret(9).token(), &"A".repeat(100_000)] {
-            let refreshed = world.app.write(|tx| tokens::refresh(tx, text, secret(2))).unwrap();
+            let refreshed = world.app.write(|tx| tokens::refresh(tx, &keys(), text, Client::Unknown)).unwrap();
             assert_refused!(refreshed.or_refuse(), Unauthenticated);
             world.app.write(|tx| tokens::revoke(tx, text)).unwrap();
         }
-        refresh(&world.app, 1, 2).unwrap();
+        refresh(&world.app, secret(1)).unwrap();
     });
 }
 
@@ -233,14 +345,14 @@ fn revoking_a_refresh_token_used_or_not_ends_its_log_in_alone() {
         }
         for (number, name) in [(1, "ann"), (11, "ann"), (21, "bob")] {
             log_in(&world.app, name, number);
-            refresh(&world.app, number, number + 1).unwrap();
+            refresh(&world.app, secret(number)).unwrap();
         }
-        for token in [1, 22] {
-            world.app.write(|tx| tokens::revoke(tx, &secret(token).token())).unwrap();
+        for token in [secret(1), next(secret(21))] {
+            world.app.write(|tx| tokens::revoke(tx, &token.token())).unwrap();
         }
-        assert_refused!(refresh(&world.app, 2, 3), Unauthenticated);
-        assert_refused!(refresh(&world.app, 22, 23), Unauthenticated);
-        assert_eq!(refresh(&world.app, 12, 13).unwrap().user.person.username, "ann");
+        assert_refused!(refresh(&world.app, next(secret(1))), Unauthenticated);
+        assert_refused!(refresh(&world.app, next(secret(21))), Unauthenticated);
+        assert_eq!(refresh(&world.app, next(secret(11))).unwrap().user.person.username, "ann");
     });
 }
 
@@ -254,7 +366,7 @@ fn only_the_operator_and_admins_issue_tokens() {
         for (number, actor, user) in [(1, &operator(), "bob"), (2, &ann, "BOB"), (3, &ann, "ann")] {
             let issued = issue(actor, user, number).unwrap();
             acting(&world.app, &claims(&issued)).unwrap();
-            refresh(&world.app, number, number + 10).unwrap();
+            refresh(&world.app, secret(number)).unwrap();
         }
         assert_refused!(issue(&bob, "bob", 4), Forbidden);
         assert_refused!(issue(&bob, "ann", 4), Forbidden);
@@ -289,7 +401,7 @@ fn revoking_all_tells_how_many_refresh_tokens_did_count() {
         world.app.write(|tx| users::set_password(tx, &operator(), &selector(&ann), Some(HASH))).unwrap();
         log_in(&world.app, "ann", 11);
         log_in(&world.app, "ann", 21);
-        refresh(&world.app, 21, 22).unwrap();
+        refresh(&world.app, secret(21)).unwrap();
         assert_eq!((kept(world, &ann), revoke(&world.app), kept(world, &ann)), (4, 2, 0));
         log_in(&world.app, "ann", 31);
         assert_eq!(revoke(&world.later(REFRESH_LIFETIME)), 0, "expired");
@@ -300,16 +412,16 @@ fn revoking_all_tells_how_many_refresh_tokens_did_count() {
 fn a_better_hash_takes_only_the_place_of_the_one_that_was_verified() {
     on_every_engine(|world| {
         with_password(world, "ann");
-        let hash = || world.app.read(|tx| tokens::login(tx, "ann")).unwrap().unwrap().password_hash.unwrap();
-        let before = world.app.read(|tx| tokens::login(tx, "ann")).unwrap().unwrap();
+        let hash = || world.app.read(|tx| login(tx, "ann")).unwrap().unwrap().password_hash.unwrap();
+        let before = world.app.read(|tx| login(tx, "ann")).unwrap().unwrap();
         let log_in = |better: &str, number| {
-            world.app.write(|tx| tokens::log_in(tx, &before, Some(better), secret(number))).unwrap()
+            world.app.write(|tx| tokens::log_in(tx, &before, Some(better), secret(number), None)).unwrap()
         };
         log_in(OTHER_HASH, 1);
         assert_eq!(hash(), OTHER_HASH);
         log_in(HASH, 2);
         assert_eq!(hash(), OTHER_HASH, "another log-in was first");
-        refresh(&world.app, 1, 3).unwrap();
+        refresh(&world.app, secret(1)).unwrap();
     });
 }
 
@@ -324,26 +436,24 @@ fn expired_tokens_are_forgotten_two_with_each_that_is_kept() {
         let later = world.later(REFRESH_LIFETIME + 1);
         log_in(&later, "ann", 11);
         assert_eq!(kept(world, &ann), 4);
-        refresh(&later, 11, 12).unwrap();
+        refresh(&later, secret(11)).unwrap();
         assert_eq!(kept(world, &ann), 3);
-        refresh(&later, 12, 13).unwrap();
+        refresh(&later, next(secret(11))).unwrap();
         assert_eq!(kept(world, &ann), 3);
     });
 }
 
 #[test]
-fn of_two_refreshes_of_one_token_at_once_the_later_counts() {
+fn two_refreshes_of_one_token_at_once_give_the_same_successor() {
     on_every_engine(|world| {
-        with_password(world, "ann");
+        let ann = with_password(world, "ann");
         log_in(&world.app, "ann", 1);
-        let token = secret(1).token();
-        let (one, other) =
-            meanwhile(world, |tx| tokens::refresh(tx, &token, secret(2)), |tx| tokens::refresh(tx, &token, secret(3)));
+        let (one, other) = meanwhile(world, |tx| refreshed(tx, secret(1)), |tx| refreshed(tx, secret(1)));
         for outcome in [one, other] {
-            outcome.unwrap().or_refuse().unwrap();
+            assert_eq!(outcome.unwrap().or_refuse().unwrap().refresh.token(), next(secret(1)).token());
         }
-        refresh(&world.app, 3, 4).unwrap();
-        assert_refused!(refresh(&world.app, 2, 5), Unauthenticated);
+        assert_eq!(kept(world, &ann), 2);
+        refresh(&world.app, next(secret(1))).unwrap();
     });
 }
 
@@ -352,24 +462,19 @@ fn a_theft_ends_also_what_is_refreshed_at_once() {
     on_every_engine(|world| {
         with_password(world, "ann");
         let of = |first: u8| {
-            log_in(&world.app, "ann", first);
-            refresh(&world.app, first, first + 1).unwrap();
-            refresh(&world.app, first + 1, first + 2).unwrap();
-            [first, first + 2].map(|number| secret(number).token())
+            let earlier = world.later(-AGAIN);
+            let used = log_in(&earlier, "ann", first).refresh;
+            let second = refresh(&earlier, used).unwrap().refresh;
+            (used, refresh(&earlier, second).unwrap().refresh)
         };
-        let [used, current] = of(1);
-        let (stolen, _) =
-            meanwhile(world, |tx| tokens::refresh(tx, &used, secret(8)), |tx| tokens::refresh(tx, &current, secret(9)));
+        let (used, current) = of(1);
+        let (stolen, _) = meanwhile(world, |tx| refreshed(tx, used), |tx| refreshed(tx, current));
         assert_refused!(stolen.unwrap().or_refuse(), Unauthenticated);
-        assert_refused!(refresh(&world.app, 9, 10), Unauthenticated);
-        let [used, current] = of(21);
-        let (_, stolen) = meanwhile(
-            world,
-            |tx| tokens::refresh(tx, &current, secret(29)),
-            |tx| tokens::refresh(tx, &used, secret(28)),
-        );
+        assert_refused!(refresh(&world.app, next(current)), Unauthenticated);
+        let (used, current) = of(21);
+        let (_, stolen) = meanwhile(world, |tx| refreshed(tx, current), |tx| refreshed(tx, used));
         assert_refused!(stolen.unwrap().or_refuse(), Unauthenticated);
-        assert_refused!(refresh(&world.app, 29, 30), Unauthenticated);
+        assert_refused!(refresh(&world.app, next(current)), Unauthenticated);
     });
 }
 
@@ -379,16 +484,14 @@ fn a_log_in_that_is_revoked_while_it_is_refreshed_ends() {
         let ann = with_password(world, "ann");
         log_in(&world.app, "ann", 1);
         let token = secret(1).token();
-        let refreshed = |tx: &mut Tx<'_>| tokens::refresh(tx, &token, secret(2));
-        let (_, revoked) = meanwhile(world, refreshed, |tx| tokens::revoke(tx, &token));
+        let (_, revoked) = meanwhile(world, |tx| refreshed(tx, secret(1)), |tx| tokens::revoke(tx, &token));
         revoked.unwrap();
-        assert_refused!(refresh(&world.app, 2, 3), Unauthenticated);
+        assert_refused!(refresh(&world.app, next(secret(1))), Unauthenticated);
         log_in(&world.app, "ann", 11);
-        let token = secret(11).token();
-        let refreshed = |tx: &mut Tx<'_>| tokens::refresh(tx, &token, secret(12));
-        let (_, revoked) = meanwhile(world, refreshed, |tx| tokens::revoke_all(tx, &ann, &selector(&ann)));
+        let revoke = |tx: &mut Tx<'_>| tokens::revoke_all(tx, &ann, &selector(&ann));
+        let (_, revoked) = meanwhile(world, |tx| refreshed(tx, secret(11)), revoke);
         assert_eq!(revoked.unwrap().1, 1);
-        assert_refused!(refresh(&world.app, 12, 13), Unauthenticated);
+        assert_refused!(refresh(&world.app, next(secret(11))), Unauthenticated);
         assert_eq!(kept(world, &ann), 0);
     });
 }

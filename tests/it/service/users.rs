@@ -397,40 +397,35 @@ fn a_name_with_a_nul_finds_nobody_and_a_search_for_one_is_refused() {
     });
 }
 
-/// Somebody registers by themselves.
-fn register(world: &World, name: &str) -> Result<User> {
-    world.app.write(|tx| users::register(tx, None, &new_user(name, Role::User), true, None))
-}
-
 #[test]
 fn nobody_takes_a_name_by_themselves_that_looks_like_anothers() {
     on_every_engine(|world| {
-        let alice = Actor::User(register(world, "alice").unwrap());
+        let alice = Actor::User(world.register("alice").unwrap());
         for name in ["\u{430}li\u{441}e", "ａｌｉｃｅ", "\u{410}LICE", "a\u{406}ice", "alice\u{2800}"] {
-            assert_refused!(register(world, name), Conflict);
-            let eve = Actor::User(register(world, "eve").unwrap());
+            assert_refused!(world.register(name), Conflict);
+            let eve = Actor::User(world.register("eve").unwrap());
             let renamed = UserChange { username: Some(name.to_owned()), ..UserChange::default() };
             assert_refused!(update(world, &eve, "eve", &renamed), Conflict);
             world.app.write(|tx| accounts::delete(tx, &eve, &[named("eve")])).unwrap();
         }
-        register(world, "bj\u{f8}rn").unwrap();
-        register(world, "bjorn").unwrap();
+        world.register("bj\u{f8}rn").unwrap();
+        world.register("bjorn").unwrap();
         for name in ["tom", "torn", "user1", "userl", "小明"] {
-            register(world, name).unwrap();
+            world.register(name).unwrap();
         }
         let itself = UserChange { username: Some("\u{410}lice".to_owned()), ..UserChange::default() };
         update(world, &alice, "alice", &itself).unwrap();
-        assert_refused!(register(world, "alice"), Conflict);
+        assert_refused!(world.register("alice"), Conflict);
         let back = UserChange { username: Some("alice".to_owned()), ..UserChange::default() };
         update(world, &alice, &itself.username.clone().unwrap(), &back).unwrap();
-        register(world, "\u{410}\u{432}").unwrap();
+        world.register("\u{410}\u{432}").unwrap();
     });
 }
 
 #[test]
 fn the_operator_and_admins_give_names_that_look_alike() {
     on_every_engine(|world| {
-        register(world, "alice").unwrap();
+        world.register("alice").unwrap();
         let root = world.admin("root");
         for (at, (actor, name)) in
             [(operator(), "\u{430}lice"), (root.clone(), "a\u{4cf}ice"), (root, "ａlice")].into_iter().enumerate()
@@ -440,7 +435,7 @@ fn the_operator_and_admins_give_names_that_look_alike() {
             let renamed = UserChange { username: Some(name.to_owned()), ..UserChange::default() };
             update(world, &actor, &format!("x{at}"), &renamed).unwrap();
         }
-        assert_refused!(register(world, "ali\u{441}e"), Conflict);
+        assert_refused!(world.register("ali\u{441}e"), Conflict);
         let (alike, count) = world.app.look_alikes().unwrap();
         assert_eq!((alike.len(), count), (1, 1));
         assert!(world.app.check(|_| {}).unwrap().is_empty());

@@ -11,7 +11,7 @@ use crate::support::{World, on_every_engine, operator, place, selector};
 
 fn exported(world: &World, actor: &Actor, user: &Actor) -> Result<Value, Interruption> {
     let mut document = Vec::new();
-    export(&world.app, actor, &selector(user), &mut document)?;
+    export(&world.app, actor, &selector(user), None, &mut document)?;
     Ok(serde_json::from_slice(&document).unwrap())
 }
 
