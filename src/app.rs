@@ -132,6 +132,8 @@ impl App {
         };
         begin("references");
         look("references", self.db.references().map(|found| Problem::of_engine("references", &found)))?;
+        begin("schema");
+        look("schema", self.db.strange().map(|found| Problem::of_schema(&found)))?;
         for rule in RULES {
             begin(rule.check);
             look(rule.check, self.read(|tx| rule.problem(tx)))?;
@@ -210,10 +212,9 @@ impl SharedApp {
         self.pool.write(self.options.stamp(), work, end);
     }
 
-    /// The same application with a connection of its own, for work that goes on for long
+    /// The same application with a connection of its own, to read for long
     pub fn alone(&self) -> Result<App> {
-        let (db, _) = Db::open(self.pool.location(), false)?;
-        Ok(App::new(db, self.options))
+        Ok(App::new(self.pool.connect()?, self.options))
     }
 
     /// The database and its connections
@@ -290,7 +291,8 @@ pub fn late_after(patience: Duration) -> impl Fn() -> bool {
 
 #[expect(clippy::disallowed_methods, reason = "this is the app's clock")]
 pub(crate) fn clock() -> Timestamp {
-    Timestamp(chrono::Utc::now().timestamp_micros())
+    // A machine whose clock was never set may be before 1970, where chrono's own reading panics.
+    Timestamp(chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp_micros())
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the app's random source")]

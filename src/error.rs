@@ -110,6 +110,8 @@ pub struct Error {
     /// Of what is not found: the field that names it, where one does
     named_by: Option<&'static str>,
     sought: Option<Box<Sought>>,
+    /// Whether it happened is not known
+    is_open: bool,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -123,6 +125,7 @@ impl Error {
             is_of_file: false,
             named_by: None,
             sought: None,
+            is_open: false,
             cause: None,
         }
     }
@@ -209,6 +212,33 @@ impl Error {
         self
     }
 
+    /// The same failure, as it turns out, of a disk that is full.
+    #[must_use]
+    pub fn for_lack_of_space(self) -> Self {
+        Self { cause: self.cause, ..Self::no_space() }
+    }
+
+    /// Of a commit that failed in a way that leaves open whether it happened.
+    #[must_use]
+    pub fn of_unknown_outcome(self) -> Self {
+        let unknown = "whether the change was made is not known; the same idempotency key settles it.";
+        let detail = format!("{} It failed at the last moment: {unknown}", self.detail);
+        let error = Self { kind: Kind::Unavailable, detail, is_open: true, ..self };
+        error.hint(
+            "Look whether it was made before you try again. With an idempotency key, try again with the same one: it is done once.",
+        )
+    }
+
+    /// The same for somebody who is not to know where the database lies: what it said, and the hint, are its cause.
+    #[must_use]
+    pub fn without_place(self) -> Self {
+        let said = match &self.hint {
+            Some(hint) => format!("{} {hint}", self.detail),
+            None => self.detail,
+        };
+        Self { is_open: self.is_open, ..Self::new(self.kind, "The database cannot be used.") }.because(said)
+    }
+
     /// Says which field of a request names what is not found.
     #[must_use]
     pub fn naming(self, field: &'static str) -> Self {
@@ -257,9 +287,10 @@ impl Error {
     /// The same for somebody else whom it concerns, without the cause: that is in the log once.
     #[must_use]
     pub fn again(&self) -> Self {
-        let Self { kind, detail, hint, fields, is_of_file, named_by, sought, .. } = self;
+        let Self { kind, detail, hint, fields, is_of_file, named_by, sought, is_open, .. } = self;
+        let (kind, is_of_file, named_by, is_open) = (*kind, *is_of_file, *named_by, *is_open);
         let (detail, hint, fields, sought) = (detail.clone(), hint.clone(), fields.clone(), sought.clone());
-        Self { kind: *kind, detail, hint, fields, is_of_file: *is_of_file, named_by: *named_by, sought, cause: None }
+        Self { kind, detail, hint, fields, is_of_file, named_by, sought, is_open, cause: None }
     }
 
     /// The kind
@@ -285,7 +316,8 @@ impl Error {
     /// The error as programs read it: a problem document (RFC 9457).
     pub fn problem(&self) -> Problem<'_> {
         let (code, status, title, _) = self.kind.row();
-        Problem { kind: "about:blank", title, status, code, detail: &self.detail, errors: &self.fields }
+        let outcome = self.is_open.then_some("unknown");
+        Problem { kind: "about:blank", title, status, code, detail: &self.detail, errors: &self.fields, outcome }
     }
 }
 
@@ -313,6 +345,9 @@ pub struct Problem<'e> {
     detail: &'e str,
     #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "as_map")]
     errors: &'e [(String, Vec<String>)],
+    /// `unknown` where a commit failed in a way that leaves open whether it happened
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
 }
 
 fn as_map<S: Serializer>(errors: &[(String, Vec<String>)], serializer: S) -> std::result::Result<S::Ok, S::Error> {

@@ -50,7 +50,10 @@ impl<'c> Context<'c> {
     pub(super) fn open_to_fill(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
         let location = settings.location_or(global.db.as_deref())?;
         if !(global.dry_run && location.is_absent()) {
-            return Self::open_at(location, global, settings, out, !global.dry_run);
+            let context = Self::open_at(location, global, settings, out, !global.dry_run)?;
+            // Whoever fills a database believes that it holds nothing but what they load.
+            context.app.db().must_be_as_made()?;
+            return Ok(context);
         }
         Ok(Self { location, ..Self::open_temporary(global, settings, out)? })
     }

@@ -162,6 +162,9 @@ fn check(context: &mut Context<'_>) -> Outcome {
     let problems = context.app.check(|check| progress.doing(&format!("Checking {}", check.replace('_', " "))))?;
     drop(progress);
     warn_of_look_alikes(context);
+    for strange in context.app.db().strange()?.iter().filter(|strange| strange.is_harmless) {
+        context.out.status(&strange.warning());
+    }
     let count = context.out.list([Ok(problems)], "The database is whole: every check passed.")?;
     if count == 0 {
         return Ok(());
@@ -218,6 +221,7 @@ impl Backup {
         let contents = store::backup(source, &self.file, global.dry_run)?;
         drop(progress);
         let copy = Copy::new(&self.file, &location, contents);
+        copy.say_what_is_strange(out);
         say(global, out, &format!("Backed up the database {location} to {}.", copy.file));
         Ok(out.show(&copy)?)
     }
@@ -243,7 +247,8 @@ impl Restore {
         let contents = store::verify_backup(&self.file, target)?;
         drop(progress);
         let copy = Copy::new(&self.file, &location, contents);
-        let may_replace = target.symlink_metadata().is_ok();
+        copy.say_what_is_strange(out);
+        let may_replace = !matches!(target.try_exists(), Ok(false));
         if may_replace && !global.yes && !global.dry_run {
             let name = target.file_name().unwrap_or(target.as_os_str()).to_string_lossy();
             let question = format!("Replace the database {location} by {}? What it holds now is lost.", copy.file);
@@ -251,7 +256,12 @@ impl Restore {
         }
         if !global.dry_run {
             let _progress = Progress::begin(out, "Restoring");
-            store::restore(&self.file, target, may_replace)?;
+            if !store::restore(&self.file, target, may_replace)? {
+                out.status(
+                    "What was restored still lies in the log beside the file: it could not be moved into it. Keep the log; \
+                     `tidings db compact` moves it, once there is room.",
+                );
+            }
         }
         say(global, out, &format!("Restored the database {location} from {}.", copy.file));
         Ok(out.show(&copy)?)
@@ -285,6 +295,13 @@ impl Copy {
     fn new(file: &Path, location: &Location, contents: Contents) -> Self {
         Self { file: file.display().to_string(), database: location.to_string(), contents }
     }
+
+    /// Says what stands in the copy that is not ours.
+    fn say_what_is_strange(&self, out: &Output) {
+        for strange in &self.contents.strange {
+            out.status(&strange.warning());
+        }
+    }
 }
 
 impl Record for Copy {
@@ -297,7 +314,7 @@ impl Record for Copy {
     }
 
     fn cells(&self) -> Vec<Piece> {
-        let Contents { version, bytes } = self.contents;
+        let Contents { version, bytes, .. } = self.contents;
         vec![self.file.as_str().into(), self.database.as_str().into(), version.into(), bytes.into()]
     }
 }

@@ -143,8 +143,8 @@ fn look_at_settings(global: &Global, settings: &Settings) -> Vec<Finding> {
 }
 
 fn look_at_database(global: &Global, settings: &Settings, location: &Location, findings: &mut Vec<Finding>) {
-    if let Location::Sqlite(path) = location {
-        files::look(path, findings);
+    if let Some(path) = location.file() {
+        files::look(&path, findings);
     } else {
         findings.push(Finding::ok("location", location.to_string()));
     }

@@ -28,10 +28,10 @@ const RECIPE: &str = "Make one: head -c 32 /dev/urandom | base64";
 /// `Invalid` where a secret is too short, others can read the file, or PostgreSQL's is not given.
 pub(super) fn keys(settings: &Settings, location: &Location) -> std::result::Result<Keys, Failure> {
     let previous = given(settings, "SECRET_KEY_PREVIOUS")?;
-    let (current, second) = match (given(settings, "SECRET_KEY")?, location) {
+    let (current, second) = match (given(settings, "SECRET_KEY")?, location.file()) {
         (Some(secret), _) => (secret, None),
-        (None, Location::Sqlite(database)) => kept(database)?,
-        (None, Location::Postgres(_)) => {
+        (None, Some(database)) => kept(&database)?,
+        (None, None) => {
             let detail = "SECRET_KEY is not set; with PostgreSQL it has to be, because it signs the access tokens.";
             return Err(Error::invalid("SECRET_KEY", detail).hint(RECIPE).into());
         }
@@ -60,7 +60,7 @@ fn kept(database: &Path) -> Result<(String, Option<String>)> {
     if !path.try_exists().map_err(|cause| unusable(&path, "read", cause))? {
         make(&path, secret()?).map_err(|cause| unusable(&path, "made", cause))?;
     }
-    read(&path)
+    read(&path, database)
 }
 
 /// Makes the file, whole or not at all, for its owner only; where another start was faster, that one's stays.
@@ -76,12 +76,19 @@ fn make(path: &Path, secret: [u8; 32]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn read(path: &Path) -> Result<(String, Option<String>)> {
+fn read(path: &Path, database: &Path) -> Result<(String, Option<String>)> {
     let refuse = |detail: String| Error::invalid("SECRET_KEY", detail);
     let shown = path.display();
     let unreadable = |cause| unusable(path, "read", cause);
     let mut file = File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.mode() & 0o7777;
+    let found = file.metadata().map_err(unreadable)?;
+    // Whoever may put files beside the database would know the secret. To whom the database belongs, that one knows all anyway.
+    let is_of_database = database.metadata().is_ok_and(|database| database.uid() == found.uid());
+    if found.uid() != rustix::process::geteuid().as_raw() && !is_of_database {
+        let detail = format!("The key file {shown} belongs to another user (number {}).", found.uid());
+        return Err(refuse(detail).hint("Remove it, unless you know whose it is; a new one is made."));
+    }
+    let mode = found.mode() & 0o7777;
     if mode & 0o077 != 0 {
         let detail = format!("The key file {shown} can be used by others (mode {mode:04o}).");
         return Err(refuse(detail).hint(format!("Close it: chmod 600 {shown}")));

@@ -211,7 +211,7 @@ impl Settings {
             return Ok(Location::Postgres(config.join(" ")));
         }
         if let Some(file) = self.get("DB_NAME")? {
-            return Ok(Location::Sqlite(PathBuf::from(file)));
+            return Ok(Location::of_file(&file)?);
         }
         #[expect(clippy::disallowed_methods, reason = "this is where the default database is chosen")]
         let folders = directories::ProjectDirs::from("", "", "tidings").ok_or_else(|| {

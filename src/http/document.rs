@@ -40,6 +40,18 @@ struct Problem {
     /// What is wrong with each field
     #[schemars(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     errors: std::collections::BTreeMap<String, Vec<String>>,
+    /// Whether it happened is not known: the same idempotency key settles it
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+}
+
+/// What came of a request, where that is not known
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "the shape of what `Error::problem` gives")]
+enum Outcome {
+    Unknown,
 }
 
 /// The OpenAPI document

@@ -1,5 +1,6 @@
 //! For whoever looks after the server: whether it lives, whether it can work, what it counts.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Extension;
@@ -14,7 +15,7 @@ use super::answer::{Answer, json};
 use super::client::is_passed_on;
 use super::request::not_found;
 use super::{MetricsFor, Shared};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::service;
 use crate::service::login::Client;
 
@@ -34,20 +35,49 @@ pub(super) async fn live() -> Answer {
     json(axum::http::StatusCode::OK, &Status { status: "live" })
 }
 
+/// How large the trial is, in bytes, after a write failed: as large as what people send. The smallest one would fit where they
+/// do not.
+const LARGE: usize = 65_536;
+
 /// When it was found out last whether the server can work, and what
 #[derive(Default)]
-pub(super) struct Readiness(Mutex<Option<(Instant, Result<()>)>>);
+pub(super) struct Readiness {
+    known: Mutex<Option<(Instant, Result<()>)>>,
+    /// The last write of somebody's failed because of the database
+    is_failing: AtomicBool,
+}
 
-/// The database can be written, and so read.
+impl Readiness {
+    /// Notes what came of somebody's write.
+    pub(super) fn note<T>(&self, outcome: &Result<T>) {
+        let is_failing = match outcome {
+            Ok(_) => false,
+            Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::NoSpace) => true,
+            // That says nothing of the database.
+            Err(_) => return,
+        };
+        if self.is_failing.load(Ordering::Relaxed) != is_failing {
+            self.is_failing.store(is_failing, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The database can be written, and so read; the last write of somebody's counts too.
 pub(super) async fn ready(State(server): State<Shared>) -> Answer {
-    let mut last = server.readiness.0.lock().await;
+    let readiness = &server.readiness;
+    let mut last = readiness.known.lock().await;
     let known = last.take().filter(|(since, _)| since.elapsed() < KNOWN);
     let (since, outcome) = if let Some(known) = known {
         known
     } else {
-        let written = tokio::time::timeout(PATIENCE, server.write_as_stranger(service::probe)).await;
+        let size = if readiness.is_failing.load(Ordering::Relaxed) { LARGE } else { 0 };
+        let written = tokio::time::timeout(PATIENCE, server.carry_out(move |tx| service::probe(tx, size))).await;
         let late = || Err(Error::unavailable("The database does not answer in time."));
-        (Instant::now(), written.unwrap_or_else(|_| late()))
+        let outcome = written.unwrap_or_else(|_| late());
+        if size == LARGE && outcome.is_ok() {
+            readiness.note(&outcome);
+        }
+        (Instant::now(), outcome)
     };
     let answer = outcome.as_ref().map_err(Error::again).map(|()| Status { status: "ready" });
     *last = Some((since, outcome));

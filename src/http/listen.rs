@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 use tokio::runtime::Runtime;
@@ -32,6 +32,7 @@ use super::io::{HEAD_LIMIT, Io};
 use super::router::Answers;
 use super::{Shared, around};
 use crate::error::{Error, Result};
+use crate::model::Timestamp;
 
 /// How long the head of a request may take, and a connection may wait for the next request
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -196,6 +197,10 @@ pub fn serve(
     ends: impl Future<Output = ()>,
 ) -> Result<()> {
     let Stop { runtime, mut signals } = stop;
+    if crate::app::clock() < Timestamp(0) {
+        return Err(Error::unavailable("It is before 1970 by the clock of this machine.")
+            .hint("Set it: timedatectl set-ntp true"));
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (close, closing) = watch::channel(false);
     let mut workers = Vec::new();
@@ -262,10 +267,21 @@ impl Worker {
         let runtime = runtime()?;
         let thread = std::thread::Builder::new()
             .name(format!("http-{index}"))
-            .spawn(move || runtime.block_on(work(server, dealt, closing)))
+            .spawn(move || {
+                runtime.block_on(read_clock());
+                runtime.block_on(work(server, dealt, closing));
+            })
             .map_err(Error::internal)?;
         Ok(Self { connections, thread })
     }
+}
+
+/// Has hyper read the clock once in this thread: at its first connection it does, and panics where that is before 1970 by then.
+async fn read_clock() {
+    let (ours, theirs) = tokio::io::duplex(1);
+    drop(theirs);
+    let nothing = service_fn(async |_| Ok::<_, std::convert::Infallible>(axum::response::Response::new(String::new())));
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(ours), nothing).await;
 }
 
 /// Accepts connections and deals them out; beyond the limit they wait in the kernel's line.

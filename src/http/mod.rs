@@ -209,6 +209,15 @@ impl Server {
     /// Runs `work` in one transaction; what came of it is in the database for good.
     async fn write_as_stranger<T: Send + 'static>(
         self: &Arc<Self>,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let outcome = self.carry_out(work).await;
+        self.readiness.note(&outcome);
+        outcome
+    }
+
+    async fn carry_out<T: Send + 'static>(
+        self: &Arc<Self>,
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();

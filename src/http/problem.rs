@@ -52,8 +52,12 @@ impl IntoResponse for Problem {
         if error.kind() == Kind::Unauthenticated {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(cause) = std::error::Error::source(&error) {
-            response.extensions_mut().insert(Cause(cause.to_string().into()));
+        // What to do about it is for whoever looks after the server, not for a client.
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        let advice = error.advice().filter(|_| response.status().is_server_error()).map(ToOwned::to_owned);
+        let said: Vec<String> = cause.into_iter().chain(advice).collect();
+        if !said.is_empty() {
+            response.extensions_mut().insert(Cause(said.join("; ").into()));
         }
         response
     }

@@ -42,9 +42,9 @@ const LONGEST_USERNAME: usize = 150;
 /// longer is not even folded, which takes its time.
 const LONGEST_NAME: usize = LONGEST_USERNAME * 4 * 4;
 
-/// Writes something and takes it back: fails where the database cannot be written.
-pub fn probe(tx: &mut Tx<'_>) -> Result<()> {
-    store::maintenance::probe(tx)
+/// Writes something of so many bytes and takes it back: fails where the database cannot be written.
+pub fn probe(tx: &mut Tx<'_>, size: usize) -> Result<()> {
+    store::maintenance::probe(tx, size)
 }
 
 /// Finds the user who acts.

@@ -171,7 +171,10 @@ impl Refreshed {
 /// because what a theft ends must stay ended.
 pub fn refresh(tx: &mut Tx<'_>, keys: &Keys, token: &str, client: Client) -> Result<Refreshed> {
     let Some((secret, login, found)) = locked(tx, token)? else { return Ok(Refreshed::Refused) };
-    if !login.user.is_active || login.generation != found.generation || tx.now() >= found.expires_at {
+    // As with access tokens: one from a clock that was ahead does not count for years.
+    let latest = tx.now().plus_seconds(REFRESH_LIFETIME + access::AHEAD);
+    let is_of_now = tx.now() < found.expires_at && found.expires_at <= latest;
+    if !login.user.is_active || login.generation != found.generation || !is_of_now {
         return Ok(Refreshed::Refused);
     }
     let Some(successor) = found.successor else {
@@ -227,7 +230,8 @@ pub fn revoke_all(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Re
 /// `Unauthenticated` where it does not.
 pub fn must_count(tx: &mut Tx<'_>, token: &str) -> Result<()> {
     let secret = secret_of(token).ok_or_else(bad_token)?;
-    let counts = tokens::counts(tx, &secret.hash())?;
+    let latest = tx.now().plus_seconds(REFRESH_LIFETIME + access::AHEAD);
+    let counts = tokens::counts(tx, &secret.hash(), latest)?;
     if counts { Ok(()) } else { Err(bad_token()) }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Db, Engine, Location, postgres, sqlite};
+use super::{Db, Engine, Location, Strange, postgres, sqlite};
 use crate::error::Result;
 use crate::model::{Pending, Timestamp};
 
@@ -24,10 +24,13 @@ impl Sizes {
 }
 
 /// What a verified copy holds.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Contents {
     pub version: i64,
     pub bytes: i64,
+    /// What this program did not make
+    #[serde(skip)]
+    pub strange: Vec<Strange>,
 }
 
 /// What can be said of a database without changing anything.
@@ -63,6 +66,25 @@ impl Db {
             Engine::Sqlite(database) => database.references(),
             Engine::Postgres(database) => database.references(),
         }
+    }
+
+    /// What stands in an SQLite file that this program did not make: a PostgreSQL database may have triggers and views of its
+    /// owner's, whom the server keeps from nothing.
+    pub fn strange(&self) -> Result<Vec<Strange>> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.strange(),
+            Engine::Postgres(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Refuses an SQLite file into which somebody put something that acts by itself, or changed what is ours.
+    ///
+    /// # Errors
+    /// `Unavailable`, with the first thing
+    pub fn must_be_as_made(&self) -> Result<()> {
+        Strange::refuse(&self.strange()?).map_err(|error| {
+            error.hint("`tidings db check` lists what; bring back a backup from before: tidings db restore FILE")
+        })
     }
 
     /// How much room the database takes
@@ -104,16 +126,17 @@ pub fn backup(source: &Path, target: &Path, dry_run: bool) -> Result<Contents> {
 /// # Errors
 /// `Unavailable` where the backup is not ours, newer or damaged, or the target is not ours.
 pub fn verify_backup(backup: &Path, target: &Path) -> Result<Contents> {
-    let contents = sqlite::copy::verify(backup)?;
+    let contents = sqlite::copy::verify_for_use(backup)?;
     sqlite::copy::check_target(backup, target)?;
     Ok(contents)
 }
 
-/// Makes `target` hold what a verified backup holds: whole, or as it was before.
+/// Makes `target` hold what a verified backup holds: whole, or as it was before. False: it does, but the log beside it is still
+/// needed, because there was no room, or no way, to move it into the file.
 ///
 /// # Errors
 /// `Conflict` where `target` is there and may not be replaced, `Unavailable` while anybody else has it open.
-pub fn restore(backup: &Path, target: &Path, may_replace: bool) -> Result<()> {
+pub fn restore(backup: &Path, target: &Path, may_replace: bool) -> Result<bool> {
     sqlite::copy::restore(backup, target, may_replace)
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Tx, conversations, maintenance, users};
+use super::{Strange, Tx, conversations, maintenance, users};
 use crate::error::Result;
 use crate::model::Task;
 
@@ -37,6 +37,16 @@ impl Problem {
             problems,
             detail: with_more(found.iter().take(EXAMPLES).cloned().collect(), problems, "; "),
             remedy: FROM_BACKUP,
+        })
+    }
+
+    /// What stands in a file that is not ours and may act by itself, or what of ours was changed.
+    pub(crate) fn of_schema(strange: &[Strange]) -> Option<Self> {
+        let found: Vec<String> =
+            strange.iter().filter(|strange| !strange.is_harmless).map(|strange| strange.what.clone()).collect();
+        Some(Self {
+            remedy: "Load a dump into a new database (tidings data dump, tidings data load --db NEW), and ask who did it",
+            ..Self::of_engine("schema", &found)?
         })
     }
 

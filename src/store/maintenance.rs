@@ -140,9 +140,13 @@ pub(super) fn end_erasure(tx: &mut Tx<'_>, deletions: i64) -> Result<bool> {
     Ok(tx.run(done, &[&Task::Erase, &deletions])? == 0)
 }
 
-/// Writes a row and deletes it, so that a commit has something to bring to the disk.
-pub fn probe(tx: &mut Tx<'_>) -> Result<()> {
+/// Writes a row with so many bytes and deletes it, so that a commit has something to bring to the disk.
+pub fn probe(tx: &mut Tx<'_>, size: usize) -> Result<()> {
     const NOBODY: UserKey = UserKey(0);
-    super::idempotency::take(tx, NOBODY, "probe", b"probe")?;
+    // Bytes that cannot be packed into fewer, which PostgreSQL would do.
+    let bytes: Vec<u8> = (0..u32::try_from(size).unwrap_or(u32::MAX))
+        .map(|index| index.wrapping_mul(2_654_435_761).rotate_left(15).wrapping_mul(2_246_822_519).to_be_bytes()[0])
+        .collect();
+    super::idempotency::take(tx, NOBODY, "probe", &bytes)?;
     super::idempotency::forget_one(tx, NOBODY, "probe", Timestamp::MAX)
 }

@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::model::fold_case;
 pub use care::{Contents, Inspection, Sizes, backup, inspect, restore, verify_backup};
 pub use pool::{Pool, Sharing};
+pub use sqlite::schema::Strange;
 pub use tx::{Clock, Ids, Stamp, Tx};
 use tx::{Row, ids, list, texts};
 #[cfg(debug_assertions)]
@@ -46,30 +47,84 @@ pub enum Location {
 }
 
 impl Location {
-    /// Whether there certainly is no database yet
+    /// Whether there certainly is no database yet: nothing, or an empty file
     pub fn is_absent(&self) -> bool {
         match self {
-            Self::Sqlite(path) => matches!(path.try_exists(), Ok(false)),
+            Self::Sqlite(path) => match path.metadata() {
+                Ok(found) => found.is_file() && found.len() == 0,
+                Err(cause) => cause.kind() == std::io::ErrorKind::NotFound,
+            },
             Self::Postgres(_) => false,
+        }
+    }
+
+    /// The file that an SQLite database has, or will have: where a link leads to. What belongs to it lies beside it.
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Sqlite(path) => Some(sqlite::real(path)),
+            Self::Postgres(_) => None,
         }
     }
 
     /// Reads what a person types: a URL that begins with `postgres://` or `postgresql://`, else a path.
     ///
     /// # Errors
-    /// `Unavailable` for other URLs: taken for a path, a slip of the pen would make a file.
+    /// As [`Location::of_file`]
     pub fn parse(text: &str) -> Result<Self> {
         match text.split_once("://") {
-            None => Ok(Self::Sqlite(PathBuf::from(text))),
             Some((scheme, rest)) if ["postgres", "postgresql"].contains(&scheme.to_ascii_lowercase().as_str()) => {
                 Ok(Self::Postgres(format!("postgres://{rest}")))
             }
-            Some((scheme, _)) => {
+            Some((scheme, _)) if is_scheme(scheme) => {
                 Err(Error::unavailable(format!("There are no databases with addresses like {scheme}://…"))
                     .hint("Name a file by its path, or PostgreSQL by postgres://user@host/database"))
             }
+            _ => Self::of_file(text),
         }
     }
+
+    /// A file by its path.
+    ///
+    /// # Errors
+    /// `Unavailable` for what is meant as something else: taken for a path, a slip of the pen would make a file, with the
+    /// password in its name. What was typed is not repeated.
+    pub fn of_file(path: &str) -> Result<Self> {
+        let refuse = |detail: &str, hint: &str| Err(Error::unavailable(detail).hint(hint));
+        let first = path.split('/').next().unwrap_or_default();
+        if first.split_once(':').is_some_and(|(scheme, _)| scheme.is_empty() || is_scheme(scheme)) {
+            return refuse(
+                "That is no path of a file: it begins as an address does.",
+                "Name a file by its path, with ./ before a name that has a colon, or PostgreSQL by postgres://user@host/database",
+            );
+        }
+        if first.split_whitespace().any(is_setting_of_postgres) {
+            return refuse(
+                "That is no path of a file: it says how to reach PostgreSQL.",
+                "Name PostgreSQL by postgres://user@host/database, or by the variables DB_HOST, DB_NAME, DB_USER and DB_PASSWORD.",
+            );
+        }
+        if first.starts_with('~') && (first.len() == 1 || path.contains('/')) {
+            return refuse(
+                "The ~ at the beginning of the database's path stands for no folder here.",
+                "A shell puts your home folder in its place where it stands alone and without quotes: --db ~/x.db, or $HOME/x.db.",
+            );
+        }
+        Ok(Self::Sqlite(PathBuf::from(path)))
+    }
+}
+
+/// Whether this can stand before the colon of an address
+fn is_scheme(text: &str) -> bool {
+    text.len() > 1
+        && text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// Whether a word is a part of a connection string of PostgreSQL's, as `host=localhost`
+fn is_setting_of_postgres(word: &str) -> bool {
+    const NAMES: [&str; 10] =
+        ["host", "hostaddr", "port", "dbname", "user", "password", "passfile", "service", "sslmode", "options"];
+    word.split_once('=').is_some_and(|(name, _)| NAMES.contains(&name))
 }
 
 /// Never shows a password.
@@ -131,6 +186,26 @@ fn opened(from: i64) -> Opened {
     }
 }
 
+/// Why migrating failed: what the engine said, where it said something.
+fn migration_failed(error: refinery::Error) -> Error {
+    use refinery::error::Kind;
+    let meant = match error.kind() {
+        Kind::DivergentVersion(..) | Kind::MissingVersion(..) => Some(Error::unavailable(
+            "The database was made by another version of tidings, or is not ours; it was left as it is.",
+        )),
+        Kind::Connection(_, cause) => match (cause.downcast_ref(), cause.downcast_ref()) {
+            (Some(cause), _) => sqlite::meaning(cause),
+            (_, Some(cause)) => postgres::meaning(cause),
+            (None, None) => None,
+        },
+        _ => None,
+    };
+    match meant {
+        Some(meant) => meant.because(error),
+        None => Error::internal(error),
+    }
+}
+
 fn must_not_prepare(location: &dyn fmt::Display, exists: bool) -> Error {
     if exists {
         Error::unavailable(format!("The database {location} has to be brought up to date first."))
@@ -167,14 +242,6 @@ impl Db {
                 let (database, opened) = postgres::Database::open(location, config, may_change)?;
                 Ok((Self { engine: Engine::Postgres(Box::new(database)) }, opened))
             }
-        }
-    }
-
-    /// Opens a database that is open already for another thread, which only reads where there is one writer.
-    fn open_reader(location: &Location) -> Result<Self> {
-        match location {
-            Location::Sqlite(path) => Ok(Self { engine: Engine::Sqlite(sqlite::Database::open_reader(path)?) }),
-            Location::Postgres(_) => Ok(Self::open(location, false)?.0),
         }
     }
 

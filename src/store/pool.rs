@@ -3,14 +3,15 @@
 //! SQLite has one writer. Whatever waits when a commit ends shares the next one, each write in a savepoint of its own: four to
 //! six times as many durable writes as with a commit for each. PostgreSQL has its own writers, so there each goes by itself.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::vec::Drain;
 
 use super::{Db, Engine, Location, Stamp, Tx, sqlite};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// How many connections there are at the most, beside the writer's
 const PLACES: usize = 32;
@@ -23,6 +24,8 @@ const IDLE: Duration = Duration::from_millis(200);
 
 /// A write that waits for its turn.
 pub(super) trait Job: Send {
+    /// Since when it waits
+    fn since(&self) -> Instant;
     /// What its transaction gets from outside
     fn stamp(&self) -> Stamp;
     /// Carries it out.
@@ -32,6 +35,7 @@ pub(super) trait Job: Send {
 }
 
 struct Write<T, W, E> {
+    since: Instant,
     stamp: Stamp,
     work: W,
     value: Option<T>,
@@ -39,6 +43,10 @@ struct Write<T, W, E> {
 }
 
 impl<T: Send, W: FnMut(&mut Tx<'_>) -> Result<T> + Send, E: FnOnce(Result<T>) + Send> Job for Write<T, W, E> {
+    fn since(&self) -> Instant {
+        self.since
+    }
+
     fn stamp(&self) -> Stamp {
         self.stamp
     }
@@ -67,6 +75,10 @@ pub struct Pool {
 struct Writer {
     tasks: Option<Sender<Task>>,
     waiting: Arc<AtomicUsize>,
+    /// The file that everybody works with: none other, whatever lies in its place
+    file: sqlite::Identity,
+    /// The writer has no connection that can write
+    is_stuck: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -96,16 +108,16 @@ impl Pool {
     /// `Internal` where no thread can be started.
     pub fn new(db: Db, location: Location, sharing: Sharing) -> Result<Self> {
         match db.engine {
-            Engine::Sqlite(database) => {
+            Engine::Sqlite(mut database) => {
                 database.expect_many_writes(sharing.is_temporary)?;
                 let (tasks, queue) = mpsc::channel();
-                let waiting = Arc::new(AtomicUsize::new(0));
-                let count = Arc::clone(&waiting);
+                let (file, waiting, is_stuck) = (database.file(), Arc::default(), Arc::default());
+                let shared = (Arc::clone(&waiting), Arc::clone(&is_stuck));
                 let thread = std::thread::Builder::new()
                     .name("writer".to_owned())
-                    .spawn(move || write_in_groups(database, &queue, &count, &sharing))
+                    .spawn(move || write_in_groups(database, &queue, &shared.0, &shared.1, &sharing))
                     .map_err(Error::internal)?;
-                let writer = Writer { tasks: Some(tasks), waiting, thread: Some(thread) };
+                let writer = Writer { tasks: Some(tasks), waiting, file, is_stuck, thread: Some(thread) };
                 Ok(Self { location, places: Default::default(), writer: Some(writer) })
             }
             Engine::Postgres(_) => {
@@ -153,7 +165,7 @@ impl Pool {
         end: impl FnOnce(Result<T>) + Send + 'static,
     ) {
         match &self.writer {
-            Some(writer) => writer.line_up(Box::new(Write { stamp, work, value: None, end })),
+            Some(writer) => writer.line_up(Box::new(Write { since: Instant::now(), stamp, work, value: None, end })),
             None => end(self.with(|db| db.write(stamp, work))),
         }
     }
@@ -186,19 +198,46 @@ impl Pool {
         done.recv().unwrap_or_else(|_| Err(Error::internal("the writer is gone")))
     }
 
+    /// Another connection, for work that goes on for long
+    pub fn connect(&self) -> Result<Db> {
+        // Whoever asks may be a stranger.
+        self.open().map_err(Error::without_place)
+    }
+
+    fn open(&self) -> Result<Db> {
+        match (&self.location, &self.writer) {
+            (Location::Sqlite(path), Some(writer)) => {
+                Ok(Db { engine: Engine::Sqlite(sqlite::Database::open_reader(path, writer.file)?) })
+            }
+            (location, _) => Ok(Db::open(location, false)?.0),
+        }
+    }
+
     /// Works with a connection of one's own.
     fn with<T>(&self, work: impl FnOnce(&Db) -> Result<T>) -> Result<T> {
+        self.must_be_in_place()?;
         let mut place = self.place();
         if place.is_none() {
-            *place = Some(Db::open_reader(&self.location)?);
+            *place = Some(self.connect()?);
         }
         let Some(db) = place.take() else { return Err(Error::internal("a connection is there and is not")) };
         // Whoever panics takes it with them.
         let outcome = work(&db);
-        if db.is_usable() {
+        // Of what failed nobody knows what it believes.
+        if db.is_usable() && !outcome.as_ref().is_err_and(is_of_database) {
             *place = Some(db);
         }
         outcome
+    }
+
+    /// Refuses to read what nobody else finds any more. While all is well nobody has to look.
+    fn must_be_in_place(&self) -> Result<()> {
+        match (&self.location, &self.writer) {
+            (Location::Sqlite(path), Some(writer)) if writer.is_stuck.load(Ordering::Relaxed) => {
+                writer.file.must_be_at(path)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A free place; only where there is none does anybody wait.
@@ -235,60 +274,111 @@ impl Writer {
     }
 }
 
+/// Whether it is the database that failed, not what was asked of it
+fn is_of_database(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Unavailable | Kind::NoSpace | Kind::Internal)
+}
+
 /// Carries out what waits, together, until nobody can send any more.
 fn write_in_groups(
     mut database: sqlite::Database,
     queue: &Receiver<Task>,
     waiting: &AtomicUsize,
+    is_stuck: &AtomicBool,
     Sharing { stamp, committed, is_temporary }: &Sharing,
 ) {
     let mut is_clean = *is_temporary;
+    let mut jobs: Vec<Box<dyn Job>> = Vec::new();
     let mut next = None;
     loop {
-        let first = match next.take() {
-            Some(next) => Ok(next),
-            None => queue.recv_timeout(if is_clean { Duration::from_hours(1) } else { IDLE }),
-        };
-        let mut jobs = match first {
-            Ok(Task::Write(job)) => vec![job],
-            Ok(Task::Mark(done)) => {
-                let _ = done.send(database.mark());
-                continue;
+        let before = jobs.len();
+        if jobs.is_empty() {
+            let idle = if is_clean && !is_stuck.load(Ordering::Relaxed) { Duration::from_hours(1) } else { IDLE };
+            match next.take().map_or_else(|| queue.recv_timeout(idle), Ok) {
+                Ok(Task::Write(job)) => jobs.push(job),
+                Ok(Task::Mark(done)) => {
+                    let _ = done.send(database.mark());
+                    continue;
+                }
+                Ok(Task::Return(done)) => {
+                    let _ = done.send(database.return_to_mark());
+                    continue;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if is_stuck.load(Ordering::Relaxed) {
+                        is_stuck.store(database.reopen(*is_temporary).is_err(), Ordering::Relaxed);
+                    } else {
+                        is_clean = *is_temporary || database.clean(stamp(), &|| waiting.load(Ordering::Relaxed) > 0);
+                    }
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
             }
-            Ok(Task::Return(done)) => {
-                let _ = done.send(database.return_to_mark());
-                continue;
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                is_clean = *is_temporary || database.clean(stamp(), &|| waiting.load(Ordering::Relaxed) > 0);
-                continue;
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        while jobs.len() < MOST_TOGETHER {
+        }
+        while next.is_none() && jobs.len() < MOST_TOGETHER {
             match queue.try_recv() {
                 Ok(Task::Write(job)) => jobs.push(job),
-                Ok(other) => {
-                    next = Some(other);
-                    break;
-                }
+                Ok(other) => next = Some(other),
                 Err(_) => break,
             }
         }
-        waiting.fetch_sub(jobs.len(), Ordering::Relaxed);
+        waiting.fetch_sub(jobs.len() - before, Ordering::Relaxed);
         is_clean = *is_temporary;
-        match database.write_group(&mut jobs) {
+        // Whoever came first.
+        let since = jobs[0].since();
+        // A connection that cannot write is none: the next is looked for until there is one.
+        let opened = if is_stuck.load(Ordering::Relaxed) { database.reopen(*is_temporary) } else { Ok(()) };
+        is_stuck.store(opened.is_err(), Ordering::Relaxed);
+        match opened.and_then(|()| database.write_group(&mut jobs, since)) {
             Ok(outcomes) => {
                 committed(jobs.len());
-                jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| job.end(outcome));
+                jobs.drain(..).zip(outcomes).for_each(|(job, outcome)| job.end(outcome));
+            }
+            // Another program keeps the lock: whoever has waited for long enough hears it, the others go on to wait.
+            Err(error) if sqlite::is_busy(&error) => {
+                let late = jobs.iter().take_while(|job| job.since().elapsed() >= sqlite::PATIENCE).count().max(1);
+                fail(jobs.drain(..late), error);
             }
             Err(error) => {
                 // After a commit that failed nobody knows what the connection believes; a new one reads what is in the file.
-                let _ = database.reopen(*is_temporary);
-                let others: Vec<_> = jobs.iter().skip(1).map(|_| error.again()).collect();
-                let errors = std::iter::once(error).chain(others);
-                jobs.into_iter().zip(errors).for_each(|(job, error)| job.end(Err(error)));
+                let is_open = !is_stuck.load(Ordering::Relaxed) && database.reopen(*is_temporary).is_ok();
+                is_stuck.store(!is_open, Ordering::Relaxed);
+                fail(jobs.drain(..), error);
             }
         }
+    }
+}
+
+/// Ends jobs with what kept all of them from the file.
+fn fail(jobs: Drain<'_, Box<dyn Job>>, error: Error) {
+    let others: Vec<_> = jobs.as_slice().iter().skip(1).map(|_| error.again()).collect();
+    let errors = std::iter::once(error).chain(others);
+    jobs.zip(errors).for_each(|(job, error)| job.end(Err(error)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::store::{Clock, Ids, maintenance};
+
+    #[test]
+    fn a_writer_that_cannot_write_is_replaced_by_one_that_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(folder.path().join("x.db"));
+        let (db, _) = Db::open(&location, true).unwrap();
+        let Engine::Sqlite(mut database) = db.engine else { panic!("of another engine") };
+        // As SQLite opens a file that cannot be written at that moment
+        database.become_read_only();
+        let stamp = || Stamp { clock: Clock::Frozen(Timestamp(0)), ids: Ids::Seeded(1), dry_run: false };
+        let sharing = Sharing { stamp: Box::new(stamp), committed: Box::new(|_| {}), is_temporary: false };
+        let pool = Pool::new(Db { engine: Engine::Sqlite(database) }, location, sharing).unwrap();
+        let write = || {
+            let (sender, written) = mpsc::channel();
+            pool.write(stamp(), |tx| maintenance::probe(tx, 0), move |outcome| sender.send(outcome).unwrap());
+            written.recv().unwrap()
+        };
+        assert_eq!(write().unwrap_err().kind(), Kind::Unavailable);
+        write().unwrap();
     }
 }

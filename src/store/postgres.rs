@@ -10,9 +10,8 @@ use std::sync::Mutex;
 use postgres::error::SqlState;
 use postgres::{Client, Config, IsolationLevel, NoTls, Statement, Transaction};
 
-use super::sqlite::migration_failed;
 use super::tx::{Inner, Stamp, Tx};
-use super::{Location, Opened, VERSION};
+use super::{Location, Opened, VERSION, migration_failed};
 use crate::error::{Error, Result};
 
 mod care;
@@ -85,7 +84,7 @@ impl Database {
         if !stamp.dry_run
             && let Inner::Postgres(transaction, _) = tx.into_inner()
         {
-            transaction.commit()?;
+            transaction.commit().map_err(of_commit)?;
         }
         Ok(value)
     }
@@ -231,28 +230,49 @@ impl std::error::Error for Said {}
 impl From<postgres::Error> for Error {
     fn from(cause: postgres::Error) -> Self {
         let said = Said::from(&cause);
-        let is_lost = cause.is_closed()
-            || std::error::Error::source(&cause).and_then(|source| source.downcast_ref::<std::io::Error>()).is_some();
-        let error = match cause.code() {
-            Some(&SqlState::DISK_FULL) => Self::no_space(),
-            Some(&SqlState::UNIQUE_VIOLATION) => Self::conflict("Another one like it is already there."),
-            Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE) => {
-                Self::unavailable("The database is busy.").hint("Try again; nothing was changed.")
-            }
-            Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Self::unavailable("The database is read-only."),
-            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-                Self::unavailable("PostgreSQL does not let this user do what tidings needs.")
-                    .hint("Make the user the owner of the database, or of a schema of its own.")
-            }
-            // Classes 08, 28, 3D, 53 and 57: the connection, the log-in, the database's name, resources, the operator.
-            Some(code) if ["08", "28", "3D", "53", "57"].iter().any(|class| code.code().starts_with(class)) => {
-                Self::unavailable("PostgreSQL refuses to work.").hint("The option --verbose tells why.")
-            }
-            None if is_lost => Self::unavailable("PostgreSQL is out of reach."),
-            _ => return Self::internal(said),
-        };
-        error.because(said)
+        match meaning(&cause) {
+            Some(error) => error.because(said),
+            None => Self::internal(said),
+        }
     }
+}
+
+/// What an error means; none where it is our fault.
+pub(super) fn meaning(cause: &postgres::Error) -> Option<Error> {
+    Some(match cause.code() {
+        Some(&SqlState::DISK_FULL) => Error::no_space(),
+        Some(&SqlState::UNIQUE_VIOLATION) => Error::conflict("Another one like it is already there."),
+        Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE) => {
+            Error::unavailable("The database is busy.").hint("Try again; nothing was changed.")
+        }
+        Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Error::unavailable("The database is read-only."),
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            Error::unavailable("PostgreSQL does not let this user do what tidings needs.")
+                .hint("Make the user the owner of the database, or of a schema of its own.")
+        }
+        // Classes 08, 28, 3D, 53 and 57: the connection, the log-in, the database's name, resources, the operator.
+        Some(code) if ["08", "28", "3D", "53", "57"].iter().any(|class| code.code().starts_with(class)) => {
+            Error::unavailable("PostgreSQL refuses to work.").hint("The option --verbose tells why.")
+        }
+        None if is_lost(cause) => Error::unavailable("PostgreSQL is out of reach."),
+        _ => return None,
+    })
+}
+
+/// Whether the connection was lost
+fn is_lost(cause: &postgres::Error) -> bool {
+    cause.is_closed()
+        || std::error::Error::source(cause).and_then(|source| source.downcast_ref::<std::io::Error>()).is_some()
+}
+
+/// A commit that failed. Where the connection ended before the answer came, it may have happened.
+fn of_commit(cause: postgres::Error) -> Error {
+    let is_open = match cause.code() {
+        Some(code) => ["08", "57"].iter().any(|class| code.code().starts_with(class)),
+        None => is_lost(&cause),
+    };
+    let error = Error::from(cause);
+    if is_open { error.of_unknown_outcome() } else { error }
 }
 
 #[cfg(test)]

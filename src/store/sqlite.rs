@@ -2,10 +2,15 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+
+use self::failure::{explain, unopened, unreadable};
+pub(super) use self::failure::{is_busy, meaning};
+pub(super) use self::patience::PATIENCE;
+use self::place::refuse_leftover_log;
+pub(super) use self::place::{Identity, real};
 
 use self::prepare::{APPLICATION_ID, prepare_file};
 use super::tx::{Inner, Stamp, Tx};
@@ -16,8 +21,12 @@ pub(super) mod care;
 mod checks;
 pub(super) mod copy;
 mod erase;
+mod failure;
 mod partial;
+mod patience;
+mod place;
 mod prepare;
+pub(super) mod schema;
 mod shared;
 
 pub(super) use checks::check_stable;
@@ -25,19 +34,20 @@ pub(super) use checks::check_stable;
 pub use checks::checked_statements;
 pub(super) use shared::log_bytes;
 
+/// How large the log beside a file stays once it begins anew, in bytes
+const LARGEST_LOG: u64 = 64 << 20;
+
 /// Up to 3.51.2 a checkpoint beside a writer of another process could corrupt the file.
 const OLDEST_ENGINE: i32 = 3_051_003;
 
-/// How long a writer waits for the others before it gives up. Transactions are short, but SQLite's waiting is not fair:
-/// beside many busy writers an unlucky one can need seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long a waiting writer sleeps before it tries again, at first for less. SQLite's own sleeps grow to 100 ms, and whoever
-/// loads data pauses for less than that between two transactions.
-const NAP: Duration = Duration::from_millis(5);
-
 pub(super) struct Database {
     connection: Connection,
+    /// As it was named
+    path: PathBuf,
+    /// The file that was there when it was opened
+    file: Identity,
+    /// Of how many pages the log is moved into the file, where this is the writer of a server; else 0
+    log_pages: u64,
 }
 
 impl Database {
@@ -50,29 +60,57 @@ impl Database {
             let detail = format!("SQLite {} can corrupt databases; 3.51.3 or later is needed.", rusqlite::version());
             return Err(Error::unavailable(detail));
         }
+        Self::find_or_make(path, may_change).map_err(|error| explain(path, error))
+    }
+
+    fn find_or_make(path: &Path, may_change: bool) -> Result<(Self, Opened)> {
         let exists = path.try_exists().map_err(|cause| unreadable(path, cause))?;
         if exists {
-            let connection = connect(path)?;
+            let (connection, file) = attach(path)?;
             // What may not be changed can be read whatever its journal: a backup, for example.
             if version(&connection, path)? == VERSION && (!may_change || is_wal(&connection)?) {
-                return Ok((Self { connection: configure(connection)? }, Opened::Ready));
+                return Ok((Self::over(connection, path, file)?, Opened::Ready));
             }
         }
         if !may_change {
             return Err(super::must_not_prepare(&path.display(), exists));
         }
         let opened = prepare_file(path)?;
-        Ok((Self { connection: configure(connect(path)?)? }, opened))
+        let (connection, file) = attach(path)?;
+        Ok((Self::over(connection, path, file)?, opened))
     }
 
-    /// Opens the file, which is up to date, to read it beside others in this process: with a smaller cache than a writer's.
-    pub(super) fn open_reader(path: &Path) -> Result<Self> {
-        let connection = configure(connect(path)?)?;
-        connection.execute_batch("PRAGMA cache_size = -8000; PRAGMA query_only = ON;")?;
-        Ok(Self { connection })
+    fn over(connection: Connection, path: &Path, file: Identity) -> Result<Self> {
+        Ok(Self { connection: configure(connection)?, path: path.to_owned(), file, log_pages: 0 })
+    }
+
+    /// Opens the file anew, as it is opened already: another one in its place is refused unread.
+    pub(super) fn open_again(path: &Path, file: Identity) -> Result<Self> {
+        file.must_be_at(path)?;
+        let opened = attach(path).and_then(|(connection, found)| match found {
+            found if found == file => Self::over(connection, path, found),
+            _ => Err(place::gone(path)),
+        });
+        opened.map_err(|error| explain(path, error))
+    }
+
+    /// As [`Database::open_again`], to read it beside others in this process: with a smaller cache than a writer's.
+    pub(super) fn open_reader(path: &Path, file: Identity) -> Result<Self> {
+        let reader = Self::open_again(path, file)?;
+        reader.connection.execute_batch("PRAGMA cache_size = -8000; PRAGMA query_only = ON;")?;
+        Ok(reader)
+    }
+
+    /// The file that is open
+    pub(super) fn file(&self) -> Identity {
+        self.file
     }
 
     pub(super) fn write<T>(&self, stamp: Stamp, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.write_alone(stamp, work).map_err(|error| explain(&self.path, error))
+    }
+
+    fn write_alone<T>(&self, stamp: Stamp, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let mut tx = Tx::new(Inner::Sqlite(&transaction, true), stamp);
         let value = work(&mut tx)?;
@@ -81,17 +119,27 @@ impl Database {
         if stamp.dry_run {
             transaction.rollback()?;
         } else {
-            transaction.commit()?;
+            self.commit(transaction)?;
         }
         Ok(value)
+    }
+
+    /// Commits for good: in the file that whoever opens the database finds.
+    fn commit(&self, transaction: Transaction<'_>) -> Result<()> {
+        transaction.commit().map_err(failure::of_commit)?;
+        // It was there when it was opened, and is in what was moved away; nobody knows what becomes of that.
+        self.file.must_be_at(&self.path).map_err(Error::of_unknown_outcome)
     }
 
     pub(super) fn read<T>(&self, stamp: Stamp, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         // By statements that are kept: preparing them anew for every transaction takes longer than they do.
         let run = |sql| self.connection.prepare_cached(sql)?.execute([]);
-        run("BEGIN")?;
-        let _over = Over(&self.connection);
-        work(&mut Tx::new(Inner::Sqlite(&self.connection, false), stamp))
+        let mut read = || {
+            run("BEGIN")?;
+            let _over = Over(&self.connection);
+            work(&mut Tx::new(Inner::Sqlite(&self.connection, false), stamp))
+        };
+        read().map_err(|error| explain(&self.path, error))
     }
 
     pub(super) fn version(&self) -> Result<i64> {
@@ -109,19 +157,29 @@ impl Drop for Over<'_> {
     }
 }
 
+/// Opens the file, and says which it is.
+fn attach(path: &Path) -> Result<(Connection, Identity)> {
+    let file = Identity::of(path).map_err(|cause| unreadable(path, cause))?;
+    let connection = connect(path)?;
+    file.must_be_at(path)?;
+    Ok((connection, file))
+}
+
 fn connect(path: &Path) -> Result<Connection> {
     refuse_other_than_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(plain(path), flags).map_err(|cause| unreadable(path, cause))?;
-    connection.busy_handler(Some(wait))?;
+    let mut connection = Connection::open_with_flags(plain(path), flags).map_err(|cause| unopened(path, cause))?;
+    patience::wait_for_others(&mut connection)?;
+    refuse_foreign_code(&connection)?;
     Ok(connection)
 }
 
-/// Waits for another writer; false where patience is at its end.
-fn wait(naps: i32) -> bool {
-    #[expect(clippy::disallowed_methods, reason = "another process has the lock, and nothing tells when it is free")]
-    std::thread::sleep(if naps < 5 { NAP / 5 } else { NAP });
-    u128::try_from(naps).is_ok_and(|naps| naps * NAP.as_millis() < PATIENCE.as_millis())
+/// We have no triggers and no views: what somebody put into the file is never run.
+fn refuse_foreign_code(connection: &Connection) -> Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    Ok(())
 }
 
 fn refuse_other_than_file(path: &Path) -> Result<()> {
@@ -132,6 +190,7 @@ fn refuse_other_than_file(path: &Path) -> Result<()> {
         Ok(found) if !found.is_file() => {
             Err(Error::unavailable(format!("{} is not a file, so it is no database.", path.display())))
         }
+        Ok(found) if found.len() == 0 => refuse_leftover_log(path),
         _ => Ok(()),
     }
 }
@@ -144,10 +203,6 @@ fn plain(path: &Path) -> PathBuf {
 /// The folder a file lies in
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn unreadable(path: &Path, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::unavailable(format!("The database {} cannot be opened: {cause}.", path.display())).because(cause)
 }
 
 /// The file's version; 0 for an empty one. Refuses what is not ours and what a newer program made.
@@ -192,16 +247,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-pub(super) fn migration_failed(error: refinery::Error) -> Error {
-    match error.kind() {
-        refinery::error::Kind::DivergentVersion(..) | refinery::error::Kind::MissingVersion(..) => Error::unavailable(
-            "The database was made by another version of tidings, or is not ours; it was left as it is.",
-        )
-        .because(error),
-        _ => Error::internal(error),
-    }
-}
-
 fn configure(connection: Connection) -> Result<Connection> {
     // Without it SQLite prepares cached statements again for new values.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
@@ -209,7 +254,6 @@ fn configure(connection: Connection) -> Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_prepared_statement_cache_capacity(128);
     // FULL survives a power cut (NORMAL lost 8% of acknowledged writes); secure_delete overwrites what is deleted; an
     // I/O error on a mapped page would be a signal instead of an error code.
@@ -218,11 +262,11 @@ fn configure(connection: Connection) -> Result<Connection> {
          PRAGMA foreign_keys = ON;
          PRAGMA secure_delete = ON;
          PRAGMA cell_size_check = ON;
-         PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -32000;
          PRAGMA temp_store = MEMORY;
          PRAGMA mmap_size = 0;",
     )?;
+    connection.pragma_update(None, "journal_size_limit", i64::try_from(LARGEST_LOG).map_err(Error::internal)?)?;
     Ok(connection)
 }
 
@@ -239,39 +283,6 @@ pub(super) fn prepare<'c>(
         checks::check_plan(connection, sql);
     }
     Ok(statement)
-}
-
-impl From<rusqlite::Error> for Error {
-    fn from(cause: rusqlite::Error) -> Self {
-        let failure = match &cause {
-            rusqlite::Error::SqliteFailure(failure, _) => *failure,
-            _ => return Self::internal(cause),
-        };
-        let error = match failure.code {
-            // What all who have the file open share lies on the disk too, and cannot be made larger.
-            _ if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => Self::no_space(),
-            ErrorCode::DiskFull => Self::no_space(),
-            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
-                Self::unavailable("The database is busy: another program has been writing to it for too long.")
-                    .hint("Try again; nothing was changed.")
-            }
-            ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Self::unavailable("The database is read-only.")
-                .hint("Look at the rights of the file and of its folder."),
-            // SQLite makes a log beside a file even to read it.
-            ErrorCode::CannotOpen => Self::unavailable("The database cannot be opened.").hint(
-                "Look at the rights of the file and of its folder; from a read-only disk, copy it elsewhere first.",
-            ),
-            ErrorCode::NotADatabase => Self::unavailable("The file is not a database, or it is damaged."),
-            ErrorCode::DatabaseCorrupt => Self::unavailable("The database is damaged.")
-                .hint("Keep a copy of the file, then bring back a backup: tidings db restore FILE"),
-            ErrorCode::SystemIoFailure => Self::unavailable("The disk failed to read or write the database."),
-            ErrorCode::ConstraintViolation if failure.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE => {
-                Self::conflict("Another one like it is already there.")
-            }
-            _ => return Self::internal(cause),
-        };
-        error.because(cause)
-    }
 }
 
 #[cfg(test)]

@@ -183,13 +183,15 @@ pub fn forget_expired(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether a refresh token counts: nothing took its place, its time is not over, and its account is not revoked or deactivated
-pub fn counts(tx: &mut Tx<'_>, hash: &Hash) -> Result<bool> {
+/// Whether a refresh token counts: nothing took its place, its time is not over and ends at `latest`, and its account is not
+/// revoked or deactivated
+pub fn counts(tx: &mut Tx<'_>, hash: &Hash, latest: Timestamp) -> Result<bool> {
     let found = tx.one(
         "SELECT account.is_active AND account.token_generation = refresh_token.generation
              AND refresh_token.successor_hash IS NULL AND refresh_token.expires_at > $1
-         FROM refresh_token JOIN account ON account.key = refresh_token.user_key WHERE refresh_token.hash = $2",
-        &[&tx.now(), &hash.as_slice()],
+             AND refresh_token.expires_at <= $2
+         FROM refresh_token JOIN account ON account.key = refresh_token.user_key WHERE refresh_token.hash = $3",
+        &[&tx.now(), &latest, &hash.as_slice()],
         |row| row.get(0),
     )?;
     Ok(found.unwrap_or(false))

@@ -21,6 +21,7 @@ mod schema;
 mod start;
 mod stop;
 mod strangers;
+mod taken_away;
 mod talk;
 mod twins;
 mod unfinished;

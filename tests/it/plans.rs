@@ -188,7 +188,7 @@ fn run_every_statement(world: &World) {
     for actor in [&bob, &operator()] {
         app.read(|tx| turn_pages(tx, actor)).unwrap();
     }
-    app.write(tidings::service::probe).unwrap();
+    app.write(|tx| tidings::service::probe(tx, 0)).unwrap();
     for actor in [bob.clone(), operator()] {
         search(world, &actor, &Search { query: "frequent".to_owned(), limit: 10, ..Search::default() });
         search(world, &actor, &Search { query: "freq*".to_owned(), limit: 10, ..Search::default() });

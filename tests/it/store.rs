@@ -6,9 +6,13 @@ use std::process::{Command, Stdio};
 
 use tidings::model::UserSelector;
 use tidings::service;
+use tidings::store::Location;
 
 use crate::assert_refused;
-use crate::support::{NOON, OLD_ROWS, Schema, Shell, brought_along_from, draft, is_long, postgres_server};
+use crate::support::{
+    NOON, OLD_ROWS, Schema, Shell, World, brought_along_from, draft, is_long, on_every_engine, postgres_server,
+    say_skipped,
+};
 
 fn mode(path: &std::path::Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -127,8 +131,14 @@ fn a_damaged_database_is_refused_with_a_clear_sentence() {
 fn an_empty_file_becomes_a_database() {
     let shell = Shell::new();
     fs::write(shell.path("empty"), "").unwrap();
-    let run = shell.run("--db empty user list");
-    assert_eq!(run.code, 0, "{run}");
+    for line in ["user list", "db status", "conversation list", "data dump", "db check", "doctor"] {
+        let run = shell.run(&format!("{line} --db empty"));
+        assert_eq!(run.code, if line == "doctor" { 0 } else { 7 }, "{line}: {run}");
+        assert_eq!(fs::metadata(shell.path("empty")).unwrap().len(), 0, "{line}: who only reads makes no database");
+        assert!(!shell.path("empty-lock").exists(), "{line}");
+    }
+    shell.done("user create ann --no-password --db empty");
+    shell.done("user list --db empty");
 }
 
 #[test]
@@ -163,29 +173,157 @@ fn what_is_left_of_another_database_or_of_a_start_that_was_killed_gets_into_no_n
     let open = rusqlite::Connection::open(shell.path("test.db")).unwrap();
     open.query_row("SELECT count(*) FROM account", [], |_| Ok(())).unwrap();
     shell.done("user create bob --no-password");
-    fs::copy(shell.path("test.db-wal"), shell.path("other.db-wal")).unwrap();
     fs::copy(shell.path("test.db"), shell.path("new.db.partial")).unwrap();
     fs::copy(shell.path("test.db-wal"), shell.path("new.db.partial-wal")).unwrap();
-    for file in ["other.db", "new.db"] {
+    // After a power cut not even its header need be there.
+    fs::write(shell.path("zeros.db.partial"), vec![0; 126_976]).unwrap();
+    for file in ["zeros.db", "new.db"] {
         shell.done(&format!("db migrate --db {file}"));
         assert_eq!(shell.done(&format!("user list -o ids --db {file}")).stdout, "", "{file}");
         shell.done(&format!("db check --db {file}"));
         assert_eq!(mode(&shell.path(file)), 0o600);
+        assert!(!shell.path(&format!("{file}.partial")).exists(), "{file}");
     }
-    assert!(!shell.path("new.db.partial").exists() && !shell.path("new.db.partial-wal").exists());
+    assert!(!shell.path("new.db.partial-wal").exists());
+}
+
+#[test]
+fn a_log_without_its_database_is_never_thrown_away() {
+    let shell = Shell::new();
+    shell.done("user create ann --no-password");
+    let open = rusqlite::Connection::open(shell.path("test.db")).unwrap();
+    open.query_row("SELECT count(*) FROM account", [], |_| Ok(())).unwrap();
+    shell.done("user create bob --no-password");
+    // As a server that was killed leaves it, and somebody who moves the file away
+    for name in ["test.db", "test.db-wal"] {
+        fs::copy(shell.path(name), shell.path(&name.replace("test", "other"))).unwrap();
+    }
+    drop(open);
+    let log = fs::read(shell.path("other.db-wal")).unwrap();
+    assert!(!log.is_empty());
+    fs::rename(shell.path("other.db"), shell.path("aside")).unwrap();
+    let lines = ["user create eve --no-password", "db migrate", "user list", "db check", "data seed", "doctor"];
+    for is_there in [false, true] {
+        if is_there {
+            fs::write(shell.path("other.db"), "").unwrap();
+        }
+        for line in lines {
+            let run = shell.run(&format!("{line} --db other.db"));
+            assert!(run.code != 0 || line == "doctor", "{line}: {run}");
+            assert!(fs::read(shell.path("other.db-wal")).is_ok_and(|left| left == log), "{line}: {run}");
+        }
+        let refused = shell.run("user create eve --no-password --db other.db");
+        assert_eq!(refused.code, 5, "{refused}");
+        assert!(refused.stderr.contains("other.db-wal is left of another database"), "{refused}");
+    }
+    fs::rename(shell.path("aside"), shell.path("other.db")).unwrap();
+    assert_eq!(shell.done("user list -o ids --db other.db").stdout.lines().count(), 2);
+}
+
+#[test]
+fn what_belongs_to_a_database_behind_a_link_lies_beside_the_file() {
+    let shell = Shell::new();
+    fs::create_dir(shell.path("deep")).unwrap();
+    std::os::unix::fs::symlink("deep/more.db", shell.path("link.db")).unwrap();
+    std::os::unix::fs::symlink("link.db", shell.path("other.db")).unwrap();
+    shell.done("user create ann --no-password --db other.db");
+    let issue = |database: &str| json_of(&shell.done(&format!("token issue ann -o json --db {database}")).stdout);
+    issue("link.db");
+    let key = fs::read(shell.path("deep/more.db-key")).unwrap();
+    for database in ["other.db", "deep/more.db"] {
+        issue(database);
+        shell.done(&format!("user list --db {database}"));
+        shell.done(&format!("doctor --db {database}"));
+    }
+    shell.done("db backup copy.db --db link.db");
+    shell.done("db restore copy.db --yes --db link.db");
+    assert_eq!(fs::read(shell.path("deep/more.db-key")).unwrap(), key);
+    let names = |folder: &str| {
+        let mut names: Vec<_> =
+            fs::read_dir(shell.path(folder)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("deep"), ["more.db", "more.db-key", "more.db-lock"]);
+    assert_eq!(names(""), ["copy.db", "deep", "link.db", "other.db", "test.db", "test.db-lock"]);
+    // A link that leads nowhere, or to itself, is no database.
+    std::os::unix::fs::symlink("round.db", shell.path("round.db")).unwrap();
+    assert_eq!(shell.run("user create ann --no-password --db round.db").code, 7);
+}
+
+fn json_of(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn a_lock_that_leads_elsewhere_is_not_followed() {
+    let shell = Shell::new();
+    fs::write(shell.path("precious"), "").unwrap();
+    std::os::unix::fs::symlink("precious", shell.path("new.db-lock")).unwrap();
+    std::os::unix::fs::symlink("absent", shell.path("newer.db-lock")).unwrap();
+    for database in ["new.db", "newer.db"] {
+        let run = shell.run(&format!("db migrate --db {database}"));
+        assert_eq!(run.code, 7, "{run}");
+        assert!(!shell.path(database).exists() && !shell.path("absent").exists(), "{run}");
+    }
+}
+
+#[test]
+fn a_key_file_of_another_owner_is_not_used() {
+    let shell = Shell::new();
+    shell.done("user create ann --no-password");
+    fs::write(shell.path("test.db-key"), "a secret that somebody else knows\n").unwrap();
+    fs::set_permissions(shell.path("test.db-key"), fs::Permissions::from_mode(0o600)).unwrap();
+    if std::os::unix::fs::chown(shell.path("test.db-key"), Some(65534), None).is_err() {
+        return say_skipped("a key file of another owner (only root gives files away)");
+    }
+    let run = shell.run("token issue ann");
+    assert_eq!(run.code, 6, "{run}");
+    assert!(run.stderr.contains("belongs to another user"), "{run}");
+    // To whom the database belongs, that one's key it is.
+    std::os::unix::fs::chown(shell.path("test.db"), Some(65534), None).unwrap();
+    shell.done("token issue ann");
 }
 
 #[test]
 fn an_address_that_is_neither_a_path_nor_postgresql_makes_no_file() {
     let shell = Shell::new();
     let before = fs::read_dir(shell.path("")).unwrap().count();
-    for address in ["mysql://u@h/db", "postgre://u@h/db", "sqlite:///x.db", "''", "/dev/null"] {
-        let run = shell.run(&format!("user list --db {address}"));
+    for address in [
+        "mysql://u@h/db",
+        "postgre://u@h/db",
+        "sqlite:///x.db",
+        "",
+        "/dev/null",
+        ":memory:",
+        "sqlite:x.db",
+        "file:x.db",
+        "postgresql:/ann:s3cr3t@h/db",
+        "Postgres:ann:s3cr3t@h",
+        "ann:s3cr3t@h/db",
+        "host=h password=s3cr3t dbname=db",
+        "password='s3cr3t' host=h",
+        "~/x.db",
+        "~ann/x.db",
+        "~",
+    ] {
+        let run = shell.run_words(&["db", "migrate", "--db", address], "");
         assert_eq!(run.code, 7, "{address}: {run}");
+        assert!(!run.to_string().contains("s3cr3t"), "{address}: {run}");
+        for (name, value) in [("TIDINGS_DB", address), ("DB_NAME", address)] {
+            if address.is_empty() || name == "DB_NAME" && address.contains("://") {
+                continue;
+            }
+            let run = shell.run_without_db("config show", &[(name, value)]);
+            assert!(!run.to_string().contains("s3cr3t") || name == "DB_NAME", "{address}: {run}");
+            assert_eq!(shell.run_without_db("db migrate", &[(name, value)]).code, 7, "{name}: {address}");
+        }
     }
     assert_eq!(fs::read_dir(shell.path("")).unwrap().count(), before);
-    assert_eq!(shell.run("db migrate --db :memory:").code, 0);
-    assert!(shell.path(":memory:").exists(), "a name that means something to SQLite is a name like others");
+    for name in ["./:memory:", "./sqlite:x.db", "x~.db", "~x.db", "a=b.db", "a b.db", "./host=h", "deep/file:x.db"] {
+        assert_eq!(shell.run_words(&["db", "migrate", "--db", name], "").code, 0, "{name}");
+        assert!(shell.path(name).exists(), "{name}: a name that means something elsewhere is a name like others");
+    }
 }
 
 #[test]
@@ -308,4 +446,41 @@ fn older_accounts(count: usize) -> String {
         "INSERT INTO account (id, username, username_folded, first_name, last_name, names_folded, role, created_at) VALUES {}",
         rows.join(", ")
     )
+}
+
+/// Lets no commit on PostgreSQL come to its answer.
+const CUT: &str = "
+    CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(1); RETURN NULL; END';
+    CREATE CONSTRAINT TRIGGER cut AFTER INSERT ON message DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION cut();";
+
+#[test]
+fn of_a_commit_that_was_broken_off_the_outcome_is_unknown() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        match &world.location {
+            Location::Sqlite(path) => fs::rename(path, path.with_extension("aside")).unwrap(),
+            Location::Postgres(_) => world.execute(CUT),
+        }
+        let draft = draft("team", "a message");
+        let failed = world.app.write(|tx| service::messages::send(tx, &ann, &draft)).unwrap_err();
+        assert_eq!(failed.kind(), tidings::error::Kind::Unavailable, "{failed}");
+        assert_eq!(serde_json::to_value(failed.problem()).unwrap()["outcome"], "unknown", "{failed}");
+    });
+    let Some(server) = postgres_server() else { return };
+    let (shell, schema) = (Shell::new(), Schema::create(server));
+    let run = |line: &str| shell.run(&format!("{line} --db {}", schema.url()));
+    for line in
+        ["user create ann --no-password", "user create bob --no-password", "conversation create ann bob --name team"]
+    {
+        assert_eq!(run(line).code, 0, "{line}");
+    }
+    World::open(Location::parse(&schema.url()).unwrap()).execute(CUT);
+    let send = "message send team 'a message' --as ann";
+    let said = run(&format!("{send} -o json"));
+    assert_eq!((said.code, &json_of(said.stderr.trim())["outcome"]), (7, &"unknown".into()), "{said}");
+    let said = run(send);
+    assert!(said.stderr.contains("\nhint: Look whether it was made before you try again."), "{said}");
 }

@@ -1,6 +1,5 @@
 //! What the doctor sees of a file: who may read it, what disk it lies on, what lies beside it.
 
-use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +20,7 @@ pub(super) fn look(path: &Path, findings: &mut Vec<Finding>) {
     match path.metadata() {
         Ok(found) if found.is_file() => {
             findings.push(Finding::ok("location", shown.to_string()));
-            look_at_rights(path, &found, findings);
+            look_at_rights(path, findings);
         }
         // What else it is, the database's own finding says.
         Ok(_) => findings.push(Finding::ok("location", shown.to_string())),
@@ -44,7 +43,7 @@ pub(super) fn look(path: &Path, findings: &mut Vec<Finding>) {
     look_at_disk(folder, findings);
 }
 
-fn look_at_rights(path: &Path, found: &Metadata, findings: &mut Vec<Finding>) {
+fn look_at_rights(path: &Path, findings: &mut Vec<Finding>) {
     let before = findings.len();
     let beside = ["-wal", "-shm", "-lock", "-key"].map(|end| {
         let mut name = path.as_os_str().to_owned();
@@ -63,9 +62,13 @@ fn look_at_rights(path: &Path, found: &Metadata, findings: &mut Vec<Finding>) {
             findings.push(Finding::warning("owner", detail, "Run tidings as that user, or give the file away: chown"));
         }
     }
-    if access(path, Access::READ_OK | Access::WRITE_OK).is_err() || found.mode() & 0o200 == 0 {
-        let detail = format!("{} cannot be written (mode {:04o})", path.display(), found.mode() & 0o7777);
-        findings.push(Finding::problem("permissions", detail, format!("chmod 600 {}", path.display())));
+    // The log and what goes with it keep the rights that the file had when they were made.
+    for file in [path, &beside[0], &beside[1]] {
+        let Ok(found) = file.metadata() else { continue };
+        if access(file, Access::READ_OK | Access::WRITE_OK).is_err() || found.mode() & 0o200 == 0 {
+            let detail = format!("{} cannot be written (mode {:04o})", file.display(), found.mode() & 0o7777);
+            findings.push(Finding::problem("permissions", detail, format!("chmod 600 {}", file.display())));
+        }
     }
     if findings.len() == before {
         findings.push(Finding::ok("permissions", "only their owner can use the files"));

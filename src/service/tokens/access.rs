@@ -21,6 +21,9 @@ use crate::store::tokens::AddressHash;
 /// How long an access token counts, in seconds
 pub const LIFETIME: i64 = 600;
 
+/// How far the clock of whoever issued a token may be ahead, in seconds
+pub(super) const AHEAD: i64 = 60;
+
 /// Who issues the tokens and for whom
 const NAME: &str = "tidings";
 
@@ -99,10 +102,12 @@ impl Keys {
         {
             return None;
         }
-        let Payload { iss, aud, sub, exp, generation, .. } =
+        let Payload { iss, aud, sub, iat, exp, generation, .. } =
             serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-        let expires_at = Timestamp(exp.checked_mul(1_000_000)?);
-        (iss == NAME && aud == NAME && now < expires_at).then_some(Claims { user: sub, generation, expires_at })
+        let (issued_at, expires_at) = (Timestamp(iat.checked_mul(1_000_000)?), Timestamp(exp.checked_mul(1_000_000)?));
+        // One from a clock that was wrong would count until the right one comes to that time.
+        let is_of_now = issued_at <= now.plus_seconds(AHEAD) && now < expires_at;
+        (iss == NAME && aud == NAME && is_of_now).then_some(Claims { user: sub, generation, expires_at })
     }
 }
 
@@ -236,6 +241,17 @@ mod tests {
         assert!(own.verify(&token(&own), NOW.plus_seconds(LIFETIME)).is_none());
         assert!(keys(b"other", None).verify(&token(&own), NOW).is_none());
         assert!(keys(b"other", Some(b"secret")).verify(&token(&own), NOW).is_some());
+    }
+
+    #[test]
+    fn a_token_of_a_clock_that_was_ahead_does_not_count_until_that_time() {
+        let own = keys(b"secret", None);
+        let issued_in = |seconds| own.sign(USER, 3, NOW.plus_seconds(seconds), Uuid::from_u128(1)).unwrap();
+        for (seconds, counts) in
+            [(60, true), (61, false), (10 * 365 * 24 * 60 * 60, false), (i64::MAX / 2_000_000, false)]
+        {
+            assert_eq!(own.verify(&issued_in(seconds), NOW).is_some(), counts, "{seconds}");
+        }
     }
 
     #[test]

@@ -88,6 +88,10 @@ fn texts(connection: &Connection, sql: &str) -> Result<Vec<String>> {
 
 /// What can be said of a file without changing anything.
 pub(in crate::store) fn inspect(path: &Path) -> Result<Inspection> {
+    look_at(path).map_err(|error| super::explain(path, error))
+}
+
+fn look_at(path: &Path) -> Result<Inspection> {
     let connection = super::copy::connect_to_read(path)?;
     let version = super::version(&connection, path)?;
     let newest = "SELECT at FROM event ORDER BY key DESC LIMIT 1";

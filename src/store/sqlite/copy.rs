@@ -3,16 +3,22 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
+use super::failure::{explain, unopened};
 use super::partial::{Partial, already_there};
+use super::patience::PATIENCE;
+use super::place::Identity;
 use super::prepare::{lock_file, make_folder};
-use super::{APPLICATION_ID, beside, care, connect, folder_of, foreign, refuse_other_than_file, unreadable, version};
+use super::schema::{self, Strange};
+use super::{
+    APPLICATION_ID, beside, care, connect, folder_of, foreign, real, refuse_foreign_code, refuse_other_than_file,
+    unreadable, version,
+};
 use crate::error::{Error, Kind, Result};
 use crate::store::Contents;
 
@@ -21,6 +27,10 @@ const SHORT: Duration = Duration::from_millis(300);
 
 /// Copies the database while others use it.
 pub(in crate::store) fn backup(source: &Path, target: &Path, dry_run: bool) -> Result<Contents> {
+    copy_to_new_file(source, target, dry_run).map_err(|error| explain(source, error))
+}
+
+fn copy_to_new_file(source: &Path, target: &Path, dry_run: bool) -> Result<Contents> {
     if target.symlink_metadata().is_ok() {
         return Err(already_there(&target.display()));
     }
@@ -38,7 +48,8 @@ pub(in crate::store) fn backup(source: &Path, target: &Path, dry_run: bool) -> R
         if !folder.is_dir() {
             return Err(Error::unavailable(format!("There is no folder {}.", folder.display())));
         }
-        return Ok(Contents { version, bytes: care::bytes(&connection)? - care::free_bytes(&connection)? });
+        let bytes = care::bytes(&connection)? - care::free_bytes(&connection)?;
+        return Ok(Contents { version, bytes, strange: schema::strange(&connection, version)? });
     }
     let partial = Partial::create(target)?;
     let plain = super::plain(partial.path());
@@ -48,16 +59,27 @@ pub(in crate::store) fn backup(source: &Path, target: &Path, dry_run: bool) -> R
     Ok(contents)
 }
 
-/// Whether a backup can be restored: ours, not newer than this program, undamaged. It is left as it is.
+/// What a copy holds: ours, not newer than this program, undamaged. It is left as it is.
 pub(in crate::store) fn verify(path: &Path) -> Result<Contents> {
     must_be_there(path)?;
-    look_through(path).map_err(|error| match error.kind() {
+    look_through(path).map_err(|error| of_backup(path, error))
+}
+
+/// As [`verify`], for a copy that is to be used: nobody put anything into it that acts by itself.
+pub(in crate::store) fn verify_for_use(path: &Path) -> Result<Contents> {
+    let contents = verify(path)?;
+    Strange::refuse(&contents.strange).map_err(|error| of_backup(path, error))?;
+    Ok(contents)
+}
+
+fn of_backup(path: &Path, error: Error) -> Error {
+    match error.kind() {
         // The words are those for a database that is in use.
         Kind::Unavailable => Error::unavailable(format!("The backup {} cannot be used: {error}", path.display()))
             .hint("Name another backup; nothing was changed.")
             .because(error),
         _ => error,
-    })
+    }
 }
 
 fn look_through(path: &Path) -> Result<Contents> {
@@ -71,7 +93,7 @@ fn look_through(path: &Path) -> Result<Contents> {
     if let Some(damage) = damages.first() {
         return Err(Error::unavailable(format!("It is damaged: {damage}.")));
     }
-    Ok(Contents { version, bytes: care::bytes(&connection)? })
+    Ok(Contents { version, bytes: care::bytes(&connection)?, strange: schema::strange(&connection, version)? })
 }
 
 /// Refuses a place where a backup cannot be restored to: what is there is not ours.
@@ -81,7 +103,7 @@ pub(in crate::store) fn check_target(source: &Path, target: &Path) -> Result<()>
     }
     let Ok(found) = target.metadata() else { return Ok(()) };
     refuse_other_than_file(target)?;
-    if source.metadata().is_ok_and(|source| (source.dev(), source.ino()) == (found.dev(), found.ino())) {
+    if Identity::of(source).ok() == Identity::of(target).ok() {
         return Err(Error::conflict(format!("{} is the database itself.", source.display())));
     }
     // By its header alone: a database may be so damaged that no more of it can be read.
@@ -101,8 +123,14 @@ fn id_bytes() -> impl Iterator<Item = u8> {
     APPLICATION_ID.to_be_bytes().into_iter().skip(4)
 }
 
-/// Makes `target` hold what the verified backup `source` holds: whole, or as it was before.
-pub(in crate::store) fn restore(source: &Path, target: &Path, may_replace: bool) -> Result<()> {
+/// Makes `target` hold what the verified backup `source` holds: whole, or as it was before. Says whether the log beside it could
+/// be moved into the file too; what is restored holds either way.
+pub(in crate::store) fn restore(source: &Path, target: &Path, may_replace: bool) -> Result<bool> {
+    let target = &real(target);
+    put_in_place(source, target, may_replace).map_err(|error| explain(target, error))
+}
+
+fn put_in_place(source: &Path, target: &Path, may_replace: bool) -> Result<bool> {
     let failed = |cause| unreadable(target, cause);
     make_folder(folder_of(target)).map_err(failed)?;
     let _alone = lock_file(target).map_err(failed)?;
@@ -114,13 +142,15 @@ pub(in crate::store) fn restore(source: &Path, target: &Path, may_replace: bool)
         into.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF")?;
         copy(&from, &mut into)?;
         into.close().map_err(|(_, cause)| cause)?;
-        verify(partial.path())?;
-        return partial.publish();
+        verify_for_use(partial.path())?;
+        partial.publish()?;
+        return Ok(true);
     }
     if !may_replace {
         return Err(already_there(&target.display()));
     }
     check_target(source, target)?;
+    must_have_room(target, care::bytes(&from)?)?;
     let mut into = connect(target)?;
     if into.is_readonly(MAIN_DB)? {
         return Err(Error::unavailable(format!("The database {} is read-only.", target.display()))
@@ -137,9 +167,21 @@ pub(in crate::store) fn restore(source: &Path, target: &Path, may_replace: bool)
     )
     .map_err(|cause| if_in_use(target, cause))?;
     copy(&from, &mut into)?;
-    into.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    into.close().map_err(|(_, cause)| cause)?;
-    Ok(())
+    // From here on the backup is what the database holds.
+    let is_moved = into.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).is_ok();
+    Ok(into.close().is_ok() && is_moved)
+}
+
+/// Looks for room before anything is done: all pages go into the log first, and from there into the file, which may have to grow.
+fn must_have_room(target: &Path, bytes: i64) -> Result<()> {
+    let bytes = u64::try_from(bytes).unwrap_or(0);
+    let needed = bytes + bytes / 64 + bytes.saturating_sub(target.metadata().map_or(0, |found| found.len()));
+    let Ok(disk) = rustix::fs::statvfs(folder_of(target)) else { return Ok(()) };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if needed <= free {
+        return Ok(());
+    }
+    Err(Error::no_space().hint(format!("The restore needs {needed} bytes of room; {free} are free. Make some.")))
 }
 
 /// Copies every page in one transaction.
@@ -193,7 +235,8 @@ pub(super) fn connect_to_read(path: &Path) -> Result<Connection> {
         uri.push_str("?immutable=1");
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(uri, flags).map_err(|cause| unreadable(path, cause))?;
-    connection.busy_timeout(super::PATIENCE)?;
+    let connection = Connection::open_with_flags(uri, flags).map_err(|cause| unopened(path, cause))?;
+    connection.busy_timeout(PATIENCE)?;
+    refuse_foreign_code(&connection)?;
     Ok(connection)
 }

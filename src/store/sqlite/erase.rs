@@ -4,11 +4,12 @@
 //! until its segments are merged; that goes in steps. And the log holds old pages until a checkpoint truncates it, which a
 //! reader can prevent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::{Database, PATIENCE};
+use super::Database;
+use super::patience::waiting_until;
 use crate::error::Result;
 use crate::model::Task;
 use crate::store::tx::Stamp;
@@ -68,10 +69,10 @@ impl Database {
 
     /// Moves the log into the file and truncates it; says whether no reader prevented it.
     pub(in crate::store) fn checkpoint(&self) -> Result<bool> {
-        self.connection.busy_timeout(CHECKPOINT_PATIENCE)?;
-        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
-        self.connection.busy_timeout(PATIENCE)?;
-        Ok(!busy?)
+        let checkpoint =
+            || self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        let busy = waiting_until(Instant::now() + CHECKPOINT_PATIENCE, checkpoint)?;
+        Ok(!busy)
     }
 }
 

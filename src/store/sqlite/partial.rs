@@ -1,13 +1,15 @@
 //! Files that are there whole or not at all.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use super::failure::of_system;
+use super::place::refuse_leftovers;
 use crate::error::{Error, Result};
 
 /// A file that is being written beside its place, under the same name with `.partial`; gone again unless it is published.
@@ -66,29 +68,17 @@ impl Drop for Partial {
     }
 }
 
-/// Refuses a place beside which the log of another database lies: SQLite would take it for that of the new file, and undo
-/// what was written.
-fn refuse_leftovers(target: &Path) -> Result<()> {
-    for suffix in ["-wal", "-journal"] {
-        let left = super::beside(target, suffix);
-        if left.symlink_metadata().is_ok() {
-            let detail = format!("{} is left of another database; nothing was written.", left.display());
-            return Err(Error::conflict(detail).hint("Move it to the database it belongs to, or remove it."));
-        }
-    }
-    Ok(())
-}
-
+/// Removes what a run left that was broken off: the name is ours, and whoever writes such a file has it locked. What it holds
+/// does not matter; after a power cut not even its header need be there.
 fn remove_abandoned(path: &Path) -> io::Result<()> {
     let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
     match OpenOptions::new().read(true).write(true).custom_flags(no_follow).open(path) {
-        Ok(mut file) => {
-            lock(&file)?;
-            let mut header = Vec::new();
-            file.by_ref().take(16).read_to_end(&mut header)?;
-            if !header.is_empty() && header != b"SQLite format 3\0" {
+        Ok(file) => {
+            let found = file.metadata()?;
+            if !found.is_file() {
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is somebody's own"));
             }
+            lock(&file)?;
             // Where another run has removed it meanwhile, the name is another file's.
             if file.metadata()?.nlink() > 0 { remove(path) } else { Ok(()) }
         }
@@ -117,15 +107,13 @@ fn lock(file: &File) -> io::Result<()> {
 
 fn cannot_write(target: &Path, cause: io::Error) -> Error {
     let target = target.display();
-    let error = match cause.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::no_space(),
+    of_system(cause, |cause| match cause.kind() {
         io::ErrorKind::AlreadyExists => already_there(&target),
         io::ErrorKind::ResourceBusy => {
             Error::unavailable(format!("Another program is writing {target} at this moment.")).hint("Try again later.")
         }
         _ => Error::unavailable(format!("The file {target} cannot be written: {cause}.")),
-    };
-    error.because(cause)
+    })
 }
 
 /// Refuses to write over a file.

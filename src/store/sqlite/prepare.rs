@@ -1,17 +1,20 @@
 //! Making files, and bringing older ones up to date.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use refinery::Target;
 use rusqlite::{Connection, ErrorCode};
+use rustix::fs::OFlags;
 
+use super::failure::of_system;
 use super::partial::Partial;
-use super::{PATIENCE, beside, connect, folder_of, migration_failed, sync_folder, version};
+use super::patience::PATIENCE;
+use super::{beside, connect, folder_of, real, sync_folder, version};
 use crate::error::{Error, Result};
-use crate::store::{Opened, VERSION, opened};
+use crate::store::{Opened, VERSION, migration_failed, opened};
 
 mod embedded {
     refinery::embed_migrations!("migrations/sqlite");
@@ -25,28 +28,23 @@ pub(super) fn prepare_file(path: &Path) -> Result<Opened> {
     if path.as_os_str().is_empty() {
         return Err(Error::unavailable("The name of the database is empty."));
     }
-    let failed = |cause: std::io::Error| match cause.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::no_space().because(cause),
-        _ => {
-            let detail = format!("The database {} cannot be made: {cause}.", path.display());
-            Error::unavailable(detail).because(cause)
-        }
+    let path = &real(path);
+    let failed = |cause: std::io::Error| {
+        of_system(cause, |cause| {
+            Error::unavailable(format!("The database {} cannot be made: {cause}.", path.display()))
+        })
     };
     let folder = folder_of(path);
     make_folder(folder).map_err(failed)?;
     let _alone = lock_file(path).map_err(failed)?;
-    if is_free(path).map_err(failed)? {
+    if !path.try_exists().map_err(failed)? {
         make_file(path)?;
         return Ok(opened(0));
-    }
-    // The file comes first, readable by its owner only: SQLite gives -wal and -shm the same mode.
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(error)),
-        _ => {}
     }
     let mut connection = connect(path)?;
     let version = version(&connection, path)?;
     if version == 0 {
+        // Readable by its owner only, first of all: SQLite gives -wal and -shm the same mode.
         std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
         // First of all, so that a file is ours from its first table on.
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -59,18 +57,6 @@ pub(super) fn prepare_file(path: &Path) -> Result<Opened> {
     drop(connection);
     sync_folder(folder).map_err(failed)?;
     Ok(opened(version))
-}
-
-/// Whether nothing lies there, nor the log of a database that did.
-fn is_free(path: &Path) -> std::io::Result<bool> {
-    for suffix in ["", "-wal", "-journal"] {
-        match beside(path, suffix).symlink_metadata() {
-            Ok(_) => return Ok(false),
-            Err(cause) if cause.kind() == ErrorKind::NotFound => {}
-            Err(cause) => return Err(cause),
-        }
-    }
-    Ok(true)
 }
 
 /// Makes the file beside its place and puts it there as a whole, so that the disk is waited for once, not at each step.
@@ -88,6 +74,14 @@ fn make_file(path: &Path) -> Result<()> {
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     embedded::migrations::runner().set_grouped(true).run(connection).map_err(migration_failed)?;
     Ok(())
+}
+
+/// A database in memory as it is made at a version, to compare others with.
+pub(super) fn pattern(version: i64) -> Result<Connection> {
+    let mut connection = Connection::open_in_memory()?;
+    let target = Target::Version(version.try_into().map_err(Error::internal)?);
+    embedded::migrations::runner().set_target(target).run(&mut connection).map_err(migration_failed)?;
+    Ok(connection)
 }
 
 /// Makes a folder, and those it lies in, for their owner only. They are there after a power cut.
@@ -117,7 +111,10 @@ fn switch_to_wal(connection: &Connection) -> Result<()> {
 /// the database itself would drop the locks SQLite holds on it.
 pub(super) fn lock_file(path: &Path) -> std::io::Result<File> {
     let lock = beside(path, "-lock");
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lock)?;
+    // Whoever may make files here could have it lead anywhere.
+    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(lock)?;
     file.lock()?;
     Ok(file)
 }

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, Transaction, TransactionBehavior};
 
-use super::{Database, beside, configure, connect};
+use super::failure::read_only;
+use super::patience::{PATIENCE, waiting_until};
+use super::{Database, LARGEST_LOG, beside, configure, connect, explain, real};
 use crate::error::{Error, Result};
 use crate::store::pool::Job;
 use crate::store::search;
@@ -16,17 +19,21 @@ use crate::store::tx::{Inner, Tx};
 
 /// After how many pages of the log a commit moves them into the file: the default of 1,000 does so several times a second. A
 /// thread that did it beside the writer made the log never begin anew.
-const LOG_PAGES: i64 = 10_000;
+const LOG_PAGES: u64 = 10_000;
+
+/// A page of the log with its header, in bytes
+const LOG_PAGE: u64 = 4096 + 24;
 
 impl Database {
     /// Prepares for a writer that many wait for. Of a temporary database nothing has to last, and its log is never moved into
     /// the file by itself: the file holds the state to return to.
-    pub(in crate::store) fn expect_many_writes(&self, is_temporary: bool) -> Result<()> {
-        let pages = if is_temporary { 0 } else { LOG_PAGES };
-        self.connection.pragma_update(None, "wal_autocheckpoint", pages)?;
+    pub(in crate::store) fn expect_many_writes(&mut self, is_temporary: bool) -> Result<()> {
         if is_temporary {
+            self.connection.pragma_update(None, "wal_autocheckpoint", 0)?;
             self.connection.pragma_update(None, "synchronous", "OFF")?;
             self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        } else {
+            self.limit_log()?;
         }
         // What was prepared under other settings would be prepared again.
         self.connection.flush_prepared_statement_cache();
@@ -51,13 +58,58 @@ impl Database {
         self.expect_many_writes(true)
     }
 
-    /// Puts a new connection in the place of this one; where that cannot be had, this one stays.
+    /// Lets the log take a quarter of what is free at the most: what stands in it has to fit into the file too. On a disk with
+    /// room that is never the limit, and nothing is changed.
+    fn limit_log(&mut self) -> Result<()> {
+        let free = rustix::fs::statvfs(&self.path).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        let pages = match free.unwrap_or(u64::MAX) / 4 / LOG_PAGE {
+            LOG_PAGES.. => LOG_PAGES,
+            // By halves, so that it is seldom another.
+            few => 1 << few.checked_ilog2().unwrap_or(0),
+        };
+        if pages == self.log_pages {
+            return Ok(());
+        }
+        // A log that is longer already is cut when it begins anew.
+        let bytes = if pages < LOG_PAGES { pages * LOG_PAGE } else { LARGEST_LOG };
+        for (limit, value) in [("wal_autocheckpoint", pages), ("journal_size_limit", bytes)] {
+            self.connection.pragma_update(None, limit, i64::try_from(value).map_err(Error::internal)?)?;
+        }
+        self.connection.flush_prepared_statement_cache();
+        self.log_pages = pages;
+        Ok(())
+    }
+
+    /// Puts a new connection in the place of this one, which can write; where that cannot be had, this one stays.
     pub(in crate::store) fn reopen(&mut self, is_temporary: bool) -> Result<()> {
-        let path = PathBuf::from(self.connection.path().unwrap_or_default());
-        let reopened = Self { connection: configure(connect(&path)?)? };
+        self.file.must_be_at(&self.path)?;
+        // Whoever wants to write may be a stranger.
+        let mut reopened = Self::open_again(&self.path, self.file).map_err(Error::without_place)?;
+        reopened.must_be_writable()?;
         reopened.expect_many_writes(is_temporary)?;
         *self = reopened;
         Ok(())
+    }
+
+    /// A file that could not be written when it was opened is never written by that connection, and says so only to each write.
+    fn must_be_writable(&self) -> Result<()> {
+        if self.connection.is_readonly(MAIN_DB)? { Err(explain(&self.path, read_only())) } else { Ok(()) }
+    }
+
+    /// As [`Database::write_jobs`], for those of whom the first has been waiting since then.
+    pub(in crate::store) fn write_group(
+        &mut self,
+        jobs: &mut [Box<dyn Job>],
+        since: Instant,
+    ) -> Result<Vec<Result<()>>> {
+        self.must_be_writable()?;
+        let outcomes = waiting_until(since + PATIENCE, || self.write_jobs(jobs));
+        let outcomes = outcomes.map_err(|error| explain(&self.path, error))?;
+        if self.log_pages > 0 {
+            // They are done, whatever becomes of the next.
+            let _ = self.limit_log();
+        }
+        Ok(outcomes)
     }
 
     /// Runs jobs in one transaction, each in a savepoint of its own: one that fails, or panics, is undone alone. Returns what
@@ -65,7 +117,7 @@ impl Database {
     ///
     /// # Errors
     /// What keeps all of them from the file; then nothing of any is left.
-    pub(in crate::store) fn write_group(&self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Result<()>>> {
+    fn write_jobs(&self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Result<()>>> {
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let run = |sql| transaction.prepare_cached(sql)?.execute([]);
         let mut outcomes = Vec::with_capacity(jobs.len());
@@ -95,8 +147,16 @@ impl Database {
             tx.to_index = to_index;
             search::write_index(&mut tx)?;
         }
-        transaction.commit()?;
+        self.commit(transaction)?;
         Ok(outcomes)
+    }
+}
+
+#[cfg(test)]
+impl Database {
+    pub(in crate::store) fn become_read_only(&mut self) {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        self.connection = configure(Connection::open_with_flags(&self.path, flags).unwrap()).unwrap();
     }
 }
 
@@ -118,5 +178,5 @@ fn throw_away(path: &Path) -> std::io::Result<()> {
 
 /// How large the write-ahead log of a file is
 pub(in crate::store) fn log_bytes(path: &Path) -> u64 {
-    beside(path, "-wal").metadata().map_or(0, |found| found.len())
+    beside(&real(path), "-wal").metadata().map_or(0, |found| found.len())
 }

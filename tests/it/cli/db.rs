@@ -92,14 +92,11 @@ fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
     Dry run, nothing was changed. Without --dry-run: Backed up the database test.db to copy.db.
     ");
     assert!(!shell.path("copy.db").exists());
-    fs::write(shell.path("copy.db.partial"), "somebody's own").unwrap();
-    assert_snapshot!(shell.run("db backup copy.db"), @"
-    --- stderr
-    tidings: copy.db.partial is already there; nothing was written.
-    hint: Name a file that is not there yet.
-    --- exit code 5
-    ");
-    fs::write(shell.path("copy.db.partial"), "SQLite format 3\0: what a killed run left").unwrap();
+    fs::create_dir(shell.path("copy.db.partial")).unwrap();
+    assert_eq!(shell.run("db backup copy.db").code, 7, "what no run left is not removed");
+    fs::remove_dir(shell.path("copy.db.partial")).unwrap();
+    // What a killed run left, before it came to the header
+    fs::write(shell.path("copy.db.partial"), vec![0; 70_000]).unwrap();
     fs::write(shell.path("copy.db.partial-journal"), "and what SQLite did").unwrap();
     fs::write(shell.path("copy.db-wal"), "the log of another database").unwrap();
     assert_snapshot!(shell.run("db backup copy.db"), @"
@@ -377,4 +374,65 @@ fn usernames_that_look_alike_are_listed_and_are_no_damage() {
     assert!(check.stderr.contains("Warning: the usernames “ann” and “\u{430}nn” look alike."), "{check}");
     assert_eq!(check.stderr.matches("Warning").count(), 2, "{check}");
     assert_eq!(shell.done("db check -o json").stdout.trim(), "[]");
+}
+
+#[test]
+fn what_somebody_put_into_a_file_is_refused_and_never_run() {
+    const TRIGGER: &str = "CREATE TRIGGER mine AFTER INSERT ON message BEGIN UPDATE account SET role = 1; END";
+    let shell = shell();
+    for (change, named) in [
+        (TRIGGER, "the trigger mine is not of tidings"),
+        ("CREATE VIEW mine AS SELECT * FROM account", "the view mine is not of tidings"),
+        ("CREATE TABLE mine (a)", "the table mine is not of tidings"),
+        ("ALTER TABLE account ADD COLUMN mine INTEGER AS (1)", "the table account is not as tidings makes it"),
+        ("CREATE UNIQUE INDEX mine ON message (content)", "the index mine is not of tidings"),
+        ("DROP INDEX message_by_time", "the index message_by_time is missing"),
+    ] {
+        shell.done("db backup hostile.db");
+        let hostile = rusqlite::Connection::open(shell.path("hostile.db")).unwrap();
+        hostile.execute_batch(change).unwrap();
+        drop(hostile);
+        let (before, bytes) = (shell.dump(), fs::read(shell.path("hostile.db")).unwrap());
+        let checked = shell.run("db check -o json --db hostile.db");
+        assert_eq!(checked.code, 7, "{change}: {checked}");
+        let problems = json(&checked.stdout);
+        assert_eq!((&problems[0]["check"], &problems[0]["detail"]), (&"schema".into(), &named.into()));
+        for line in
+            ["db restore hostile.db --yes", "db restore hostile.db --dry-run", "db restore hostile.db --db new.db"]
+        {
+            let refused = shell.run(line);
+            assert_eq!(refused.code, 7, "{change}: {refused}");
+            assert!(refused.stderr.contains(named), "{change}: {refused}");
+        }
+        assert_eq!((shell.dump(), fs::read(shell.path("hostile.db")).unwrap()), (before, bytes));
+        assert!(!shell.path("new.db").exists());
+        let seeded = shell.run("data seed --db hostile.db");
+        assert_eq!(seeded.code, 7, "{change}: {seeded}");
+        assert!(seeded.stderr.contains(named), "{change}: {seeded}");
+        fs::write(shell.path("nobody.yaml"), "[{type: user, username: nobody}]").unwrap();
+        assert_eq!(shell.run("data apply nobody.yaml --db hostile.db").code, 7, "{change}");
+        // It can be copied, and whoever copies it hears of it.
+        let copied = shell.done("db backup again.db --db hostile.db");
+        assert!(copied.stderr.contains(named), "{change}: {copied}");
+        for file in ["hostile.db", "again.db"] {
+            fs::remove_file(shell.path(file)).unwrap();
+        }
+    }
+    execute(&shell, TRIGGER);
+    shell.done("message send team 'a message' --as bob");
+    let roles = shell.done("user list --fields role --no-header -o csv").stdout;
+    assert!(roles.lines().any(|role| role == "user"), "{roles}");
+}
+
+#[test]
+fn an_index_of_the_operators_is_a_warning() {
+    let shell = shell();
+    execute(&shell, "CREATE INDEX mine ON account (created_at)");
+    shell.done("db backup copy.db");
+    fs::write(shell.path("eve.yaml"), "[{type: user, username: eve}]").unwrap();
+    for line in ["db check", "db restore copy.db --dry-run", "db restore copy.db --yes", "db backup again.db"] {
+        let done = shell.done(line);
+        assert!(done.stderr.contains("Warning: the index mine is not of tidings; it slows writing down."), "{done}");
+    }
+    shell.done("data apply eve.yaml");
 }

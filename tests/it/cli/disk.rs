@@ -34,6 +34,19 @@ impl<'s> SmallDisk<'s> {
     pub(crate) fn fill(&self) {
         let _ = fs::write(self.0.path("disk/ballast"), vec![0; 2 << 20]);
     }
+
+    /// Fills all but so many bytes.
+    pub(crate) fn fill_but(&self, bytes: u64) {
+        let disk = rustix::fs::statvfs(self.0.path("disk")).unwrap();
+        let free = disk.f_bavail * disk.f_frsize;
+        fs::write(self.0.path("disk/ballast"), vec![0; usize::try_from(free - bytes).unwrap()]).unwrap();
+    }
+
+    /// Makes it as large as that.
+    fn resize(&self, bytes: u64) {
+        let size = format!("remount,size={bytes}");
+        assert!(Command::new("mount").args(["-o", &size]).arg(self.0.path("disk")).status().unwrap().success());
+    }
 }
 
 impl Drop for SmallDisk<'_> {
@@ -99,4 +112,87 @@ fn on_a_full_disk_nothing_is_changed_and_nothing_left_behind() {
     fs::remove_file(shell.path("disk/ballast")).unwrap();
     shell.done("db check --db disk/there.db");
     assert_eq!(shell.done("message list -o json --db disk/there.db").stdout, shell.done("message list -o json").stdout);
+}
+
+#[test]
+fn a_restore_for_which_there_is_no_room_changes_nothing_and_says_so() {
+    let shell = shell();
+    let Some(disk) = SmallDisk::mount(&shell) else { return };
+    disk.resize(8 << 20);
+    shell.done("data seed --users 9 --conversations 5 --messages 1000 --db large.db");
+    shell.done("db backup backup.db --db large.db");
+    let bytes = fs::metadata(shell.path("backup.db")).unwrap().len();
+    assert!(bytes > 400_000, "{bytes}");
+    shell.done("db backup disk/there.db");
+    shell.done("user list -q --db disk/there.db");
+    let list = |database: &str| shell.done(&format!("user list -o ids --db {database}")).stdout;
+    let (before, after) = (list("disk/there.db"), list("large.db"));
+    let mut outcomes = [false; 2];
+    // From too little to more than enough: the log takes as much as the backup, and so does the file.
+    for room in (bytes / 2..5 * bytes / 2).step_by(usize::try_from(bytes / 5).unwrap()) {
+        disk.fill_but(room);
+        let run = shell.run("db restore backup.db --yes -q --db disk/there.db");
+        fs::remove_file(shell.path("disk/ballast")).unwrap();
+        let found = list("disk/there.db");
+        outcomes[usize::from(run.code == 0)] = true;
+        match run.code {
+            0 => assert_eq!(found, after, "{room}: {run}"),
+            7 => assert_eq!(found, before, "{room}: {run}"),
+            _ => panic!("{room}: {run}"),
+        }
+        assert_eq!(run.stderr.contains("The disk is full; nothing was changed."), run.code == 7, "{room}: {run}");
+        shell.done("db check --db disk/there.db");
+        shell.done("db restore test.db --yes --db disk/there.db");
+    }
+    assert_eq!(outcomes, [true; 2]);
+}
+
+/// A database as the first version left it, with messages
+fn older(shell: &Shell, name: &str) {
+    let older = rusqlite::Connection::open(shell.path(name)).unwrap();
+    older.execute("ATTACH $1 AS made", [shell.path("test.db").to_str()]).unwrap();
+    let history = "SELECT sql FROM made.sqlite_schema WHERE name = 'refinery_schema_history'";
+    let history: String = older.query_row(history, [], |row| row.get(0)).unwrap();
+    older.execute_batch(&history).unwrap();
+    older.execute_batch(include_str!("../../../migrations/sqlite/V1__core.sql")).unwrap();
+    let rows = "
+        PRAGMA application_id = 0x74696469;
+        INSERT INTO refinery_schema_history SELECT * FROM made.refinery_schema_history WHERE version = 1;
+        INSERT INTO account (key, id, username, username_folded, first_name, last_name, names_folded, role, created_at)
+        VALUES (1, randomblob(16), 'ann', 'ann', '', '', 'ann', 0, 1), (2, randomblob(16), 'bob', 'bob', '', '', 'bob', 0, 1);
+        INSERT INTO conversation (key, id, kind, names_folded, created_at, active_at, last_number, message_count)
+        VALUES (1, randomblob(16), 1, '', 1, 1, 900, 900);
+        INSERT INTO participant (conversation_key, user_key) VALUES (1, 1), (1, 2);
+        INSERT INTO message (id, conversation_key, number, sender_key, content, sent_at)
+        WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 900)
+        SELECT randomblob(16), 1, number, 1, 'a message', 1 FROM numbers;
+        INSERT INTO notification (message_key, user_key, conversation_key, kind) SELECT key, 2, 1, 0 FROM message;
+        PRAGMA journal_mode = wal;";
+    older.execute_batch(rows).unwrap();
+}
+
+#[test]
+fn a_disk_that_is_full_when_a_database_is_made_or_brought_up_to_date_is_not_our_fault() {
+    let shell = shell();
+    let Some(disk) = SmallDisk::mount(&shell) else { return };
+    older(&shell, "older.db");
+    fs::copy(shell.path("older.db"), shell.path("disk/older.db")).unwrap();
+    let refused = |line: &str, room| {
+        let run = shell.run(&format!("{line} -o json"));
+        assert_eq!(run.code, 7, "{room}: {line}: {run}");
+        assert_eq!(json(run.stderr.lines().last().unwrap())["code"], "no_space", "{room}: {line}: {run}");
+    };
+    for room in [0, 20_000, 60_000, 100_000] {
+        disk.fill_but(room);
+        refused("user create ann --no-password --db disk/new.db", room);
+        refused("data seed --db disk/new.db", room);
+        refused("db migrate --db disk/older.db", room);
+        fs::remove_file(shell.path("disk/ballast")).unwrap();
+        for name in ["new.db", "new.db.partial"] {
+            assert!(!shell.path("disk").join(name).exists(), "{name}");
+        }
+    }
+    disk.resize(8 << 20);
+    shell.done("db migrate --db disk/older.db");
+    assert_eq!(json(&shell.done("db status -o json --db disk/older.db").stdout)["messages"], 900);
 }

@@ -51,6 +51,15 @@ fn the_doctor_finds_what_is_wrong_and_changes_nothing() {
     set("test.db", 0o400);
     has("doctor", 7, "permissions", "problem");
     set("test.db", 0o600);
+    // What a file that could not be written once leaves beside it
+    for beside in ["test.db-wal", "test.db-shm"] {
+        fs::write(shell.path(beside), "").unwrap();
+        set(beside, 0o400);
+        let said = shell.run("doctor");
+        assert!(said.code == 7 && said.stdout.contains(&format!("chmod 600 {beside}")), "{said}");
+        // Whoever looks at a database last may have removed it.
+        let _ = fs::remove_file(shell.path(beside));
+    }
     set("", 0o777);
     has("doctor", 0, "folder", "warning");
     set("", 0o500);

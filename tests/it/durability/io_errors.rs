@@ -51,7 +51,6 @@ fn look(deed: &Deed, fault: Fault, output: &Output, folder: &Path, states: &Stat
 }
 
 #[test]
-#[ignore = "the program does not keep to it yet"]
 fn whichever_operation_fails_a_command_is_done_or_not_and_says_which() {
     let Some(shim) = Shim::compile("I/O errors under commands") else { return };
     let template = deeds::template();
@@ -124,7 +123,6 @@ const WAYS: [(&str, i32, bool); 8] = [
 ];
 
 #[test]
-#[ignore = "the program does not keep to it yet"]
 fn a_server_whose_disk_fails_for_a_while_loses_nothing_and_works_again() {
     let Some(shim) = Shim::compile("I/O errors under a server") else { return };
     let rounds = if is_long() { 40 } else { 3 };

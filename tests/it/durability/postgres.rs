@@ -238,7 +238,6 @@ fn what_was_acknowledged_outlives_a_database_server_that_fails() {
 }
 
 #[test]
-#[ignore = "the program does not keep to it yet"]
 fn a_write_that_postgresql_does_not_confirm_is_settled_by_its_key() {
     let Some(cluster) = Cluster::start() else { return };
     play(&cluster, "unconfirmed", 1, |stage| {

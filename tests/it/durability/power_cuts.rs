@@ -52,7 +52,6 @@ fn look(deed: &Deed, image: &Path, states: &States, is_said: bool) -> Result<(),
 }
 
 #[test]
-#[ignore = "the program does not keep to it yet"]
 fn a_command_that_a_power_cut_ends_is_done_or_not_and_done_once_it_said_so() {
     let Some(shim) = Shim::compile("power cuts under commands") else { return };
     let template = deeds::template();
@@ -211,7 +210,6 @@ impl Drop for FileSystem {
 }
 
 #[test]
-#[ignore = "the program does not keep to it yet"]
 fn what_was_acknowledged_before_a_file_system_was_cut_off_is_there() {
     if !is_long() {
         return say_skipped("power cuts of a real file system (TIDINGS_TEST_LONG)");

@@ -60,6 +60,41 @@ fn a_full_disk_refuses_writes_whole_and_a_server_recovers_by_itself() {
 }
 
 #[test]
+fn the_log_of_a_server_leaves_room_on_a_disk_that_is_almost_full() {
+    let shell = world();
+    let Some(disk) = SmallDisk::mount(&shell) else { return };
+    shell.done("db backup disk/there.db");
+    disk.fill_but(500_000);
+    let server = Server::start(&shell.path(""), &["--db", "disk/there.db"], &[]);
+    let (token, _) = server.log_in("ann", "correct horse 7");
+    let messages = messages_of(&server, &token);
+    let send = |content: &str| server.post(&messages, &token, &json!({ "content": content }));
+    let mut count = 0;
+    // Each takes some twenty pages of the log: all that is free, after a few, were it not moved into the file meanwhile.
+    let refused = loop {
+        let reply = send("a message");
+        if reply.status != 201 {
+            break reply;
+        }
+        count += 1;
+    };
+    refused.problem(507, "no_space");
+    assert!(count > 60, "{count}");
+    // Nobody is sent here for nothing, also where the smallest write would still fit.
+    wait_until("it says that it is ready", || server.get("/health/ready", "").status == 507);
+    for _ in 0..3 {
+        send("a message");
+        std::thread::sleep(Duration::from_millis(1100));
+        server.get("/health/ready", "").problem(507, "no_space");
+    }
+    std::fs::remove_file(shell.path("disk/ballast")).unwrap();
+    wait_until("it never is ready again", || server.get("/health/ready", "").status == 200);
+    send("after").expect(201);
+    assert_eq!(server.stop(), Some(0));
+    shell.done("db check --db disk/there.db");
+}
+
+#[test]
 fn a_database_that_somebody_else_holds_makes_a_server_unready_until_they_let_go() {
     let shell = world();
     let server = Server::on(&shell.path(""), &[]);

@@ -495,3 +495,16 @@ fn a_log_in_that_is_revoked_while_it_is_refreshed_ends() {
         assert_eq!(kept(world, &ann), 0);
     });
 }
+
+#[test]
+fn a_refresh_token_of_a_clock_that_was_ahead_does_not_count() {
+    on_every_engine(|world| {
+        with_password(world, "ann");
+        for (number, ahead, counts) in [(1, 60, true), (3, 61, false), (5, 10 * 365 * 24 * 60 * 60, false)] {
+            log_in(&world.later(ahead), "ann", number);
+            let token = secret(number).token();
+            assert_eq!(world.app.read(|tx| tokens::must_count(tx, &token)).is_ok(), counts, "{ahead}");
+            assert_eq!(refresh(&world.app, secret(number)).is_ok(), counts, "{ahead}");
+        }
+    });
+}

@@ -1,0 +1,71 @@
+//! How long a writer waits for the others before it gives up: for a time, not for a number of naps, which grow on a busy machine.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+/// Transactions are short, but SQLite's waiting is not fair: beside many busy writers an unlucky one can need seconds.
+pub(in crate::store) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a waiting writer sleeps before it tries again, at first for less. SQLite's own sleeps grow to 100 ms, and whoever
+/// loads data pauses for less than that between two transactions.
+const NAP: Duration = Duration::from_millis(5);
+
+thread_local! {
+    /// Until when whoever works in this thread waits
+    static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// Since when the lock is waited for
+    static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Lets a connection wait for other writers.
+pub(super) fn wait_for_others(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(wait))
+}
+
+/// Does something that waits for nobody longer than that.
+pub(super) fn waiting_until<T>(end: Instant, work: impl FnOnce() -> T) -> T {
+    let before = UNTIL.replace(Some(end));
+    let done = work();
+    UNTIL.set(before);
+    done
+}
+
+/// Waits for another writer; false where patience is at its end.
+fn wait(naps: i32) -> bool {
+    let now = Instant::now();
+    if naps == 0 {
+        BEGAN.set(Some(now));
+    }
+    let end = UNTIL.get().or_else(|| BEGAN.get().map(|began| began + PATIENCE));
+    if end.is_some_and(|end| now >= end) {
+        return false;
+    }
+    #[expect(clippy::disallowed_methods, reason = "another process has the lock, and nothing tells when it is free")]
+    std::thread::sleep(if naps < 5 { NAP / 5 } else { NAP });
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_does_so_for_a_time_and_not_for_a_number_of_naps() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Connection::open(folder.path().join("x.db")).unwrap();
+        let (other, mut own) = (open(), open());
+        wait_for_others(&mut own).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let begin = || own.execute_batch("BEGIN IMMEDIATE; ROLLBACK");
+        for milliseconds in [0, 300] {
+            let (start, patience) = (Instant::now(), Duration::from_millis(milliseconds));
+            let refused = waiting_until(start + patience, begin);
+            assert_eq!(refused.unwrap_err().sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy));
+            assert!(start.elapsed() >= patience && start.elapsed() < patience + PATIENCE / 3, "{:?}", start.elapsed());
+        }
+        other.execute_batch("ROLLBACK").unwrap();
+        begin().unwrap();
+    }
+}

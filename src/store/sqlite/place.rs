@@ -1,0 +1,70 @@
+//! Where the file of a database is: behind links, and still the same one.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::beside;
+use crate::error::{Error, Result};
+
+/// How many links lead from one to the next at the most, as in the kernel
+const MOST_LINKS: usize = 40;
+
+/// Which file it is, whatever its name
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// Of the file that is there. It is never opened: closing it would drop the locks that SQLite holds on it.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let found = path.metadata()?;
+        Ok(Self { device: found.dev(), inode: found.ino() })
+    }
+
+    /// Refuses to go on with a file that is no longer there: nobody else would find what is written into it.
+    pub(in crate::store) fn must_be_at(self, path: &Path) -> Result<()> {
+        if Self::of(path).is_ok_and(|found| found == self) { Ok(()) } else { Err(gone(path)) }
+    }
+}
+
+pub(super) fn gone(path: &Path) -> Error {
+    let path = path.display();
+    Error::unavailable("The file of the database was moved, deleted or replaced while it was in use.").hint(format!(
+        "Put {path} back, with {path}-wal and {path}-shm as they were. Before another takes its place, stop every program that uses it."
+    ))
+}
+
+/// The file that a path leads to, though it may not be there yet: what belongs to it lies beside it, not beside a link.
+pub(in crate::store) fn real(path: &Path) -> PathBuf {
+    let mut real = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = real.read_link() else { break };
+        real = real.parent().map_or_else(|| target.clone(), |folder| folder.join(&target));
+    }
+    real
+}
+
+/// Refuses a place beside which the log of another database lies: SQLite would take it for that of the new file, and undo
+/// what was written, or throw it away.
+pub(super) fn refuse_leftovers(path: &Path) -> Result<()> {
+    refuse_log(path, "-wal")?;
+    refuse_log(path, "-journal")
+}
+
+/// As [`refuse_leftovers`], of a file that is there and empty. Where the first change of it was broken off, it has a journal,
+/// which says no more than that.
+pub(super) fn refuse_leftover_log(path: &Path) -> Result<()> {
+    refuse_log(&real(path), "-wal")
+}
+
+fn refuse_log(path: &Path, suffix: &str) -> Result<()> {
+    let log = beside(path, suffix);
+    if log.symlink_metadata().is_ok_and(|found| found.len() > 0) {
+        let detail = format!("{} is left of another database; nothing was written.", log.display());
+        return Err(Error::conflict(detail).hint("Move it to the database it belongs to, or remove it."));
+    }
+    Ok(())
+}
