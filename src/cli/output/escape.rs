@@ -67,7 +67,8 @@ fn joins(before: Option<char>, joiner: char, after: Option<char>) -> bool {
     let follows_virama = canonical_combining_class(before) == 9 && after.is_alphabetic();
     match joiner {
         '\u{200C}' => follows_virama || is_arabic(before) && is_arabic(after),
-        '\u{200D}' => follows_virama || is_pictograph(before) && is_pictograph(after),
+        // The sign that something is a picture is no picture to join.
+        '\u{200D}' => follows_virama || is_pictograph(before) && is_pictograph(after) && after != '\u{FE0F}',
         _ => false,
     }
 }
@@ -154,6 +155,7 @@ mod tests {
             assert_eq!(escape(&format!("al{hidden}ice")), shown);
         }
         assert_eq!(escape("❤\u{fe0f}\u{fe0f}"), "❤\u{fe0f}\\u{fe0f}");
+        assert_eq!(escape("👩\u{200d}\u{fe0f}"), "👩\\u{200d}\\u{fe0f}");
     }
 
     #[test]
