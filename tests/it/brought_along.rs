@@ -11,7 +11,7 @@ use crate::support::{OLD_ROWS, brought_along_from, operator};
 /// One of two people is logged in; three requests were carried out under keys
 const ROWS: &str = "
     INSERT INTO refresh_token (hash, user_key, family, generation, created_at, expires_at, successor_hash)
-        VALUES ('\\x72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793', 1, gen_random_uuid(), 1, 1, 9000000000000000, NULL);
+        VALUES ('\\x72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793', 1, gen_random_uuid(), 1, 1, 1768122000000000, NULL);
     INSERT INTO idempotency (actor_key, key, request_hash, result_id, created_at)
         SELECT 0, 'ann@example.org', '\\x00', id, 1 FROM account WHERE username = 'ann';
     INSERT INTO idempotency (actor_key, key, request_hash, result_id, created_at)

@@ -405,10 +405,16 @@ impl Shell {
 /// Every row of every table of an SQLite file, and as `message_word` the terms that search knows of each message
 pub(crate) fn dump(file: &Path) -> String {
     let connection = rusqlite::Connection::open(file).unwrap();
-    let terms = "CREATE VIRTUAL TABLE temp.message_word USING fts5vocab (main, message_search, instance)";
-    connection.execute_batch(terms).unwrap();
+    // A file that is empty yet has no index.
+    if connection.table_exists(None, "message_search").unwrap() {
+        let terms = "CREATE VIRTUAL TABLE temp.message_word USING fts5vocab (main, message_search, instance)";
+        connection.execute_batch(terms).unwrap();
+    }
     let mut tables = connection
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' UNION SELECT 'message_word' ORDER BY name")
+        .prepare(
+            "SELECT name FROM sqlite_schema WHERE type = 'table'
+             UNION SELECT name FROM sqlite_temp_schema WHERE type = 'table' ORDER BY name",
+        )
         .unwrap();
     let names: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let mut dump = String::new();

@@ -113,6 +113,7 @@ fn each_setting_is_shown_with_where_it_comes_from() {
     SECRET_KEY_PREVIOUS                                                 default
     SECRET_KEY_PREVIOUS_FILE                                            default
     TIDINGS_BIND              127.0.0.1:8000                            default
+    TIDINGS_SOCKET_MODE       0600                                      default
     TIDINGS_ALLOW_REMOTE      false                                     default
     TIDINGS_REGISTRATION      open                                      default
     TIDINGS_READY_JSON        false                                     default
