@@ -106,7 +106,7 @@ impl Scene {
         }
         assert_eq!(unread.len(), 1000);
         (self.ids, self.unread) = (ids, unread);
-        self.server.post("/test/checkpoint", "", &Value::Null).expect(204);
+        self.server.test("checkpoint").expect(204);
     }
 
     /// How long the writer was on a core until now, once it has nothing to do
@@ -133,7 +133,7 @@ impl Scene {
         let mut once = || {
             // Where it is refused there is nothing to return to.
             if status < 300 {
-                self.server.post("/test/rollback", "", &Value::Null).expect(204);
+                self.server.test("rollback").expect(204);
             }
             let token = if attack.who.is_empty() { "" } else { self.server.token(attack.who) };
             let before = self.busy();
