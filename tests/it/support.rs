@@ -12,6 +12,7 @@ use tidings::model::{
 use tidings::service;
 use tidings::service::conversations::NewConversation;
 use tidings::service::messages::{Destination, Draft};
+use tidings::service::passwords;
 use tidings::service::registration::{self, Registration};
 use tidings::service::tokens::Keys;
 use tidings::service::users::NewUser;
@@ -67,7 +68,7 @@ impl World {
         let details = new_user(name, Role::User).details;
         let registration = Registration::new(&details, true, None, &keys, None)?;
         self.app.read(|tx| registration::look(tx, None, &registration))?;
-        let made = self.app.write(|tx| registration::register(tx, None, &registration, "no hash"))?;
+        let made = self.app.write(|tx| registration::register(tx, None, &registration, passwords::NOBODYS))?;
         Ok(made.expect("nothing is repeated"))
     }
 

@@ -110,7 +110,9 @@ impl Place {
 
     /// Begins to load, in a process that can be killed.
     fn begin(&self, records: &str) -> Child {
-        fs::write(self.shell.path("records"), records).unwrap();
+        // Not over a file that another load may be reading at this moment.
+        fs::write(self.shell.path("records.new"), records).unwrap();
+        fs::rename(self.shell.path("records.new"), self.shell.path("records")).unwrap();
         // Whoever started the tests may ignore interrupts, which would be inherited.
         let mut command = Command::new("env");
         command.args(["--default-signal=INT", PROGRAM, "--now", "2026-01-01T09:00:00Z", "--seed", "1"]);
