@@ -13,9 +13,9 @@ use super::settings::Settings;
 use super::{Failure, Global, Outcome, text};
 use crate::app::{App, Options};
 use crate::error::Error;
-use crate::model::{Actor, UserSelector};
+use crate::model::{Actor, Task, UserSelector};
 use crate::service;
-use crate::store::{Db, Erasure, Location, Opened, Tx};
+use crate::store::{self, Db, Erasure, Location, Opened, Tx};
 
 /// What a command needs: the application, who acts, where the result goes.
 pub(super) struct Context<'c> {
@@ -80,6 +80,15 @@ impl<'c> Context<'c> {
         Self::open_at(settings.location_or(global.db.as_deref())?, global, settings, out, false)
     }
 
+    /// Goes on with what an earlier run was to bring up to date, where it was ended in the midst of it.
+    pub(super) fn catch_up(&mut self) -> Outcome {
+        let pending = self.app.read(store::maintenance::pending)?;
+        if pending.iter().any(|pending| pending.task != Task::Erase) {
+            catch_up(&self.app, self.out)?;
+        }
+        Ok(())
+    }
+
     fn open_at(
         location: Location,
         global: &Global,
@@ -106,8 +115,7 @@ impl<'c> Context<'c> {
         let app = App::new(db, Options { now, seed, dry_run: global.dry_run });
         out.tell_times_from(app.now());
         if opened != Opened::Ready {
-            let _progress = Progress::begin(out, "Indexing messages for search");
-            app.index()?;
+            catch_up(&app, out)?;
         }
         Ok(Self {
             app,
@@ -198,3 +206,9 @@ pub(super) const ERASURE: Duration = Duration::from_millis(250);
 
 /// As [`ERASURE`], where an account was deleted; only among others who go on deleting does it not come to its end
 pub(super) const ERASURE_OF_ACCOUNTS: Duration = Duration::from_mins(1);
+
+/// Works out what an update left to be worked out.
+fn catch_up(app: &App, out: &mut Output) -> Result<(), Error> {
+    let _progress = Progress::begin(out, "Indexing messages for search");
+    app.index()
+}

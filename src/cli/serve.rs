@@ -162,11 +162,12 @@ impl Serve {
         let listener = serve.listen()?;
         // Whatever ends the process at once leaves a temporary database behind.
         let early = if serve.ephemeral { Some(Stop::new(true)?) } else { None };
-        let context = if serve.ephemeral {
+        let mut context = if serve.ephemeral {
             Context::open_temporary(global, settings, out)?
         } else {
             Context::open(global, settings, out, false)?
         };
+        context.catch_up()?;
         let keys =
             if serve.ephemeral { Keys::new(&secret::<32>()?, None)? } else { keys(settings, &context.location)? };
         let actor = context.app.read(|tx| context.actor(tx))?;

@@ -93,14 +93,15 @@ pub(super) async fn metrics(
     let is_for = match server.options.metrics {
         MetricsFor::Everybody => true,
         MetricsFor::Nobody => false,
-        // Behind a proxy that says nothing of itself, everybody seems to be on this machine.
+        // Behind a proxy that does not say for whom it asks, everybody seems to be on this machine.
         MetricsFor::ThisMachine => {
             let is_here = match client {
                 Client::At(address) => address.is_loopback(),
                 Client::Socket => true,
                 Client::Unknown => false,
             };
-            is_here && (server.options.behind_proxy || !is_passed_on(&headers))
+            let is_told = server.options.behind_proxy && headers.contains_key("x-forwarded-for");
+            is_here && (is_told || !is_passed_on(&headers))
         }
     };
     if !is_for {

@@ -92,9 +92,10 @@ impl Io {
     /// Says that a request did not come to its end in time.
     pub(super) async fn time_out(&mut self) {
         let answer = bare(&too_slow(), &self.cors);
+        // A client that does not read either is not waited for.
         let _ = match &mut self.stream {
-            Stream::Tcp(stream) => stream.inner_mut().write_all(&answer).await,
-            Stream::Unix(stream) => stream.inner_mut().write_all(&answer).await,
+            Stream::Tcp(stream) => tokio::time::timeout(LINGER, stream.inner_mut().write_all(&answer)).await,
+            Stream::Unix(stream) => tokio::time::timeout(LINGER, stream.inner_mut().write_all(&answer)).await,
         };
     }
 

@@ -78,12 +78,11 @@ impl Limits {
     /// Counts a password that was looked at.
     pub(super) fn count(&self, tried: &Tried, is_right: bool) {
         let Tried { by, .. } = tried;
-        // What goes beyond a limit was under way before others came to it.
         if is_right {
-            let _ = self.successes.take(&by.0);
+            self.successes.charge(&by.0);
         } else {
-            let _ = self.failures.take(by);
-            let _ = self.failures_everywhere.take(&by.0);
+            self.failures.charge(by);
+            self.failures_everywhere.charge(&by.0);
         }
     }
 
@@ -134,16 +133,32 @@ impl<K: Hash + ?Sized> Limit<K> {
         next(full_at, interval, now).map(drop)
     }
 
+    /// Counts a try that was made, also beyond the limit: those under way at once cost the tries that follow.
+    fn charge(&self, key: &K) {
+        let now = Instant::now();
+        self.count_at(key, now, |full_at, interval| full_at.max(now) + interval);
+    }
+
     /// Counts a try, or says how long it is until the next.
     fn take_at(&self, key: &K, now: Instant) -> Result<(), Duration> {
-        let Some(interval) = self.interval else { return Ok(()) };
+        let mut taken = Ok(());
+        self.count_at(key, now, |full_at, interval| {
+            next(full_at, interval, now).unwrap_or_else(|wait| {
+                taken = Err(wait);
+                full_at
+            })
+        });
+        taken
+    }
+
+    fn count_at(&self, key: &K, now: Instant, count: impl FnOnce(Instant, Duration) -> Instant) {
+        let Some(interval) = self.interval else { return };
         let mut all = self.full_at();
         if all.len() >= REMEMBERED {
             all.retain(|_, full_at| *full_at > now);
         }
         let full_at = all.entry(self.hashes.hash_one(key)).or_insert(now);
-        *full_at = next(*full_at, interval, now)?;
-        Ok(())
+        *full_at = count(*full_at, interval);
     }
 }
 
@@ -236,5 +251,15 @@ mod tests {
         }
         assert!(limits.may_try(&tried("ann", "192.0.2.2", true)).is_err());
         assert!(limits.may_try(&tried("bob", "192.0.2.1", false)).is_ok());
+    }
+
+    #[test]
+    fn tries_that_were_under_way_at_once_cost_those_that_follow() {
+        let limit: Limit<str> = Limit::new(2);
+        for _ in 0..6 {
+            limit.charge("ann");
+        }
+        let wait = limit.look_at("ann", Instant::now()).unwrap_err();
+        assert!(wait > MINUTE, "{wait:?}");
     }
 }

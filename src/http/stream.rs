@@ -30,7 +30,8 @@ impl Pipe {
             let end = End(sender);
             let mut out = BufWriter::with_capacity(PIECE, Pieces(&end.0));
             let is_whole = write(&mut out) && out.flush().is_ok();
-            drop(out);
+            // What is still held back of a part is not sent.
+            drop(out.into_parts());
             if is_whole {
                 end.come();
             }
@@ -68,7 +69,8 @@ impl End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        let _ = self.0.try_send(Err(io::ErrorKind::UnexpectedEof.into()));
+        // In the thread that fills the body, which waits as it did with each piece.
+        let _ = self.0.blocking_send(Err(io::ErrorKind::UnexpectedEof.into()));
     }
 }
 

@@ -266,8 +266,9 @@ impl Db {
     /// Indexes messages that an update left to be indexed, and works out what usernames look like that are from before that was
     /// known, in steps.
     pub fn index(&self, stamp: Stamp) -> Result<()> {
-        while self.write(stamp, maintenance::index_step)? && !stamp.dry_run {}
+        // Usernames first: until it is known what they look like, others can take names that look like them.
         while self.write(stamp, maintenance::skeletons_step)? && !stamp.dry_run {}
+        while self.write(stamp, maintenance::index_step)? && !stamp.dry_run {}
         Ok(())
     }
 

@@ -5,6 +5,8 @@
 //! conversations is answered from these alone: what others say is not even read. The words as they are serve those who see
 //! everything.
 
+use std::ops::ControlFlow;
+
 use super::tx::Tx;
 use crate::error::{Error, Result};
 use crate::model::{ConversationKey, Message, MessageKey, Number, Term, Terms, Timestamp, UserKey, words};
@@ -186,12 +188,23 @@ pub fn hits(
     })
 }
 
+/// How many bytes of messages are indexed at once, and the message that exceeds them: their entries are one parameter of a
+/// statement, some thirty times as long at the worst, and an engine takes no more than 1 GB.
+const INDEXED_AT_ONCE: usize = 1024 * 1024;
+
 /// Indexes the next messages that were there before their entries were; returns the key of the last one, none at the end.
 pub(super) fn index_older(tx: &mut Tx<'_>, after: MessageKey, limit: i64) -> Result<Option<MessageKey>> {
-    let found = tx.all(
+    let mut found: Vec<(MessageKey, ConversationKey, Option<UserKey>, String)> = Vec::new();
+    let mut bytes = 0;
+    tx.each(
         "SELECT key, conversation_key, sender_key, content FROM message WHERE key > $1 ORDER BY key LIMIT $2",
         &[&after, &limit],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get::<Option<UserKey>>(2)?, row.get::<String>(3)?)),
+        |row| {
+            let content: String = row.get(3)?;
+            bytes += content.len();
+            found.push((row.get(0)?, row.get(1)?, row.get(2)?, content));
+            Ok(if bytes < INDEXED_AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        },
     )?;
     let last = found.last().map(|(key, ..)| *key);
     for (key, conversation, sender, content) in found {

@@ -51,6 +51,13 @@ pub fn send(tx: &mut Tx<'_>, actor: &Actor, draft: &Draft) -> Result<Message> {
     check_content(&draft.content)?;
     // First of all: a key's request is compared by the conversation that it names, or begins.
     let conversation = destination(tx, actor, sender, &draft.destination)?;
+    // A key that was used tells nobody whether a conversation is there that they do not see.
+    if let (Some(_), Destination::Conversation(selector)) = (&draft.idempotency_key, &draft.destination)
+        && !actor.administers()
+        && store::conversations::level(tx, conversation.key, sender.person.key)?.is_none()
+    {
+        return Err(service::no_conversation(actor, selector));
+    }
     let request = draft.idempotency_key.as_deref();
     let request = request.map(|key| meaning(tx, actor, (sender, &conversation), draft, key)).transpose()?;
     let again = |tx: &mut Tx<'_>, id| match service::message(tx, actor, &MessageSelector::Id(MessageId(id))) {

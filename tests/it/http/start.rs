@@ -24,3 +24,16 @@ fn what_a_server_answered_is_in_the_database_when_it_has_ended() {
     assert_eq!(server.stop(), Some(0));
     assert_eq!(shell.done("conversation show team --fields title,kind --no-header -o csv").stdout, ",group\n");
 }
+
+#[test]
+fn a_server_goes_on_with_what_an_update_was_ended_in() {
+    let shell = Shell::new();
+    shell.done("user create ann --no-password");
+    let connection = rusqlite::Connection::open(shell.path("test.db")).unwrap();
+    let interrupted = "UPDATE account SET skeleton = NULL; INSERT INTO maintenance (task, since, position) VALUES (0, 0, 0), (2, 0, 0)";
+    connection.execute_batch(interrupted).unwrap();
+    let server = Server::on(&shell.path(""), &[]);
+    assert_eq!(server.stop(), Some(0));
+    let left = "SELECT (SELECT count(*) FROM maintenance WHERE task IN (0, 2)), (SELECT count(*) FROM account WHERE skeleton IS NULL)";
+    assert_eq!(connection.query_row(left, [], |row| Ok((row.get(0)?, row.get(1)?))), Ok((0, 0)));
+}

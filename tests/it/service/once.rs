@@ -124,3 +124,16 @@ fn people_and_messages_are_a_set_and_what_was_found_is_found_again() {
         assert_refused!(read(None), Conflict);
     });
 }
+
+#[test]
+fn a_key_that_was_used_tells_nobody_whether_a_conversation_is_there_that_they_do_not_see() {
+    on_every_engine(|world| {
+        let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
+        world.group("team", &ann, &[&bob]);
+        world.group("secret", &ann, &[&eve]);
+        send(world, &bob, &draft("team", "hello")).unwrap();
+        for name in ["secret", "nowhere"] {
+            assert_refused!(send(world, &bob, &draft(name, "hello")), NotFound);
+        }
+    });
+}
