@@ -51,11 +51,11 @@ const LINE: i32 = 4096;
 #[derive(Debug)]
 pub enum Listener {
     Tcp(TcpListener),
-    /// With the file to remove at the end
+    /// With its file, where the server made it
     Unix(UnixListener, Option<SocketFile>),
 }
 
-/// The file of a socket that the server made, which another may have replaced since
+/// The file of a socket that the server made, removed when this is dropped, unless another has replaced it since
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -64,15 +64,22 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    fn find(path: &Path) -> std::io::Result<Self> {
-        let found = path.symlink_metadata()?;
-        Ok(Self { path: path.to_owned(), number: (found.dev(), found.ino()) })
+    fn of(path: &Path) -> std::io::Result<Self> {
+        Ok(Self { path: path.to_owned(), number: number(path)? })
     }
+}
 
-    /// Removes it, if it still is what was made.
-    fn remove(self) -> std::io::Result<()> {
-        if Self::find(&self.path)?.number == self.number { std::fs::remove_file(self.path) } else { Ok(()) }
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if number(&self.path).is_ok_and(|number| number == self.number) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+fn number(path: &Path) -> std::io::Result<(u64, u64)> {
+    let found = path.symlink_metadata()?;
+    Ok((found.dev(), found.ino()))
 }
 
 impl Listener {
@@ -151,9 +158,10 @@ fn bind_path(path: &Path, mode: u32) -> std::io::Result<Listener> {
         }
         bound => bound?,
     }
+    let file = SocketFile::of(path)?;
     std::fs::set_permissions(path, Permissions::from_mode(mode))?;
     lengthen_line(&socket)?;
-    Ok(Listener::Unix(UnixListener::from(socket), Some(SocketFile::find(path)?)))
+    Ok(Listener::Unix(UnixListener::from(socket), Some(file)))
 }
 
 fn lengthen_line(listener: &impl AsFd) -> std::io::Result<()> {
@@ -229,9 +237,7 @@ pub fn serve(
         Ok(())
     });
     let _ = close.send(true);
-    if let Some(file) = file {
-        let _ = file.remove();
-    }
+    drop(file);
     for worker in workers {
         drop(worker.connections);
         let _ = worker.thread.join();

@@ -24,4 +24,5 @@ mod service;
 mod sharing;
 mod store;
 mod support;
+mod terminal;
 mod transfer;

@@ -18,6 +18,8 @@ use tidings::service::tokens::Keys;
 use tidings::service::users::NewUser;
 use tidings::store::{Db, Location};
 
+use crate::terminal::Terminal;
+
 /// 2026-01-01T09:00:00Z
 pub(crate) const NOON: Timestamp = Timestamp(1_767_258_000_000_000);
 
@@ -370,17 +372,13 @@ impl Shell {
         Self::output(command, "")
     }
 
-    /// Runs a line on a terminal where somebody types an answer; returns what they see, none where there is no `script`.
-    pub(crate) fn run_on_terminal(&self, line: &str, answer: &str) -> Option<String> {
-        if std::process::Command::new("script").arg("--version").output().is_err() {
-            say_skipped("a terminal (script is not installed)");
-            return None;
-        }
+    /// Runs a line on a terminal where somebody types an answer; returns what they see.
+    pub(crate) fn run_on_terminal(&self, line: &str, answer: &str) -> String {
         let line = format!("'{}' --db test.db {line}", env!("CARGO_BIN_EXE_tidings"));
-        let typed = format!("printf '{answer}\\n' | script --quiet --return --command \"{line}\" /dev/null");
-        let output =
-            std::process::Command::new("sh").args(["-c", &typed]).current_dir(self.folder.path()).output().unwrap();
-        Some(format!("{}exit code {:?}", String::from_utf8_lossy(&output.stdout), output.status.code()))
+        let mut terminal = Terminal::open(self.folder.path(), &line);
+        terminal.type_in(format!("{answer}\n").as_bytes());
+        let (seen, status) = terminal.end();
+        format!("{seen}exit code {:?}", status.code())
     }
 
     /// Runs a line that must succeed.

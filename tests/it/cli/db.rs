@@ -268,14 +268,14 @@ fn whoever_restores_on_a_terminal_types_the_name() {
     let shell = shell();
     shell.done("db backup copy.db");
     shell.done("user create eve --no-password");
-    let Some(refused) = shell.run_on_terminal("db restore copy.db", "y") else { return };
+    let refused = shell.run_on_terminal("db restore copy.db", "y");
     assert!(refused.contains("Type “test.db” to go on:"), "{refused}");
     assert!(
         refused.contains("Not confirmed; nothing was changed.") && refused.ends_with("exit code Some(2)"),
         "{refused}"
     );
     assert_eq!(shell.done("user list -o ids").stdout.lines().count(), 3);
-    let done = shell.run_on_terminal("db restore copy.db", "test.db").unwrap();
+    let done = shell.run_on_terminal("db restore copy.db", "test.db");
     assert!(done.ends_with("exit code Some(0)"), "{done}");
     assert_eq!(shell.done("user list -o ids").stdout.lines().count(), 2);
 }

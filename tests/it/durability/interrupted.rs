@@ -1,11 +1,10 @@
 //! Ctrl-C: the shell sees 130, and nothing is changed.
 
-use std::io::{Read, Write};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::{PROGRAM, bash};
-use crate::support::{Shell, say_skipped};
+use crate::support::Shell;
+use crate::terminal::Terminal;
 
 fn shell() -> Shell {
     let shell = Shell::new();
@@ -19,10 +18,6 @@ fn shell() -> Shell {
 
 #[test]
 fn an_interrupt_at_a_question_is_130_and_changes_nothing() {
-    if Command::new("script").arg("--version").output().is_err() {
-        say_skipped("a terminal (script is not installed)");
-        return;
-    }
     let shell = shell();
     let before = shell.dump();
     for (line, question) in [
@@ -34,37 +29,11 @@ fn an_interrupt_at_a_question_is_130_and_changes_nothing() {
     ] {
         // Whoever started the tests may ignore interrupts, which would be inherited.
         let script = format!("trap : INT; env --default-signal=INT {PROGRAM:?} --db test.db {line}; echo \"saw $?\"");
-        let mut terminal = Command::new("timeout")
-            .args(["--foreground", "60", "script", "--quiet", "--command", &script])
-            .arg("/dev/null")
-            .current_dir(shell.path(""))
-            .env_clear()
-            .env("PATH", std::env::var("PATH").unwrap())
-            .env("SHELL", "/bin/bash")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut keyboard = terminal.stdin.take().unwrap();
-        let mut screen = terminal.stdout.take().unwrap();
-        let mut shown = Vec::new();
-        let mut is_asked = false;
-        let mut part = [0; 1024];
-        loop {
-            let length = screen.read(&mut part).unwrap();
-            if length == 0 {
-                break;
-            }
-            shown.extend_from_slice(&part[..length]);
-            if !is_asked && String::from_utf8_lossy(&shown).contains(question) {
-                is_asked = true;
-                keyboard.write_all(b"\x03").unwrap();
-                keyboard.flush().unwrap();
-            }
-        }
-        terminal.wait().unwrap();
-        let shown = String::from_utf8_lossy(&shown);
-        assert!(is_asked && shown.contains("saw 130"), "{line}: {shown}");
+        let mut terminal = Terminal::open(&shell.path(""), &script);
+        terminal.wait_for(question);
+        terminal.type_in(b"\x03");
+        let (seen, _) = terminal.end();
+        assert!(seen.contains("saw 130"), "{line}: {seen}");
         assert_eq!(shell.dump(), before, "{line}");
     }
 }
