@@ -30,3 +30,13 @@ fn every_module_knows_only_those_before_it() {
     }
     assert!(looked_at > 20, "the layers were not found");
 }
+
+#[test]
+fn the_server_knows_nothing_of_what_stands_on_it() {
+    let files = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/server"));
+    assert!(files.len() > 10, "the server was not found");
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.contains("::api"), "{} knows the API", file.display());
+    }
+}

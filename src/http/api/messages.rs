@@ -6,14 +6,15 @@ use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Shared;
 use super::answer::{
     Answer, Changeable, Here, Known, List, Marked, changed, json, page_size_of, shown, shown_to_change,
 };
 use super::changes::Rest;
-use super::request::{Body, Caller, Few, NO_NUL, Part, Path, Query, Repeatable};
+use super::request::{Body, Few, NO_NUL, Part, Path, Query, Repeatable};
 use crate::app::late_after;
 use crate::error::Error;
+use crate::http::server::Shared;
+use crate::http::server::caller::Caller;
 use crate::model::{
     ConversationId, ConversationSelector, Finding, MessageId, MessageSelector, Number, Seek, Timestamp, UserSelector,
 };

@@ -9,29 +9,29 @@ use axum::response::{IntoResponse, Response};
 use crate::error::{Error, Kind};
 
 /// The media type of problem documents
-pub(super) const MEDIA_TYPE: &str = "application/problem+json";
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// An error on its way to a client.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     error: Box<Error>,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
 /// Why a request failed, for the log only
 #[derive(Clone)]
-pub(super) struct Cause(pub(super) Arc<str>);
+pub(crate) struct Cause(pub(crate) Arc<str>);
 
 impl Problem {
     /// Too many requests of the kind; the next is heard after so many seconds.
-    pub(super) fn rate_limited(seconds: u64) -> Self {
+    pub(crate) fn rate_limited(seconds: u64) -> Self {
         let times = if seconds == 1 { "1 second".to_owned() } else { format!("{seconds} seconds") };
         let error = Error::rate_limited(format!("Request was throttled. Expected available in {times}."));
         Self { error: Box::new(error), header: Some((RETRY_AFTER, seconds.into())) }
     }
 
     /// The path is there, but not for this method.
-    pub(super) fn method_not_allowed(method: &Method) -> Self {
+    pub(crate) fn method_not_allowed(method: &Method) -> Self {
         Error::of_request(Kind::MethodNotAllowed, format!("Method “{method}” not allowed.")).into()
     }
 }
@@ -64,7 +64,7 @@ impl IntoResponse for Problem {
 }
 
 /// The problem document
-pub(super) fn body(error: &Error) -> Vec<u8> {
+pub(crate) fn body(error: &Error) -> Vec<u8> {
     serde_json::to_vec(&error.problem()).unwrap_or_default()
 }
 

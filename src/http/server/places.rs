@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Places, and who has how many of them.
-pub(super) struct Places<K> {
+pub(crate) struct Places<K> {
     all: Arc<Line>,
     share: usize,
     shares: Mutex<HashMap<K, Weak<Line>>>,
 }
 
 /// One of the places, as long as it lives
-pub(super) struct Place {
+pub(crate) struct Place {
     own: Held,
     of_all: Held,
 }
@@ -33,18 +33,18 @@ struct Held {
 }
 
 impl<K: Eq + Hash> Places<K> {
-    pub(super) fn new(all: usize, share: usize) -> Self {
+    pub(crate) fn new(all: usize, share: usize) -> Self {
         Self { all: Arc::new(Line::new(all)), share, shares: Mutex::default() }
     }
 
     /// A place for somebody, once one of theirs and one of all is free
-    pub(super) async fn take(&self, who: K) -> Place {
+    pub(crate) async fn take(&self, who: K) -> Place {
         let own = Line::wait(&self.line_of(who)).await;
         Place { own, of_all: Line::wait(&self.all).await }
     }
 
     /// A place for somebody, where one of theirs and one of all is free
-    pub(super) fn try_take(&self, who: K) -> Option<Place> {
+    pub(crate) fn try_take(&self, who: K) -> Option<Place> {
         let own = Line::look(&self.line_of(who))?;
         Some(Place { own, of_all: Line::look(&self.all)? })
     }
@@ -63,7 +63,7 @@ impl<K: Eq + Hash> Places<K> {
 
 impl Place {
     /// Whether somebody waits who could have it
-    pub(super) fn is_wanted(&self) -> bool {
+    pub(crate) fn is_wanted(&self) -> bool {
         [&self.own, &self.of_all].iter().any(|held| held.line.waiting.load(Ordering::Relaxed) > 0)
     }
 }

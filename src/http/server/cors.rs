@@ -21,7 +21,7 @@ const READ: HeaderValue = HeaderValue::from_static("etag, preference-applied, re
 
 /// Whose pages they are; none of any other site.
 #[derive(Debug)]
-pub(super) enum Cors {
+pub(crate) enum Cors {
     Nobodys,
     Everybodys,
     Of(Vec<HeaderValue>),
@@ -29,7 +29,7 @@ pub(super) enum Cors {
 
 impl Cors {
     /// `*` stands for every site.
-    pub(super) fn new(origins: &[String]) -> Self {
+    pub(crate) fn new(origins: &[String]) -> Self {
         if origins.is_empty() {
             Self::Nobodys
         } else if origins.iter().any(|origin| origin == "*") {
@@ -40,7 +40,7 @@ impl Cors {
     }
 
     /// The answer to a browser that asks whether a page may send a request; none to any other request.
-    pub(super) fn answer(&self, parts: &Parts) -> Option<Response<Body>> {
+    pub(crate) fn answer(&self, parts: &Parts) -> Option<Response<Body>> {
         let is_asking = parts.method == Method::OPTIONS
             && parts.headers.contains_key(ORIGIN)
             && parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
@@ -55,7 +55,7 @@ impl Cors {
     }
 
     /// Says on an answer whether pages of that origin may read it.
-    pub(super) fn mark(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+    pub(crate) fn mark(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         let allowed = match self {
             Self::Nobodys => return,
             Self::Everybodys => Some(HeaderValue::from_static("*")),
@@ -71,7 +71,7 @@ impl Cors {
     }
 
     /// Those for an answer to what is no request, of which nobody knows where it comes from: for the first site.
-    pub(super) fn unasked(&self) -> HeaderMap {
+    pub(crate) fn unasked(&self) -> HeaderMap {
         let first = if let Self::Of(origins) = self { origins.first() } else { None };
         let mut headers = HeaderMap::new();
         self.mark(first, &mut headers);

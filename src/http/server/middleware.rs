@@ -4,27 +4,37 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::http::header::{HOST, ORIGIN, TRANSFER_ENCODING};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use axum::response::IntoResponse;
 use hyper::body::{Body as _, Incoming};
 
 use super::Shared;
-use super::answer::OF_EVERY_ANSWER;
+use super::answers::{Answers, Route};
+use super::body::Unread;
 use super::client::client;
-use super::entrance::Unread;
 use super::io::{Ends, HEAD_LIMIT, too_long};
 use super::log::Line;
 use super::problem::{Cause, Problem};
-use super::router::{Answers, Route};
 use crate::error::{Error, Kind};
 use crate::service::login::Client;
+
+/// What every answer says, also one to what is no request, unless it says something else there: that nobody keeps it for
+/// somebody else, or shows it again without asking, and that a browser takes it for nothing but what it is.
+pub(crate) static OF_EVERY_ANSWER: [(HeaderName, &str); 4] = [
+    (CACHE_CONTROL, "private, no-cache"),
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (REFERRER_POLICY, "no-referrer"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+];
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers a request; says whether any of its body is left unread.
-pub(super) async fn answer(
+pub(crate) async fn answer(
     server: Shared,
     answers: Answers,
     ends: Ends,

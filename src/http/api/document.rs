@@ -9,9 +9,9 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::endpoint::{Access, Endpoint};
-use super::problem::MEDIA_TYPE;
 use super::routes::endpoints;
 use crate::error::Kind;
+use crate::http::server::problem::MEDIA_TYPE;
 
 /// Errors that every endpoint has
 const OF_ALL: [Kind; 8] = [

@@ -5,10 +5,11 @@ use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Shared;
 use super::answer::{Answer, Here, Marked, json};
 use super::changes::{Rest, given};
-use super::request::{Body, Caller, Few, Path, Query, Repeatable};
+use super::request::{Body, Few, Path, Query, Repeatable};
+use crate::http::server::Shared;
+use crate::http::server::caller::Caller;
 use crate::model::{MessageId, MessageSelector};
 use crate::service::notifications;
 

@@ -1,6 +1,6 @@
 //! For whoever looks after the server: whether it lives, whether it can work, what it counts.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::Extension;
@@ -9,13 +9,12 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use serde::Serialize;
-use tokio::sync::Mutex;
 
 use super::answer::{Answer, json};
-use super::client::is_passed_on;
 use super::request::not_found;
-use super::{MetricsFor, Shared};
-use crate::error::{Error, Kind, Result};
+use crate::error::Error;
+use crate::http::server::client::is_passed_on;
+use crate::http::server::{MetricsFor, Shared};
 use crate::service;
 use crate::service::login::Client;
 
@@ -38,29 +37,6 @@ pub(super) async fn live() -> Answer {
 /// How large the trial is, in bytes, after a write failed: as large as what people send. The smallest one would fit where they
 /// do not.
 const LARGE: usize = 65_536;
-
-/// When it was found out last whether the server can work, and what
-#[derive(Default)]
-pub(super) struct Readiness {
-    known: Mutex<Option<(Instant, Result<()>)>>,
-    /// The last write of somebody's failed because of the database
-    is_failing: AtomicBool,
-}
-
-impl Readiness {
-    /// Notes what came of somebody's write.
-    pub(super) fn note<T>(&self, outcome: &Result<T>) {
-        let is_failing = match outcome {
-            Ok(_) => false,
-            Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::NoSpace) => true,
-            // That says nothing of the database.
-            Err(_) => return,
-        };
-        if self.is_failing.load(Ordering::Relaxed) != is_failing {
-            self.is_failing.store(is_failing, Ordering::Relaxed);
-        }
-    }
-}
 
 /// The database can be written, and so read; the last write of somebody's counts too.
 pub(super) async fn ready(State(server): State<Shared>) -> Answer {

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Sleep;
 
-use super::answer::OF_EVERY_ANSWER;
+use super::middleware::OF_EVERY_ANSWER;
 use super::problem;
 use crate::error::{Error, Kind};
 use crate::service::login::Client;
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(2);
 
 /// A connection, whichever way it came.
-pub(super) struct Io {
+pub(crate) struct Io {
     stream: Stream,
     /// What is written in place of what hyper would say, and how far it is
     instead: Option<(Vec<u8>, usize)>,
@@ -61,22 +61,22 @@ macro_rules! stream {
 
 /// Both ends of a connection
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
-    pub(super) peer: Client,
+pub(crate) struct Ends {
+    pub(crate) peer: Client,
     /// None of a Unix socket
-    pub(super) local: Option<IpAddr>,
+    pub(crate) local: Option<IpAddr>,
 }
 
 impl Io {
-    pub(super) fn tcp(stream: TcpStream, cors: HeaderMap) -> Self {
+    pub(crate) fn tcp(stream: TcpStream, cors: HeaderMap) -> Self {
         Self { stream: Stream::Tcp(TokioIo::new(stream)), instead: None, stalled: None, cors }
     }
 
-    pub(super) fn unix(stream: UnixStream, cors: HeaderMap) -> Self {
+    pub(crate) fn unix(stream: UnixStream, cors: HeaderMap) -> Self {
         Self { stream: Stream::Unix(TokioIo::new(stream)), instead: None, stalled: None, cors }
     }
 
-    pub(super) fn ends(&self) -> Ends {
+    pub(crate) fn ends(&self) -> Ends {
         match &self.stream {
             Stream::Tcp(stream) => Ends {
                 peer: stream
@@ -90,7 +90,7 @@ impl Io {
     }
 
     /// Says that a request did not come to its end in time.
-    pub(super) async fn time_out(&mut self) {
+    pub(crate) async fn time_out(&mut self) {
         let answer = bare(&too_slow(), &self.cors);
         // A client that does not read either is not waited for.
         let _ = match &mut self.stream {
@@ -101,7 +101,7 @@ impl Io {
 
     /// Reads on for a while what nobody will look at: a connection that is closed on unread bytes takes with it the answer
     /// that is on its way.
-    pub(super) async fn linger(self) {
+    pub(crate) async fn linger(self) {
         let _ = match self.stream {
             Stream::Tcp(stream) => tokio::time::timeout(LINGER, drain(stream.into_inner())).await,
             Stream::Unix(stream) => tokio::time::timeout(LINGER, drain(stream.into_inner())).await,
@@ -117,15 +117,15 @@ async fn drain(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()
 }
 
 /// A request did not come to its end in time.
-pub(super) fn too_slow() -> Error {
+pub(crate) fn too_slow() -> Error {
     Error::of_request(Kind::Timeout, "The request did not come to its end in time.")
 }
 
 /// How large the head of a request may be
-pub(super) const HEAD_LIMIT: usize = 32 * 1024;
+pub(crate) const HEAD_LIMIT: usize = 32 * 1024;
 
 /// The head of a request is too large.
-pub(super) fn too_long() -> Error {
+pub(crate) fn too_long() -> Error {
     let detail = "The path and the headers have more than 32 KiB, or there are more than 100 headers.";
     Error::of_request(Kind::HeadersTooLarge, detail)
 }

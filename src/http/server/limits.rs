@@ -33,30 +33,30 @@ pub struct Allowed {
 }
 
 /// What is counted.
-pub(super) struct Limits {
+pub(crate) struct Limits {
     failures: Limit<(Subject, Client)>,
     failures_everywhere: Limit<Subject>,
     successes: Limit<Subject>,
     /// Changes of a password, with the one before it
-    pub(super) changes: Limit<UserId>,
-    pub(super) log_ins: Limit<Client>,
-    pub(super) registrations: Limit<Client>,
+    pub(crate) changes: Limit<UserId>,
+    pub(crate) log_ins: Limit<Client>,
+    pub(crate) registrations: Limit<Client>,
 }
 
 /// Whose password is tried, and from where
-pub(super) struct Tried {
+pub(crate) struct Tried {
     by: (Subject, Client),
     is_familiar: bool,
 }
 
 impl Tried {
-    pub(super) fn new(subject: Subject, client: Client, is_familiar: bool) -> Self {
+    pub(crate) fn new(subject: Subject, client: Client, is_familiar: bool) -> Self {
         Self { by: (subject, client.network()), is_familiar }
     }
 }
 
 impl Limits {
-    pub(super) fn new(allowed: Allowed) -> Self {
+    pub(crate) fn new(allowed: Allowed) -> Self {
         Self {
             failures: Limit::new(allowed.failures),
             failures_everywhere: Limit::new(allowed.failures.saturating_mul(EVERYWHERE)),
@@ -68,7 +68,7 @@ impl Limits {
     }
 
     /// Whether a password may be looked at. Failures elsewhere keep nobody out who is logged in to the account where they are.
-    pub(super) fn may_try(&self, tried: &Tried) -> Result<(), Problem> {
+    pub(crate) fn may_try(&self, tried: &Tried) -> Result<(), Problem> {
         let Tried { by, is_familiar } = tried;
         self.failures.look(by)?;
         self.successes.look(&by.0)?;
@@ -76,7 +76,7 @@ impl Limits {
     }
 
     /// Counts a password that was looked at.
-    pub(super) fn count(&self, tried: &Tried, is_right: bool) {
+    pub(crate) fn count(&self, tried: &Tried, is_right: bool) {
         let Tried { by, .. } = tried;
         if is_right {
             self.successes.charge(&by.0);
@@ -87,7 +87,7 @@ impl Limits {
     }
 
     /// Forgets what was tried.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.failures.full_at().clear();
         self.failures_everywhere.full_at().clear();
         self.successes.full_at().clear();
@@ -98,7 +98,7 @@ impl Limits {
 }
 
 /// How often one thing may be tried by each who tries.
-pub(super) struct Limit<K: ?Sized> {
+pub(crate) struct Limit<K: ?Sized> {
     /// None: as often as one likes
     interval: Option<Duration>,
     /// When the bucket of each is full again; by hash, so that a long name takes no more room
@@ -118,7 +118,7 @@ impl<K: Hash + ?Sized> Limit<K> {
     }
 
     /// Counts a try.
-    pub(super) fn take(&self, key: &K) -> Result<(), Problem> {
+    pub(crate) fn take(&self, key: &K) -> Result<(), Problem> {
         self.take_at(key, Instant::now()).map_err(|wait| Problem::rate_limited(wait.as_secs() + 1))
     }
 

@@ -8,9 +8,9 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::IntoResponse;
 
 use super::answer::Answer;
-use super::problem::Problem;
-use super::{Shared, aside};
 use crate::error::Error;
+use crate::http::server::problem::Problem;
+use crate::http::server::{Shared, aside};
 
 /// The header of whoever means it: a page of another site cannot send it without being asked first
 static TEST: HeaderName = HeaderName::from_static("tidings-test");

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// What a request that changes something wants its object's entity tag to be, and not to be.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Conditions {
+pub(crate) struct Conditions {
     if_match: Option<Tags>,
     if_none_match: Option<Tags>,
 }
@@ -34,7 +34,7 @@ impl FromRequestParts<Shared> for Conditions {
 
 impl Conditions {
     /// Those of a request; none of one that only reads, which `If-None-Match` answers more briefly.
-    pub(super) fn of(parts: &Parts) -> Result<Self> {
+    pub(crate) fn of(parts: &Parts) -> Result<Self> {
         if [Method::GET, Method::HEAD].contains(&parts.method) {
             return Ok(Self::default());
         }
@@ -46,7 +46,7 @@ impl Conditions {
 
     /// Refuses where they are not met by what is there. `first` is the first part of its entity tag, which says what can be
     /// changed of it; the `whole` is made only where it is asked for.
-    pub(super) fn must_be_met(&self, first: &str, whole: impl FnOnce() -> Result<String>) -> Result<()> {
+    pub(crate) fn must_be_met(&self, first: &str, whole: impl FnOnce() -> Result<String>) -> Result<()> {
         let first_of = |tag: &str| tag.split_once('-').map_or(tag, |(first, _)| first).to_owned();
         match &self.if_match {
             Some(Tags::These(tags)) if !tags.iter().any(|tag| first_of(tag) == first) => return Err(stale()),
@@ -60,7 +60,7 @@ impl Conditions {
     }
 
     /// As [`Conditions::must_be_met`], by what has no entity tag to be changed by.
-    pub(super) fn must_be_met_by_any(&self) -> Result<()> {
+    pub(crate) fn must_be_met_by_any(&self) -> Result<()> {
         match (&self.if_match, &self.if_none_match) {
             (Some(Tags::These(_)), _) => Err(stale()),
             (_, Some(Tags::Any)) => Err(there()),

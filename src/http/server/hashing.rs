@@ -10,14 +10,14 @@ use super::{Server, Shared};
 use crate::error::{Error, Result};
 
 /// Places for computing with passwords: each takes a core, and 19 MiB.
-pub(super) struct Hashing {
+pub(crate) struct Hashing {
     cores: Arc<Semaphore>,
     /// Those of what is no log-in, half of them: whoever registers or changes a password keeps nobody from logging in
     others: Arc<Semaphore>,
 }
 
 impl Hashing {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self { cores: Arc::new(Semaphore::new(cores)), others: Arc::new(Semaphore::new((cores / 2).max(1))) }
     }
@@ -25,14 +25,14 @@ impl Hashing {
 
 impl Server {
     /// Computes with a password, for what is no log-in.
-    pub(super) async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    pub(crate) async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let permit = Arc::clone(&self.hashing.others).acquire_owned().await.map_err(Error::internal)?;
         self.compute(Some(permit), work).await
     }
 
     /// Looks whether a password is that of an account, which `work` says by none where it is not: that is counted, and too many
     /// are not looked at.
-    pub(super) async fn guess<T: Send + 'static>(
+    pub(crate) async fn guess<T: Send + 'static>(
         self: &Shared,
         tried: Tried,
         work: impl FnOnce() -> Result<Option<T>> + Send + 'static,

@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, json};
-use super::limits::Tried;
 use super::request::{Address, Body};
-use super::{Server, Shared};
 use crate::app::secret;
 use crate::error::Result;
+use crate::http::server::limits::Tried;
+use crate::http::server::{Server, Shared};
 use crate::service::login::{self, Attempt};
 use crate::service::passwords;
 use crate::service::tokens::{self, LoggedIn, Secret, TokenPair};

@@ -42,27 +42,27 @@ struct Waiting {
 
 /// What is said of a request.
 #[derive(Debug, Serialize)]
-pub(super) struct Line<'l> {
-    pub(super) at: Timestamp,
-    pub(super) request: &'l str,
-    pub(super) method: &'l str,
+pub(crate) struct Line<'l> {
+    pub(crate) at: Timestamp,
+    pub(crate) request: &'l str,
+    pub(crate) method: &'l str,
     /// The pattern of the path: what it names is nobody's business
-    pub(super) route: &'l str,
-    pub(super) status: u16,
+    pub(crate) route: &'l str,
+    pub(crate) status: u16,
     /// From the first byte of its head to the last of its answer's
-    pub(super) milliseconds: f64,
+    pub(crate) milliseconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) from: Option<std::net::IpAddr>,
+    pub(crate) from: Option<std::net::IpAddr>,
     /// What stood behind a failure
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cause: Option<&'l str>,
+    pub(crate) cause: Option<&'l str>,
 }
 
 /// What the operator should know of, beside the requests.
 #[derive(Debug, Serialize)]
-pub(super) struct Note<'l> {
-    pub(super) at: Timestamp,
-    pub(super) note: &'l str,
+pub(crate) struct Note<'l> {
+    pub(crate) at: Timestamp,
+    pub(crate) note: &'l str,
 }
 
 impl Log {
@@ -88,7 +88,7 @@ impl Log {
     }
 
     /// Writes a line, unless too much waits already.
-    pub(super) fn write(&self, line: &impl Serialize) {
+    pub(crate) fn write(&self, line: &impl Serialize) {
         let Some(lines) = &self.lines else { return };
         let mut text = Vec::with_capacity(256);
         if serde_json::to_writer(&mut text, line).is_ok() {
@@ -98,7 +98,7 @@ impl Log {
     }
 
     /// How many lines were lost because whoever reads the log is too slow
-    pub(super) fn lost(&self) -> u64 {
+    pub(crate) fn lost(&self) -> u64 {
         self.lines.as_ref().map_or(0, |lines| lines.lost.load(Ordering::Relaxed))
     }
 }

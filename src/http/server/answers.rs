@@ -1,49 +1,40 @@
-//! What answers each path, and what lies around every handler.
+//! What lies around every handler: compression, and the end of one that panics.
 
 use std::panic::AssertUnwindSafe;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::ACCEPT_ENCODING;
-use axum::http::{HeaderMap, HeaderValue, Method, Request};
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderMap, HeaderValue, Request};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter, get, on};
 use futures_util::FutureExt;
 use tower::Service;
-use tower::util::MapResponseLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
-use super::endpoint::Endpoint;
-use super::entrance::{Entrance, enter};
 use super::problem::Problem;
-use super::request::not_found;
-use super::routes::endpoints;
-use super::{Shared, document, health, testing};
 use crate::error::Error;
 
 /// Which endpoint answered
 #[derive(Clone, Copy)]
-pub(super) struct Route(pub(super) &'static str);
+pub(crate) struct Route(pub(crate) &'static str);
 
 /// What answers requests.
 #[derive(Clone)]
-pub(super) struct Answers {
+pub(crate) struct Answers {
     plain: Router,
     /// For those who take gzip: a layer costs something even where it does nothing.
     compressing: Router,
 }
 
 impl Answers {
-    pub(super) fn new(server: &Shared) -> Self {
-        let plain = router(server);
+    pub(crate) fn new(plain: Router) -> Self {
         let compressing = plain.clone().layer(CompressionLayer::new().compress_when(is_worth_it()));
         Self { plain, compressing }
     }
 
     /// Answers a request; a handler that panics fails alone.
-    pub(super) async fn to(self, mut request: Request<Body>) -> Response {
+    pub(crate) async fn to(self, mut request: Request<Body>) -> Response {
         let Self { plain, compressing } = self;
         let mut router = if takes_gzip(request.headers()) {
             // Whatever else it would take: the layer answers 406 where it finds nothing, to a request that was carried out.
@@ -56,43 +47,6 @@ impl Answers {
         let panicked = |_| Problem::from(Error::internal("a handler panicked")).into_response();
         answered.map_or_else(panicked, |Ok(response)| response)
     }
-}
-
-/// What answers each path, with and without the slash at its end
-fn router(server: &Shared) -> Router {
-    let mut paths: Vec<(&'static str, MethodRouter<Shared>)> = vec![
-        ("/api/schema/", get(document::schema)),
-        ("/api/docs/", get(document::page)),
-        ("/health/live", get(health::live)),
-        ("/health/ready", get(health::ready)),
-        ("/metrics", get(health::metrics)),
-    ];
-    if server.options.is_ephemeral {
-        paths.push(("/test/checkpoint", on(MethodFilter::POST, testing::checkpoint)));
-        paths.push(("/test/rollback", on(MethodFilter::POST, testing::rollback)));
-    }
-    paths.extend(endpoints().into_iter().map(|endpoint| {
-        let state = (Shared::clone(server), Entrance::of(&endpoint));
-        let Endpoint { path, handler, .. } = endpoint;
-        (path, handler.route_layer(from_fn_with_state(state, enter)))
-    }));
-    let mut router = Router::new();
-    for (path, handler) in paths {
-        let note = move |mut response: Response| {
-            response.extensions_mut().insert(Route(path));
-            response
-        };
-        let handler = handler.layer(MapResponseLayer::new(note));
-        let bare = path.trim_end_matches('/');
-        router = router.route(path, handler.clone());
-        if bare != path {
-            router = router.route(bare, handler);
-        }
-    }
-    let router = router
-        .method_not_allowed_fallback(async |method: Method| Problem::method_not_allowed(&method))
-        .fallback(async || Problem::from(not_found()));
-    router.with_state(Shared::clone(server))
 }
 
 /// What is large enough to become smaller

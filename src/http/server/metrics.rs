@@ -75,19 +75,19 @@ impl Metrics {
         move |count| commits.observe(f64::from(u32::try_from(count).unwrap_or(u32::MAX)))
     }
 
-    pub(super) fn answered(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
+    pub(crate) fn answered(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&Answered { method, route, status }).inc();
         self.seconds.get_or_create(&Route { method, route }).observe(took.as_secs_f64());
     }
 
     /// Counts a connection as long as what is returned lives.
-    pub(super) fn connected(self: &Arc<Self>) -> Connected {
+    pub(crate) fn connected(self: &Arc<Self>) -> Connected {
         self.connections.inc();
         Connected(Arc::clone(self))
     }
 
     /// All of it, in the text format of OpenMetrics
-    pub(super) fn text(&self, server: &Shared) -> Result<String> {
+    pub(crate) fn text(&self, server: &Shared) -> Result<String> {
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.log_bytes.set(signed(server.app.pool().log_bytes()));
         self.waiting.set(signed(server.app.pool().waiting() as u64));
@@ -99,7 +99,7 @@ impl Metrics {
 }
 
 /// A connection that is counted
-pub(super) struct Connected(Arc<Metrics>);
+pub(crate) struct Connected(Arc<Metrics>);
 
 impl Drop for Connected {
     fn drop(&mut self) {

@@ -16,7 +16,7 @@ const PIECES: usize = 4;
 const PIECE: usize = 64 * 1024;
 
 /// A body that a thread writes.
-pub(super) struct Pipe(mpsc::Receiver<io::Result<Bytes>>);
+pub(crate) struct Pipe(mpsc::Receiver<io::Result<Bytes>>);
 
 impl Pipe {
     /// Lets `write` fill a body in a thread of its own. Where it says false, or panics, the answer breaks off, so that nobody
@@ -24,7 +24,7 @@ impl Pipe {
     ///
     /// # Errors
     /// `Internal` where no thread can be started.
-    pub(super) fn fill(write: impl FnOnce(&mut dyn Write) -> bool + Send + 'static) -> Result<Self> {
+    pub(crate) fn fill(write: impl FnOnce(&mut dyn Write) -> bool + Send + 'static) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(PIECES);
         let fill = move || {
             let end = End(sender);

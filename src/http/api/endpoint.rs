@@ -4,9 +4,9 @@ use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::Shared;
-use super::limits::{Limit, Limits};
 use crate::error::Kind;
+use crate::http::server::Shared;
+use crate::http::server::limits::{Limit, Limits};
 use crate::service::login::Client;
 
 /// Who may use an endpoint

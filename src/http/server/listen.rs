@@ -17,6 +17,7 @@ use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -27,10 +28,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::entrance::Unread;
+use super::answers::Answers;
+use super::body::Unread;
 use super::io::{HEAD_LIMIT, Io};
-use super::router::Answers;
-use super::{Shared, around};
+use super::{Shared, middleware};
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
 
@@ -192,13 +193,10 @@ impl Stop {
     }
 }
 
-/// Answers until it is told to stop by a signal, or `ends` does; then finishes what was accepted. `ready` is called once
-/// connections are accepted.
-///
-/// # Errors
-/// `Internal` where threads cannot be started.
-pub fn serve(
+/// As [`crate::http::serve`]; each thread has a router of its own.
+pub(crate) fn serve(
     server: &Shared,
+    router: fn(&Shared) -> Router,
     listener: Listener,
     stop: Stop,
     ready: impl FnOnce() -> Result<()>,
@@ -213,7 +211,7 @@ pub fn serve(
     let (close, closing) = watch::channel(false);
     let mut workers = Vec::new();
     for index in 0..cores {
-        workers.push(Worker::start(index, Arc::clone(server), closing.clone())?);
+        workers.push(Worker::start(index, Arc::clone(server), router, closing.clone())?);
     }
     let (listener, file) = match listener {
         Listener::Unix(listener, file) => (Listener::Unix(listener, None), file),
@@ -268,14 +266,20 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(index: usize, server: Shared, closing: watch::Receiver<bool>) -> Result<Self> {
+    fn start(
+        index: usize,
+        server: Shared,
+        router: fn(&Shared) -> Router,
+        closing: watch::Receiver<bool>,
+    ) -> Result<Self> {
         let (connections, dealt) = mpsc::unbounded_channel();
         let runtime = runtime()?;
         let thread = std::thread::Builder::new()
             .name(format!("http-{index}"))
             .spawn(move || {
                 runtime.block_on(read_clock());
-                runtime.block_on(work(server, dealt, closing));
+                let answers = Answers::new(router(&server));
+                runtime.block_on(work(server, answers, dealt, closing));
             })
             .map_err(Error::internal)?;
         Ok(Self { connections, thread })
@@ -325,8 +329,12 @@ fn accept(server: &Shared, listener: Listener, workers: &[Worker]) -> Result<imp
 }
 
 /// Answers the connections dealt to one thread, until there are no more.
-async fn work(server: Shared, mut dealt: mpsc::UnboundedReceiver<Accepted>, closing: watch::Receiver<bool>) {
-    let answers = Answers::new(&server);
+async fn work(
+    server: Shared,
+    answers: Answers,
+    mut dealt: mpsc::UnboundedReceiver<Accepted>,
+    closing: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -367,7 +375,7 @@ async fn converse(server: Shared, answers: Answers, io: Io, closing: watch::Rece
     let is_unread = Arc::new(AtomicBool::new(false));
     let unread = Unread(Arc::clone(&is_unread));
     let service = service_fn(move |request| {
-        let answer = around::answer(Arc::clone(&server), answers.clone(), ends, unread.clone(), request);
+        let answer = middleware::answer(Arc::clone(&server), answers.clone(), ends, unread.clone(), request);
         Box::pin(async move { Ok::<_, std::convert::Infallible>(answer.await) })
     });
     let mut connection = http1::Builder::new()

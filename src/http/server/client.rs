@@ -12,7 +12,7 @@ const PASSED_ON: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
 
 /// Who sends a request. Behind a proxy that is the last address of the list, the one that the nearest proxy saw: what stands
 /// before it may be made up. One that cannot be read is not the proxy's own, which would be that of this machine.
-pub(super) fn client(headers: &HeaderMap, ends: Ends, is_behind_proxy: bool) -> Client {
+pub(crate) fn client(headers: &HeaderMap, ends: Ends, is_behind_proxy: bool) -> Client {
     match headers.get_all("x-forwarded-for").iter().next_back().filter(|_| is_behind_proxy) {
         Some(list) => list.to_str().ok().and_then(last_address).map_or(Client::Unknown, Client::At),
         None => ends.peer,
@@ -20,12 +20,12 @@ pub(super) fn client(headers: &HeaderMap, ends: Ends, is_behind_proxy: bool) -> 
 }
 
 /// Whether a proxy passed a request on, for whomever
-pub(super) fn is_passed_on(headers: &HeaderMap) -> bool {
+pub(crate) fn is_passed_on(headers: &HeaderMap) -> bool {
     PASSED_ON.iter().any(|name| headers.contains_key(*name))
 }
 
 /// Whether a client speaks TLS, as the proxy nearest to it saw; a lie makes nothing but the links in one's own answers wrong.
-pub(super) fn is_secure(headers: &HeaderMap, is_behind_proxy: bool) -> bool {
+pub(crate) fn is_secure(headers: &HeaderMap, is_behind_proxy: bool) -> bool {
     let scheme = headers.get("x-forwarded-proto").filter(|_| is_behind_proxy).and_then(|list| list.to_str().ok());
     let scheme = scheme.and_then(|list| list.split(',').next()).unwrap_or_default();
     scheme.trim().trim_matches('"').eq_ignore_ascii_case("https")

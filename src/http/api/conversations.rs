@@ -6,12 +6,13 @@ use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Shared;
 use super::answer::{Answer, Changeable, Here, Known, Marked, changed, json, of_names, shown_to_change};
 use super::changes::{Empty, Rest};
-use super::conditions::Conditions;
-use super::request::{Body, Caller, Cleared, Few, NO_NUL, Part, Path, Query, Repeatable};
+use super::request::{Body, Cleared, Few, NO_NUL, Part, Path, Query, Repeatable};
 use crate::error::Result;
+use crate::http::server::Shared;
+use crate::http::server::caller::Caller;
+use crate::http::server::conditions::Conditions;
 use crate::model::{
     Actor, Conversation, ConversationId, ConversationSelector, ConversationView, Level, Message, UserId, UserSelector,
 };

@@ -1,4 +1,4 @@
-//! What a request says: who sends it, what its path names, what stands in its query and its body.
+//! What a request says: what its path names, what stands in its query and its body.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -6,8 +6,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use axum::body::to_bytes;
-use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, OptionalFromRequestParts, Request};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use schemars::generate::SchemaSettings;
@@ -16,50 +16,11 @@ use serde::de::{self, DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::Shared;
-use super::conditions::Conditions;
-use super::problem::Problem;
 use crate::error::{Error, Kind};
+use crate::http::server::Shared;
+use crate::http::server::problem::Problem;
 use crate::service::login::Client;
-use crate::service::tokens::{Claims, bad_token};
 use crate::service::{MOST_NAMED, Once};
-
-/// Who sends a request: what an access token says, and on which conditions. Whether these are met and the token still counts
-/// is looked at in the transaction.
-#[derive(Clone, Debug)]
-pub(super) struct Caller(pub(super) Claims, pub(super) Conditions);
-
-impl Caller {
-    /// Whose token a request brings; none without one
-    pub(super) fn of(parts: &Parts, server: &Shared) -> Result<Option<Self>, Error> {
-        let Some(credentials) = parts.headers.get(AUTHORIZATION) else { return Ok(None) };
-        let token = credentials.to_str().ok().and_then(|text| text.split_once(' '));
-        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")).map(|(_, token)| token.trim());
-        let claims = token.and_then(|token| server.keys.verify(token, server.app.now()));
-        Ok(Some(Self(claims.ok_or_else(bad_token)?, Conditions::of(parts)?)))
-    }
-}
-
-/// A token has to be there.
-pub(super) fn no_credentials() -> Error {
-    Error::unauthenticated("Authentication credentials were not provided.")
-}
-
-impl FromRequestParts<Shared> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
-        parts.extensions.remove().ok_or_else(|| no_credentials().into())
-    }
-}
-
-impl OptionalFromRequestParts<Shared> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Option<Self>, Problem> {
-        Ok(parts.extensions.remove())
-    }
-}
 
 /// What a path names by ids; what is no id names nothing.
 pub(super) struct Path<T>(pub(super) T);

@@ -4,33 +4,21 @@ use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 
 use axum::extract::FromRequestParts;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use foldhash::quality::FixedState;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Shared;
-use super::client::is_secure;
-use super::problem::Problem;
 use crate::error::Error;
+use crate::http::server::Shared;
+use crate::http::server::client::is_secure;
+use crate::http::server::problem::Problem;
 use crate::model::{Choice, ConversationView, Message, Number, Profile, Seek, User};
 use crate::service::page::Page;
-
-/// What every answer says, also one to what is no request, unless it says something else there: that nobody keeps it for
-/// somebody else, or shows it again without asking, and that a browser takes it for nothing but what it is.
-pub(super) static OF_EVERY_ANSWER: [(HeaderName, &str); 4] = [
-    (CACHE_CONTROL, "private, no-cache"),
-    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-    (REFERRER_POLICY, "no-referrer"),
-    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-];
 
 /// Tells contents apart, the same on every server. A cryptographic hash would take a twentieth of the time of a list.
 const HASH: FixedState = FixedState::with_seed(0);

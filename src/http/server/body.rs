@@ -1,0 +1,110 @@
+//! Bodies of requests: how large they may be, how long they may take, and how many large ones are read at once.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use tokio::time::{Instant, timeout_at};
+
+use super::Shared;
+use super::caller::Caller;
+use super::io::too_slow;
+use crate::error::{Error, Kind};
+use crate::service::login::Client;
+
+/// How large a body may be: the longest message with every byte of it escaped needs 393,216 bytes.
+pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
+
+/// How much of a body that is too large is read and thrown away, so that whoever sends it gets to read the answer
+const DRAINED: usize = 8 * 1024 * 1024;
+
+/// Larger ones are not all read at once: what thousands of connections begin to send would fill the memory.
+const SMALL_BODY: usize = 16 * 1024;
+
+/// How long a body may take
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much of a large body comes at least in a while, or its place goes to whoever waits for one
+const PACE: usize = 16 * 1024;
+
+/// That while
+const WHILE: Duration = Duration::from_secs(1);
+
+/// How many large bodies are read at once; a client has a quarter of these places
+pub(crate) const LARGE_BODIES: usize = 64;
+
+/// Whether bytes of a request were left unread, on its connection
+#[derive(Clone)]
+pub(crate) struct Unread(pub(crate) Arc<AtomicBool>);
+
+/// Reads a body up to the limit. A large one needs a place among all that are read, and among those of its client, and keeps it
+/// while nobody waits for one, or else as long as it comes at some pace.
+pub(crate) async fn read(
+    server: &Shared,
+    client: Client,
+    caller: Option<&Caller>,
+    mut body: Body,
+) -> Result<Vec<u8>, Error> {
+    if body.size_hint().lower() > BODY_LIMIT as u64 {
+        return Err(drain(body, 0).await);
+    }
+    let mut content = Vec::new();
+    while content.len() <= SMALL_BODY {
+        match next(&mut body).await? {
+            Some(data) => content.extend_from_slice(&data),
+            None => return Ok(content),
+        }
+    }
+    if let Some(caller) = caller {
+        // Places are for those whose token still counts.
+        server.read(caller.clone(), |_, _| Ok(())).await?;
+    }
+    let place = server.bodies.take(client).await;
+    let (mut since, mut before) = (Instant::now(), content.len());
+    while content.len() <= BODY_LIMIT {
+        match timeout_at(since + WHILE, next(&mut body)).await {
+            Ok(Ok(Some(data))) => content.extend_from_slice(&data),
+            Ok(Ok(None)) => return Ok(content),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => {}
+        }
+        if since.elapsed() >= WHILE {
+            if content.len() < before + PACE && place.is_wanted() {
+                return Err(too_slow());
+            }
+            (since, before) = (Instant::now(), content.len());
+        }
+    }
+    drop(place);
+    Err(drain(body, content.len()).await)
+}
+
+/// Throws the rest of a body away, of which so many bytes were read, up to a limit.
+async fn drain(mut body: Body, mut length: usize) -> Error {
+    while length <= DRAINED {
+        match next(&mut body).await {
+            Ok(Some(data)) => length += data.len(),
+            Ok(None) => break,
+            Err(error) => return error,
+        }
+    }
+    too_large()
+}
+
+/// The next piece of a body; none behind its end
+async fn next(body: &mut Body) -> Result<Option<Bytes>, Error> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Error::of_fields("The body broke off.", Vec::new()))?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+pub(crate) fn too_large() -> Error {
+    Error::of_request(Kind::TooLarge, format!("The body has more than {BODY_LIMIT} bytes."))
+}

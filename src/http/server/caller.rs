@@ -1,0 +1,48 @@
+//! Who sends a request.
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use super::Shared;
+use super::conditions::Conditions;
+use super::problem::Problem;
+use crate::error::Error;
+use crate::service::tokens::{Claims, bad_token};
+
+/// Who sends a request: what an access token says, and on which conditions. Whether these are met and the token still counts
+/// is looked at in the transaction.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(pub(crate) Claims, pub(crate) Conditions);
+
+impl Caller {
+    /// Whose token a request brings; none without one
+    pub(crate) fn of(parts: &Parts, server: &Shared) -> Result<Option<Self>, Error> {
+        let Some(credentials) = parts.headers.get(AUTHORIZATION) else { return Ok(None) };
+        let token = credentials.to_str().ok().and_then(|text| text.split_once(' '));
+        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")).map(|(_, token)| token.trim());
+        let claims = token.and_then(|token| server.keys.verify(token, server.app.now()));
+        Ok(Some(Self(claims.ok_or_else(bad_token)?, Conditions::of(parts)?)))
+    }
+}
+
+/// A token has to be there.
+pub(crate) fn no_credentials() -> Error {
+    Error::unauthenticated("Authentication credentials were not provided.")
+}
+
+impl FromRequestParts<Shared> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
+        parts.extensions.remove().ok_or_else(|| no_credentials().into())
+    }
+}
+
+impl OptionalFromRequestParts<Shared> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Option<Self>, Problem> {
+        Ok(parts.extensions.remove())
+    }
+}

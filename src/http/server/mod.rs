@@ -1,0 +1,245 @@
+//! The server under everything that is answered over HTTP: connections, limits, and what each request goes through.
+//!
+//! What every request goes through stands in [`middleware`], and what a connection may do in [`listen`].
+
+pub(crate) mod answers;
+pub(crate) mod body;
+pub(crate) mod caller;
+pub(crate) mod client;
+pub(crate) mod conditions;
+pub(crate) mod cors;
+pub(crate) mod hashing;
+pub(crate) mod io;
+pub(crate) mod limits;
+pub(crate) mod listen;
+pub(crate) mod log;
+pub(crate) mod metrics;
+pub(crate) mod middleware;
+pub(crate) mod places;
+pub(crate) mod problem;
+pub(crate) mod readiness;
+pub(crate) mod sites;
+pub(crate) mod stream;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::oneshot;
+
+use self::body::LARGE_BODIES;
+use self::caller::Caller;
+use self::conditions::Conditions;
+use self::cors::Cors;
+use self::hashing::Hashing;
+pub use self::limits::Allowed;
+use self::limits::Limits;
+pub use self::listen::{Listener, Stop};
+pub use self::log::Log;
+pub use self::metrics::Metrics;
+use self::places::Places;
+use self::readiness::Readiness;
+pub use self::sites::{host, origin};
+use crate::app::SharedApp;
+use crate::error::{Error, Result};
+use crate::model::{Actor, UserId};
+use crate::service;
+use crate::service::login::Client;
+use crate::service::tokens::Keys;
+use crate::store::Tx;
+
+/// How many exports there are at once, and how many of one account
+const EXPORTS: usize = 16;
+const EXPORTS_OF_ONE: usize = 2;
+
+/// How a server works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Hosts that requests may be for, beside this machine; `.example.org` stands for every host under it, `*` for all
+    pub hosts: Vec<String>,
+    /// Whether strangers may register
+    pub registration: bool,
+    /// Whether a proxy in front says whose requests it passes on
+    pub behind_proxy: bool,
+    /// How many connections at once
+    pub connections: usize,
+    /// How often somebody may try
+    pub allowed: Allowed,
+    /// Origins of the sites whose pages may use the API, or `*`
+    pub origins: Vec<String>,
+    pub metrics: MetricsFor,
+    /// The database is temporary, and a test suite may return it to an earlier state
+    pub is_ephemeral: bool,
+}
+
+/// Who is told what the server counts
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetricsFor {
+    #[default]
+    ThisMachine,
+    Everybody,
+    Nobody,
+}
+
+/// What all requests share.
+pub struct Server {
+    pub(crate) app: SharedApp,
+    pub(crate) keys: Keys,
+    pub(crate) options: Options,
+    pub(crate) log: Log,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limits: Limits,
+    pub(crate) cors: Cors,
+    pub(crate) readiness: Readiness,
+    pub(crate) hashing: Hashing,
+    /// Each has a connection to the database as long as somebody reads
+    pub(crate) exports: Places<UserId>,
+    /// Large ones
+    pub(crate) bodies: Places<Client>,
+    /// Tells the requests of this process from those of others
+    pub(crate) instance: u32,
+    pub(crate) requests: AtomicU64,
+}
+
+/// A server, shared by the threads that answer
+pub type Shared = Arc<Server>;
+
+impl Server {
+    pub fn new(app: SharedApp, keys: Keys, options: Options, log: Log, metrics: Metrics) -> Shared {
+        let instance = std::process::id();
+        let pages = Cors::new(&options.origins);
+        let (limits, hashing) = (Limits::new(options.allowed), Hashing::new());
+        let exports = Places::new(EXPORTS, EXPORTS_OF_ONE);
+        let bodies = Places::new(LARGE_BODIES, LARGE_BODIES / 4);
+        let (metrics, readiness, requests) = (Arc::new(metrics), Readiness::default(), AtomicU64::new(0));
+        Arc::new(Self {
+            app,
+            keys,
+            options,
+            log,
+            metrics,
+            limits,
+            cors: pages,
+            readiness,
+            hashing,
+            exports,
+            bodies,
+            instance,
+            requests,
+        })
+    }
+
+    /// A name for the next request that has none
+    pub(crate) fn next_request(&self) -> String {
+        format!("{:x}-{:x}", self.instance, self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Runs `work`, which only reads, for a caller whose token still counts.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: Caller,
+        work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.read_as_stranger(acting(caller, work)).await
+    }
+
+    /// Runs `work`, which only reads: in place where that takes so little that nobody has to wait for it.
+    pub(crate) async fn read_as_stranger<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.app.pool().is_embedded() {
+            return self.app.read(work);
+        }
+        let server = Arc::clone(self);
+        aside(move || server.app.read(work)).await
+    }
+
+    /// As [`Server::read`], for what may take long: beside the thread that answers.
+    pub(crate) async fn read_slowly<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: Caller,
+        work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (server, work) = (Arc::clone(self), acting(caller, work));
+        aside(move || server.app.read(work)).await
+    }
+
+    /// Runs `work` in one transaction, for a caller whose token still counts, on what has no entity tag to be changed by.
+    pub(crate) async fn write<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: Caller,
+        mut work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let work = move |tx: &mut Tx<'_>, actor: &Actor, conditions: &Conditions| {
+            let done = work(tx, actor)?;
+            // Last: what is refused anyway is refused for its own reason. It is undone.
+            conditions.must_be_met_by_any()?;
+            Ok(done)
+        };
+        self.write_if(caller, work).await
+    }
+
+    /// As [`Server::write`], where `work` looks by itself whether the caller's conditions are met.
+    pub(crate) async fn write_if<T: Send + 'static>(
+        self: &Arc<Self>,
+        mut caller: Caller,
+        mut work: impl FnMut(&mut Tx<'_>, &Actor, &Conditions) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let conditions = std::mem::take(&mut caller.1);
+        self.write_as_stranger(acting(caller, move |tx, actor| work(tx, actor, &conditions))).await
+    }
+
+    /// Runs `work` in one transaction; what came of it is in the database for good.
+    pub(crate) async fn write_as_stranger<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let outcome = self.carry_out(work).await;
+        self.readiness.note(&outcome);
+        outcome
+    }
+
+    pub(crate) async fn carry_out<T: Send + 'static>(
+        self: &Arc<Self>,
+        mut work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (sender, receiver) = oneshot::channel();
+        let work = move |tx: &mut Tx<'_>| Ok((work(tx)?, tx.take_notes()));
+        let end = move |outcome| {
+            // Whoever asked may be gone.
+            let _ = sender.send(outcome);
+        };
+        if self.app.pool().is_embedded() {
+            self.app.write(work, end);
+        } else {
+            let server = Arc::clone(self);
+            let write = move || {
+                server.app.write(work, end);
+                Ok(())
+            };
+            aside(write).await?;
+        }
+        let outcome = receiver.await.unwrap_or_else(|_| Err(Error::internal("a write ended without an outcome")));
+        let (value, notes) = outcome?;
+        for note in &notes {
+            self.log.write(&log::Note { at: self.app.now(), note });
+        }
+        Ok(value)
+    }
+}
+
+/// Work that begins with a look whether the caller's token still counts.
+fn acting<T>(
+    Caller(claims, _): Caller,
+    mut work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send,
+) -> impl FnMut(&mut Tx<'_>) -> Result<T> + Send {
+    move |tx| {
+        let actor = service::tokens::acting(tx, &claims)?;
+        work(tx, &actor).map_err(Error::of_body)
+    }
+}
+
+/// Does what takes long beside the thread that answers.
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::internal(error)))
+}
