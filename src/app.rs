@@ -5,13 +5,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
-use crate::model::Timestamp;
+use crate::model::{Timestamp, UserKey};
 use crate::service::{self, passwords};
 use crate::store::check::{Folds, Problem, RULES};
 use crate::store::{self, Clock, Db, Erasure, Ids, Location, Pool, Sharing, Stamp, Tx};
 
 /// How many kinds of usernames that look alike are named
 const LOOK_ALIKES: i64 = 20;
+
+/// How many usernames with characters that are not seen are named
+const UNSEEN: usize = 20;
+
+/// How many usernames are looked at together
+const USERNAMES: i64 = 1000;
 
 /// A database with a clock and a source of ids.
 pub struct App {
@@ -158,6 +164,25 @@ impl App {
     /// Of the usernames that can be taken for each other some two of each kind, and how many kinds there are
     pub fn look_alikes(&self) -> Result<(Vec<(String, String)>, i64)> {
         self.read(|tx| store::users::look_alikes(tx, LOOK_ALIKES))
+    }
+
+    /// The first usernames with characters that are not seen, from before there was a rule, and how many there are
+    pub fn unseen(&self) -> Result<(Vec<String>, i64)> {
+        let (mut unseen, mut count) = (Vec::new(), 0);
+        let mut after = UserKey(0);
+        loop {
+            let page = self.read(|tx| store::users::usernames(tx, after, USERNAMES))?;
+            let Some((last, _)) = page.last() else { return Ok((unseen, count)) };
+            after = *last;
+            for (_, username) in page {
+                if service::users::must_be_seen(&username).is_err() {
+                    count += 1;
+                    if unseen.len() < UNSEEN {
+                        unseen.push(username);
+                    }
+                }
+            }
+        }
     }
 
     /// The database itself, for its state

@@ -162,6 +162,7 @@ fn check(context: &mut Context<'_>) -> Outcome {
     let problems = context.app.check(|check| progress.doing(&format!("Checking {}", check.replace('_', " "))))?;
     drop(progress);
     warn_of_look_alikes(context);
+    warn_of_unseen(context);
     for strange in context.app.db().strange()?.iter().filter(|strange| strange.is_harmless) {
         context.out.status(&strange.warning());
     }
@@ -184,6 +185,20 @@ fn warn_of_look_alikes(context: &Context<'_>) {
     let more = count - i64::try_from(alike.len()).unwrap_or(i64::MAX);
     if more > 0 {
         context.out.status(&format!("Warning: {} look alike too.", counted(more, "more pair")));
+    }
+}
+
+/// Says which usernames hold characters that are not seen, as [`warn_of_look_alikes`]: they are from before there was a rule, or
+/// were brought back by their ids.
+fn warn_of_unseen(context: &Context<'_>) {
+    let Ok((unseen, count)) = context.app.unseen() else { return };
+    for username in &unseen {
+        context.out.status(&format!("Warning: the username “{username}” holds characters that are not seen."));
+    }
+    let more = count - i64::try_from(unseen.len()).unwrap_or(i64::MAX);
+    if more > 0 {
+        let more = counted(more, "more username");
+        context.out.status(&format!("Warning: {more} with characters that are not seen."));
     }
 }
 

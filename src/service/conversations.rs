@@ -222,15 +222,19 @@ pub fn update_if(
     must_be_group(&conversation, "named")?;
     must_manage(actor, &conversation, takes_part, "rename it")?;
     condition(tx, &conversation)?;
-    let name = change.name.as_deref().or(conversation.name.as_deref());
-    let title = change.title.as_deref().or(conversation.title.as_deref());
-    let (name, title) = check_names(name, title)?;
+    // What stays may be from before there was a rule.
+    let (own_name, own_title) = (conversation.name.as_deref(), conversation.title.as_deref());
+    let new_name = change.name.as_deref().filter(|name| Some(*name) != own_name);
+    let new_title = change.title.as_deref().filter(|title| Some(*title) != own_title);
+    let (checked_name, checked_title) = check_names(new_name, new_title)?;
+    let name = if new_name.is_some() { checked_name } else { own_name };
+    let title = if new_title.is_some() { checked_title } else { own_title };
     if let Some(name) = name
         && store::conversations::by_name(tx, name)?.is_some_and(|other| other.key != conversation.key)
     {
         return Err(Error::conflict(format!("The name “{name}” is taken.")));
     }
-    if (name, title) == (conversation.name.as_deref(), conversation.title.as_deref()) {
+    if (name, title) == (own_name, own_title) {
         return view(tx, actor.key(), conversation);
     }
     let renamed = store::conversations::rename(tx, conversation.key, name, title)?;

@@ -279,6 +279,17 @@ pub(super) fn email_taken(details: &UserDetails) -> Error {
 /// # Errors
 /// `Invalid`, naming the field.
 pub fn check_details(details: &UserDetails) -> Result<UserDetails> {
+    let details = check_kept_details(details)?;
+    must_be_seen(&details.username)?;
+    Ok(details)
+}
+
+/// As [`check_details`], of an account that keeps the username it has, which may be from before every character of one had to be
+/// seen.
+///
+/// # Errors
+/// As of [`check_details`].
+pub fn check_kept_details(details: &UserDetails) -> Result<UserDetails> {
     // What is far too long is not even normalized, which takes its time.
     if details.username.len() > super::LONGEST_NAME {
         return Err(username_too_long());
@@ -313,10 +324,6 @@ fn username_too_long() -> Error {
 fn check_username(username: &str) -> Result<()> {
     let refuse = |detail: &str| Err(Error::invalid("username", format!("The username {detail}.")));
     let forbidden = |character: char| character.is_whitespace() || character.is_control();
-    let is_hidden = |(at, character): (usize, char)| {
-        let (before, after) = (&username[..at], &username[at + character.len_utf8()..]);
-        is_ignorable(character) && !may_join(before, character, after)
-    };
     if username.is_empty() {
         refuse("is empty")
     } else if username.chars().count() > 150 {
@@ -325,16 +332,31 @@ fn check_username(username: &str) -> Result<()> {
         refuse("holds a character that turns the direction of writing")
     } else if username.contains(forbidden) {
         refuse("holds white space or a control character")
-    } else if username.char_indices().any(is_hidden) {
-        refuse("holds a character that is not seen")
-    } else if is_blank(username) {
-        refuse("holds nothing that is seen")
     } else if username.contains(['/', '#', ':']) {
         refuse("holds one of / # :")
     } else if username.starts_with('@') {
         refuse("starts with @")
     } else if uuid(username).is_some() {
         refuse("has the form of an id")
+    } else {
+        Ok(())
+    }
+}
+
+/// Refuses a username that looks as if a character of it was not there.
+///
+/// # Errors
+/// `Invalid`, naming the field `username`.
+pub fn must_be_seen(username: &str) -> Result<()> {
+    let is_hidden = |(at, character): (usize, char)| {
+        let (before, after) = (&username[..at], &username[at + character.len_utf8()..]);
+        is_ignorable(character) && !may_join(before, character, after)
+    };
+    let refuse = |detail: &str| Err(Error::invalid("username", format!("The username {detail}.")));
+    if username.char_indices().any(is_hidden) {
+        refuse("holds a character that is not seen")
+    } else if is_blank(username) {
+        refuse("holds nothing that is seen")
     } else {
         Ok(())
     }
@@ -390,7 +412,7 @@ mod tests {
     #[test]
     fn every_character_of_a_username_is_seen() {
         for name in ["می\u{200c}خواهم", "क\u{94d}\u{200d}ष", "क\u{94d}\u{200c}ष", "e\u{301}"] {
-            assert!(check_username(name).is_ok(), "{name}");
+            assert!(must_be_seen(name).is_ok(), "{name}");
         }
         for hidden in [
             '\u{200b}',
@@ -410,10 +432,10 @@ mod tests {
             for name in
                 [format!("alice{hidden}"), format!("{hidden}alice"), format!("al{hidden}ice"), hidden.to_string()]
             {
-                assert!(check_username(&name).is_err(), "{name:?}");
+                assert!(must_be_seen(&name).is_err(), "{name:?}");
             }
         }
-        assert!(check_username("\u{2800}").is_err());
+        assert!(must_be_seen("\u{2800}").is_err());
     }
 
     #[test]

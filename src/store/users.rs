@@ -160,12 +160,16 @@ pub fn looking_like(tx: &mut Tx<'_>, username: &str, own: Option<UserKey>) -> Re
     )
 }
 
+/// The usernames of the next accounts, in the order of their keys
+pub fn usernames(tx: &mut Tx<'_>, after: UserKey, limit: i64) -> Result<Vec<(UserKey, String)>> {
+    tx.all("SELECT key, username FROM account WHERE key > $1 ORDER BY key LIMIT $2", &[&after, &limit], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })
+}
+
 /// Works out what the usernames of the next accounts look like, where it is not known; returns the last of them.
 pub(super) fn add_skeletons(tx: &mut Tx<'_>, after: UserKey, limit: i64) -> Result<Option<UserKey>> {
-    let found: Vec<(UserKey, String)> =
-        tx.all("SELECT key, username FROM account WHERE key > $1 ORDER BY key LIMIT $2", &[&after, &limit], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+    let found = usernames(tx, after, limit)?;
     let rows: Vec<(i64, String)> = found.iter().map(|(key, username)| (key.0, skeleton(username))).collect();
     // Who was renamed since has one already.
     let update = tx.split(

@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::model::{
-    ConversationId, Kind, Level, MessageId, NotificationKind, Number, Role, Timestamp, UserId, fold_case, normalize,
+    ConversationId, Kind, Level, MessageId, NotificationKind, Number, Role, Timestamp, UserId, fold_case, is_blank,
+    normalize,
 };
 
 /// One line of a dump: a user, a conversation, a message or a notification.
@@ -113,10 +114,12 @@ impl ConversationRecord {
         self.created_at.is_none() && self.active_at.is_none()
     }
 
-    /// Its name and its title; an empty one is none.
+    /// Its name and its title; an empty one is none, and a title of nothing but invisible characters, unless the record brings
+    /// back what had it.
     pub(super) fn names(&self) -> (Option<&str>, Option<&str>) {
-        let filled = |text: &&str| !text.trim().is_empty();
-        (self.name.as_deref().filter(filled), self.title.as_deref().filter(filled))
+        let is_filled = |text: &&str| !text.trim().is_empty();
+        let is_title = |text: &&str| is_filled(text) && (self.conversation_id.is_some() || !is_blank(text));
+        (self.name.as_deref().filter(is_filled), self.title.as_deref().filter(is_title))
     }
 }
 

@@ -40,16 +40,30 @@ pub struct Change {
 /// # Errors
 /// `Invalid`, naming the field `content`.
 pub fn check_content(content: &str) -> Result<()> {
+    check_kept_content(content)?;
+    if is_blank(content) { Err(blank()) } else { Ok(()) }
+}
+
+/// As [`check_content`], of a content that stays what it is, which may be from before a text of nothing but invisible characters was
+/// blank.
+///
+/// # Errors
+/// As of [`check_content`].
+pub fn check_kept_content(content: &str) -> Result<()> {
     let refuse = |detail: String| Err(Error::invalid("content", detail));
     if content.len() > 65_536 {
         refuse(format!("The message has {} bytes; at most 65,536 are allowed.", content.len()))
-    } else if is_blank(content) {
-        refuse("The message is blank.".to_owned())
+    } else if content.trim().is_empty() {
+        Err(blank())
     } else if content.contains('\0') {
         refuse("The message holds a NUL character.".to_owned())
     } else {
         Ok(())
     }
+}
+
+fn blank() -> Error {
+    Error::invalid("content", "The message is blank.")
 }
 
 /// Checks why a message was edited: up to 500 characters.
@@ -119,7 +133,10 @@ pub fn edit_if(
     must_be_editable(editor, &message)?;
     must_be_at(&message, change.if_revision)?;
     condition(tx, &message)?;
-    check_content(&change.content)?;
+    // What stays may be from before there was a rule.
+    if change.content != message.content {
+        check_content(&change.content)?;
+    }
     check_reason(change.reason.as_deref())?;
     replace(tx, editor, message, &change.content, change.reason.as_deref())
 }

@@ -9,7 +9,7 @@ use super::places::Places;
 use super::report::{Origin, Report};
 use super::rows::{History, Message, Notification, order};
 use crate::model::{Kind, MessageId};
-use crate::service::messages::check_content;
+use crate::service::messages::check_kept_content;
 use crate::transfer::records::{MessageRecord, NotificationRecord, RevisionRecord};
 
 /// A message with its row, and who has been notified of it
@@ -96,7 +96,7 @@ fn find(row: Message, people: &mut People, places: &mut Places, report: &mut Rep
     let left = |reason: String| format!("{reason} The message is left out.");
     let Some(sender) = &row.sender else { return Err(left("It has no sender.".to_owned())) };
     let sender = people.find(sender, &row.origin, Some(Hanging::Message)).map_err(left)?;
-    check_content(&row.content).map_err(|error| left(error.to_string()))?;
+    check_kept_content(&row.content).map_err(|error| left(error.to_string()))?;
     let receiver = row
         .receiver
         .as_ref()
@@ -169,7 +169,7 @@ impl Known {
         });
         let mut histories: HashMap<usize, Vec<History>> = HashMap::new();
         for row in rows {
-            let place = check_content(&row.content)
+            let place = check_kept_content(&row.content)
                 .map_err(|error| error.to_string())
                 .and_then(|()| self.find(row.message.as_ref(), &row.origin));
             match place {

@@ -8,7 +8,7 @@ use super::report::{Origin, Report};
 use super::rows::User;
 use crate::model::{Role, UserDetails, UserId, fold_case, normalize};
 use crate::service::passwords::check_hash;
-use crate::service::users::{check_details, check_email};
+use crate::service::users::{check_email, check_kept_details};
 use crate::transfer::records::UserRecord;
 
 /// The users of a dump
@@ -132,10 +132,10 @@ impl Taken {
             last_name: user.last_name.clone(),
             role: if user.is_admin { Role::Admin } else { Role::User },
         };
-        let details = check_details(&details).or_else(|error| {
+        let details = check_kept_details(&details).or_else(|error| {
             // The names may be what is wrong, and nothing hangs on those.
             let nameless = UserDetails { first_name: String::new(), last_name: String::new(), ..details };
-            let checked = check_details(&nameless).map_err(|_| error.to_string())?;
+            let checked = check_kept_details(&nameless).map_err(|_| error.to_string())?;
             report.row(origin, Some("first_name"), format!("{error} The user is carried without first and last name."));
             Ok::<_, String>(checked)
         })?;

@@ -106,8 +106,9 @@ impl Places {
             report.row(&origin, Some("participants"), reason);
             return None;
         }
-        let title = match check_names(None, title.as_deref()) {
-            Ok((_, title)) => title.map(ToOwned::to_owned),
+        let checked = check_names(None, title.as_deref()).map(|_| ());
+        let title = match checked {
+            Ok(()) => title.filter(|title| !title.trim().is_empty()),
             Err(error) => {
                 report.row(&origin, Some("title"), format!("{error} The conversation is carried without it."));
                 None

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Known, Place};
-use crate::model::{Level, UserKey, normalize};
+use crate::model::{Level, UserKey, is_blank, normalize};
 use crate::store::bulk::{Account, MessageRow};
 use crate::transfer::records::{ConversationRecord, MessageRecord, UserRecord};
 
@@ -35,7 +35,12 @@ impl Known {
         place: &Place,
     ) -> Vec<&'static str> {
         let conversation = &place.conversation;
-        let (name, title) = record.names();
+        let (name, _) = record.names();
+        // What is there may be from before a title of nothing but invisible characters was none.
+        let is_title_there = |title: &str| {
+            let there = conversation.title.as_deref();
+            there == Some(title) || there == Some(title).filter(|title| !is_blank(title))
+        };
         let participants = self.participants.get(&conversation.key).cloned().unwrap_or_default();
         let named: HashMap<Option<UserKey>, Level> =
             record.participants.iter().map(|one| (self.user(one.user()), one.level())).collect();
@@ -46,7 +51,7 @@ impl Known {
             ("conversation_id", record.conversation_id.is_some_and(|id| id != conversation.id)),
             ("kind", record.kind.is_some_and(|kind| kind != conversation.kind)),
             ("name", record.name.is_some() && name != conversation.name.as_deref()),
-            ("title", record.title.is_some() && title != conversation.title.as_deref()),
+            ("title", record.title.as_deref().is_some_and(|title| !is_title_there(title))),
             ("creator", creator.is_some_and(|creator| creator != conversation.creator_key)),
             ("participants", !is_as_named),
             ("created_at", record.created_at.is_some_and(|created_at| created_at != conversation.created_at)),

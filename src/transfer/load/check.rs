@@ -5,7 +5,9 @@ mod messages;
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Kind, Result};
-use crate::model::{ConversationKey, Kind as ConversationKind, Number, Role, UserDetails, UserId, UserKey, fold_case};
+use crate::model::{
+    ConversationKey, Kind as ConversationKind, Number, Role, UserDetails, UserId, UserKey, fold_case, normalize,
+};
 use crate::service;
 use crate::store::scratch::{Noted, Scratch};
 use crate::store::{Tx, bulk};
@@ -215,9 +217,19 @@ impl<'r> Check<'r> {
             last_name: record.last_name.clone().unwrap_or_default(),
             role: record.role.unwrap_or(Role::User),
         };
-        let Some(details) = self.passes(line, service::users::check_details(&details)) else { return Ok(false) };
-        let what = format!("The username {}, whatever its case,", quoted(&details.username));
         let there = known.user_of(entry, record);
+        // A record with an id brings back who had the name.
+        let is_kept = match there {
+            Some(account) => account.user.person.username == normalize(&details.username),
+            None => record.user_id.is_some(),
+        };
+        let checked = if is_kept {
+            service::users::check_kept_details(&details)
+        } else {
+            service::users::check_details(&details)
+        };
+        let Some(details) = self.passes(line, checked) else { return Ok(false) };
+        let what = format!("The username {}, whatever its case,", quoted(&details.username));
         let identity = there.map_or(of_line(line), |account| account.user.person.key.0);
         let noted = noted(line, identity, entry.content);
         if let Some(is_there) = self.note(&what, &name(b'u', fold_case(&details.username).as_bytes()), noted)? {
@@ -294,11 +306,9 @@ impl<'r> Check<'r> {
 
     fn conversation(&mut self, known: &Known, entry: &Entry, record: &ConversationRecord) -> Result<bool> {
         let line = entry.line;
-        let Some((group_name, title)) =
-            self.passes(line, service::conversations::check_names(record.name.as_deref(), record.title.as_deref()))
-        else {
-            return Ok(false);
-        };
+        let checked = service::conversations::check_names(record.name.as_deref(), record.title.as_deref());
+        let Some((group_name, _)) = self.passes(line, checked) else { return Ok(false) };
+        let there = known.conversation_of(entry, record);
         let mut people = Vec::with_capacity(record.participants.len());
         let mut named = HashSet::new();
         for participant in &record.participants {
@@ -314,8 +324,9 @@ impl<'r> Check<'r> {
             Some(creator) => self.find_user(known, line, creator)?,
             None => None,
         };
-        let is_direct = record.kind_or_usual() == ConversationKind::Direct;
-        if is_direct && (people.len() != 2 || group_name.is_some() || title.is_some()) {
+        let kind = record.kind.or_else(|| there.map(|place| place.conversation.kind));
+        let is_direct = kind.unwrap_or_else(|| record.kind_or_usual()) == ConversationKind::Direct;
+        if is_direct && (people.len() != 2 || record.names() != (None, None)) {
             self.invalid(line, "A direct conversation is between exactly two people, without name or title.");
             return Ok(false);
         }
@@ -331,7 +342,6 @@ impl<'r> Check<'r> {
         if record.last_number.is_some_and(|number| !(0..=Number::HIGHEST).contains(&number.0)) {
             self.invalid(line, format!("The highest number is 0 to {}.", Number::HIGHEST));
         }
-        let there = known.conversation_of(entry, record);
         let identity = there.map_or(of_line(line), |place| place.conversation.key.0);
         let what = group_name.map_or("The conversation".to_owned(), |name| format!("The conversation “{name}”"));
         let noted = noted(line, identity, entry.content);

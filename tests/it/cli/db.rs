@@ -377,6 +377,28 @@ fn usernames_that_look_alike_are_listed_and_are_no_damage() {
 }
 
 #[test]
+fn usernames_with_characters_that_are_not_seen_are_listed_and_are_no_damage() {
+    let shell = Shell::new();
+    // A joiner where its script needs it is seen by what it does.
+    for name in ["ann", "می\u{200c}خواهم"] {
+        shell.done_with(&["user", "create", name, "--no-password"]);
+    }
+    let kept = (1..=21).map(|number| {
+        let id = format!("0199f3c2-0000-7000-8000-0000000000{number:02}");
+        format!("{{\"type\":\"user\",\"user_id\":\"{id}\",\"username\":\"bob{number}\u{200b}\"}}\n")
+    });
+    assert_eq!(shell.run_with("data load -", kept.collect::<String>()).code, 0);
+    let check = shell.done("db check");
+    assert!(
+        check.stderr.contains("Warning: the username “bob1\\u{200b}” holds characters that are not seen."),
+        "{check}"
+    );
+    assert!(check.stderr.contains("Warning: 1 more username with characters that are not seen."), "{check}");
+    assert_eq!(check.stderr.matches("Warning").count(), 21, "{check}");
+    assert_eq!(shell.done("db check -o json").stdout.trim(), "[]");
+}
+
+#[test]
 fn what_somebody_put_into_a_file_is_refused_and_never_run() {
     const TRIGGER: &str = "CREATE TRIGGER mine AFTER INSERT ON message BEGIN UPDATE account SET role = 1; END";
     let shell = shell();

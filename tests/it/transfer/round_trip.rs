@@ -6,14 +6,16 @@ use tidings::model::{Actor, ConversationKey, Level, MessageSelector, UserSelecto
 use tidings::service::conversations;
 use tidings::service::{self, messages};
 use tidings::transfer::Tally;
+use tidings::transfer::apply::Options;
 use tidings::transfer::dump::Request;
 use tidings::transfer::load::{Failure, Loaded};
 use tidings::transfer::records::Record;
 use tidings::transfer::seed::{Language, Plan, seed};
 
+use super::apply::apply_files;
 use super::dump::{build, crowd, records, text};
-use super::load::load;
-use crate::support::{NOON, World, on_every_engine, operator, place, selector};
+use super::load::{PEOPLE, load};
+use crate::support::{NOON, OLD_ROWS, World, brought_along_from, on_every_engine, operator, place, selector};
 
 /// Loads a dump into an empty database on every engine, finds it sound and shows it.
 fn carry(dump: &str, show: impl Fn(&World)) {
@@ -103,6 +105,83 @@ fn whatever_a_database_holds_comes_back_to_the_byte_on_either_engine() {
         let alone = |record: &Record| matches!(record, Record::Conversation(found) if found.participants.len() == 1);
         assert_eq!(count(&alone), 1);
         assert_comes_back(&dump);
+    });
+}
+
+/// What was allowed before every character of a username had to be seen, and something of a text
+const UNSEEN: &str = "
+    UPDATE account SET username = 'ann\u{200b}', username_folded = 'ann\u{200b}', names_folded = 'ann\u{200b}\n ' WHERE key = 1;
+    UPDATE account SET username = '\u{2800}', username_folded = '\u{2800}', names_folded = '\u{2800}\n ' WHERE key = 2;
+    UPDATE conversation SET title = '\u{200b}', names_folded = 'team\n\u{200b}' WHERE key = 1;
+    UPDATE conversation SET name = NULL, name_folded = NULL, title = '\u{2800}', names_folded = '\n\u{2800}' WHERE key = 2;
+    UPDATE message SET content = '\u{200b}', revision = 2 WHERE key = 1;
+    INSERT INTO revision (message_key, revision, content, edited_at, editor_key, by_operator)
+        VALUES (1, 1, '\u{2060}', 1767258000000000, 1, FALSE);
+    UPDATE message SET key_name = 'm2', content = '\u{2800}' WHERE key = 2;";
+
+#[test]
+fn what_an_older_version_allowed_comes_back_to_the_byte_and_what_is_new_is_refused() {
+    // A title of nothing that is seen makes it a group of two; what is not said is what is there.
+    let named = "{\"type\":\"user\",\"username\":\"ANN\u{200b}\"}\n{\"type\":\"user\",\"username\":\"\u{2800}\"}
+{\"type\":\"conversation\",\"name\":\"team\",\"title\":\"\u{200b}\",\"participants\":[\"ann\u{200b}\",\"\u{2800}\"]}
+{\"type\":\"message\",\"conversation\":\"team\",\"sender\":\"ann\u{200b}\",\"content\":\"\u{2800}\",\"key\":\"m2\"}\n"
+        .replace("ANN", "ann");
+    brought_along_from(3, &[OLD_ROWS, UNSEEN].concat(), "", |world| {
+        world.app.index().unwrap();
+        assert_eq!(world.app.check(|_| {}).unwrap().len(), 0);
+        let dump = text(world, &Request::default());
+        assert_eq!(load(world, &dump).unwrap().skipped, 8, "all of it is there");
+        assert_eq!(load(world, &named).unwrap().skipped, 4, "by names and keys too");
+        for records in [&dump, &named] {
+            let plan = apply_files(world, &[("all.jsonl", records)], Options::default(), false).unwrap();
+            assert_eq!(plan.changes, []);
+        }
+        assert_same(&text(world, &Request::default()), &dump);
+        assert_comes_back(&dump);
+        on_every_engine(|other| {
+            let applied = apply_files(other, &[("all.jsonl", &dump)], Options::default(), false).unwrap();
+            assert_eq!((applied.changes.len(), applied.unchanged), (8, 0));
+            assert_same(&text(other, &Request::default()), &dump);
+            let (unseen, count) = other.app.unseen().unwrap();
+            assert_eq!((unseen.as_slice(), count), (["ann\u{200b}".to_owned(), "\u{2800}".to_owned()].as_slice(), 2));
+        });
+        let part = text(world, &Request { pseudonymise: Some([7; 32]), ..Request::default() });
+        carry(&part, |other| assert_same(&text(other, &Request::default()), &part));
+    });
+    on_every_engine(|world| {
+        let problems = |records: &str| -> Vec<(u64, String)> {
+            load(world, records).unwrap_err().into_iter().map(|(line, _, detail)| (line, detail)).collect()
+        };
+        let users = ["The username holds a character that is not seen.", "The username holds nothing that is seen."];
+        let users = |found: &[(u64, String)]| found.iter().take(2).map(|(_, detail)| detail.clone()).eq(users);
+        assert!(users(&problems(&named)), "{:?}", problems(&named));
+        load(world, PEOPLE).unwrap();
+        let new = "{\"type\":\"message\",\"conversation\":\"team\",\"sender\":\"ann\",\"content\":\"\u{200b}\",\"key\":\"m9\"}";
+        assert_eq!(problems(new), [(1, "The message is blank.".to_owned())]);
+        let edited =
+            new.replace("\"key\"", "\"revisions\":[{\"content\":\"\u{2060}\"}],\"key\"").replace('\u{200b}', "x");
+        assert_eq!(problems(&edited), [(1, "The message is blank.".to_owned())]);
+        // A title of nothing that is seen is none, so that the two have the conversation that they have already.
+        let titled =
+            r#"{"type":"conversation","participants":["bob","ann"],"title":"TITLE"}"#.replace("TITLE", "\u{200b}");
+        assert_eq!(load(world, &titled).unwrap().skipped, 1);
+    });
+}
+
+#[test]
+fn nobody_is_given_what_an_older_version_allowed() {
+    on_every_engine(|world| {
+        load(world, PEOPLE).unwrap();
+        let dump = text(world, &Request::default());
+        let renamed = dump.replace(r#""username":"ann""#, "\"username\":\"ann\u{200b}\"");
+        let renamed = renamed.replace(r#"["ann","#, "[\"ann\u{200b}\",").replace(r#","ann"]"#, ",\"ann\u{200b}\"]");
+        let renamed = renamed.replace(r#""creator":"ann""#, "\"creator\":\"ann\u{200b}\"");
+        let problems = apply_files(world, &[("all.jsonl", &renamed)], Options::default(), false).unwrap_err();
+        assert_eq!(problems[0].2, "The username holds a character that is not seen.", "{problems:?}");
+        let titled = dump.replace(r#""title":null,"creator":"#, "\"title\":\"\u{200b}\",\"creator\":");
+        let titled = titled.lines().find(|line| line.contains(r#""name":"team""#)).unwrap();
+        let plan = apply_files(world, &[("team.jsonl", titled)], Options::default(), false).unwrap();
+        assert_eq!(plan.changes, [], "a title of nothing that is seen is none: {titled}");
     });
 }
 

@@ -4,6 +4,7 @@ use super::{Check, Notified, Where, name, noted, number_name, of_line};
 use crate::error::{Error, Kind, Result};
 use crate::model::{ConversationKey, MessageId, MessageKey, Number, UserKey};
 use crate::service;
+use crate::store::bulk::MessageRow;
 use crate::store::scratch::Noted;
 use crate::transfer::known::{Known, deleted};
 use crate::transfer::quoted;
@@ -46,7 +47,7 @@ impl Check<'_> {
         let before = self.problems.len();
         let there = known.message_of(entry, record);
         let identity = there.map_or(of_line(line), |message| message.key.0);
-        self.contents(line, record);
+        self.contents(line, record, there);
         let sender = match &record.sender {
             Some(sender) => self.find_user(known, line, sender)?,
             None => None,
@@ -130,7 +131,7 @@ impl Check<'_> {
     }
 
     /// What a message says, now and earlier
-    fn contents(&mut self, line: u64, record: &MessageRecord) {
+    fn contents(&mut self, line: u64, record: &MessageRecord, there: Option<&MessageRow>) {
         if record.deleted {
             let MessageRecord { key, sender, receiver, content, revision, revisions, .. } = record;
             let is_bare = key.is_none() && sender.is_none() && receiver.is_none() && content.is_empty();
@@ -142,7 +143,10 @@ impl Check<'_> {
         if record.sender.is_none() {
             self.invalid(line, "The message has no sender.");
         }
-        self.passes(line, service::messages::check_content(&record.content));
+        // A record with an id brings back what was said.
+        let is_kept = there.map_or(record.message_id.is_some(), |message| message.content == record.content);
+        self.content(line, &record.content, is_kept);
+        let is_kept = there.is_some() || record.message_id.is_some();
         let mut last = 0;
         for (number, revision) in record.numbered_revisions() {
             if number <= last || number > Number::HIGHEST {
@@ -150,7 +154,7 @@ impl Check<'_> {
             }
             last = number;
             let RevisionRecord { content, reason, .. } = revision;
-            self.passes(line, service::messages::check_content(content));
+            self.content(line, content, is_kept);
             self.passes(line, service::messages::check_reason(reason.as_deref()));
         }
         let current = record.current_revision();
@@ -159,6 +163,11 @@ impl Check<'_> {
         } else if current <= last {
             self.invalid(line, format!("The content is revision {current}, but there is a revision {last}."));
         }
+    }
+
+    fn content(&mut self, line: u64, content: &str, is_kept: bool) {
+        let check = if is_kept { service::messages::check_kept_content } else { service::messages::check_content };
+        self.passes(line, check(content));
     }
 
     pub(super) fn notification(&mut self, known: &Known, entry: &Entry, record: &NotificationRecord) -> Result<bool> {
