@@ -42,6 +42,8 @@ pub struct Plan {
     pub unchanged: u64,
     /// How many messages pruning removes, those that go with users and conversations included
     pub messages_removed: u64,
+    /// How many of the new messages are older than one before them in their conversation
+    pub older: u64,
 }
 
 impl Plan {
@@ -248,7 +250,7 @@ impl Apply<'_, '_, '_> {
         }
         let write =
             Write { actor: self.actor, notify: self.options.notify, hashes: &self.checked.hashes, is_alone: false };
-        write.records(self.tx, &mut self.undated, &new)?;
+        self.plan.older += write.records(self.tx, &mut self.undated, &new)?.older;
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::load::failed;
+use super::load::{failed, say_if_older};
 use crate::cli::output::{Field, Output, Piece, Record};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, ERASURE_OF_ACCOUNTS, Failure, Outcome, counted, text};
@@ -97,6 +97,7 @@ impl Apply {
                 plan.count(Action::Changed)
             ));
         }
+        say_if_older(context, plan.older);
         let nothing = format!("All is as {name} says: {unchanged} unchanged.");
         let changes = Some(plan.changes).filter(|_| is_changed).map(Ok);
         let shown = context.out.list(changes, &nothing).map(|_| ());

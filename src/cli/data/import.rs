@@ -74,7 +74,7 @@ impl Read {
         let place = |line| format!("{name}: {}", imported.place(line));
         let loaded = loaded.map_err(|failure| failed(&name, failure, place))?;
         context.status(&format!("Imported {name}."));
-        say_if_older(context, &loaded);
+        say_if_older(context, loaded.created.older);
         Ok(context.out.show(&Imported { loaded, not_carried: imported.not_carried })?)
     }
 }

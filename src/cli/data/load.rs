@@ -46,14 +46,13 @@ impl Load {
         let loaded = loaded.map_err(|failure| failed(&input.name, failure, |line| format!("{}:{line}", input.name)))?;
         let is_empty = loaded.created.total() + loaded.skipped == 0;
         context.status(&format!("Loaded {}{}.", input.name, if is_empty { ": it holds no records" } else { "" }));
-        say_if_older(context, &loaded);
+        say_if_older(context, loaded.created.older);
         Ok(context.out.show(&loaded)?)
     }
 }
 
 /// Says that messages stand behind newer ones: a conversation's order is by number.
-pub(in crate::cli) fn say_if_older(context: &Context<'_>, loaded: &Loaded) {
-    let older = loaded.created.older;
+pub(in crate::cli) fn say_if_older(context: &Context<'_>, older: u64) {
     if older > 0 {
         let are = if older == 1 { "1 message is".to_owned() } else { format!("{older} messages are") };
         context.out.status(&format!(

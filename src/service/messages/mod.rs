@@ -183,7 +183,7 @@ fn replace(tx: &mut Tx<'_>, editor: &Actor, message: Message, content: &str, rea
     let mut mentioned = mentions::find(tx, message.conversation_key, content)?;
     mentioned.retain(|user| !before.contains(user) && !message.is_from(*user));
     // Not before it was sent, whatever the clock says.
-    let edited_at = sent_at(tx, Some(message.timestamp));
+    let edited_at = sent_at(tx.now(), Some(message.timestamp));
     store::messages::keep_revision(tx, &message, edited_at, editor, reason)?;
     let mut message = store::messages::replace_content(tx, message, content)?;
     if store::notifications::notify_mentioned(tx, &message, &mentioned)? > 0 {

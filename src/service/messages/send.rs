@@ -104,11 +104,18 @@ fn deliver(
     };
     let parent = draft.parent.as_ref().map(|parent| parent_in(tx, actor, conversation, parent)).transpose()?;
     let receiver = receiver(tx, actor, sender, conversation, draft.receiver.as_ref())?;
+    let sent_at = sent_at(tx.now(), last_sent_at);
+    if let Some(last) = last_sent_at.filter(|last| *last > sent_at) {
+        tx.note(format!(
+            "The clock says {sent_at}, but the last message of a conversation was sent at {last}: that is too far ahead, so \
+             the clock counts, and the times of its messages go back."
+        ));
+    }
     let new = NewMessage {
         id: MessageId(tx.new_id()?),
         conversation,
         number,
-        sent_at: sent_at(tx, last_sent_at),
+        sent_at,
         sender: &sender.person,
         receiver: receiver.as_ref(),
         parent: parent.as_ref(),
@@ -122,19 +129,10 @@ fn deliver(
     Ok(message)
 }
 
-/// When a message is sent: now, but not before the one before it, as if the clock was never set back.
-pub fn sent_at(tx: &mut Tx<'_>, last: Option<Timestamp>) -> Timestamp {
-    let now = tx.now();
-    match last {
-        Some(last) if last > now.plus_seconds(AHEAD) => {
-            tx.note(format!(
-                "The clock says {now}, but the last message of a conversation was sent at {last}: that is too far ahead, so \
-                 the clock counts, and the times of its messages go back."
-            ));
-            now
-        }
-        last => last.map_or(now, |last| last.max(now)),
-    }
+/// When a message is sent: now, but not before the one before it, as if the clock was never set back; where that one lies too far
+/// ahead, now all the same.
+pub fn sent_at(now: Timestamp, last: Option<Timestamp>) -> Timestamp {
+    last.filter(|last| *last <= now.plus_seconds(AHEAD)).map_or(now, |last| last.max(now))
 }
 
 /// Notifies everybody whom a new message of a conversation concerns; returns how many.

@@ -325,7 +325,7 @@ impl Batch<'_, '_, '_> {
     }
 
     fn message(
-        &mut self,
+        &self,
         entry: &Entry,
         record: &MessageRecord,
         (key, sender): (MessageKey, Option<UserKey>),
@@ -356,7 +356,7 @@ impl Batch<'_, '_, '_> {
             content: record.content.clone(),
             sent_at: match record.timestamp {
                 Some(sent_at) => sent_at,
-                None => service::messages::sent_at(self.tx, conversation.last_sent_at),
+                None => service::messages::sent_at(self.tx.now(), conversation.last_sent_at),
             },
             revision: record.current_revision(),
             key_name: record.key.clone(),

@@ -1,6 +1,7 @@
 //! `data load`: what it accepts, what it refuses and where, and that loading again adds nothing.
 
-use std::io::Write;
+use std::collections::HashMap;
+use std::io::Write as _;
 
 use tidings::app::App;
 use tidings::error::Kind;
@@ -8,9 +9,9 @@ use tidings::model::{Level, MessageSelector};
 use tidings::service;
 use tidings::transfer::Tally;
 use tidings::transfer::input::Input;
-use tidings::transfer::load::{self, Failure, Loaded, Stage};
+use tidings::transfer::load::{self, Failure, Loaded, Stage, Undated, Write};
 
-use crate::support::{World, on_every_engine, operator};
+use crate::support::{World, draft, on_every_engine, operator};
 
 /// Loads records, one a line.
 pub(crate) fn load(world: &World, records: &str) -> Result<Loaded, Vec<(u64, Kind, String)>> {
@@ -108,6 +109,30 @@ fn loading_again_adds_nothing_whatever_became_of_the_file() {
         let twice = load(world, &format!("{same}\n{same}\n")).unwrap();
         assert_eq!(twice.created, created(0, 0, 2, 0), "two of the same in one file are two messages");
         assert_eq!(load(world, &format!("{same}\n{same}\n{same}")).unwrap().created, created(0, 0, 1, 0));
+    });
+}
+
+#[test]
+fn what_is_loaded_behind_a_message_far_ahead_of_the_clock_is_counted_and_not_noted_one_by_one() {
+    on_every_engine(|world| {
+        load(world, PEOPLE).unwrap();
+        let ann = world.app.read(|tx| service::acting(tx, &"ann".parse().unwrap())).unwrap();
+        world.later(3600).write(|tx| service::messages::send(tx, &ann, &draft("team", "ahead"))).unwrap();
+        let record = r#"{"type":"message","conversation":"team","sender":"ann","content":"now"}"#;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(format!("{record}\n").repeat(3).as_bytes()).unwrap();
+        let input = Input::open(file.path()).unwrap();
+        let mut lines = input.lines().unwrap();
+        let entries: Vec<_> = std::iter::from_fn(|| lines.next_record().unwrap()).map(Result::unwrap).collect();
+        let (actor, hashes) = (operator(), HashMap::new());
+        let write = Write { actor: &actor, notify: false, hashes: &hashes, is_alone: false };
+        let written = world.app.write(|tx| {
+            let written =
+                write.records(tx, &mut Undated::new(), &entries).unwrap_or_else(|failure| panic!("{failure:?}"));
+            Ok((written.messages, written.older, tx.take_notes()))
+        });
+        assert_eq!(written.unwrap(), (3, 3, Vec::<String>::new()));
+        assert_eq!(load(world, &format!("{record}\n").repeat(4)).unwrap().created.older, 1);
     });
 }
 

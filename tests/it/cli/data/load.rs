@@ -70,6 +70,10 @@ fn a_load_says_that_it_brings_messages_older_than_those_before_them() {
     );
     assert_eq!(shell.done("message list team -o csv --no-header --fields content --limit 1").stdout, "of old\n");
     assert_eq!(shell.done("data load older.jsonl").stderr, "Loaded older.jsonl.\n", "it is there already");
+    write(&shell, "more.jsonl", older.replace(r#""content""#, r#""key":"old","content""#));
+    let applied = shell.done("data apply more.jsonl").stderr;
+    assert!(applied.contains("1 message is older than what stands before"), "{applied}");
+    assert!(!shell.done("data apply more.jsonl").stderr.contains("older"));
     let note = shell.done("message send team later --as ann --now 2020-01-01T09:00:00Z").stderr;
     assert_eq!(
         note,
