@@ -145,7 +145,7 @@ fn group(plan: &Plan, chance: &mut Chance) -> Vec<u32> {
 /// The name and the title of a group; it has one of them at least
 fn names_of_group(plan: &Plan, chance: &mut Chance, names: &mut Names) -> (Option<String>, Option<String>) {
     let words = Words::of(plan.language);
-    let (theme, branch) = (chance.pick(words.themes), chance.pick(words.branches));
+    let (theme, branch) = (chance.pick(&words.themes), chance.pick(&words.branches));
     let (title, handle) = if chance.per_cent(30) {
         (written(theme).to_owned(), latin(theme))
     } else {

@@ -174,7 +174,7 @@ fn write(
             content,
             edited_at: Some(edited_at),
             edited_by: Some(sender.username.clone()),
-            reason: chance.per_cent(15).then(|| chance.pick(words.reasons).to_owned()),
+            reason: chance.per_cent(15).then(|| chance.pick(&words.reasons).to_owned()),
         }
     };
     let revisions: Vec<RevisionRecord> = (1..).zip(earlier).map(&mut revise).collect();

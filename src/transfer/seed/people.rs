@@ -63,7 +63,7 @@ fn base_36(mut number: u64) -> String {
 pub(super) fn user(plan: &Plan, number: u32, until: Timestamp, names: &mut Names) -> (UserId, UserRecord, Person) {
     let mut chance = Chance::new(plan.seed, Stream::Users, u64::from(number));
     let words = Words::of(plan.language);
-    let (first, last) = (chance.pick(words.first_names), chance.pick(words.last_names));
+    let (first, last) = (chance.pick(&words.first_names), chance.pick(&words.last_names));
     let created_at = chance.time(plan.start(), until);
     let id = UserId(chance.id(created_at));
     let username = names.give(&handle(&latin(first), &latin(last), chance.below(10)));

@@ -27,13 +27,13 @@ impl Text {
     pub(super) fn speak(&mut self, is_reply: bool, chance: &mut Chance) {
         let start = self.written.len();
         if chance.per_cent(12) {
-            self.fill(chance.pick(self.words.short), chance);
+            self.fill(chance.pick(&self.words.short), chance);
             return;
         }
         if is_reply {
-            self.fill(chance.pick(self.words.answers), chance);
+            self.fill(chance.pick(&self.words.answers), chance);
         } else if start == 0 && chance.per_cent(12) {
-            self.fill(chance.pick(self.words.greetings), chance);
+            self.fill(chance.pick(&self.words.greetings), chance);
         }
         let sentences = match chance.below(100) {
             0..30 if is_reply => 0,
@@ -46,7 +46,7 @@ impl Text {
         let mut last = "";
         for _ in 0..sentences {
             let is_question = chance.per_cent(30);
-            let sentence = chance.pick(if is_question { self.words.questions } else { self.words.statements });
+            let sentence = chance.pick(if is_question { &self.words.questions } else { &self.words.statements });
             if sentence == last {
                 continue;
             }
@@ -64,8 +64,8 @@ impl Text {
 
     /// Addresses somebody, before anything is said.
     pub(super) fn address(&mut self, username: &str, chance: &mut Chance) {
-        let (before, after) = chance.pick(self.words.addresses).split_once("{user}").unwrap_or_default();
-        self.written.extend([before, username, after]);
+        let (before, after) = chance.pick(&self.words.addresses).split_once("{user}").unwrap_or_default();
+        self.written.extend([before, username, after.trim_end_matches("{text}")]);
     }
 
     /// Lets somebody know of it, after all is said.
@@ -109,9 +109,9 @@ impl Text {
     fn fill_slot(&mut self, slot: &str, chance: &mut Chance) {
         let words = self.words;
         match slot {
-            "thing" => self.choose(words.things, true, chance),
-            "subject" => self.choose(words.subjects, true, chance),
-            "name" => self.written.push_str(written(chance.pick(words.first_names))),
+            "thing" => self.choose(&words.things, true, chance),
+            "subject" => self.choose(&words.subjects, true, chance),
+            "name" => self.written.push_str(written(chance.pick(&words.first_names))),
             "number" => self.write(format_args!("{}", 2 + chance.low_below(97))),
             "hour" => self.write(format_args!("{}:{:02}", 8 + chance.below(11), 15 * chance.below(4))),
             _ => self.choose(words.slot(slot).unwrap_or_default(), false, chance),
