@@ -2,6 +2,9 @@
 //! tokens of which each counts once.
 
 mod access;
+mod hashes;
+mod keys;
+mod sealing;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +13,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-pub use self::access::{Claims, Keys, LIFETIME};
+pub use self::access::{Claims, LIFETIME};
+pub use self::keys::Keys;
 use super::login::Client;
 use crate::error::{Error, Result};
 use crate::model::{Actor, Event, EventKind, Timestamp, User, UserSelector};

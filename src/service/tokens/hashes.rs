@@ -1,0 +1,68 @@
+//! What is known again by its hash, which nobody can compute without the key.
+
+use std::net::IpAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use super::{Keys, Secret};
+use crate::model::UserId;
+use crate::service::login::Client;
+use crate::store::tokens::AddressHash;
+
+/// What the database keeps only as a hash that nobody can compute without the key.
+impl Keys {
+    /// A hash of what a request asks for, which tells nobody without the key what that was; and the one it had under the
+    /// previous key
+    pub fn hash_request(&self, parts: [&[u8]; 3]) -> (Vec<u8>, Option<Vec<u8>>) {
+        let hash = |key: &Hmac<Sha256>| {
+            let mut hash = key.clone().chain_update("request");
+            for part in parts {
+                hash.update(&part.len().to_be_bytes());
+                hash.update(part);
+            }
+            hash.finalize().into_bytes().to_vec()
+        };
+        (hash(&self.current), self.previous.as_ref().map(hash))
+    }
+
+    /// By what it is known again that an account was logged in from an address, and by what it was under the previous key: another
+    /// hash for each account, so that they tell nothing of who lives together. None where the address is not known.
+    pub fn hash_address(&self, user: UserId, client: Client) -> Option<(AddressHash, AddressHash)> {
+        let address = bytes_of(client)?;
+        let hash = |key: &Hmac<Sha256>| {
+            let hash = key.clone().chain_update("address").chain_update(user.0.as_bytes()).chain_update(&address);
+            hash.finalize().into_bytes().into()
+        };
+        let current = hash(&self.current);
+        Some((current, self.previous.as_ref().map_or(current, hash)))
+    }
+
+    /// A stranger's idempotency key as it is kept, another one for each place that strangers come from; and what it was under the
+    /// previous key
+    pub fn hide_key(&self, client: Client, key: &str) -> (String, Option<String>) {
+        let place = bytes_of(client).unwrap_or_else(|| b"unknown".to_vec());
+        let (hash, earlier) = self.hash_request([b"key", &place, key.as_bytes()]);
+        (URL_SAFE_NO_PAD.encode(hash), earlier.map(|hash| URL_SAFE_NO_PAD.encode(hash)))
+    }
+
+    /// The refresh token that takes the place of one, always the same; and what it was under the previous key
+    pub fn successors(&self, token: Secret) -> (Secret, Option<Secret>) {
+        let successor = |key: &Hmac<Sha256>| {
+            Secret(key.clone().chain_update("refresh").chain_update(token.0).finalize().into_bytes().into())
+        };
+        (successor(&self.current), self.previous.as_ref().map(successor))
+    }
+}
+
+/// An address as bytes; of each kind another number of them
+fn bytes_of(client: Client) -> Option<Vec<u8>> {
+    match client {
+        Client::At(IpAddr::V4(address)) => Some(address.octets().to_vec()),
+        Client::At(IpAddr::V6(address)) => Some(address.octets().to_vec()),
+        Client::Socket => Some(Vec::new()),
+        Client::Unknown => None,
+    }
+}

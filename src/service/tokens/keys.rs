@@ -1,0 +1,21 @@
+//! The keys of a server, made from its secret.
+
+use hmac::{Hmac, KeyInit};
+use sha2::Sha256;
+
+use crate::error::{Error, Result};
+
+/// The keys that sign and verify.
+pub struct Keys {
+    pub(super) current: Hmac<Sha256>,
+    /// Verifies tokens from before the current one
+    pub(super) previous: Option<Hmac<Sha256>>,
+}
+
+impl Keys {
+    /// Keys made from secrets of any length.
+    pub fn new(current: &[u8], previous: Option<&[u8]>) -> Result<Self> {
+        let key = |secret| Hmac::new_from_slice(secret).map_err(|error| Error::internal(error.to_string()));
+        Ok(Self { current: key(current)?, previous: previous.map(key).transpose()? })
+    }
+}
