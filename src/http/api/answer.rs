@@ -221,7 +221,7 @@ impl Here {
         let link = |seek: Option<Seek<P>>| {
             let link = |seek| {
                 let text = serde_json::to_vec(&seek).map_err(Error::internal)?;
-                Ok::<_, Error>(self.link("cursor", &self.server.keys.seal(self.address.path(), &text)))
+                Ok::<_, Error>(self.link("cursor", &self.server.keys.seal(self.address.path(), &text)?))
             };
             seek.map(link).transpose()
         };
