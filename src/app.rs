@@ -1,23 +1,15 @@
 //! The application every front end holds: a database, a clock, a source of ids.
 
-use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod check;
+mod hashing;
+
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Kind, Result};
-use crate::model::{Timestamp, UserKey};
-use crate::service::{self, passwords};
-use crate::store::check::{Folds, Problem, RULES};
+pub use self::hashing::{hash_password, hash_passwords};
+use crate::error::{Error, Result};
+use crate::model::Timestamp;
+use crate::service;
 use crate::store::{self, Clock, Db, Erasure, Ids, Location, Pool, Sharing, Stamp, Tx};
-
-/// How many kinds of usernames that look alike are named
-const LOOK_ALIKES: i64 = 20;
-
-/// How many usernames with characters that are not seen are named
-const UNSEEN: usize = 20;
-
-/// How many usernames are looked at together
-const USERNAMES: i64 = 1000;
 
 /// A database with a clock and a source of ids.
 pub struct App {
@@ -121,70 +113,6 @@ impl App {
         self.options.seed
     }
 
-    /// Checks the database against its own rules, each on a moment of its own, so that it holds nobody up; `begin` hears
-    /// which is next. Returns what breaks them.
-    pub fn check(&self, mut begin: impl FnMut(&str)) -> Result<Vec<Problem>> {
-        let mut problems = Vec::new();
-        begin("integrity");
-        problems.extend(Problem::of_engine("integrity", &self.db.integrity()?));
-        // A damaged file is checked as far as it can be read.
-        let is_damaged = !problems.is_empty();
-        let mut look = |check: &'static str, found: Result<Option<Problem>>| match found {
-            Err(error) if is_damaged && error.kind() == Kind::Unavailable => {
-                problems.push(Problem::unreadable(check, &error.to_string()));
-                Ok(())
-            }
-            found => found.map(|found| problems.extend(found)),
-        };
-        begin("references");
-        look("references", self.db.references().map(|found| Problem::of_engine("references", &found)))?;
-        begin("schema");
-        look("schema", self.db.strange().map(|found| Problem::of_schema(&found)))?;
-        for rule in RULES {
-            begin(rule.check);
-            look(rule.check, self.read(|tx| rule.problem(tx)))?;
-        }
-        begin("search");
-        look("search", self.read(Problem::of_search))?;
-        for mut folds in Folds::all() {
-            begin(folds.check());
-            let check = folds.check();
-            let end = loop {
-                match self.read(|tx| folds.go_on(tx)) {
-                    Ok(true) => {}
-                    Ok(false) => break Ok(folds.problem()),
-                    Err(error) => break Err(error),
-                }
-            };
-            look(check, end)?;
-        }
-        Ok(problems)
-    }
-
-    /// Of the usernames that can be taken for each other some two of each kind, and how many kinds there are
-    pub fn look_alikes(&self) -> Result<(Vec<(String, String)>, i64)> {
-        self.read(|tx| store::users::look_alikes(tx, LOOK_ALIKES))
-    }
-
-    /// The first usernames with characters that are not seen, from before there was a rule, and how many there are
-    pub fn unseen(&self) -> Result<(Vec<String>, i64)> {
-        let (mut unseen, mut count) = (Vec::new(), 0);
-        let mut after = UserKey(0);
-        loop {
-            let page = self.read(|tx| store::users::usernames(tx, after, USERNAMES))?;
-            let Some((last, _)) = page.last() else { return Ok((unseen, count)) };
-            after = *last;
-            for (_, username) in page {
-                if service::users::must_be_seen(&username).is_err() {
-                    count += 1;
-                    if unseen.len() < UNSEEN {
-                        unseen.push(username);
-                    }
-                }
-            }
-        }
-    }
-
     /// The database itself, for its state
     pub fn db(&self) -> &Db {
         &self.db
@@ -253,59 +181,9 @@ impl SharedApp {
     }
 }
 
-/// Checks a password and hashes it; slow on purpose, so before a transaction.
-///
-/// # Errors
-/// `Invalid` where the password is not good enough.
-pub fn hash_password(password: &str, username: &str) -> Result<String> {
-    passwords::check(password, username)?;
-    passwords::hash(password, random()?)
-}
-
 /// A number nobody can guess, never drawn from a seed
 pub fn secret<const LENGTH: usize>() -> Result<[u8; LENGTH]> {
     random()
-}
-
-/// Hashes passwords that were checked, on all cores, except those whose hash is given already; `on_progress` hears how many
-/// are done.
-///
-/// # Errors
-/// `Internal` where there is no memory or no chance for it.
-pub fn hash_passwords(
-    passwords: &[(String, Option<String>)],
-    on_progress: &mut dyn FnMut(usize),
-) -> Result<Vec<Option<String>>> {
-    let next = AtomicUsize::new(0);
-    let hash = |(password, known): &(String, Option<String>)| match known {
-        Some(known) if passwords::verify(password, known)? => Ok(None),
-        _ => passwords::hash(password, random()?).map(Some),
-    };
-    let hash_next = || {
-        let index = next.fetch_add(1, Ordering::Relaxed);
-        let hashed = hash(passwords.get(index)?);
-        if hashed.is_err() {
-            next.fetch_add(passwords.len(), Ordering::Relaxed);
-        }
-        Some(hashed.map(|hash| (index, hash)))
-    };
-    let others = std::thread::available_parallelism().map_or(1, NonZero::get).min(passwords.len()).saturating_sub(1);
-    let hashes = std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..others).map(|_| scope.spawn(|| std::iter::from_fn(hash_next).collect::<Result<Vec<_>>>())).collect();
-        let mut hashes = Vec::with_capacity(passwords.len());
-        while let Some(hash) = hash_next() {
-            hashes.push(hash?);
-            on_progress(next.load(Ordering::Relaxed).min(passwords.len()));
-        }
-        for worker in workers {
-            hashes.extend(worker.join().map_err(|_| Error::internal("hashing a password panicked"))??);
-        }
-        Ok::<_, Error>(hashes)
-    });
-    let mut hashes = hashes?;
-    hashes.sort_unstable_by_key(|(index, _)| *index);
-    Ok(hashes.into_iter().map(|(_, hash)| hash).collect())
 }
 
 /// Says, whenever it is asked, whether so much time has passed.

@@ -1,13 +1,16 @@
-//! What the API is, for programs: an OpenAPI 3.1 document. And for people: a page that loads nothing from elsewhere.
+//! What the API is, for programs: an OpenAPI 3.1 document.
+
+mod page;
 
 use std::sync::LazyLock;
 
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+pub(super) use self::page::page;
 use super::endpoint::{Access, Endpoint};
 use super::routes::endpoints;
 use crate::error::Kind;
@@ -219,139 +222,3 @@ static OPENAPI: LazyLock<Vec<u8>> = LazyLock::new(|| openapi().to_string().into_
 pub(super) async fn schema() -> Response {
     ([(CONTENT_TYPE, "application/vnd.oai.openapi+json;version=3.1")], OPENAPI.as_slice()).into_response()
 }
-
-static PAGE: LazyLock<String> = LazyLock::new(|| render(&openapi()));
-
-pub(super) async fn page() -> Response {
-    let headers = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-    ];
-    (headers, PAGE.as_str()).into_response()
-}
-
-/// The document as a page
-fn render(document: &Value) -> String {
-    let mut page = format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
-         <title>tidings {version}</title><style>{STYLE}</style><h1>tidings {version}</h1><p>{description} Send \
-         <code>Authorization: Bearer TOKEN</code> with a token of <a href='#post_token'>POST /api/token/</a>. \
-         The same for programs: <a href='/api/schema/'>OpenAPI 3.1</a>.</p>",
-        version = text(&document["info"]["version"]),
-        description = text(&document["info"]["description"]),
-    );
-    for (path, methods) in document["paths"].as_object().into_iter().flatten() {
-        for (method, operation) in methods.as_object().into_iter().flatten() {
-            page.push_str(&render_operation(path, method, operation, document));
-        }
-    }
-    page.push_str("<h2>Shapes</h2>");
-    for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
-        page.extend([format!("<h3 id='{0}'>{0}</h3>{1}", escape(name), fields(schema))]);
-    }
-    page
-}
-
-fn render_operation(path: &str, method: &str, operation: &Value, document: &Value) -> String {
-    let mut section = format!(
-        "<section id='{id}'><h2><b>{method}</b> <code>{path}</code></h2><p>{summary}. {twin}</p>",
-        id = text(&operation["operationId"]),
-        method = escape(&method.to_ascii_uppercase()),
-        path = escape(path),
-        summary = text(&operation["summary"]),
-        twin = code(&text(&operation["description"])),
-    );
-    let parameters: Vec<&Value> = operation["parameters"].as_array().into_iter().flatten().collect();
-    if !parameters.is_empty() {
-        section.push_str("<table>");
-        for parameter in parameters {
-            section.extend([format!(
-                "<tr><td><code>{}</code><td>{}<td>{}<td>{}",
-                text(&parameter["name"]),
-                text(&parameter["in"]),
-                kind(&parameter["schema"]),
-                text(&parameter["description"]),
-            )]);
-        }
-        section.push_str("</table>");
-    }
-    let body = &operation["requestBody"]["content"]["application/json"]["schema"];
-    if !body.is_null() {
-        section.extend([format!("<p>Body:</p>{}", fields(resolved(body, document)))]);
-    }
-    section.push_str("<table>");
-    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-        let schema = &response["content"]["application/json"]["schema"];
-        section.extend([format!(
-            "<tr><td>{}<td>{}<td>{}",
-            escape(status),
-            text(&response["description"]),
-            kind(schema)
-        )]);
-    }
-    section.push_str("</table></section>");
-    section
-}
-
-fn resolved<'d>(schema: &'d Value, document: &'d Value) -> &'d Value {
-    match schema["$ref"].as_str().and_then(|name| name.rsplit('/').next()) {
-        Some(name) => &document["components"]["schemas"][name],
-        None => schema,
-    }
-}
-
-/// The fields of an object, as a table
-fn fields(schema: &Value) -> String {
-    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let rows = schema["properties"].as_object().into_iter().flatten().map(|(name, schema)| {
-        let must = if required.contains(&name.as_str()) { "" } else { "optional" };
-        format!(
-            "<tr><td><code>{}</code><td>{}<td>{must}<td>{}",
-            escape(name),
-            kind(schema),
-            text(&schema["description"])
-        )
-    });
-    format!("<table>{}</table>", rows.collect::<String>())
-}
-
-/// What a value is, in a word or a link
-fn kind(schema: &Value) -> String {
-    if let Some(name) = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next()) {
-        return format!("<a href='#{0}'>{0}</a>", escape(name));
-    }
-    if let Some(words) = schema["enum"].as_array() {
-        return escape(&words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" · "));
-    }
-    if let Some(choices) = schema["anyOf"].as_array() {
-        return choices.iter().map(kind).collect::<Vec<_>>().join(" or ");
-    }
-    if schema["items"].is_object() {
-        return format!("list of {}", kind(&schema["items"]));
-    }
-    let words = match &schema["type"] {
-        Value::Array(types) => types.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
-        kind => kind.as_str().unwrap_or_default().to_owned(),
-    };
-    let format = schema["format"].as_str().filter(|format| !format.starts_with("int") && !format.starts_with("uint"));
-    escape(&[words.as_str(), format.unwrap_or_default()].join(" "))
-}
-
-/// What stands between back quotes, as code
-fn code(text: &str) -> String {
-    let parts = text.split('`').enumerate();
-    parts.map(|(index, part)| if index % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()
-}
-
-fn text(value: &Value) -> String {
-    escape(value.as_str().unwrap_or_default())
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&#39;").replace('"', "&quot;")
-}
-
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;\
-    background:#fff}section{border-top:1px solid #ccc;margin-top:1.5rem}h2{font-size:1.1rem}h2 b{color:#06c}h3{font-size:1rem}\
-    table{border-collapse:collapse}td{padding:.1rem 1rem .1rem 0;vertical-align:top}code{font-size:.95em}\
-    @media(prefers-color-scheme:dark){body{color:#ddd;background:#111}a,h2 b{color:#7bf}section{border-color:#444}}";

@@ -1,0 +1,83 @@
+//! Checking a database against its own rules.
+
+use super::App;
+use crate::error::{Kind, Result};
+use crate::model::UserKey;
+use crate::service;
+use crate::store;
+use crate::store::check::{Folds, Problem, RULES};
+
+/// How many kinds of usernames that look alike are named
+const LOOK_ALIKES: i64 = 20;
+
+/// How many usernames with characters that are not seen are named
+const UNSEEN: usize = 20;
+
+/// How many usernames are looked at together
+const USERNAMES: i64 = 1000;
+
+impl App {
+    /// Checks the database against its own rules, each on a moment of its own, so that it holds nobody up; `begin` hears
+    /// which is next. Returns what breaks them.
+    pub fn check(&self, mut begin: impl FnMut(&str)) -> Result<Vec<Problem>> {
+        let mut problems = Vec::new();
+        begin("integrity");
+        problems.extend(Problem::of_engine("integrity", &self.db.integrity()?));
+        // A damaged file is checked as far as it can be read.
+        let is_damaged = !problems.is_empty();
+        let mut look = |check: &'static str, found: Result<Option<Problem>>| match found {
+            Err(error) if is_damaged && error.kind() == Kind::Unavailable => {
+                problems.push(Problem::unreadable(check, &error.to_string()));
+                Ok(())
+            }
+            found => found.map(|found| problems.extend(found)),
+        };
+        begin("references");
+        look("references", self.db.references().map(|found| Problem::of_engine("references", &found)))?;
+        begin("schema");
+        look("schema", self.db.strange().map(|found| Problem::of_schema(&found)))?;
+        for rule in RULES {
+            begin(rule.check);
+            look(rule.check, self.read(|tx| rule.problem(tx)))?;
+        }
+        begin("search");
+        look("search", self.read(Problem::of_search))?;
+        for mut folds in Folds::all() {
+            begin(folds.check());
+            let check = folds.check();
+            let end = loop {
+                match self.read(|tx| folds.go_on(tx)) {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(folds.problem()),
+                    Err(error) => break Err(error),
+                }
+            };
+            look(check, end)?;
+        }
+        Ok(problems)
+    }
+
+    /// Of the usernames that can be taken for each other some two of each kind, and how many kinds there are
+    pub fn look_alikes(&self) -> Result<(Vec<(String, String)>, i64)> {
+        self.read(|tx| store::users::look_alikes(tx, LOOK_ALIKES))
+    }
+
+    /// The first usernames with characters that are not seen, from before there was a rule, and how many there are
+    pub fn unseen(&self) -> Result<(Vec<String>, i64)> {
+        let (mut unseen, mut count) = (Vec::new(), 0);
+        let mut after = UserKey(0);
+        loop {
+            let page = self.read(|tx| store::users::usernames(tx, after, USERNAMES))?;
+            let Some((last, _)) = page.last() else { return Ok((unseen, count)) };
+            after = *last;
+            for (_, username) in page {
+                if service::users::must_be_seen(&username).is_err() {
+                    count += 1;
+                    if unseen.len() < UNSEEN {
+                        unseen.push(username);
+                    }
+                }
+            }
+        }
+    }
+}
