@@ -3,7 +3,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Strange, Tx, conversations, maintenance, users};
+use super::{Misfolded, Strange, Tx, conversations, maintenance, users};
 use crate::error::Result;
 use crate::model::Task;
 
@@ -273,10 +273,6 @@ const CONVERSATION_NAMES: Rule = Rule {
     remedy: "Write the name anew, naming it by id: tidings conversation update CONV --name NAME",
     sql: "",
 };
-
-/// The ids of rows whose folded columns are not what the program folds, and the key of the last row looked at; none at the
-/// end
-pub(super) type Misfolded = (Vec<Uuid>, Option<i64>);
 
 /// Rows whose folded columns are looked at together
 pub struct Folds {

@@ -7,8 +7,7 @@ pub use participants::{
     remove_everywhere, set_level, those_of,
 };
 
-use super::check::Misfolded;
-use super::{Row, Tx};
+use super::{Misfolded, Row, Tx};
 use crate::error::{Error, Result};
 use crate::model::{
     Conversation, ConversationId, ConversationKey, Kind, Level, Number, Seek, Timestamp, UserKey, fold_case,

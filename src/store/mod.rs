@@ -25,6 +25,8 @@ pub mod users;
 
 use std::fmt;
 
+use uuid::Uuid;
+
 use crate::error::{Error, Result};
 pub use care::{Contents, Inspection, Sizes, backup, inspect, restore, verify_backup};
 pub use location::Location;
@@ -52,6 +54,10 @@ pub enum Opened {
         from: i64,
     },
 }
+
+/// The ids of rows whose folded columns are not what the program folds, and the key of the last row looked at; none at the
+/// end
+type Misfolded = (Vec<Uuid>, Option<i64>);
 
 /// How far the scrubbing of what was deleted came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 use uuid::Uuid;
 
-use super::check::Misfolded;
-use super::{Row, Tx};
+use super::{Misfolded, Row, Tx};
 use crate::error::{Error, Result};
 use crate::model::{
     ConversationKey, Seek, User, UserDetails, UserId, UserKey, UserRef, fold_case, skeleton, skeletons,

@@ -92,7 +92,7 @@ pub(in crate::store) fn inspect(path: &Path) -> Result<Inspection> {
 }
 
 fn look_at(path: &Path) -> Result<Inspection> {
-    let connection = super::copy::connect_to_read(path)?;
+    let connection = super::connect_to_read(path)?;
     let version = super::version(&connection, path)?;
     let newest = "SELECT at FROM event ORDER BY key DESC LIMIT 1";
     let newest_event = match version {

@@ -2,22 +2,20 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB};
 
-use super::failure::{explain, unopened};
+use super::failure::explain;
 use super::partial::{Partial, already_there};
-use super::patience::PATIENCE;
 use super::place::Identity;
 use super::prepare::{lock_file, make_folder};
 use super::schema::{self, Strange};
 use super::{
-    APPLICATION_ID, beside, care, connect, folder_of, foreign, real, refuse_foreign_code, refuse_other_than_file,
-    unreadable, version,
+    APPLICATION_ID, care, connect, connect_to_read, folder_of, foreign, real, refuse_other_than_file, unreadable,
+    version,
 };
 use crate::error::{Error, Kind, Result};
 use crate::store::Contents;
@@ -213,30 +211,4 @@ fn must_be_there(path: &Path) -> Result<()> {
 
 fn empty(path: &Path) -> Error {
     Error::unavailable(format!("{} is empty: it is no database yet.", path.display()))
-}
-
-/// Opens a file to read it and leave it, and what lies beside it, as it is.
-pub(super) fn connect_to_read(path: &Path) -> Result<Connection> {
-    refuse_other_than_file(path)?;
-    let failed = |cause| unreadable(path, cause);
-    let whole = path.canonicalize().map_err(failed)?;
-    let mut header = [0; 20];
-    let is_wal = File::open(&whole).map_err(failed)?.read_exact(&mut header).is_ok() && header[18] == 2;
-    let mut uri = String::from("file:");
-    for byte in whole.as_os_str().as_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => uri.push(char::from(*byte)),
-            byte => uri.extend([format!("%{byte:02X}")]),
-        }
-    }
-    // With neither log nor shared memory nobody is at it, and SQLite would make both only to read.
-    let is_alone = !beside(&whole, "-wal").exists() && !beside(&whole, "-shm").exists();
-    if is_wal && is_alone {
-        uri.push_str("?immutable=1");
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(uri, flags).map_err(|cause| unopened(path, cause))?;
-    connection.busy_timeout(PATIENCE)?;
-    refuse_foreign_code(&connection)?;
-    Ok(connection)
 }
