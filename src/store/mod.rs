@@ -142,6 +142,11 @@ impl Db {
     ///
     /// PostgreSQL may break a transaction off, so `work` may run more than once and has no effect outside its `Tx`.
     pub fn write<T>(&self, stamp: Stamp, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        let mut work = |tx: &mut Tx<'_>| {
+            let value = work(tx)?;
+            search::write_index(tx)?;
+            Ok(value)
+        };
         match &self.engine {
             Engine::Sqlite(database) => database.write(stamp, &mut work),
             Engine::Postgres(database) => database.write(stamp, &mut work),

@@ -80,7 +80,6 @@ impl Database {
         let transaction = client.build_transaction().isolation_level(isolation).read_only(read_only).start()?;
         let mut tx = Tx::new(Inner::Postgres(transaction, statements), stamp);
         let value = work(&mut tx)?;
-        super::search::write_index(&mut tx)?;
         if !stamp.dry_run
             && let Inner::Postgres(transaction, _) = tx.into_inner()
         {

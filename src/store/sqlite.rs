@@ -116,7 +116,6 @@ impl Database {
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let mut tx = Tx::new(Inner::Sqlite(&transaction, true), stamp);
         let value = work(&mut tx)?;
-        super::search::write_index(&mut tx)?;
         drop(tx);
         if stamp.dry_run {
             transaction.rollback()?;

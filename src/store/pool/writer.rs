@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use std::vec::Drain;
 
 use crate::error::{Error, Result};
-use crate::store::{Stamp, Tx, sqlite};
+use crate::store::{Stamp, Tx, search, sqlite};
 
 /// How many writes share one commit at the most
 const MOST_TOGETHER: usize = 256;
@@ -150,7 +150,7 @@ pub(super) fn write_in_groups(
         // A connection that cannot write is none: the next is looked for until there is one.
         let opened = if is_stuck.load(Ordering::Relaxed) { database.reopen(*is_temporary) } else { Ok(()) };
         is_stuck.store(opened.is_err(), Ordering::Relaxed);
-        match opened.and_then(|()| database.write_group(&mut jobs, since)) {
+        match opened.and_then(|()| database.write_group(&mut jobs, since, search::write_index)) {
             Ok(outcomes) => {
                 committed(jobs.len());
                 jobs.drain(..).zip(outcomes).for_each(|(job, outcome)| job.end(outcome));

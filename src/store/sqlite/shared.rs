@@ -14,7 +14,6 @@ use super::patience::{PATIENCE, waiting_until};
 use super::{Database, LARGEST_LOG, beside, configure, connect, explain, real};
 use crate::error::{Error, Result};
 use crate::store::pool::Job;
-use crate::store::search;
 use crate::store::tx::{Inner, Tx};
 
 /// After how many pages of the log a commit moves them into the file: the default of 1,000 does so several times a second. A
@@ -101,9 +100,10 @@ impl Database {
         &mut self,
         jobs: &mut [Box<dyn Job>],
         since: Instant,
+        finish: fn(&mut Tx<'_>) -> Result<()>,
     ) -> Result<Vec<Result<()>>> {
         self.must_be_writable()?;
-        let outcomes = waiting_until(since + PATIENCE, || self.write_jobs(jobs));
+        let outcomes = waiting_until(since + PATIENCE, || self.write_jobs(jobs, finish));
         let outcomes = outcomes.map_err(|error| explain(&self.path, error))?;
         if self.log_pages > 0 {
             // They are done, whatever becomes of the next.
@@ -113,11 +113,11 @@ impl Database {
     }
 
     /// Runs jobs in one transaction, each in a savepoint of its own: one that fails, or panics, is undone alone. Returns what
-    /// came of each, which is in the file for good.
+    /// came of each, which is in the file for good. `finish` writes what they left for the end.
     ///
     /// # Errors
     /// What keeps all of them from the file; then nothing of any is left.
-    fn write_jobs(&self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Result<()>>> {
+    fn write_jobs(&self, jobs: &mut [Box<dyn Job>], finish: fn(&mut Tx<'_>) -> Result<()>) -> Result<Vec<Result<()>>> {
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let run = |sql| transaction.prepare_cached(sql)?.execute([]);
         let mut outcomes = Vec::with_capacity(jobs.len());
@@ -145,7 +145,7 @@ impl Database {
         if let Some(job) = jobs.first() {
             let mut tx = Tx::new(Inner::Sqlite(&transaction, true), job.stamp());
             tx.to_index = to_index;
-            search::write_index(&mut tx)?;
+            finish(&mut tx)?;
         }
         self.commit(transaction)?;
         Ok(outcomes)
