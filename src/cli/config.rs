@@ -38,13 +38,13 @@ const GENERAL: [&str; 5] = ["TIDINGS_DB", "TIDINGS_AS", "TIDINGS_OUTPUT", "TIDIN
 const OWN: &str = "TIDINGS_";
 
 /// The variables that are named as the program's own, and that nothing knows; each with the one that may be meant
-pub(super) fn unknown(settings: &Settings) -> Vec<(String, Option<&'static str>)> {
-    let of_serve = super::serve::variables().map(|(name, _)| name);
-    let known: Vec<&'static str> = GENERAL.into_iter().chain(of_serve).collect();
-    let named = settings.names().into_iter().filter(|name| name.starts_with(OWN) && !known.contains(&name.as_str()));
+pub(super) fn unknown(settings: &Settings) -> Vec<(String, Option<String>)> {
+    let of_serve = super::serve::variables().into_iter().map(|(name, _)| name);
+    let known: Vec<String> = GENERAL.map(ToOwned::to_owned).into_iter().chain(of_serve).collect();
+    let named = settings.names().into_iter().filter(|name| name.starts_with(OWN) && !known.contains(name));
     let meant = |name: &str| {
-        let distance = |known: &&str| strsim::damerau_levenshtein(name, known);
-        known.iter().copied().min_by_key(distance).filter(|known| distance(known) <= FARTHEST)
+        let distance = |known: &String| strsim::damerau_levenshtein(name, known);
+        known.iter().min_by_key(|known| distance(known)).filter(|known| distance(known) <= FARTHEST).cloned()
     };
     named.map(|name| (name.clone(), meant(&name))).collect()
 }
@@ -59,7 +59,7 @@ const SECRET: [&str; 3] = ["DB_PASSWORD", "SECRET_KEY", "SECRET_KEY_PREVIOUS"];
 #[derive(Debug, Serialize)]
 struct Setting {
     #[serde(rename = "setting")]
-    name: &'static str,
+    name: String,
     value: Option<String>,
     source: String,
 }
@@ -72,11 +72,11 @@ impl Record for Setting {
     const COLUMNS: &'static [&'static str] = &["setting", "value", "source"];
 
     fn ids(&self) -> Vec<String> {
-        vec![self.name.to_owned()]
+        vec![self.name.clone()]
     }
 
     fn cells(&self) -> Vec<Piece> {
-        vec![self.name.into(), self.value.as_deref().unwrap_or_default().into(), self.source.as_str().into()]
+        vec![self.name.as_str().into(), self.value.as_deref().unwrap_or_default().into(), self.source.as_str().into()]
     }
 }
 
@@ -90,7 +90,8 @@ fn all(global: &Global, settings: &Settings) -> Result<Vec<Setting>, Failure> {
     let option = |name: &str| format!("option {name}");
     let standard = || "default".to_owned();
     // The flag, else the variable, else what is so anyway.
-    let choose = |name, flag: Option<(String, &str)>, variable: &'static str, otherwise: Option<String>| {
+    let choose = |name: &str, flag: Option<(String, &str)>, variable: &str, otherwise: Option<String>| {
+        let name = name.to_owned();
         Ok::<_, Failure>(match (flag, settings.find(variable)?) {
             (Some((value, flag)), _) => Setting { name, value: Some(value), source: option(flag) },
             (None, Some((value, from))) => {
@@ -112,7 +113,7 @@ fn all(global: &Global, settings: &Settings) -> Result<Vec<Setting>, Failure> {
         choose("now", global.now.map(|now| (now.to_string(), "--now")), "TIDINGS_NOW", None)?,
         choose("seed", global.seed.map(|seed| (seed.to_string(), "--seed")), "TIDINGS_SEED", None)?,
         Setting {
-            name: "env_file",
+            name: "env_file".to_owned(),
             value: settings.problem.clone().or_else(|| settings.file.as_ref().map(|file| file.display().to_string())),
             source: if global.env_file.is_some() { option("--env-file") } else { standard() },
         },
@@ -125,7 +126,7 @@ fn all(global: &Global, settings: &Settings) -> Result<Vec<Setting>, Failure> {
         found.push(setting);
     }
     for (name, otherwise) in super::serve::variables() {
-        found.push(choose(name, None, name, otherwise)?);
+        found.push(choose(&name, None, &name, otherwise)?);
     }
     Ok(found)
 }
@@ -137,7 +138,7 @@ fn color(global: &Global, settings: &Settings) -> Result<Setting, Failure> {
         (None, Some((_, from))) => ("never".to_owned(), source(settings, "NO_COLOR", from)),
         (None, None) => ("auto".to_owned(), "default".to_owned()),
     };
-    Ok(Setting { name: "color", value: Some(value), source: from })
+    Ok(Setting { name: "color".to_owned(), value: Some(value), source: from })
 }
 
 /// The database that the flag and the variables come to, without its password
@@ -155,7 +156,7 @@ fn database(global: &Global, settings: &Settings) -> Result<Setting, Failure> {
         Err(Failure::Refused(error)) => error.to_string(),
         Err(failure) => return Err(failure),
     };
-    Ok(Setting { name: "db", value: Some(location), source: origin.unwrap_or_else(|| "default".to_owned()) })
+    Ok(Setting { name: "db".to_owned(), value: Some(location), source: origin.unwrap_or_else(|| "default".to_owned()) })
 }
 
 fn source(settings: &Settings, variable: &str, source: Source) -> String {

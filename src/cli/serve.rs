@@ -1,10 +1,13 @@
 //! `tidings serve`
 
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use rustix::process::Pid;
 use serde::Serialize;
 use serde_json::Map;
@@ -12,7 +15,7 @@ use serde_json::Map;
 use super::data::failed;
 use super::keys::keys;
 use super::output::{self, Output};
-use super::settings::{Settings, words};
+use super::settings::Settings;
 use super::{Context, Failure, Global, Outcome};
 use crate::app::{App, secret};
 use crate::error::{Error, Result};
@@ -22,6 +25,31 @@ use crate::service::tokens::{self, Keys, Secret};
 use crate::transfer::apply::{self, Fixture};
 use crate::transfer::input::Input;
 
+/// `tidings serve` as it stands on the line; what does not stand there may be said by variables.
+#[derive(Debug)]
+pub(super) struct Serve(ArgMatches);
+
+impl FromArgMatches for Serve {
+    fn from_arg_matches(line: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        Ok(Self(line.clone()))
+    }
+
+    fn update_from_arg_matches(&mut self, line: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        line.clone_into(&mut self.0);
+        Ok(())
+    }
+}
+
+impl Args for Serve {
+    fn augment_args(command: Command) -> Command {
+        Options::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Options::augment_args_for_update(command)
+    }
+}
+
 /// Serve the REST API
 ///
 /// Every option can be given as a variable too: --allowed-hosts is TIDINGS_ALLOWED_HOSTS. Requests are logged on stderr, one
@@ -30,22 +58,22 @@ use crate::transfer::input::Input;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings serve\n  tidings serve --bind 127.0.0.1:0 --ready-json\n  \
     tidings serve --ephemeral --fixture world.yaml --token-for alice --ready-json")]
-pub(super) struct Serve {
-    /// Where to listen: HOST:PORT, port 0 for any free one, or the path of a socket [default: 127.0.0.1:8000]
-    #[arg(long, value_name = "ADDRESS")]
-    bind: Option<String>,
+struct Options {
+    /// Where to listen: HOST:PORT, port 0 for any free one, or the path of a socket
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    bind: String,
 
-    /// Who may connect to a socket's path, as chmod writes it: 0660 lets its group in too [default: 0600]
-    #[arg(long, value_name = "MODE", value_parser = socket_mode)]
-    socket_mode: Option<u32>,
+    /// Who may connect to a socket's path, as chmod writes it: 0660 lets its group in too
+    #[arg(long, value_name = "MODE", value_parser = socket_mode, default_value = "0600")]
+    socket_mode: u32,
 
     /// Listen where other machines reach the server, though nothing is encrypted
     #[arg(long)]
     allow_remote: bool,
 
-    /// Whether strangers may register: open or closed [default: open]
-    #[arg(long, value_name = "WHETHER")]
-    registration: Option<Registration>,
+    /// Whether strangers may register: open or closed
+    #[arg(long, value_name = "WHETHER", default_value = "open", ignore_case = true)]
+    registration: Registration,
 
     /// Print one line of JSON on stdout once requests are accepted: url, pid, version, tokens
     #[arg(long)]
@@ -71,30 +99,29 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ORIGINS")]
     cors_origins: Vec<String>,
 
-    /// Who may read /metrics: this machine, everybody or nobody [default: local]
-    #[arg(long, value_name = "WHO")]
-    metrics: Option<Who>,
+    /// Who may read /metrics: this machine, everybody or nobody
+    #[arg(long, value_name = "WHO", default_value = "local", ignore_case = true)]
+    metrics: Who,
 
     /// Believe what the proxy in front says of where requests come from (X-Forwarded-For, X-Forwarded-Proto)
     #[arg(long)]
     behind_proxy: bool,
 
-    /// How many connections at once; more have to wait [default: 8000]
-    #[arg(long, value_name = "N")]
-    max_connections: Option<u32>,
+    /// How many connections at once; more have to wait
+    #[arg(long, value_name = "N", value_parser = number, default_value = "8000")]
+    max_connections: u32,
 
     /// How many log-ins of an account may fail at an address in a minute, and ten times that everywhere; 0 is no limit
-    /// [default: 10]
-    #[arg(long, value_name = "N")]
-    failed_logins: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = number, default_value = "10")]
+    failed_logins: u32,
 
-    /// How many log-ins an address may try in a minute, and how many of an account may succeed; 0 is no limit [default: 60]
-    #[arg(long, value_name = "N")]
-    logins: Option<u32>,
+    /// How many log-ins an address may try in a minute, and how many of an account may succeed; 0 is no limit
+    #[arg(long, value_name = "N", value_parser = number, default_value = "60")]
+    logins: u32,
 
-    /// How many accounts an address may register in a minute; 0 is no limit [default: 30]
-    #[arg(long, value_name = "N")]
-    registrations: Option<u32>,
+    /// How many accounts an address may register in a minute; 0 is no limit
+    #[arg(long, value_name = "N", value_parser = number, default_value = "30")]
+    registrations: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -110,56 +137,26 @@ enum Who {
     None,
 }
 
-/// What is so where nothing is said
-const BIND: &str = "127.0.0.1:8000";
-const SOCKET_MODE: u32 = 0o600;
-const CONNECTIONS: u32 = 8000;
-const FAILED_LOGINS: u32 = 10;
-const LOGINS: u32 = 60;
-const REGISTRATIONS: u32 = 30;
-
 /// Reads the mode of a socket.
 fn socket_mode(text: &str) -> std::result::Result<u32, String> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && !text.starts_with('+'));
     mode.ok_or_else(|| "it is not a mode as chmod writes it, for example 0660".to_owned())
 }
 
-/// The variables of the options, and those that the original system had; each with what is so without it
-pub(super) fn variables() -> [(&'static str, Option<String>); 19] {
-    let number = |number: u32| Some(number.to_string());
-    let word = |word: &str| Some(word.to_owned());
-    [
-        ("TIDINGS_BIND", word(BIND)),
-        ("TIDINGS_SOCKET_MODE", Some(format!("{SOCKET_MODE:04o}"))),
-        ("TIDINGS_ALLOW_REMOTE", word("false")),
-        ("TIDINGS_REGISTRATION", word("open")),
-        ("TIDINGS_READY_JSON", word("false")),
-        ("TIDINGS_EPHEMERAL", word("false")),
-        ("TIDINGS_FIXTURE", None),
-        ("TIDINGS_TOKEN_FOR", None),
-        ("TIDINGS_ALLOWED_HOSTS", None),
-        ("ALLOWED_HOSTS", None),
-        ("DJANGO_ALLOWED_HOSTS", None),
-        ("TIDINGS_CORS_ORIGINS", None),
-        ("TIDINGS_METRICS", word("local")),
-        ("TIDINGS_BEHIND_PROXY", word("false")),
-        ("TIDINGS_MAX_CONNECTIONS", number(CONNECTIONS)),
-        ("TIDINGS_FAILED_LOGINS", number(FAILED_LOGINS)),
-        ("TIDINGS_LOGINS", number(LOGINS)),
-        ("TIDINGS_REGISTRATIONS", number(REGISTRATIONS)),
-        ("DEBUG", None),
-    ]
+/// Reads how many there may be.
+fn number(text: &str) -> std::result::Result<u32, String> {
+    text.parse().map_err(|_| "it is not a whole number".to_owned())
 }
 
 impl Serve {
     pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
-        let serve = self.with_variables(settings)?;
+        let (serve, is_bound) = self.options(settings)?;
         let parent = rustix::process::getppid();
         if !serve.ephemeral && (serve.fixture.is_some() || !serve.token_for.is_empty()) {
             return Err(Failure::Usage("--fixture and --token-for go with --ephemeral.".to_owned()));
         }
         super::only_operator(global, settings)?;
-        let listener = serve.listen()?;
+        let listener = serve.listen(is_bound)?;
         // Whatever ends the process at once leaves a temporary database behind.
         let early = if serve.ephemeral { Some(Stop::new(true)?) } else { None };
         let mut context = if serve.ephemeral {
@@ -181,7 +178,7 @@ impl Serve {
             app.pool().mark()?;
         }
         let log = if context.out.is_quiet() { Log::silent() } else { Log::new(output::stderr())? };
-        let server = Server::new(app, keys, serve.options(), log, metrics);
+        let server = Server::new(app, keys, serve.of_server(), log, metrics);
         raise_limit_of_files();
         let ready = Ready { url: listener.url(), pid: std::process::id(), version: env!("CARGO_PKG_VERSION"), tokens };
         let announce = || {
@@ -197,93 +194,133 @@ impl Serve {
         Ok(http::serve(&server, listener, stop, announce, gone(parent.filter(|_| serve.ephemeral)))?)
     }
 
-    /// What is not given on the line comes from variables.
-    fn with_variables(self, settings: &Settings) -> std::result::Result<Self, Failure> {
-        let number = |name: &str| {
-            settings.parsed(name, |value| value.parse::<u32>().map_err(|_| "it is not a whole number".to_owned()))
-        };
-        let list = |given: Vec<String>, names: &[&str]| -> std::result::Result<Vec<String>, Failure> {
-            let mut given = given;
-            for name in names {
-                if given.is_empty() {
-                    given.extend(settings.get(name)?);
-                }
-            }
-            let parts =
-                given.iter().flat_map(|list| list.split([',', ' ', '\t', '\n'])).filter(|part| !part.is_empty());
-            Ok(parts.map(ToOwned::to_owned).collect())
-        };
-        let each =
-            |list: Vec<String>, option: &str, standard: fn(&str) -> std::result::Result<String, &'static str>| {
-                let standard = |part: String| {
-                    let refused = |why| Failure::Usage(format!("“{part}” in {option} would never match: {why}."));
-                    standard(&part).map_err(refused)
-                };
-                list.into_iter().map(standard).collect::<std::result::Result<Vec<_>, _>>()
+    /// All options, and whether it is said where to listen: what does not stand on the line comes from variables.
+    fn options(&self, settings: &Settings) -> std::result::Result<(Options, bool), Failure> {
+        let Self(line) = self;
+        let command = Options::augment_args(Command::new("serve"));
+        let mut words: Vec<OsString> = vec!["serve".into()];
+        for option in command.get_arguments() {
+            let (id, long) = (option.get_id().as_str(), option.get_long().unwrap_or_default());
+            let is_flag = matches!(option.get_action(), ArgAction::SetTrue);
+            let assigned = |value: &OsStr| {
+                let mut word = OsString::from(format!("--{long}="));
+                word.push(value);
+                word
             };
-        Ok(Self {
-            bind: self.bind.map_or_else(|| settings.get("TIDINGS_BIND"), |bind| Ok(Some(bind)))?,
-            socket_mode: match self.socket_mode {
-                None => settings.parsed("TIDINGS_SOCKET_MODE", socket_mode)?,
-                given => given,
-            },
-            allow_remote: self.allow_remote || settings.is_on("TIDINGS_ALLOW_REMOTE")?,
-            registration: match self.registration {
-                None => settings.parsed("TIDINGS_REGISTRATION", words)?,
-                given => given,
-            },
-            ready_json: self.ready_json || settings.is_on("TIDINGS_READY_JSON")?,
-            ephemeral: self.ephemeral || settings.is_on("TIDINGS_EPHEMERAL")?,
-            fixture: match self.fixture {
-                None => settings.get("TIDINGS_FIXTURE")?.map(PathBuf::from),
-                given => given,
-            },
-            token_for: list(self.token_for, &["TIDINGS_TOKEN_FOR"])?,
-            allowed_hosts: each(
-                list(self.allowed_hosts, &["TIDINGS_ALLOWED_HOSTS", "ALLOWED_HOSTS", "DJANGO_ALLOWED_HOSTS"])?,
-                "--allowed-hosts",
-                http::host,
-            )?,
-            cors_origins: each(list(self.cors_origins, &["TIDINGS_CORS_ORIGINS"])?, "--cors-origins", http::origin)?,
-            metrics: match self.metrics {
-                None => settings.parsed("TIDINGS_METRICS", words)?,
-                given => given,
-            },
-            behind_proxy: self.behind_proxy || settings.is_on("TIDINGS_BEHIND_PROXY")?,
-            max_connections: self.max_connections.map_or_else(|| number("TIDINGS_MAX_CONNECTIONS"), |n| Ok(Some(n)))?,
-            failed_logins: self.failed_logins.map_or_else(|| number("TIDINGS_FAILED_LOGINS"), |n| Ok(Some(n)))?,
-            logins: self.logins.map_or_else(|| number("TIDINGS_LOGINS"), |n| Ok(Some(n)))?,
-            registrations: self.registrations.map_or_else(|| number("TIDINGS_REGISTRATIONS"), |n| Ok(Some(n)))?,
-        })
+            if line.value_source(id) == Some(ValueSource::CommandLine) {
+                match line.get_raw(id).filter(|_| !is_flag) {
+                    Some(values) => words.extend(values.map(assigned)),
+                    None => words.push(format!("--{long}").into()),
+                }
+            } else if is_flag {
+                words.extend(settings.is_on(&variable(id))?.then(|| format!("--{long}").into()));
+            } else if let Some((name, value)) = value_of(id, settings)? {
+                let word = assigned(OsStr::new(&value));
+                if let Err(error) = command.clone().try_get_matches_from([OsStr::new("serve"), &word]) {
+                    return Err(Failure::Usage(format!("{name}={value} cannot be used: {}.", reason(&error))));
+                }
+                words.push(word);
+            }
+        }
+        let read = command.try_get_matches_from(words).and_then(|matches| {
+            let is_bound = matches.value_source("bind") == Some(ValueSource::CommandLine);
+            Ok((Options::from_arg_matches(&matches)?, is_bound))
+        });
+        let (options, is_bound) = read.map_err(Error::internal)?;
+        let allowed_hosts = each(&options.allowed_hosts, "--allowed-hosts", http::host)?;
+        let cors_origins = each(&options.cors_origins, "--cors-origins", http::origin)?;
+        let token_for = parts(&options.token_for).map(ToOwned::to_owned).collect();
+        Ok((Options { allowed_hosts, cors_origins, token_for, ..options }, is_bound))
     }
+}
 
-    /// The socket that whoever started this program opened, or one of its own
-    fn listen(&self) -> Result<Listener> {
-        if self.bind.is_none()
-            && let Some(given) = Listener::given()?
-        {
+/// The variable of an option
+fn variable(option: &str) -> String {
+    format!("TIDINGS_{}", option.to_uppercase())
+}
+
+/// What the original system called them, in the place of an option's own
+fn original_variables(option: &str) -> &'static [&'static str] {
+    if option == "allowed_hosts" { &["ALLOWED_HOSTS", "DJANGO_ALLOWED_HOSTS"] } else { &[] }
+}
+
+/// The first variable of an option that has a value
+fn value_of(option: &str, settings: &Settings) -> std::result::Result<Option<(String, String)>, Failure> {
+    let original = original_variables(option).iter().map(|name| (*name).to_owned());
+    for name in std::iter::once(variable(option)).chain(original) {
+        if let Some(value) = settings.get(&name)? {
+            return Ok(Some((name, value)));
+        }
+    }
+    Ok(None)
+}
+
+/// The variables of the options, and those that the original system had; each with what is so without it
+pub(super) fn variables() -> Vec<(String, Option<String>)> {
+    let command = Options::augment_args(Command::new("serve"));
+    let mut variables = Vec::new();
+    for option in command.get_arguments() {
+        let id = option.get_id().as_str();
+        let standard = option.get_default_values().first().and_then(|value| value.to_str());
+        let standard = standard.or(matches!(option.get_action(), ArgAction::SetTrue).then_some("false"));
+        variables.push((variable(id), standard.map(ToOwned::to_owned)));
+        variables.extend(original_variables(id).iter().map(|name| ((*name).to_owned(), None)));
+    }
+    variables.push(("DEBUG".to_owned(), None));
+    variables
+}
+
+/// Why a value cannot be used, as whoever set a variable reads it
+fn reason(error: &clap::Error) -> String {
+    match (error.get(ContextKind::ValidValue), std::error::Error::source(error)) {
+        (_, Some(cause)) => cause.to_string(),
+        (Some(ContextValue::Strings(words)), None) => format!("it is one of {}", words.join(", ")),
+        _ => "it cannot be read".to_owned(),
+    }
+}
+
+/// What stands in lists, divided by commas or blanks
+fn parts(lists: &[String]) -> impl Iterator<Item = &str> {
+    lists.iter().flat_map(|list| list.split([',', ' ', '\t', '\n'])).filter(|part| !part.is_empty())
+}
+
+/// The parts of lists, each as it is compared
+fn each(
+    lists: &[String],
+    option: &str,
+    standard: fn(&str) -> std::result::Result<String, &'static str>,
+) -> std::result::Result<Vec<String>, Failure> {
+    let standard = |part: &str| {
+        standard(part).map_err(|why| Failure::Usage(format!("“{part}” in {option} would never match: {why}.")))
+    };
+    parts(lists).map(standard).collect()
+}
+
+impl Options {
+    /// The socket that whoever started this program opened, where it is not said where to listen, or one of its own
+    fn listen(&self, is_bound: bool) -> Result<Listener> {
+        if !is_bound && let Some(given) = Listener::given()? {
             return Ok(given);
         }
-        let mode = self.socket_mode.unwrap_or(SOCKET_MODE);
-        Listener::bind(self.bind.as_deref().unwrap_or(BIND), self.allow_remote, mode)
+        Listener::bind(&self.bind, self.allow_remote, self.socket_mode)
     }
 
-    fn options(&self) -> http::Options {
+    fn of_server(&self) -> http::Options {
         http::Options {
             hosts: self.allowed_hosts.clone(),
-            registration: self.registration != Some(Registration::Closed),
+            registration: self.registration == Registration::Open,
             behind_proxy: self.behind_proxy,
-            connections: usize::try_from(self.max_connections.unwrap_or(CONNECTIONS).max(1)).unwrap_or(usize::MAX),
+            connections: usize::try_from(self.max_connections.max(1)).unwrap_or(usize::MAX),
             allowed: Allowed {
-                failures: self.failed_logins.unwrap_or(FAILED_LOGINS),
-                log_ins: self.logins.unwrap_or(LOGINS),
-                registrations: self.registrations.unwrap_or(REGISTRATIONS),
+                failures: self.failed_logins,
+                log_ins: self.logins,
+                registrations: self.registrations,
             },
             origins: self.cors_origins.clone(),
             metrics: match self.metrics {
-                None | Some(Who::Local) => MetricsFor::ThisMachine,
-                Some(Who::All) => MetricsFor::Everybody,
-                Some(Who::None) => MetricsFor::Nobody,
+                Who::Local => MetricsFor::ThisMachine,
+                Who::All => MetricsFor::Everybody,
+                Who::None => MetricsFor::Nobody,
             },
             is_ephemeral: self.ephemeral,
         }

@@ -54,14 +54,6 @@ enum EnvFile {
     Foreign(u32),
 }
 
-/// Reads one of the words that an option takes.
-pub(super) fn words<T: ValueEnum>(text: &str) -> Result<T, String> {
-    T::from_str(text, true).map_err(|_| {
-        let words = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
-        format!("it is one of {}", words.map(|word| word.get_name().to_owned()).collect::<Vec<_>>().join(", "))
-    })
-}
-
 /// Where a setting's value comes from
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
