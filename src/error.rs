@@ -112,6 +112,8 @@ pub struct Error {
     sought: Option<Box<Sought>>,
     /// Whether it happened is not known
     is_open: bool,
+    /// In how many seconds to try again, where that is known
+    retry_after: Option<u16>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -126,6 +128,7 @@ impl Error {
             named_by: None,
             sought: None,
             is_open: false,
+            retry_after: None,
             cause: None,
         }
     }
@@ -163,9 +166,15 @@ impl Error {
         Self::new(Kind::Stale, detail)
     }
 
-    /// Too many requests of the kind.
-    pub fn rate_limited(detail: impl Into<String>) -> Self {
-        Self::new(Kind::RateLimited, detail)
+    /// Too many requests of the kind; the next is heard after so many seconds.
+    pub fn rate_limited(detail: impl Into<String>, seconds: u64) -> Self {
+        Self { retry_after: Some(bounded(seconds)), ..Self::new(Kind::RateLimited, detail) }
+    }
+
+    /// So many work with the database that there was no turn in time; it may be better in so many seconds.
+    pub fn busy(seconds: u64) -> Self {
+        let detail = "The database is busy: too many requests wait for it.";
+        Self { retry_after: Some(bounded(seconds)), ..Self::new(Kind::Unavailable, detail) }
     }
 
     /// A request that is refused for its form, by the kind of trouble it has.
@@ -287,10 +296,11 @@ impl Error {
     /// The same for somebody else whom it concerns, without the cause: that is in the log once.
     #[must_use]
     pub fn again(&self) -> Self {
-        let Self { kind, detail, hint, fields, is_of_file, named_by, sought, is_open, .. } = self;
+        let Self { kind, detail, hint, fields, is_of_file, named_by, sought, is_open, retry_after, .. } = self;
         let (kind, is_of_file, named_by, is_open) = (*kind, *is_of_file, *named_by, *is_open);
         let (detail, hint, fields, sought) = (detail.clone(), hint.clone(), fields.clone(), sought.clone());
-        Self { kind, detail, hint, fields, is_of_file, named_by, sought, is_open, cause: None }
+        let retry_after = *retry_after;
+        Self { kind, detail, hint, fields, is_of_file, named_by, sought, is_open, retry_after, cause: None }
     }
 
     /// The kind
@@ -301,6 +311,11 @@ impl Error {
     /// What to do about it, where there is something
     pub fn advice(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// In how many seconds to try again, where that is known
+    pub fn retry_after(&self) -> Option<u16> {
+        self.retry_after
     }
 
     /// What is not there, where it may be another name's slip
@@ -319,6 +334,11 @@ impl Error {
         let outcome = self.is_open.then_some("unknown");
         Problem { kind: "about:blank", title, status, code, detail: &self.detail, errors: &self.fields, outcome }
     }
+}
+
+/// Seconds as an error keeps them: 18 hours at the most
+fn bounded(seconds: u64) -> u16 {
+    seconds.try_into().unwrap_or(u16::MAX)
 }
 
 impl fmt::Display for Error {

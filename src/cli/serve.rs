@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -110,6 +111,14 @@ struct Options {
     /// How many connections at once; more have to wait
     #[arg(long, value_name = "N", value_parser = number, default_value = "8000")]
     max_connections: u32,
+
+    /// How many connections to the database at once; what takes long has half of them [default: 8 for each core]
+    #[arg(long, value_name = "N", value_parser = number)]
+    db_connections: Option<u32>,
+
+    /// How many seconds a request waits for one of them at the most
+    #[arg(long, value_name = "SECONDS", value_parser = number, default_value = "10")]
+    db_wait: u32,
 
     /// How many log-ins of an account may fail at an address in a minute, and ten times that everywhere; 0 is no limit
     #[arg(long, value_name = "N", value_parser = number, default_value = "10")]
@@ -230,7 +239,7 @@ impl Serve {
         let allowed_hosts = each(&options.allowed_hosts, "--allowed-hosts", http::host)?;
         let cors_origins = each(&options.cors_origins, "--cors-origins", http::origin)?;
         let token_for = parts(&options.token_for).map(ToOwned::to_owned).collect();
-        Ok((Options { allowed_hosts, cors_origins, token_for, ..options }, is_bound))
+        Ok((Options { token_for, allowed_hosts, cors_origins, ..options }, is_bound))
     }
 }
 
@@ -311,11 +320,11 @@ impl Options {
             registration: self.registration == Registration::Open,
             behind_proxy: self.behind_proxy,
             connections: usize::try_from(self.max_connections.max(1)).unwrap_or(usize::MAX),
-            allowed: Allowed {
-                failures: self.failed_logins,
-                log_ins: self.logins,
-                registrations: self.registrations,
-            },
+            database_connections: self
+                .db_connections
+                .map_or_else(database_connections, |number| usize::try_from(number).unwrap_or(usize::MAX)),
+            database_wait: Duration::from_secs(self.db_wait.into()),
+            allowed: Allowed { failures: self.failed_logins, log_ins: self.logins, registrations: self.registrations },
             origins: self.cors_origins.clone(),
             metrics: match self.metrics {
                 Who::Local => MetricsFor::ThisMachine,
@@ -325,6 +334,11 @@ impl Options {
             is_ephemeral: self.ephemeral,
         }
     }
+}
+
+/// How many connections to the database there are, unless told: as many as PostgreSQL writes best with
+fn database_connections() -> usize {
+    8 * std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// What is printed once requests are accepted.

@@ -4,7 +4,7 @@ mod writer;
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 pub(super) use self::writer::Job;
@@ -13,14 +13,13 @@ use self::writer::{Task, Write, Writer, write_in_groups};
 use super::{Db, Engine, Location, Stamp, Tx, sqlite};
 use crate::error::{Error, Kind, Result};
 
-/// How many connections there are at the most, beside the writer's
-const PLACES: usize = 32;
-
-/// An open database that threads share.
+/// An open database that threads share, with as many connections as they use at once: nobody waits here for another's.
 pub struct Pool {
     location: Location,
-    /// Places for connections; who uses one holds its lock, so that nobody waits for a place while another is free
-    places: [Mutex<Option<Db>>; PLACES],
+    /// Connections that nobody uses; the one that was used last is the next
+    idle: Mutex<Vec<Db>>,
+    /// Held by whoever uses one, so that it can be waited for that nobody does
+    in_use: RwLock<()>,
     /// Of SQLite
     writer: Option<Writer>,
 }
@@ -42,12 +41,10 @@ impl Pool {
                     .spawn(move || write_in_groups(database, &queue, &shared.0, &shared.1, &sharing))
                     .map_err(Error::internal)?;
                 let writer = Writer { tasks: Some(tasks), waiting, file, is_stuck, thread: Some(thread) };
-                Ok(Self { location, places: Default::default(), writer: Some(writer) })
+                Ok(Self { location, idle: Mutex::default(), in_use: RwLock::default(), writer: Some(writer) })
             }
             Engine::Postgres(_) => {
-                let mut places: [Mutex<Option<Db>>; PLACES] = Default::default();
-                places[0] = Mutex::new(Some(db));
-                Ok(Self { location, places, writer: None })
+                Ok(Self { location, idle: Mutex::new(vec![db]), in_use: RwLock::default(), writer: None })
             }
         }
     }
@@ -108,15 +105,8 @@ impl Pool {
     fn alone(&self, task: fn(Sender<Result<()>>) -> Task) -> Result<()> {
         let tasks = self.writer.as_ref().and_then(|writer| writer.tasks.as_ref());
         let tasks = tasks.ok_or_else(|| Error::internal("the database is not embedded"))?;
-        let _nobody: Vec<_> = self
-            .places
-            .iter()
-            .map(|place| {
-                let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-                *place = None;
-                place
-            })
-            .collect();
+        let _nobody = self.in_use.write().unwrap_or_else(PoisonError::into_inner);
+        self.idle().clear();
         let (sender, done) = mpsc::channel();
         tasks.send(task(sender)).map_err(|_| Error::internal("the writer is gone"))?;
         done.recv().unwrap_or_else(|_| Err(Error::internal("the writer is gone")))
@@ -140,16 +130,14 @@ impl Pool {
     /// Works with a connection of one's own.
     fn with<T>(&self, work: impl FnOnce(&Db) -> Result<T>) -> Result<T> {
         self.must_be_in_place()?;
-        let mut place = self.place();
-        if place.is_none() {
-            *place = Some(self.connect()?);
-        }
-        let Some(db) = place.take() else { return Err(Error::internal("a connection is there and is not")) };
+        let _in_use = self.in_use.read().unwrap_or_else(PoisonError::into_inner);
+        let idle = self.idle().pop();
+        let db = idle.map_or_else(|| self.connect(), Ok)?;
         // Whoever panics takes it with them.
         let outcome = work(&db);
         // Of what failed nobody knows what it believes.
         if db.is_usable() && !outcome.as_ref().is_err_and(is_of_database) {
-            *place = Some(db);
+            self.idle().push(db);
         }
         outcome
     }
@@ -164,14 +152,8 @@ impl Pool {
         }
     }
 
-    /// A free place; only where there is none does anybody wait.
-    fn place(&self) -> MutexGuard<'_, Option<Db>> {
-        let free = self.places.iter().find_map(|place| match place.try_lock() {
-            Ok(place) => Some(place),
-            Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        });
-        free.unwrap_or_else(|| self.places[0].lock().unwrap_or_else(PoisonError::into_inner))
+    fn idle(&self) -> MutexGuard<'_, Vec<Db>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,7 @@
 //! REST as its clients have it: wiring, words and statuses.
 
 mod answers;
+mod busy;
 mod care;
 mod conditions;
 mod connections;

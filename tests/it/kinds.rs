@@ -79,7 +79,7 @@ fn an_error_of_each_making_is_of_the_kind_that_its_name_says() {
         (Error::not_found("No."), Kind::NotFound),
         (Error::conflict("No."), Kind::Conflict),
         (Error::stale("No."), Kind::Stale),
-        (Error::rate_limited("No."), Kind::RateLimited),
+        (Error::rate_limited("No.", 1), Kind::RateLimited),
         (Error::unavailable("No."), Kind::Unavailable),
         (Error::no_space(), Kind::NoSpace),
         (Error::internal("why"), Kind::Internal),

@@ -244,8 +244,7 @@ pub(crate) fn serve(
 }
 
 fn runtime() -> Result<Runtime> {
-    // PostgreSQL's clients block: eight on each core, as many as it writes best with.
-    tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build().map_err(Error::internal)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::internal)
 }
 
 /// A connection, and its place among those there may be

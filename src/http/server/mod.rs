@@ -20,9 +20,11 @@ pub(crate) mod problem;
 pub(crate) mod readiness;
 pub(crate) mod sites;
 pub(crate) mod stream;
+pub(crate) mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -39,6 +41,7 @@ pub use self::metrics::Metrics;
 use self::places::Places;
 use self::readiness::Readiness;
 pub use self::sites::{host, origin};
+use self::turns::{Turn, Turns};
 use crate::app::SharedApp;
 use crate::error::{Error, Result};
 use crate::model::{Actor, UserId};
@@ -62,6 +65,10 @@ pub struct Options {
     pub behind_proxy: bool,
     /// How many connections at once
     pub connections: usize,
+    /// How many connections to the database at once, beside those that write to SQLite and that export
+    pub database_connections: usize,
+    /// How long a request waits for one of them
+    pub database_wait: Duration,
     /// How often somebody may try
     pub allowed: Allowed,
     /// Origins of the sites whose pages may use the API, or `*`
@@ -91,6 +98,7 @@ pub struct Server {
     pub(crate) cors: Cors,
     pub(crate) readiness: Readiness,
     pub(crate) hashing: Hashing,
+    turns: Turns,
     /// Each has a connection to the database as long as somebody reads
     pub(crate) exports: Places<UserId>,
     /// Large ones
@@ -108,6 +116,7 @@ impl Server {
         let instance = std::process::id();
         let pages = Cors::new(&options.origins);
         let (limits, hashing) = (Limits::new(options.allowed), Hashing::new());
+        let turns = Turns::new(options.database_connections, options.database_wait);
         let exports = Places::new(EXPORTS, EXPORTS_OF_ONE);
         let bodies = Places::new(LARGE_BODIES, LARGE_BODIES / 4);
         let (metrics, readiness, requests) = (Arc::new(metrics), Readiness::default(), AtomicU64::new(0));
@@ -121,6 +130,7 @@ impl Server {
             cors: pages,
             readiness,
             hashing,
+            turns,
             exports,
             bodies,
             instance,
@@ -147,11 +157,13 @@ impl Server {
         self: &Arc<Self>,
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if self.app.pool().is_embedded() {
+        if self.app.pool().is_embedded()
+            && let Some(_turn) = self.turns.try_take()
+        {
             return self.app.read(work);
         }
-        let server = Arc::clone(self);
-        aside(move || server.app.read(work)).await
+        let turn = self.turns.take().await?;
+        self.read_aside(turn, work).await
     }
 
     /// As [`Server::read`], for what may take long: beside the thread that answers.
@@ -160,8 +172,22 @@ impl Server {
         caller: Caller,
         work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (server, work) = (Arc::clone(self), acting(caller, work));
-        aside(move || server.app.read(work)).await
+        let turn = self.turns.take_long().await?;
+        self.read_aside(turn, acting(caller, work)).await
+    }
+
+    async fn read_aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        turn: Turn,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let server = Arc::clone(self);
+        let read = move || {
+            // Also of what nobody waits for any more.
+            let _turn = turn;
+            server.app.read(work)
+        };
+        aside(read).await
     }
 
     /// Runs `work` in one transaction, for a caller whose token still counts, on what has no entity tag to be changed by.
@@ -212,8 +238,9 @@ impl Server {
         if self.app.pool().is_embedded() {
             self.app.write(work, end);
         } else {
-            let server = Arc::clone(self);
+            let (server, turn) = (Arc::clone(self), self.turns.take().await?);
             let write = move || {
+                let _turn = turn;
                 server.app.write(work, end);
                 Ok(())
             };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::error::{Error, Kind};
@@ -13,10 +13,7 @@ pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// An error on its way to a client.
 #[derive(Debug)]
-pub(crate) struct Problem {
-    error: Box<Error>,
-    header: Option<(HeaderName, HeaderValue)>,
-}
+pub(crate) struct Problem(Box<Error>);
 
 /// Why a request failed, for the log only
 #[derive(Clone)]
@@ -26,8 +23,7 @@ impl Problem {
     /// Too many requests of the kind; the next is heard after so many seconds.
     pub(crate) fn rate_limited(seconds: u64) -> Self {
         let times = if seconds == 1 { "1 second".to_owned() } else { format!("{seconds} seconds") };
-        let error = Error::rate_limited(format!("Request was throttled. Expected available in {times}."));
-        Self { error: Box::new(error), header: Some((RETRY_AFTER, seconds.into())) }
+        Error::rate_limited(format!("Request was throttled. Expected available in {times}."), seconds).into()
     }
 
     /// The path is there, but not for this method.
@@ -38,17 +34,17 @@ impl Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self { error: Box::new(error), header: None }
+        Self(Box::new(error))
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { error, header } = self;
+        let Self(error) = self;
         let mut response = (status(error.kind()), body(&error)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        headers.extend(header);
+        headers.extend(error.retry_after().map(|seconds| (RETRY_AFTER, seconds.into())));
         if error.kind() == Kind::Unauthenticated {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
