@@ -16,7 +16,7 @@ use tidings::service::passwords;
 use tidings::service::registration::{self, Registration};
 use tidings::service::tokens::Keys;
 use tidings::service::users::NewUser;
-use tidings::store::{Db, Location};
+use tidings::store::{Db, Location, Tx};
 
 use crate::terminal::Terminal;
 
@@ -45,6 +45,51 @@ impl World {
             Location::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap(),
             Location::Postgres(url) => {
                 postgres::Client::connect(url, postgres::NoTls).unwrap().batch_execute(sql).unwrap();
+            }
+        }
+    }
+
+    /// As [`World::execute`], of rows whose ids are drawn by `gen_random_uuid()`.
+    pub(crate) fn insert(&self, rows: &str) {
+        match &self.location {
+            Location::Sqlite(_) => self.execute(&rows.replace("gen_random_uuid()", "randomblob(16)")),
+            Location::Postgres(_) => self.execute(&format!("{rows}; ANALYZE")),
+        }
+    }
+
+    /// How many pages some work reads that has read nothing before; on PostgreSQL, of one table and its indexes.
+    pub(crate) fn pages_read(&self, table: &str, work: impl Fn(&mut Tx<'_>) -> tidings::error::Result<()>) -> u64 {
+        match &self.location {
+            Location::Sqlite(_) => {
+                let bytes = || -> u64 {
+                    let counts = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+                    counts.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+                };
+                let world = Self::open(self.location.clone());
+                let before = bytes();
+                world.app.read(&work).unwrap();
+                (bytes() - before) / 4096
+            }
+            Location::Postgres(url) => {
+                let mut client = postgres::Client::connect(url, postgres::NoTls).unwrap();
+                let mut blocks = || -> i64 {
+                    let counts =
+                        "SELECT heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read FROM pg_statio_user_tables
+                         WHERE relname = $1 AND schemaname = current_schema()";
+                    client.query_one(counts, &[&table]).unwrap().get(0)
+                };
+                let before = blocks();
+                let world = Self::open(self.location.clone());
+                world.app.read(&work).unwrap();
+                // A session tells what it counted when it ends.
+                drop(world);
+                let mut after = before;
+                while after == before {
+                    #[expect(clippy::disallowed_methods, reason = "nothing tells when a session has ended")]
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                    after = blocks();
+                }
+                u64::try_from(after - before).unwrap()
             }
         }
     }

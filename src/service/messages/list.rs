@@ -2,16 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::narrowed;
 use crate::error::{Error, Result};
 use crate::model::{
     Actor, ConversationKey, ConversationSelector, Message, MessageKey, Number, Timestamp, UserKey, UserSelector,
 };
 use crate::service;
-use crate::store::messages::Filter;
+use crate::store::messages::{Filter, Scope};
 use crate::store::{self, Tx};
-
-/// Of so many messages in a time, or fewer, all are looked at
-const FEW: usize = 1_000;
 
 /// Which messages to list.
 #[derive(Clone, Debug, Default)]
@@ -80,19 +78,18 @@ fn keys(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<MessageKey
         receiver: user(&request.receiver)?,
         limit: request.limit,
     };
-    if request.unread {
-        return unread(tx, actor, conversation, request, &filter);
-    }
+    let unread_by = if request.unread { Some(reader(actor, request)?) } else { None };
     if let Some(conversation) = conversation {
-        return numbered(tx, conversation, request, &filter);
+        return numbered(tx, request, &Scope { conversation, filter, unread_by });
     }
     if request.after.is_some() || request.before.is_some() {
         return Err(Error::invalid("before", "Before and after are numbers of one conversation; name it."));
     }
-    let mut page = match (filter.sender, filter.receiver) {
-        (Some(sender), _) => store::messages::newest_from(tx, sender, viewer(actor), &filter)?,
-        (None, Some(receiver)) => store::messages::newest_to(tx, receiver, viewer(actor), &filter)?,
-        (None, None) => match viewer(actor) {
+    let mut page = match (unread_by, filter.sender, filter.receiver) {
+        (Some(user), ..) => store::messages::newest_unread(tx, user, &filter)?,
+        (None, Some(sender), _) => store::messages::newest_from(tx, sender, viewer(actor), &filter)?,
+        (None, None, Some(receiver)) => store::messages::newest_to(tx, receiver, viewer(actor), &filter)?,
+        (None, None, None) => match viewer(actor) {
             Some(viewer) => store::messages::newest_visible(tx, viewer, &filter)?,
             None => store::messages::newest(tx, &filter)?,
         },
@@ -102,26 +99,18 @@ fn keys(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<MessageKey
 }
 
 /// Those of one conversation, whose order is by number
-fn numbered(
-    tx: &mut Tx<'_>,
-    conversation: ConversationKey,
-    request: &List,
-    filter: &Filter,
-) -> Result<Vec<MessageKey>> {
+fn numbered(tx: &mut Tx<'_>, request: &List, scope: &Scope) -> Result<Vec<MessageKey>> {
     let (after, before) = (request.after.unwrap_or(Number(0)), request.before.unwrap_or(Number::MAX));
-    if (request.since.is_some() || request.until.is_some())
-        && let Some(mut found) = store::messages::few_in(tx, conversation, filter, FEW)?
-    {
-        found.retain(|(number, _)| (after..before).contains(number) && *number != after);
-        let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX).min(found.len());
-        let page = if request.after.is_some() { &found[..limit] } else { &found[found.len() - limit..] };
-        return Ok(page.iter().map(|(_, key)| *key).collect());
+    let lowest_first = request.after.is_some();
+    let is_narrowed = request.unread || request.since.is_some() || request.until.is_some();
+    let mut page = match (is_narrowed, lowest_first) {
+        (true, _) => narrowed::find(tx, scope, (after, before), lowest_first)?,
+        (false, true) => store::messages::page_after(tx, scope.conversation, after, before, &scope.filter)?,
+        (false, false) => store::messages::page(tx, scope.conversation, before, &scope.filter)?,
+    };
+    if !lowest_first {
+        page.reverse();
     }
-    if request.after.is_some() {
-        return store::messages::page_after(tx, conversation, after, before, filter);
-    }
-    let mut page = store::messages::page(tx, conversation, before, filter)?;
-    page.reverse();
     Ok(page)
 }
 
@@ -130,23 +119,13 @@ pub(super) fn viewer(actor: &Actor) -> Option<UserKey> {
     actor.key().filter(|_| !actor.administers())
 }
 
-fn unread(
-    tx: &mut Tx<'_>,
-    actor: &Actor,
-    conversation: Option<ConversationKey>,
-    request: &List,
-    filter: &Filter,
-) -> Result<Vec<MessageKey>> {
+/// Whose unread messages are asked for
+fn reader(actor: &Actor, request: &List) -> Result<UserKey> {
     let Some(user) = actor.key() else {
         return Err(Error::invalid("unread", "What is unread depends on who reads; the operator reads nothing."));
     };
     if request.before.is_some() || request.after.is_some() {
         return Err(Error::invalid("unread", "The unread messages are listed from the newest on, not from a number."));
     }
-    let mut page = match conversation {
-        Some(conversation) => store::messages::newest_unread_of(tx, user, conversation, filter)?,
-        None => store::messages::newest_unread(tx, user, filter)?,
-    };
-    page.reverse();
-    Ok(page)
+    Ok(user)
 }

@@ -2,6 +2,7 @@
 
 mod list;
 mod mentions;
+mod narrowed;
 mod page;
 mod search;
 mod send;

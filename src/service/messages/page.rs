@@ -1,6 +1,7 @@
 //! Pages of messages: of one conversation by number, of all one may see by time, of what one has not read.
 
 use super::list::viewer;
+use super::narrowed;
 use crate::error::Result;
 use crate::model::{
     Actor, Conversation, ConversationSelector, Message, MessageKey, MessageSelector, Number, Revision, Seek,
@@ -8,7 +9,7 @@ use crate::model::{
 };
 use crate::service;
 use crate::service::page::{Page, page};
-use crate::store::messages::{Filter, Position, Range};
+use crate::store::messages::{Filter, Position, Range, Scope};
 use crate::store::{self, Tx};
 
 /// How far lists that are not one conversation's are counted
@@ -28,7 +29,11 @@ pub struct Matching {
 impl Matching {
     /// Whether every message matches
     fn is_all(&self) -> bool {
-        self.sender.is_none() && self.receiver.is_none() && self.since.is_none() && self.until.is_none()
+        self.sender.is_none() && self.receiver.is_none() && !self.is_of_a_time()
+    }
+
+    fn is_of_a_time(&self) -> bool {
+        self.since.is_some() || self.until.is_some()
     }
 
     fn filter(&self, tx: &mut Tx<'_>, actor: &Actor) -> Result<Filter> {
@@ -73,7 +78,13 @@ pub fn page_of(
             (Some(Seek::Behind(number)), false) | (Some(Seek::Before(number)), true) => ((Number(0), *number), false),
             (Some(Seek::Before(number)), false) | (Some(Seek::Behind(number)), true) => ((*number, Number::MAX), true),
         };
-        store::messages::in_conversation(tx, &conversation, bounds, lowest_first, &Filter { limit, ..filter })
+        let filter = Filter { limit, ..filter };
+        if !matching.is_of_a_time() {
+            return store::messages::in_conversation(tx, &conversation, bounds, lowest_first, &filter);
+        }
+        let scope = Scope { conversation: conversation.key, filter, unread_by: None };
+        let keys = narrowed::find(tx, &scope, bounds, lowest_first)?;
+        store::messages::by_keys(tx, &keys)
     };
     let page = page(seek, size, |message: &Message| message.number, read)?;
     if matching.is_all() {

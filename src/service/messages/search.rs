@@ -5,14 +5,15 @@ use std::collections::HashMap;
 
 use crate::error::Result;
 use crate::model::{
-    Actor, ConversationKey, ConversationSelector, Finding, Message, MessageKey, Seek, Snippet, Task, Terms, Timestamp,
-    UserSelector, words,
+    Actor, ConversationKey, ConversationSelector, Finding, Message, MessageKey, Number, Seek, Snippet, Task, Terms,
+    Timestamp, UserKey, UserSelector, words,
 };
 use crate::service::{self, page::Page};
 use crate::store::search::{Hit, Query};
 use crate::store::{self, Tx};
 
-/// Where not enough of the messages found first are of the time asked for, so many more are looked at; then ten times as many
+/// Where the messages found first are not enough, of the time asked for or to be sure of their order, so many more are looked at;
+/// then ten times as many
 const MORE: i64 = 10_000;
 
 /// How many of the newest are put in order of rank
@@ -62,8 +63,16 @@ pub enum Partial {
 /// `NotFound` where the conversation is not for the actor's eyes or the sender is not there, `Invalid` where the query is
 /// too long.
 pub fn search(tx: &mut Tx<'_>, actor: &Actor, request: &Search, is_late: &dyn Fn() -> bool) -> Result<Findings> {
-    let (found, partial) = find(tx, actor, request, is_late)?;
+    let limit = if request.ranked { RANKED } else { request.limit };
+    let needed = |found: &[Position]| Some((*found.get(size_of(limit).checked_sub(1)?)?, LAST));
+    let (mut found, mut partial) = find(tx, actor, request, limit, &needed, is_late)?;
+    found.truncate(size_of(limit));
     let terms = Terms::parse(&request.query);
+    if request.ranked {
+        let is_complete = rank(tx, &mut found, &terms, is_late)?;
+        partial = partial.or((!is_complete).then_some(Partial::Time));
+        found.truncate(size_of(request.limit));
+    }
     Ok(Findings { messages: findings(tx, &found, &terms)?, partial })
 }
 
@@ -82,20 +91,39 @@ pub fn search_page(
     is_late: &dyn Fn() -> bool,
 ) -> Result<(Page<Finding, Position>, Option<Partial>)> {
     let size = request.limit;
-    let (found, partial) = find(tx, actor, &Search { limit: COUNTED, ranked: false, ..request.clone() }, is_late)?;
-    let terms = Terms::parse(&request.query);
     // Newest first, so that the positions descend.
-    let read = |seek: Option<&Seek<Position>>, limit: i64| {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Ok(match seek {
-            Some(Seek::Before(position)) => {
-                found.iter().rev().filter(|found| *found > position).take(limit).copied().collect()
-            }
+    let part = |found: &[Position], seek: Option<&Seek<Position>>, limit: i64| {
+        let (newer, older) = match seek {
+            None => (0, size_of(limit)),
             Some(Seek::Behind(position)) => {
-                found.iter().filter(|found| *found < position).take(limit).copied().collect()
+                let first = found.partition_point(|found| found >= position);
+                (first, first.saturating_add(size_of(limit)))
             }
-            None => found.iter().take(limit).copied().collect(),
-        })
+            Some(Seek::Before(position)) => {
+                let end = found.partition_point(|found| found > position);
+                (end.saturating_sub(size_of(limit)), end)
+            }
+        };
+        newer..older.min(found.len())
+    };
+    let needed = |found: &[Position]| {
+        let part = &found[part(found, seek, size.saturating_add(1))];
+        match seek {
+            None => Some((*part.last()?, LAST)),
+            Some(Seek::Behind(position)) => Some((*part.last()?, *position)),
+            Some(Seek::Before(position)) if count(part) > size => Some((*position, *part.first()?)),
+            Some(Seek::Before(position)) => Some((*position, LAST)),
+        }
+    };
+    let (mut found, partial) = find(tx, actor, request, COUNTED, &needed, is_late)?;
+    found.truncate(size_of(COUNTED));
+    let terms = Terms::parse(&request.query);
+    let read = |seek: Option<&Seek<Position>>, limit: i64| {
+        let mut part = found[part(&found, seek, limit)].to_vec();
+        if let Some(Seek::Before(_)) = seek {
+            part.reverse();
+        }
+        Ok(part)
     };
     let page = service::page::page(seek, size, |found: &Position| *found, read)?;
     Ok((page.of(count(&found)).map(|found| findings(tx, &found, &terms))?, partial))
@@ -108,11 +136,16 @@ fn findings(tx: &mut Tx<'_>, found: &[Position], terms: &Terms) -> Result<Vec<Fi
     Ok(store::messages::by_keys(tx, &keys)?.into_iter().map(finding).collect())
 }
 
-/// The messages with all the words, and why there may be more
+/// The newest messages with all the words, at least `limit` of them, where there are so many, and why there may be more.
+///
+/// They are found as they came in, which is not their order where old messages were loaded: `needed` says between which positions
+/// the answer lies, of those found. As long as others that came in before lie there too, more are looked for.
 fn find(
     tx: &mut Tx<'_>,
     actor: &Actor,
     request: &Search,
+    limit: i64,
+    needed: &Needed<'_>,
     is_late: &dyn Fn() -> bool,
 ) -> Result<(Vec<Position>, Option<Partial>)> {
     service::check_text("query", &request.query, 200)?;
@@ -123,7 +156,8 @@ fn find(
     let sender = request.sender.as_ref().map(|selector| service::user(tx, actor, selector)).transpose();
     let sender = sender.map_err(|error| error.naming("sender"))?;
     let terms = Terms::parse(&request.query);
-    let conversations = match (conversation, super::list::viewer(actor)) {
+    let viewer = super::list::viewer(actor);
+    let conversations = match (conversation, viewer) {
         (Some(conversation), _) => Some(vec![conversation]),
         (None, Some(viewer)) => Some(store::conversations::all_of(tx, viewer)?),
         (None, None) => None,
@@ -135,27 +169,26 @@ fn find(
         query: Query::new(&terms, sender.map(|sender| sender.person.key)),
         since: request.since.unwrap_or(Timestamp::MIN),
         until: request.until.unwrap_or(Timestamp::MAX),
-        limit: if request.ranked { RANKED } else { request.limit },
+        limit,
         found: Vec::new(),
     };
-    let limit = seeking.limit;
-    let mut is_complete = seeking.seek(tx, conversations.as_deref(), is_late)?;
-    if let Some(conversation) = conversation
-        && seeking.is_out_of_order(tx, conversation)?
-    {
-        seeking.limit = seeking.limit.max(COUNTED);
-        seeking.found.clear();
-        is_complete = seeking.seek(tx, conversations.as_deref(), is_late)?;
-    }
-    let is_indexed = store::maintenance::pending(tx)?.iter().all(|pending| pending.task != Task::Index);
     let place = |hit: &Hit| if conversation.is_some() { hit.number.0 } else { hit.sent_at.0 };
-    let mut found: Vec<Position> = seeking.found.iter().map(|hit| (place(hit), hit.key)).collect();
-    found.sort_unstable_by(|one, other| other.cmp(one));
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    if request.ranked {
-        is_complete &= rank(tx, &mut found, &terms, is_late)?;
-        found.truncate(usize::try_from(request.limit).unwrap_or(usize::MAX));
-    }
+    let (found, is_complete) = loop {
+        let is_complete = seeking.seek(tx, conversations.as_deref(), is_late)?;
+        let mut found: Vec<Position> = seeking.found.iter().map(|hit| (place(hit), hit.key)).collect();
+        found.sort_unstable_by(|one, other| other.cmp(one));
+        let first = seeking.found.last().filter(|_| count(&found) >= seeking.limit).map(|hit| hit.key);
+        let (Some(first), Some(needed)) = (first, needed(&found)) else { break (found, is_complete) };
+        if !is_complete || !seeking.may_miss(tx, (conversation, viewer), needed, first)? {
+            break (found, is_complete);
+        }
+        if is_late() {
+            break (found, false);
+        }
+        seeking.limit = if seeking.limit < MORE { MORE } else { seeking.limit.saturating_mul(10) };
+        seeking.found.clear();
+    };
+    let is_indexed = store::maintenance::pending(tx)?.iter().all(|pending| pending.task != Task::Index);
     let partial = match (is_indexed, is_complete) {
         (false, _) => Some(Partial::Index),
         (_, false) => Some(Partial::Time),
@@ -164,8 +197,14 @@ fn find(
     Ok((found, partial))
 }
 
+/// Says between which positions an answer lies, of what was found; none where it is empty.
+type Needed<'n> = dyn Fn(&[Position]) -> Option<(Position, Position)> + 'n;
+
 /// A message's place among what was found: by number in one conversation, else by time
 pub type Position = (i64, MessageKey);
+
+/// Behind every place
+const LAST: Position = (i64::MAX, MessageKey(i64::MAX));
 
 /// A search on its way.
 struct Seeking {
@@ -173,7 +212,7 @@ struct Seeking {
     since: Timestamp,
     until: Timestamp,
     limit: i64,
-    /// The newest found so far, the last come in first
+    /// Those found so far, the last come in first
     found: Vec<Hit>,
 }
 
@@ -196,15 +235,15 @@ impl Seeking {
         Ok(true)
     }
 
-    /// Looks from the newest message down to the oldest found elsewhere, if there are enough of those.
+    /// Looks from the last message that came in down to the first found elsewhere, if there are enough of those.
     fn seek_in(
         &mut self,
         tx: &mut Tx<'_>,
         conversations: Option<&[ConversationKey]>,
         is_late: &dyn Fn() -> bool,
     ) -> Result<bool> {
-        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let above = self.found.last().filter(|_| self.found.len() >= limit).map_or(MessageKey(0), |oldest| oldest.key);
+        let limit = size_of(self.limit);
+        let above = self.found.last().filter(|_| self.found.len() >= limit).map_or(MessageKey(0), |first| first.key);
         let mut below = MessageKey(i64::MAX);
         let mut at_once = self.limit;
         let mut found = Vec::new();
@@ -219,7 +258,7 @@ impl Seeking {
                 break false;
             }
             below = last.key;
-            at_once = if at_once < MORE { MORE } else { at_once * 10 };
+            at_once = if at_once < MORE { MORE } else { at_once.saturating_mul(10) };
         };
         self.found.append(&mut found);
         self.found.sort_unstable_by_key(|hit| Reverse(hit.key));
@@ -227,17 +266,29 @@ impl Seeking {
         Ok(is_complete)
     }
 
-    /// Whether what was not looked at any more of a conversation may stand before what was found: hits come as the messages came
-    /// in.
-    fn is_out_of_order(&self, tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<bool> {
-        let lowest = self.found.iter().map(|hit| hit.number).min();
-        match (lowest, self.found.last()) {
-            (Some(lowest), Some(first)) if count(&self.found) >= self.limit => {
-                store::messages::is_out_of_order(tx, conversation, lowest, first.key)
-            }
-            _ => Ok(false),
-        }
+    /// Whether messages between two positions came in before those found. Where there are too many to look at all of them, it may
+    /// be so, unless many were found.
+    fn may_miss(
+        &self,
+        tx: &mut Tx<'_>,
+        (conversation, viewer): (Option<ConversationKey>, Option<UserKey>),
+        (older, newer): (Position, Position),
+        first: MessageKey,
+    ) -> Result<bool> {
+        let (passed, earliest) = if let Some(conversation) = conversation {
+            let between = (Number(older.0), Number(newer.0));
+            store::messages::first_between_numbers(tx, conversation, between, MORE)?
+        } else {
+            let older = (Timestamp(older.0), older.1);
+            let newer = (Timestamp(newer.0), newer.1).min((self.until, MessageKey(i64::MIN)));
+            store::messages::first_between(tx, viewer, (older, newer), MORE)?
+        };
+        Ok(passed >= MORE && self.limit < MORE || earliest.is_some_and(|earliest| earliest < first))
     }
+}
+
+fn size_of(limit: i64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 fn count<T>(things: &[T]) -> i64 {

@@ -1,6 +1,7 @@
 //! The statements behind lists of messages: each is a range of an index, and finds keys, eight bytes a message, however
 //! long the texts are.
 
+use super::Position;
 use crate::error::Result;
 use crate::model::{ConversationKey, MessageKey, Number, Timestamp, UserKey};
 use crate::store::{Row, Tx};
@@ -88,30 +89,95 @@ pub fn count_matching(tx: &mut Tx<'_>, conversation: ConversationKey, filter: &F
     )
 }
 
-/// The messages of a conversation that were sent in a time, where there are no more than `most`, the lowest number first. They
-/// are found by the time, which is quicker than by their numbers where they are few and far from the end.
-pub fn few_in(
+/// Which messages of one conversation a list is about, where they may be few and far from its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope {
+    pub conversation: ConversationKey,
+    pub filter: Filter,
+    /// Only what this user has not read
+    pub unread_by: Option<UserKey>,
+}
+
+/// A message that a walk through a conversation passed
+#[derive(Clone, Copy, Debug)]
+pub struct Passed {
+    pub key: MessageKey,
+    pub number: Number,
+    sent_at: Timestamp,
+    /// Whether the list is about it
+    pub is_meant: bool,
+}
+
+macro_rules! passed {
+    ($from:literal, $tail:literal) => {
+        concat!(
+            "SELECT message.key, message.number, message.sent_at,
+                 message.sent_at >= $1 AND message.sent_at < $2
+                 AND (CAST($3 AS BIGINT) IS NULL OR message.sender_key = $3)
+                 AND (CAST($4 AS BIGINT) IS NULL OR message.receiver_key = $4)
+                 AND (CAST($5 AS BIGINT) IS NULL OR coalesce((
+                     SELECT TRUE FROM notification AS unread
+                     WHERE unread.message_key = message.key AND unread.user_key = $5 AND unread.is_read = FALSE
+                     LIMIT 1), FALSE))
+             FROM ",
+            $from,
+            " WHERE message.conversation_key = $6 AND ",
+            $tail
+        )
+    };
+}
+
+fn passed(row: &Row<'_>) -> Result<Passed> {
+    let is_meant = row.get::<Option<bool>>(3)?.unwrap_or(false);
+    Ok(Passed { key: row.get(0)?, number: row.get(1)?, sent_at: row.get(2)?, is_meant })
+}
+
+/// The next messages of a conversation between two numbers, from either end, whether they are meant or not
+pub fn pass_numbers(
     tx: &mut Tx<'_>,
-    conversation: ConversationKey,
-    filter: &Filter,
-    most: usize,
-) -> Result<Option<Vec<(Number, MessageKey)>>> {
-    let Filter { since, until, sender, receiver, .. } = filter;
-    let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
-    // By time for all that it holds: a sender who says little would have the whole of it looked at.
-    let mut found = tx.all(
-        "SELECT message.number, message.key,
-             (CAST($1 AS BIGINT) IS NULL OR message.sender_key = $1) AND (CAST($2 AS BIGINT) IS NULL OR message.receiver_key = $2)
-         FROM message WHERE message.conversation_key = $3 AND message.sent_at >= $4 AND message.sent_at < $5
-         ORDER BY message.sent_at DESC LIMIT $6",
-        &[sender, receiver, &conversation, since, until, &limit],
-        |row| Ok((row.get::<Number>(0)?, row.get(1)?, row.get::<Option<bool>>(2)?.unwrap_or(false))),
-    )?;
-    if found.len() > most {
-        return Ok(None);
+    scope: &Scope,
+    (above, below): (Number, Number),
+    lowest_first: bool,
+    limit: i64,
+) -> Result<Vec<Passed>> {
+    let Scope { conversation, filter: Filter { since, until, sender, receiver, .. }, unread_by } = scope;
+    tx.all(
+        if lowest_first {
+            passed!("message", "message.number > $7 AND message.number < $8 ORDER BY message.number LIMIT $9")
+        } else {
+            passed!("message", "message.number > $7 AND message.number < $8 ORDER BY message.number DESC LIMIT $9")
+        },
+        &[since, until, sender, receiver, unread_by, conversation, &above, &below, &limit],
+        passed,
+    )
+}
+
+/// The next messages of a conversation that are unread, or else were sent in the time that is meant, behind one of them, in no
+/// order that matters: all that are meant are among these.
+pub fn pass_matching(tx: &mut Tx<'_>, scope: &Scope, behind: Option<&Passed>, limit: i64) -> Result<Vec<Passed>> {
+    let Scope { conversation, filter: Filter { since, until, sender, receiver, .. }, unread_by } = scope;
+    if unread_by.is_some() {
+        let below = behind.map_or(MessageKey(i64::MAX), |passed| passed.key);
+        return tx.all(
+            passed!(
+                "notification JOIN message ON message.key = notification.message_key",
+                "notification.conversation_key = $6 AND notification.user_key = $5 AND notification.is_read = FALSE
+                 AND notification.message_key < $7 ORDER BY notification.message_key DESC LIMIT $8"
+            ),
+            &[since, until, sender, receiver, unread_by, conversation, &below, &limit],
+            passed,
+        );
     }
-    found.sort_unstable_by_key(|(number, ..)| *number);
-    Ok(Some(found.into_iter().filter(|(.., is_meant)| *is_meant).map(|(number, key, _)| (number, key)).collect()))
+    let (sent_at, key) = behind.map_or((*until, MessageKey(i64::MIN)), |passed| (passed.sent_at, passed.key));
+    tx.all(
+        passed!(
+            "message",
+            "message.sent_at >= $1 AND (message.sent_at, message.key) < ($7, $8)
+             ORDER BY message.sent_at DESC, message.key DESC LIMIT $9"
+        ),
+        &[since, until, sender, receiver, unread_by, conversation, &sent_at, &key, &limit],
+        passed,
+    )
 }
 
 /// The newest messages of all conversations, newest first
@@ -231,37 +297,50 @@ pub fn newest_unread(tx: &mut Tx<'_>, user: UserKey, filter: &Filter) -> Result<
     )
 }
 
-/// The messages of a conversation that a user has not read with the highest numbers, highest first
-pub fn newest_unread_of(
+/// How many messages of a conversation lie between two numbers, up to `most`, and which of these came in first
+pub fn first_between_numbers(
     tx: &mut Tx<'_>,
-    user: UserKey,
     conversation: ConversationKey,
-    filter: &Filter,
-) -> Result<Vec<MessageKey>> {
-    let Filter { since, until, sender, receiver, limit } = filter;
-    tx.all(
-        filtered!(
-            "notification JOIN message ON message.key = notification.message_key",
-            "notification.user_key = $5 AND notification.conversation_key = $6 AND notification.is_read = FALSE
-             ORDER BY message.number DESC LIMIT $7"
-        ),
-        &[since, until, sender, receiver, &user, &conversation, limit],
-        key,
+    (above, below): (Number, Number),
+    most: i64,
+) -> Result<(i64, Option<MessageKey>)> {
+    tx.only(
+        "SELECT count(*), min(passed.key)
+         FROM (SELECT key FROM message WHERE conversation_key = $1 AND number > $2 AND number < $3
+               ORDER BY number LIMIT $4) AS passed",
+        &[&conversation, &above, &below, &most],
+        counted_first,
     )
 }
 
-/// Whether a conversation has a message with a higher number than one that came in before another: numbers were loaded that
-/// had been left out.
-pub fn is_out_of_order(
+/// How many messages of a user's conversations, or of all, lie between two positions, up to `most`, and which of these came in
+/// first
+pub fn first_between(
     tx: &mut Tx<'_>,
-    conversation: ConversationKey,
-    above: Number,
-    before: MessageKey,
-) -> Result<bool> {
-    let found = tx.one(
-        "SELECT key FROM message WHERE conversation_key = $1 AND number > $2 AND key < $3 ORDER BY number LIMIT 1",
-        &[&conversation, &above, &before],
-        key,
-    )?;
-    Ok(found.is_some())
+    viewer: Option<UserKey>,
+    (above, below): (Position, Position),
+    most: i64,
+) -> Result<(i64, Option<MessageKey>)> {
+    let Some(viewer) = viewer else {
+        return tx.only(
+            "SELECT count(*), min(passed.key)
+             FROM (SELECT key FROM message WHERE (sent_at, key) > ($1, $2) AND (sent_at, key) < ($3, $4)
+                   ORDER BY sent_at, key LIMIT $5) AS passed",
+            &[&above.0, &above.1, &below.0, &below.1, &most],
+            counted_first,
+        );
+    };
+    tx.only(
+        "SELECT count(*), min(passed.key)
+         FROM (SELECT message.key FROM participant CROSS JOIN message
+               WHERE message.conversation_key = participant.conversation_key
+                 AND (message.sent_at, message.key) > ($1, $2) AND (message.sent_at, message.key) < ($3, $4)
+                 AND participant.user_key = $5 LIMIT $6) AS passed",
+        &[&above.0, &above.1, &below.0, &below.1, &viewer, &most],
+        counted_first,
+    )
+}
+
+fn counted_first(row: &Row<'_>) -> Result<(i64, Option<MessageKey>)> {
+    Ok((row.get(0)?, row.get(1)?))
 }

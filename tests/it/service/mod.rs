@@ -6,6 +6,7 @@ mod conversations;
 mod finding;
 mod messages;
 mod model_check;
+mod narrowed;
 mod notifications;
 mod once;
 mod order;

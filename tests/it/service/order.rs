@@ -9,9 +9,9 @@ use tidings::error::{Error, Result};
 use tidings::model::{Actor, Message, MessageSelector, Number, Seek, Timestamp};
 use tidings::service::conversations::{self, ConversationChange};
 use tidings::service::messages::{self, Change, List, Matching, Search};
-use tidings::store::{Db, Tx};
+use tidings::store::{Db, Location, Tx};
 
-use crate::support::{NOON, World, draft, on_every_engine, place};
+use crate::support::{NOON, World, draft, on_every_engine, operator, place};
 use crate::transfer::load::load;
 
 fn numbers(messages: &[Message]) -> Vec<i64> {
@@ -112,6 +112,83 @@ fn a_search_in_a_conversation_is_in_the_order_of_its_numbers_and_elsewhere_in_th
             }
         }
         assert_eq!(pages, [vec![9, 4, 3], vec![1]]);
+    });
+}
+
+/// Messages of bob's with the word `words`, which search knows, to the first or the second conversation that was made, a second apart
+fn index_words(world: &World, conversation: i64, numbers: std::ops::RangeInclusive<i64>, first: Timestamp) {
+    let (begin, end) = numbers.into_inner();
+    world.insert(&format!(
+        "WITH RECURSIVE step (number) AS (SELECT {begin} UNION ALL SELECT number + 1 FROM step WHERE number < {end})
+         INSERT INTO message (id, conversation_key, number, sender_key, content, sent_at)
+         SELECT gen_random_uuid(), {conversation}, number, 2, 'words', {} + CAST(number AS BIGINT) * 1000000 FROM step",
+        first.0
+    ));
+    let known =
+        format!("FROM message WHERE conversation_key = {conversation} AND number >= {begin} AND number <= {end}");
+    world.execute(&match &world.location {
+        Location::Sqlite(_) => format!(
+            "INSERT INTO message_search (rowid, words, conversation_words)
+             SELECT key, '_2 words', '_{conversation}__2 _{conversation}_words' {known}"
+        ),
+        Location::Postgres(_) => format!(
+            "INSERT INTO message_search (message_key, words, conversation_words)
+             SELECT key, array_to_tsvector(ARRAY['_2', 'words']),
+                 array_to_tsvector(ARRAY['_{conversation}__2', '_{conversation}_words']) {known}; ANALYZE"
+        ),
+    });
+}
+
+#[test]
+fn a_search_shows_the_newest_however_many_older_messages_were_loaded_since() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        world.group("hall", &ann, &[&bob]);
+        index_words(world, 2, 1..=40, NOON);
+        index_words(world, 1, 20_001..=20_040, NOON.plus_seconds(-20_000));
+        let shown = |actor: &Actor, conversation: Option<&str>, ranked| {
+            let request = Search {
+                query: "words".to_owned(),
+                conversation: conversation.map(place),
+                ranked,
+                limit: 5,
+                ..Search::default()
+            };
+            let found = world.app.read(|tx| messages::search(tx, actor, &request, &|| false)).unwrap();
+            assert_eq!(found.partial, None);
+            let found: Vec<i64> = found.messages.into_iter().map(|found| found.message.number.0).collect();
+            let mut seek = None;
+            let mut paged = Vec::new();
+            while paged.len() < 10 {
+                let page = |tx: &mut Tx<'_>| messages::search_page(tx, actor, &request, seek.as_ref(), &|| false);
+                let (page, partial) = world.app.read(page).unwrap();
+                assert_eq!(partial, None);
+                paged.extend(page.items.iter().map(|found| found.message.number.0));
+                let back = page.previous.map(|previous| {
+                    let page = |tx: &mut Tx<'_>| messages::search_page(tx, actor, &request, Some(&previous), &|| false);
+                    world.app.read(page).unwrap().0.items.len()
+                });
+                assert_eq!(back, seek.is_some().then_some(5));
+                seek = page.next;
+            }
+            assert!(ranked || found == paged[..5], "{found:?} {paged:?}");
+            (found, paged)
+        };
+        // Both of the last forty seconds.
+        let [hall, team] = [[40, 39, 38, 37, 36], [20_040, 20_039, 20_038, 20_037, 20_036]];
+        let both: Vec<i64> = hall.iter().rev().chain(team.iter().rev()).copied().collect();
+        for old in [1..=300, 301..=12_000] {
+            index_words(world, 1, old, Timestamp(1_577_869_200_000_000));
+            for actor in [&bob, &operator()] {
+                assert_eq!(shown(actor, Some("team"), false).0, team);
+                assert_eq!(shown(actor, Some("hall"), false).0, hall);
+                let (_, mut paged) = shown(actor, None, false);
+                paged.sort_unstable();
+                assert_eq!(paged, both);
+                assert!(shown(actor, None, true).0.iter().all(|number| *number <= 40 || *number > 20_000));
+            }
+        }
     });
 }
 

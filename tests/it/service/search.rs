@@ -441,40 +441,10 @@ fn no_byte_of_an_answer_depends_on_what_the_searcher_may_not_see() {
 
 /// How many pages a search reads that has read nothing before; on PostgreSQL, of the search index.
 fn pages_read(world: &World, actor: &Actor, search: &Search) -> u64 {
-    let read = |world: &World| world.app.read(|tx| messages::search(tx, actor, search, &|| false)).unwrap();
-    match &world.location {
-        Location::Sqlite(_) => {
-            let bytes = || -> u64 {
-                let counts = std::fs::read_to_string("/proc/thread-self/io").unwrap();
-                counts.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
-            };
-            let world = World::open(world.location.clone());
-            let before = bytes();
-            assert!(!read(&world).messages.is_empty());
-            (bytes() - before) / 4096
-        }
-        Location::Postgres(url) => {
-            let mut client = postgres::Client::connect(url, postgres::NoTls).unwrap();
-            let mut blocks = || -> i64 {
-                let counts =
-                    "SELECT heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read FROM pg_statio_user_tables
-                              WHERE relname = 'message_search' AND schemaname = current_schema()";
-                client.query_one(counts, &[]).unwrap().get(0)
-            };
-            let before = blocks();
-            let world = World::open(world.location.clone());
-            assert!(!read(&world).messages.is_empty());
-            // A session tells what it counted when it ends.
-            drop(world);
-            let mut after = before;
-            while after == before {
-                #[expect(clippy::disallowed_methods, reason = "nothing tells when a session has ended")]
-                std::thread::sleep(std::time::Duration::from_millis(20));
-                after = blocks();
-            }
-            u64::try_from(after - before).unwrap()
-        }
-    }
+    world.pages_read("message_search", |tx| {
+        assert!(!messages::search(tx, actor, search, &|| false)?.messages.is_empty());
+        Ok(())
+    })
 }
 
 #[test]
