@@ -5,7 +5,7 @@ mod list;
 use std::collections::HashSet;
 
 use self::list::views;
-pub use self::list::{Listing, list, listing, page, page_of, participants};
+pub use self::list::{Listing, listing, page, page_of, participants};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{
     Actor, Conversation, ConversationId, ConversationSelector, ConversationView, Departure, Event, EventKind, Kind,

@@ -13,6 +13,7 @@ use crate::model::{
     Actor, Conversation, ConversationId, ConversationKey, Kind, Level, Message, MessageId, MessageKey, Notification,
     Revision, Seek, Timestamp, User, UserKey, UserRef, UserSelector,
 };
+use crate::store::messages::Range;
 use crate::store::{self, Tx};
 
 /// Whom an export is about; the proof that the actor may have it.
@@ -112,10 +113,12 @@ impl Subject {
         limit: i64,
     ) -> Result<Vec<Message>> {
         let below = below.unwrap_or((Timestamp::MAX, MessageKey(i64::MAX)));
-        let keys = match side {
-            Side::Sent => store::messages::sent_by(tx, self.key(), below, limit)?,
-            Side::Received => store::messages::received_by(tx, self.key(), below, limit)?,
+        let range = Range::new(Timestamp::MIN, Timestamp::MAX, limit).from(Some(&Seek::Behind(below)), limit);
+        let found = match side {
+            Side::Sent => store::messages::sent_by_one(tx, self.key(), None, None, &range)?,
+            Side::Received => store::messages::received_by_one(tx, self.key(), None, &range)?,
         };
+        let keys: Vec<MessageKey> = found.into_iter().map(|(_, key)| key).collect();
         store::messages::by_keys(tx, &keys)
     }
 

@@ -67,9 +67,10 @@ pub fn messages(
         }
         let filter =
             Filter { since: Timestamp::MIN, until: Timestamp::MAX, sender: None, receiver: None, limit: missing };
-        let page = store::messages::page(tx, conversation.key, Number(last.saturating_add(1)), &filter)?;
+        let bounds = (Number(first - 1), Number(last.saturating_add(1)));
+        let page = store::messages::between_numbers(tx, conversation.key, bounds, false, &filter)?;
         let page = store::messages::by_keys(tx, &page)?;
-        found.extend(page.into_iter().filter(|message| message.number.0 >= first && !message.deleted));
+        found.extend(page.into_iter().filter(|message| !message.deleted));
     }
     Ok(found)
 }

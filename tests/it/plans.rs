@@ -172,9 +172,9 @@ fn run_every_statement(world: &World) {
         List { since: Some(NOON), ..team.clone() },
         team,
     ] {
-        app.read(|tx| messages::list(tx, &bob, &request)).unwrap();
+        app.read(|tx| crate::support::list_messages(tx, &bob, &request)).unwrap();
     }
-    app.read(|tx| messages::list(tx, &operator(), &all)).unwrap();
+    app.read(|tx| crate::support::list_messages(tx, &operator(), &all)).unwrap();
     search(world, &bob, &Search { query: "hello".to_owned(), limit: 10, ..Search::default() });
     search(world, &bob, &Search { query: "hello".to_owned(), ranked: true, limit: 10, ..Search::default() });
     let in_team =
@@ -208,8 +208,8 @@ fn run_every_statement(world: &World) {
     .unwrap();
 
     app.read(|tx| {
-        conversations::list(tx, &bob, None, None, Some("t"), 10)?;
-        conversations::list(tx, &operator(), None, None, None, 10)?;
+        crate::support::list_conversations(tx, &bob, None, None, Some("t"), 10)?;
+        crate::support::list_conversations(tx, &operator(), None, None, None, 10)?;
         conversations::show(tx, &bob, &ConversationSelector::Id(root.conversation))?;
         users::list(tx, &bob, "", Some("a"), 10)?;
         let sender = root.sender.as_ref().map(|sender| UserSelector(sender.user_id.to_string()));

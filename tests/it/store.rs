@@ -67,7 +67,7 @@ fn a_database_of_an_older_version_is_brought_along_with_what_is_in_it() {
             let unread = |number| ("message".to_owned(), number, false);
             assert_eq!(world.notifications(&bob), [unread(2), unread(1)]);
             // The last to be sent was sent at noon, as far as anybody knows, and activity is what it was.
-            let shown = world.app.read(|tx| service::conversations::list(tx, &bob, None, None, None, 9)).unwrap();
+            let shown = world.app.read(|tx| crate::support::list_conversations(tx, &bob, None, None, None, 9)).unwrap();
             let names: Vec<_> = shown.iter().map(|view| view.name.as_deref().unwrap_or_default()).collect();
             assert_eq!(names, ["team", "hall"]);
             let earlier = world.later(-30);

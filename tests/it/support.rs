@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tidings::app::{App, Options};
 use tidings::model::{
-    Actor, ConversationSelector, Level, Message, MessageSelector, Role, Timestamp, UserDetails, UserSelector,
+    Actor, ConversationSelector, ConversationView, Level, Message, MessageSelector, Role, Timestamp, UserDetails,
+    UserSelector,
 };
 use tidings::service;
 use tidings::service::conversations::NewConversation;
-use tidings::service::messages::{Destination, Draft};
+use tidings::service::messages::{Destination, Draft, List};
 use tidings::service::passwords;
 use tidings::service::registration::{self, Registration};
 use tidings::service::tokens::Keys;
@@ -203,6 +204,24 @@ pub(crate) fn draft(conversation: &str, content: &str) -> Draft {
         receiver: None,
         idempotency_key: None,
     }
+}
+
+/// All messages of a list at once
+pub(crate) fn list_messages(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> tidings::error::Result<Vec<Message>> {
+    Ok(service::messages::begin(tx, actor, request, usize::MAX)?.0)
+}
+
+/// The first conversations of somebody's list
+pub(crate) fn list_conversations(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    of: Option<&UserSelector>,
+    after: Option<&ConversationSelector>,
+    search: Option<&str>,
+    limit: i64,
+) -> tidings::error::Result<Vec<ConversationView>> {
+    let listing = service::conversations::listing(tx, actor, of, after)?;
+    service::conversations::page(tx, &listing, search, limit)
 }
 
 /// Runs a test on a fresh SQLite file and, where `TIDINGS_TEST_POSTGRES` names a server, on a fresh PostgreSQL schema.

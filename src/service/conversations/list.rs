@@ -69,22 +69,6 @@ pub fn page(
     views(tx, *viewer, conversations, PARTICIPANTS_LISTED)
 }
 
-/// A list's first conversations: [`listing`] and [`page`] in one.
-///
-/// # Errors
-/// As those.
-pub fn list(
-    tx: &mut Tx<'_>,
-    actor: &Actor,
-    of: Option<&UserSelector>,
-    after: Option<&ConversationSelector>,
-    search: Option<&str>,
-    limit: i64,
-) -> Result<Vec<ConversationView>> {
-    let listing = listing(tx, actor, of, after)?;
-    page(tx, &listing, search, limit)
-}
-
 /// A page of the conversations a user takes part in, the most active first, of those whose name or title holds `search`, and
 /// the direct ones with somebody whose names do.
 ///

@@ -8,7 +8,7 @@ use crate::model::{
     Actor, ConversationKey, ConversationSelector, Message, MessageKey, Number, Timestamp, UserKey, UserSelector,
 };
 use crate::service;
-use crate::store::messages::{Filter, Scope};
+use crate::store::messages::{Filter, Position, Range, Scope};
 use crate::store::{self, Tx};
 
 /// Which messages to list.
@@ -32,15 +32,8 @@ pub struct List {
     pub limit: i64,
 }
 
-/// The newest messages that match, or the oldest after a number; oldest first.
-///
-/// # Errors
-/// As [`begin`].
-pub fn list(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<Message>> {
-    Ok(begin(tx, actor, request, usize::MAX)?.0)
-}
-
-/// The first messages of a list, up to `size`, and the keys of the others, for [`resume`].
+/// The newest messages that match, or the oldest after a number, oldest first: up to `size` of them, and the keys of the others,
+/// for [`resume`].
 ///
 /// # Errors
 /// `NotFound` where the conversation is not for the actor's eyes or a user is not there, `Invalid` where the parts of
@@ -85,14 +78,12 @@ fn keys(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<MessageKey
     if request.after.is_some() || request.before.is_some() {
         return Err(Error::invalid("before", "Before and after are numbers of one conversation; name it."));
     }
-    let mut page = match (unread_by, filter.sender, filter.receiver) {
-        (Some(user), ..) => store::messages::newest_unread(tx, user, &filter)?,
-        (None, Some(sender), _) => store::messages::newest_from(tx, sender, viewer(actor), &filter)?,
-        (None, None, Some(receiver)) => store::messages::newest_to(tx, receiver, viewer(actor), &filter)?,
-        (None, None, None) => match viewer(actor) {
-            Some(viewer) => store::messages::newest_visible(tx, viewer, &filter)?,
-            None => store::messages::newest(tx, &filter)?,
-        },
+    let mut page = if let Some(user) = unread_by {
+        store::messages::newest_unread(tx, user, &filter)?
+    } else {
+        let range = Range::new(filter.since, filter.until, filter.limit);
+        let found = by_time(tx, (filter.sender, filter.receiver, viewer(actor)), &range)?;
+        found.into_iter().map(|(_, key)| key).collect()
     };
     page.reverse();
     Ok(page)
@@ -103,15 +94,29 @@ fn numbered(tx: &mut Tx<'_>, request: &List, scope: &Scope) -> Result<Vec<Messag
     let (after, before) = (request.after.unwrap_or(Number(0)), request.before.unwrap_or(Number::MAX));
     let lowest_first = request.after.is_some();
     let is_narrowed = request.unread || request.since.is_some() || request.until.is_some();
-    let mut page = match (is_narrowed, lowest_first) {
-        (true, _) => narrowed::find(tx, scope, (after, before), lowest_first)?,
-        (false, true) => store::messages::page_after(tx, scope.conversation, after, before, &scope.filter)?,
-        (false, false) => store::messages::page(tx, scope.conversation, before, &scope.filter)?,
+    let mut page = if is_narrowed {
+        narrowed::find(tx, scope, (after, before), lowest_first)?
+    } else {
+        store::messages::between_numbers(tx, scope.conversation, (after, before), lowest_first, &scope.filter)?
     };
     if !lowest_first {
         page.reverse();
     }
     Ok(page)
+}
+
+/// Those of several conversations, whose order is by time: from one user or to one, or all that a viewer may see, or all
+pub(super) fn by_time(
+    tx: &mut Tx<'_>,
+    who: (Option<UserKey>, Option<UserKey>, Option<UserKey>),
+    range: &Range,
+) -> Result<Vec<Position>> {
+    match who {
+        (Some(sender), receiver, viewer) => store::messages::sent_by_one(tx, sender, receiver, viewer, range),
+        (None, Some(receiver), viewer) => store::messages::received_by_one(tx, receiver, viewer, range),
+        (None, None, Some(viewer)) => store::messages::visible(tx, viewer, range),
+        (None, None, None) => store::messages::everywhere(tx, range),
+    }
 }
 
 /// Whose conversations bound what is visible; none for those who see all

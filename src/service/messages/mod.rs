@@ -8,7 +8,7 @@ mod search;
 mod send;
 mod thread;
 
-pub use list::{List, begin, list, resume};
+pub use list::{List, begin, resume};
 pub use mentions::mentioned_at;
 pub use page::{Matching, history_page, page_everywhere, page_of, thread_page, unread_page};
 pub use search::{Findings, Partial, Position, Search, search, search_page};

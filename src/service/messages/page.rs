@@ -1,6 +1,6 @@
 //! Pages of messages: of one conversation by number, of all one may see by time, of what one has not read.
 
-use super::list::viewer;
+use super::list::{by_time, viewer};
 use super::narrowed;
 use crate::error::Result;
 use crate::model::{
@@ -122,18 +122,13 @@ pub fn page_everywhere(
 ) -> Result<Page<Message, Position>> {
     let Filter { since, until, sender, receiver, .. } = matching.filter(tx, actor)?;
     let viewer = viewer(actor);
-    let read_range = |tx: &mut Tx<'_>, range: &Range| match (sender, receiver, viewer) {
-        (Some(sender), receiver, viewer) => store::messages::sent_by_one(tx, sender, receiver, viewer, range),
-        (None, Some(receiver), viewer) => store::messages::received_by_one(tx, receiver, viewer, range),
-        (None, None, Some(viewer)) => store::messages::visible(tx, viewer, range),
-        (None, None, None) => store::messages::everywhere(tx, range),
-    };
+    let who = (sender, receiver, viewer);
     let range = Range::new(since, until, COUNTED);
     let page =
-        page(seek, size, |position: &Position| *position, |seek, limit| read_range(tx, &range.from(seek, limit)))?;
+        page(seek, size, |position: &Position| *position, |seek, limit| by_time(tx, who, &range.from(seek, limit)))?;
     let count = match viewer {
         Some(viewer) if matching.is_all() => store::conversations::count_messages_of(tx, viewer)?.min(COUNTED),
-        _ => count(&read_range(tx, &range)?),
+        _ => count(&by_time(tx, who, &range)?),
     };
     page.of(count).map(|positions| {
         let keys: Vec<MessageKey> = positions.iter().map(|(_, key)| *key).collect();

@@ -1,5 +1,5 @@
-//! The statements behind lists of messages: each is a range of an index, and finds keys, eight bytes a message, however
-//! long the texts are.
+//! The statements behind lists of one conversation's messages, which go by number, and of unread ones: each finds keys, eight bytes a
+//! message, however long the texts are.
 
 use super::Position;
 use crate::error::Result;
@@ -33,44 +33,33 @@ macro_rules! filtered {
     };
 }
 
+macro_rules! between_numbers {
+    ($order:literal) => {
+        concat!(
+            filtered!("message", "message.conversation_key = $5 AND message.number > $6 AND message.number < $7"),
+            " ORDER BY message.number ",
+            $order,
+            " LIMIT $8"
+        )
+    };
+}
+
 fn key(row: &Row<'_>) -> Result<MessageKey> {
     row.get(0)
 }
 
-/// The messages of a conversation with the highest numbers below one, highest first
-pub fn page(
+/// The messages of a conversation between two numbers, the lowest first or the highest
+pub fn between_numbers(
     tx: &mut Tx<'_>,
     conversation: ConversationKey,
-    before: Number,
+    (above, below): (Number, Number),
+    lowest_first: bool,
     filter: &Filter,
 ) -> Result<Vec<MessageKey>> {
     let Filter { since, until, sender, receiver, limit } = filter;
     tx.all(
-        filtered!(
-            "message",
-            "message.conversation_key = $5 AND message.number < $6 ORDER BY message.number DESC LIMIT $7"
-        ),
-        &[since, until, sender, receiver, &conversation, &before, limit],
-        key,
-    )
-}
-
-/// The messages of a conversation with the lowest numbers between two, lowest first
-pub fn page_after(
-    tx: &mut Tx<'_>,
-    conversation: ConversationKey,
-    after: Number,
-    before: Number,
-    filter: &Filter,
-) -> Result<Vec<MessageKey>> {
-    let Filter { since, until, sender, receiver, limit } = filter;
-    tx.all(
-        filtered!(
-            "message",
-            "message.conversation_key = $5 AND message.number > $6 AND message.number < $7
-             ORDER BY message.number LIMIT $8"
-        ),
-        &[since, until, sender, receiver, &conversation, &after, &before, limit],
+        if lowest_first { between_numbers!("ASC") } else { between_numbers!("DESC") },
+        &[since, until, sender, receiver, &conversation, &above, &below, limit],
         key,
     )
 }
@@ -177,109 +166,6 @@ pub fn pass_matching(tx: &mut Tx<'_>, scope: &Scope, behind: Option<&Passed>, li
         ),
         &[since, until, sender, receiver, unread_by, conversation, &sent_at, &key, &limit],
         passed,
-    )
-}
-
-/// The newest messages of all conversations, newest first
-pub fn newest(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<MessageKey>> {
-    let Filter { since, until, sender, receiver, limit } = filter;
-    tx.all(
-        filtered!("message", "TRUE ORDER BY message.sent_at DESC, message.key DESC LIMIT $5"),
-        &[since, until, sender, receiver, limit],
-        key,
-    )
-}
-
-/// The newest messages of a user's conversations, newest first: of each conversation no more than the limit is looked at.
-pub fn newest_visible(tx: &mut Tx<'_>, viewer: UserKey, filter: &Filter) -> Result<Vec<MessageKey>> {
-    let Filter { since, until, limit, .. } = filter;
-    tx.all(
-        "SELECT visible.key
-         FROM participant CROSS JOIN message AS visible
-         WHERE visible.conversation_key = participant.conversation_key
-           AND visible.sent_at >= coalesce((
-               SELECT last.sent_at FROM message AS last
-               WHERE last.conversation_key = participant.conversation_key
-                 AND last.sent_at >= $1 AND last.sent_at < $2
-               ORDER BY last.sent_at DESC LIMIT 1 OFFSET $3), $1)
-           AND visible.sent_at < $2 AND participant.user_key = $4
-         ORDER BY visible.sent_at DESC, visible.key DESC LIMIT $5",
-        &[since, until, &(limit - 1).max(0), &viewer, limit],
-        key,
-    )
-}
-
-/// The newest messages a user sent, newest first: those a viewer shares a conversation for, or all for the operator
-pub fn newest_from(
-    tx: &mut Tx<'_>,
-    sender: UserKey,
-    viewer: Option<UserKey>,
-    filter: &Filter,
-) -> Result<Vec<MessageKey>> {
-    let Filter { since, until, receiver, limit, .. } = filter;
-    tx.all(
-        filtered!(
-            "message",
-            "message.sender_key = $3
-             AND (CAST($5 AS BIGINT) IS NULL OR EXISTS (
-                 SELECT 1 FROM participant
-                 WHERE participant.conversation_key = message.conversation_key AND participant.user_key = $5))
-             ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"
-        ),
-        &[since, until, &sender, receiver, &viewer, limit],
-        key,
-    )
-}
-
-/// The newest messages to a user, newest first: those a viewer shares a conversation for, or all for the operator
-pub fn newest_to(
-    tx: &mut Tx<'_>,
-    receiver: UserKey,
-    viewer: Option<UserKey>,
-    filter: &Filter,
-) -> Result<Vec<MessageKey>> {
-    let Filter { since, until, sender, limit, .. } = filter;
-    tx.all(
-        filtered!(
-            "message",
-            "message.receiver_key = $4
-             AND (CAST($5 AS BIGINT) IS NULL OR EXISTS (
-                 SELECT 1 FROM participant
-                 WHERE participant.conversation_key = message.conversation_key AND participant.user_key = $5))
-             ORDER BY message.sent_at DESC, message.key DESC LIMIT $6"
-        ),
-        &[since, until, sender, &receiver, &viewer, limit],
-        key,
-    )
-}
-
-/// The messages a user sent before one, newest first, whoever may see them
-pub fn sent_by(
-    tx: &mut Tx<'_>,
-    sender: UserKey,
-    before: (Timestamp, MessageKey),
-    limit: i64,
-) -> Result<Vec<MessageKey>> {
-    tx.all(
-        "SELECT key FROM message WHERE sender_key = $1 AND (sent_at, key) < ($2, $3)
-         ORDER BY sent_at DESC, key DESC LIMIT $4",
-        &[&sender, &before.0, &before.1, &limit],
-        key,
-    )
-}
-
-/// The messages to a user before one, newest first, whoever may see them
-pub fn received_by(
-    tx: &mut Tx<'_>,
-    receiver: UserKey,
-    before: (Timestamp, MessageKey),
-    limit: i64,
-) -> Result<Vec<MessageKey>> {
-    tx.all(
-        "SELECT key FROM message WHERE receiver_key = $1 AND (sent_at, key) < ($2, $3)
-         ORDER BY sent_at DESC, key DESC LIMIT $4",
-        &[&receiver, &before.0, &before.1, &limit],
-        key,
     )
 }
 

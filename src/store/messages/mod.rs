@@ -62,8 +62,8 @@ mod pages;
 pub use delete::{Gone, count_left, count_of, count_of_others, delete, delete_all_of, delete_revisions_by, keys_of};
 pub use history::{history, history_below, history_from, revisions_by};
 pub use list::{
-    Filter, Passed, Scope, count_matching, first_between, first_between_numbers, newest, newest_from, newest_to,
-    newest_unread, newest_visible, page, page_after, pass_matching, pass_numbers, received_by, sent_by,
+    Filter, Passed, Scope, between_numbers, count_matching, first_between, first_between_numbers, newest_unread,
+    pass_matching, pass_numbers,
 };
 
 pub use newest::{has_before, newest_in_conversation};

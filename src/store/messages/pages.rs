@@ -1,5 +1,5 @@
-//! The statements behind pages of messages that go by time: each is a range of an index between two positions, read from
-//! either end.
+//! The statements behind lists of several conversations' messages, which go by time and hold no tombstones: each is a range of an
+//! index between two positions, read from either end.
 
 use crate::error::Result;
 use crate::model::{MessageKey, Seek, Timestamp, UserKey};

@@ -435,7 +435,7 @@ impl<'c> Crowd<'c> {
         is_whole(shell, location, address);
         let opened = World::open(location.clone());
         let all = List { limit: i64::MAX, ..List::default() };
-        let all = opened.app.read(|tx| messages::list(tx, &operator(), &all)).unwrap();
+        let all = opened.app.read(|tx| crate::support::list_messages(tx, &operator(), &all)).unwrap();
         let mut found: BTreeMap<&str, Vec<&tidings::model::Message>> = BTreeMap::new();
         for message in &all {
             found.entry(message.content.split(' ').next().unwrap()).or_default().push(message);

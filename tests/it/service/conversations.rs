@@ -71,7 +71,7 @@ fn listed(world: &World, actor: &Actor, sender: Option<UserSelector>) -> Vec<Str
         unread: false,
         limit: 50,
     };
-    let messages = world.app.read(|tx| messages::list(tx, actor, &all)).unwrap();
+    let messages = world.app.read(|tx| crate::support::list_messages(tx, actor, &all)).unwrap();
     messages.into_iter().map(|message| message.content).collect()
 }
 

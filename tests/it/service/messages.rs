@@ -303,7 +303,7 @@ fn a_list_is_the_newest_that_match_oldest_first() {
             world.send(if text == "3" { &bob } else { &ann }, "team", text);
         }
         let texts = |request: &List| -> Vec<String> {
-            let page = world.app.read(|tx| messages::list(tx, &bob, request)).unwrap();
+            let page = world.app.read(|tx| crate::support::list_messages(tx, &bob, request)).unwrap();
             page.into_iter().map(|message| message.content).collect()
         };
         let team = List { conversation: Some(place("team")), limit: 2, ..everything() };
@@ -326,7 +326,7 @@ fn without_a_conversation_one_sees_the_newest_of_all_one_takes_part_in() {
             world.send(&ann, conversation, text);
         }
         let texts = |actor: &tidings::model::Actor, request: &List| -> Vec<String> {
-            let page = world.app.read(|tx| messages::list(tx, actor, request)).unwrap();
+            let page = world.app.read(|tx| crate::support::list_messages(tx, actor, request)).unwrap();
             page.into_iter().map(|message| message.content).collect()
         };
         assert_eq!(texts(&bob, &everything()), ["1", "2", "3", "4", "5"]);
@@ -352,7 +352,7 @@ fn since_is_from_then_on_and_until_is_before_then() {
         for conversation in [Some(place("team")), None] {
             for actor in [&bob, &operator()] {
                 let request = List { conversation: conversation.clone(), since: at(1), until: at(3), ..everything() };
-                let page = world.app.read(|tx| messages::list(tx, actor, &request)).unwrap();
+                let page = world.app.read(|tx| crate::support::list_messages(tx, actor, &request)).unwrap();
                 assert_eq!(page.iter().map(|found| found.content.as_str()).collect::<Vec<_>>(), ["1", "2"]);
             }
         }

@@ -177,7 +177,7 @@ fn seen(app: &App, user: usize) -> Vec<String> {
         let actor = tidings::service::acting(tx, &name(user))?;
         let mut lines = Vec::new();
         let mut labels = HashMap::new();
-        for view in conversations::list(tx, &actor, None, None, None, 1000)? {
+        for view in crate::support::list_conversations(tx, &actor, None, None, None, 1000)? {
             let mut people: Vec<_> = view.participants.iter().map(|person| person.username.as_str()).collect();
             people.sort_unstable();
             let other = people.iter().find(|person| **person != NAMES[user]);
@@ -210,7 +210,7 @@ fn pages(
     label: &str,
 ) -> tidings::error::Result<Vec<String>> {
     let request = List { conversation: Some(conversation), limit: 1000, ..List::default() };
-    let found = messages::list(tx, actor, &request)?;
+    let found = crate::support::list_messages(tx, actor, &request)?;
     let numbers: HashMap<_, _> = found.iter().map(|message| (message.message_id, message.number.0)).collect();
     let mut lines = Vec::new();
     for message in &found {

@@ -42,7 +42,7 @@ fn whatever_time_its_messages_bring_a_conversation_is_in_the_order_of_their_numb
         assert_eq!(load(world, &of_2020(&[None, None, Some(9), Some(7)])).unwrap().created.older, 3);
         let list = |change: &dyn Fn(List) -> List| {
             let whole = List { conversation: Some(place("team")), limit: 100, ..List::default() };
-            numbers(&world.app.read(|tx| messages::list(tx, &bob, &change(whole.clone()))).unwrap())
+            numbers(&world.app.read(|tx| crate::support::list_messages(tx, &bob, &change(whole.clone()))).unwrap())
         };
         assert_eq!(list(&|list| list), [1, 2, 3, 4, 5, 7, 9]);
         assert_eq!(list(&|list| List { limit: 2, ..list }), [7, 9]);
@@ -203,7 +203,7 @@ fn of_many_messages_in_a_time_those_with_the_highest_numbers_are_listed() {
         let list = |after, limit| {
             let request =
                 List { conversation: Some(place("team")), until: Some(NOON), after, limit, ..List::default() };
-            numbers(&world.app.read(|tx| messages::list(tx, &ann, &request)).unwrap())
+            numbers(&world.app.read(|tx| crate::support::list_messages(tx, &ann, &request)).unwrap())
         };
         assert_eq!(list(None, 2), [1_100, 1_101]);
         assert_eq!(list(Some(Number(1)), 2), [2, 3]);
@@ -235,7 +235,7 @@ fn a_message_is_not_sent_before_the_one_before_it_unless_that_is_more_than_a_min
         let edited = world.later(-20);
         let last = List { conversation: Some(place("team")), limit: 1, ..List::default() };
         let history = edited.write(|tx| {
-            let last = MessageSelector::Id(messages::list(tx, &ann, &last)?[0].message_id);
+            let last = MessageSelector::Id(crate::support::list_messages(tx, &ann, &last)?[0].message_id);
             let change = Change { content: "hello".to_owned(), ..Change::default() };
             messages::edit(tx, &ann, &last, &change)?;
             messages::history(tx, &ann, &last)

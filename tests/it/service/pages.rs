@@ -7,12 +7,12 @@ use tidings::error::Result;
 use tidings::model::{
     Actor, ConversationSelector, MessageSelector, NotificationKind, Number, Seek, Timestamp, UserSelector,
 };
-use tidings::service::messages::{self, Change, Matching, Search};
+use tidings::service::messages::{self, Change, List, Matching, Search};
 use tidings::service::page::Page;
 use tidings::service::{conversations, notifications, users};
 use tidings::store::Tx;
 
-use crate::support::{NOON, World, draft, on_every_engine, operator, place, selector};
+use crate::support::{NOON, World, draft, list_messages, on_every_engine, operator, place, selector};
 
 /// What a list is made of, read by pages of two: forwards to its end, and backwards from there.
 fn walk<T, P: Clone + PartialEq + Debug, I: PartialEq + Debug + Clone>(
@@ -118,6 +118,13 @@ fn all_one_may_see_goes_by_time_and_has_no_tombstones() {
         assert_eq!(all[..2], ["you there?", "hello elsewhere"]);
         assert_eq!(everywhere(&ann, Matching::default()), (all, 7), "an admin sees everything");
         assert_eq!(everywhere(&eve, Matching::default()).1, 6);
+        // The command line lists the same.
+        for actor in [&ann, &bob, &eve, &operator()] {
+            let list = List { limit: 100, ..List::default() };
+            let listed = world.app.read(|tx| list_messages(tx, actor, &list)).unwrap();
+            let newest_first: Vec<String> = listed.into_iter().rev().map(|message| message.content).collect();
+            assert_eq!(newest_first, everywhere(actor, Matching::default()).0);
+        }
         let from = Matching { sender: Some(selector(&bob)), ..Matching::default() };
         assert_eq!(everywhere(&eve, from.clone()).0, ["you there?", "hello 6", "hello 4", "hello 2"]);
         let to = Matching { receiver: Some(selector(&eve)), ..Matching::default() };

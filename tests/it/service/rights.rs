@@ -44,7 +44,9 @@ type Row = (&'static str, &'static str, Operation);
 
 const SEEING: [Row; 8] = [
     ("see a group", "yyy yyy nnn", |tx, actor, on| conversations::show(tx, actor, &on.group).map(drop)),
-    ("list its messages", "yyy yyy nnn", |tx, actor, on| messages::list(tx, actor, &all_of(&on.group)).map(drop)),
+    ("list its messages", "yyy yyy nnn", |tx, actor, on| {
+        crate::support::list_messages(tx, actor, &all_of(&on.group)).map(drop)
+    }),
     ("see a message", "yyy yyy nnn", |tx, actor, on| messages::show(tx, actor, &on.message).map(drop)),
     ("see its history", "yyy yyy nnn", |tx, actor, on| messages::history(tx, actor, &on.message).map(drop)),
     ("see one's own", "--y yyy -nn", |tx, actor, on| messages::show(tx, actor, own(on)).map(drop)),

@@ -136,7 +136,7 @@ fn a_list_by_sender_and_receiver_is_what_one_may_see_of_it() {
             let expected = talk.visible(index, sender, receiver);
             let name = |user: Option<usize>| user.map(|user| talk.name(user));
             let list = List { sender: name(sender), receiver: name(receiver), limit: 1000, ..List::default() };
-            let listed = world.app.read(|tx| messages::list(tx, actor, &list)).unwrap();
+            let listed = world.app.read(|tx| crate::support::list_messages(tx, actor, &list)).unwrap();
             assert_eq!(ids(&listed), ids_of(&expected), "{asked}");
             assert_eq!(listed.len(), expected.len(), "{asked}");
 
@@ -147,7 +147,7 @@ fn a_list_by_sender_and_receiver_is_what_one_may_see_of_it() {
 
             let unread = List { unread: true, ..list };
             let others: Vec<&Said> = expected.into_iter().filter(|said| said.sender != index).collect();
-            match world.app.read(|tx| messages::list(tx, actor, &unread)) {
+            match world.app.read(|tx| crate::support::list_messages(tx, actor, &unread)) {
                 Ok(_) if index == OPERATOR => panic!("the operator reads nothing"),
                 // An admin sees what is none of theirs, and is not told of it.
                 Ok(found) if index == ROOT => assert!(found.is_empty(), "{asked}"),
@@ -201,7 +201,7 @@ fn the_messages_of_a_conversation_are_listed_and_searched_by_whoever_may_see_it(
                     ..List::default()
                 };
                 let matching = Matching { sender: name(sender), receiver: name(receiver), ..Matching::default() };
-                let listed = world.app.read(|tx| messages::list(tx, actor, &list));
+                let listed = world.app.read(|tx| crate::support::list_messages(tx, actor, &list));
                 let page =
                     world.app.read(|tx| messages::page_of(tx, actor, &place(team), &matching, None, (100, false)));
                 let search = Search {

@@ -85,12 +85,16 @@ fn a_list_is_ones_own_conversations_newest_activity_first_also_for_an_admin() {
         }
         world.group("adminship", &root, &[&bob]);
         world.later(600).write(|tx| messages::send(tx, &bob, &draft("one", "hi"))).unwrap();
-        let list = |actor: &Actor| world.app.read(|tx| conversations::list(tx, actor, None, None, None, 100)).unwrap();
+        let list = |actor: &Actor| {
+            world.app.read(|tx| crate::support::list_conversations(tx, actor, None, None, None, 100)).unwrap()
+        };
         assert_eq!(names(&list(&ann)), ["one", "three", "two"]);
         assert_eq!(names(&list(&root)), ["adminship"]);
         assert_eq!(names(&list(&operator())), ["adminship", "three", "two", "one"], "all, newest first");
-        let bobs =
-            world.app.read(|tx| conversations::list(tx, &operator(), Some(&selector(&bob)), None, None, 100)).unwrap();
+        let bobs = world
+            .app
+            .read(|tx| crate::support::list_conversations(tx, &operator(), Some(&selector(&bob)), None, None, 100))
+            .unwrap();
         assert_eq!(names(&bobs), ["one", "three", "two", "adminship"]);
         assert_eq!(bobs[0].level, Some(Level::All));
     });
@@ -108,7 +112,9 @@ fn pages_of_a_list_follow_each_other_without_gap_or_double() {
             let mut all = Vec::new();
             loop {
                 let after: Option<ConversationSelector> = all.last().map(|name: &String| place(name));
-                let list = |tx: &mut store::Tx<'_>| conversations::list(tx, actor, None, after.as_ref(), None, 2);
+                let list = |tx: &mut store::Tx<'_>| {
+                    crate::support::list_conversations(tx, actor, None, after.as_ref(), None, 2)
+                };
                 let page = world.app.read(list).unwrap();
                 assert!(page.len() <= 2);
                 all.extend(names(&page).into_iter().map(str::to_owned));
@@ -129,7 +135,7 @@ fn a_list_shows_at_most_10_participants_and_one_conversation_shows_all() {
         let [ann, bob] = [&everybody[11], &everybody[0]];
         world.group("team", ann, &everybody.iter().collect::<Vec<_>>());
         world.group("pair", ann, &[bob]);
-        let list = world.app.read(|tx| conversations::list(tx, ann, None, None, None, 100)).unwrap();
+        let list = world.app.read(|tx| crate::support::list_conversations(tx, ann, None, None, None, 100)).unwrap();
         let sizes = |view: &ConversationView| (view.participants.len(), view.participant_count);
         assert_eq!(list.iter().map(sizes).collect::<Vec<_>>(), [(2, 2), (10, 12)]);
         assert_eq!(sizes(&show(world, ann, "team").unwrap()), (12, 12));
@@ -147,7 +153,8 @@ fn a_search_finds_what_name_or_title_holds_ignoring_case_and_every_character_is_
             [("%", "one"), ("äPF", "one"), ("_", "two_b"), ("TWO", "two_b"), ("\\", "three"), ("100 b", "two_b")];
         for actor in [&ann, &operator()] {
             for (search, expected) in cases {
-                let list = |tx: &mut store::Tx<'_>| conversations::list(tx, actor, None, None, Some(search), 9);
+                let list =
+                    |tx: &mut store::Tx<'_>| crate::support::list_conversations(tx, actor, None, None, Some(search), 9);
                 assert_eq!(names(&world.app.read(list).unwrap()), [expected], "{search}");
             }
         }
