@@ -6,9 +6,7 @@ use serde::Serialize;
 use super::output::{Changed, Field, Paragraph, Piece, Record, View};
 use super::{Context, Failure, Outcome, counted, limit, pages};
 use crate::error::Result;
-use crate::model::{
-    Actor, Message, MessageKey, MessageSelector, Notification, NotificationKind, UserRef, UserSelector,
-};
+use crate::model::{Actor, Message, MessageKey, MessageSelector, Notification, NotificationKind, UserSelector};
 use crate::service;
 use crate::store::Tx;
 
@@ -64,7 +62,7 @@ impl Owner {
         }
     }
 
-    fn find(&self, context: &Context<'_>, tx: &mut Tx<'_>) -> Result<(Actor, UserRef)> {
+    fn find(&self, context: &Context<'_>, tx: &mut Tx<'_>) -> Result<(Actor, service::notifications::Owner)> {
         let actor = context.actor(tx)?;
         let owner = service::notifications::owner(tx, &actor, self.user.as_ref())?;
         Ok((actor, owner))

@@ -68,6 +68,8 @@ impl fmt::Display for ConversationSelector {
 pub enum MessageSelector {
     /// By its id
     Id(MessageId),
+    /// By its id, where it is of that conversation
+    In(ConversationId, MessageId),
     /// By its place in a conversation
     Number(ConversationSelector, Number),
 }
@@ -90,7 +92,7 @@ impl FromStr for MessageSelector {
 impl fmt::Display for MessageSelector {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Id(id) => id.fmt(formatter),
+            Self::Id(id) | Self::In(_, id) => id.fmt(formatter),
             Self::Number(conversation, number) => write!(formatter, "{conversation}#{}", number.0),
         }
     }

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::tokens::Keys;
+use super::passwords;
+use super::tokens::{self, Keys, LoggedIn, Secret};
 use crate::error::Result;
 use crate::model::{UserKey, fold_case, normalize, uuid};
-use crate::store::Tx;
-use crate::store::tokens::{self, Login};
+use crate::store::tokens::Login;
+use crate::store::{self, Tx};
 
 /// Where a client is, as far as that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,32 +49,71 @@ pub struct Attempt {
     /// Whether somebody is logged in to that account from there, so that strangers cannot keep them out
     pub is_familiar: bool,
     /// The hash that takes longest of those that Django made, where there still are any
-    pub slowest: Option<String>,
+    slowest: Option<String>,
+    client: Client,
+}
+
+/// A log-in whose password is right.
+pub struct Verified {
+    login: Login,
+    /// What takes the place of an outdated hash
+    better_hash: Option<String>,
+    client: Client,
+}
+
+impl Attempt {
+    /// Whether that is the password of the account; where it is not, or nobody may log in, it takes as long. Slow on purpose.
+    /// An outdated hash is made anew with this salt.
+    ///
+    /// # Errors
+    /// `Internal` where there is no memory for it.
+    pub fn verify(self, password: &str, salt: [u8; 16]) -> Result<Option<Verified>> {
+        let Self { login, slowest, client, .. } = self;
+        let hash = login.as_ref().and_then(|login| login.password_hash.as_deref());
+        if !passwords::verify_for(hash, password)? {
+            passwords::refuse_slowly(password, hash, slowest.as_deref())?;
+            return Ok(None);
+        }
+        let is_outdated = hash.is_some_and(passwords::is_outdated);
+        let better_hash = is_outdated.then(|| passwords::hash(password, salt)).transpose()?;
+        Ok(login.map(|login| Verified { login, better_hash, client }))
+    }
+}
+
+/// Begins a log-in whose password is right.
+///
+/// # Errors
+/// `Unauthenticated` where the account changed meanwhile.
+pub fn begin(tx: &mut Tx<'_>, keys: &Keys, verified: &Verified, refresh: Secret) -> Result<LoggedIn> {
+    let Verified { login, better_hash, client } = verified;
+    let address = keys.hash_address(login.user.person.user_id, *client).map(|(hash, _)| hash);
+    tokens::log_in(tx, login, better_hash.as_deref(), refresh, address.as_ref())
 }
 
 /// Whose account somebody at `client` says is theirs, by username or else by email.
 pub fn attempt(tx: &mut Tx<'_>, keys: &Keys, name: &str, client: Client) -> Result<Attempt> {
     let name = normalize(name);
-    let slowest = tokens::slowest_pbkdf2(tx)?;
+    let slowest = store::tokens::slowest_pbkdf2(tx)?;
     let Some(login) = account(tx, &name)? else {
-        return Ok(Attempt { subject: Subject::Nobody(fold_case(&name)), login: None, is_familiar: false, slowest });
+        let subject = Subject::Nobody(fold_case(&name));
+        return Ok(Attempt { subject, login: None, is_familiar: false, slowest, client });
     };
     let user = &login.user.person;
     let is_familiar = match keys.hash_address(user.user_id, client) {
-        Some((hash, earlier)) => tokens::count_at(tx, user.key, login.generation, [&hash, &earlier])?,
+        Some((hash, earlier)) => store::tokens::count_at(tx, user.key, login.generation, [&hash, &earlier])?,
         None => false,
     };
     let subject = Subject::Account(user.key);
     let login = Some(login).filter(|login| login.user.is_active && login.password_hash.is_some());
-    Ok(Attempt { subject, login, is_familiar, slowest })
+    Ok(Attempt { subject, login, is_familiar, slowest, client })
 }
 
 fn account(tx: &mut Tx<'_>, name: &str) -> Result<Option<Login>> {
     if !super::may_name_user(name) || uuid(name).is_some() {
         return Ok(None);
     }
-    match tokens::login_by_username(tx, name)? {
-        None if name.contains('@') => tokens::login_by_email(tx, name),
+    match store::tokens::login_by_username(tx, name)? {
+        None if name.contains('@') => store::tokens::login_by_email(tx, name),
         found => Ok(found),
     }
 }

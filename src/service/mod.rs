@@ -212,6 +212,9 @@ fn message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result
     let absent = || no_message(selector);
     let found = match selector {
         MessageSelector::Id(id) => store::messages::by_id(tx, *id)?,
+        MessageSelector::In(conversation, id) => {
+            store::messages::by_id(tx, *id)?.filter(|message| message.conversation == *conversation)
+        }
         MessageSelector::Number(place, number) => {
             let (place, _) = conversation(tx, actor, place)?;
             return store::messages::by_number(tx, place.key, *number)?.ok_or_else(absent);
@@ -260,7 +263,7 @@ fn places<'s>(
     for selector in selectors {
         let (key, id) = match selector {
             MessageSelector::Id(id) => (*found.get(id).ok_or_else(|| no_message(selector))?, *id),
-            MessageSelector::Number(..) => {
+            MessageSelector::In(..) | MessageSelector::Number(..) => {
                 let message = message(tx, actor, selector)?;
                 (message.key, message.message_id)
             }

@@ -1,29 +1,45 @@
 //! Notifications: one's own only, listed by their messages.
 
+use std::ops::Deref;
+
 use crate::error::{Error, Result};
 use crate::model::{Actor, Event, MessageId, MessageKey, MessageSelector, Notification, Seek, UserRef, UserSelector};
 use crate::service::once::{Once, message_meant, once_counted, set};
 use crate::service::{self, page::Page};
 use crate::store::{self, Tx};
 
+/// A user whose notifications an actor may see and mark: only [`owner`] makes one.
+#[derive(Clone, Debug)]
+pub struct Owner(UserRef);
+
+impl Deref for Owner {
+    type Target = UserRef;
+
+    fn deref(&self) -> &UserRef {
+        &self.0
+    }
+}
+
 /// Whose notifications are meant: the actor's own, or a named user's for the operator.
 ///
 /// # Errors
 /// `Invalid` where the operator names nobody, `Forbidden` where a user names another, `NotFound`.
-pub fn owner(tx: &mut Tx<'_>, actor: &Actor, named: Option<&UserSelector>) -> Result<UserRef> {
-    match (actor, named) {
-        (Actor::User(user), None) => Ok(user.person.clone()),
-        (Actor::Operator(_), Some(selector)) => Ok(super::user(tx, actor, selector)?.person),
-        (Actor::Operator(_), None) => Err(Error::invalid("user", "Say whose: the operator has no notifications.")),
+pub fn owner(tx: &mut Tx<'_>, actor: &Actor, named: Option<&UserSelector>) -> Result<Owner> {
+    let owner = match (actor, named) {
+        (Actor::User(user), None) => user.person.clone(),
+        (Actor::Operator(_), Some(selector)) => super::user(tx, actor, selector)?.person,
+        (Actor::Operator(_), None) => {
+            return Err(Error::invalid("user", "Say whose: the operator has no notifications."));
+        }
         (Actor::User(user), Some(selector)) => {
             let named = super::user(tx, actor, selector)?.person;
-            if named.key == user.person.key {
-                Ok(named)
-            } else {
-                Err(Error::forbidden("Notifications are shown to their owner and the operator only."))
+            if named.key != user.person.key {
+                return Err(Error::forbidden("Notifications are shown to their owner and the operator only."));
             }
+            named
         }
-    }
+    };
+    Ok(Owner(owner))
 }
 
 /// A user's notifications below one, newest first.
@@ -33,7 +49,7 @@ pub fn owner(tx: &mut Tx<'_>, actor: &Actor, named: Option<&UserSelector>) -> Re
 pub fn list(
     tx: &mut Tx<'_>,
     actor: &Actor,
-    owner: &UserRef,
+    owner: &Owner,
     before: Option<&MessageSelector>,
     unread_only: bool,
     limit: i64,
@@ -48,7 +64,7 @@ pub fn list(
 /// A page of the actor's own notifications, newest first: all, the read or the unread.
 pub fn page_of(
     tx: &mut Tx<'_>,
-    owner: &UserRef,
+    owner: &Owner,
     is_read: Option<bool>,
     seek: Option<&Seek<MessageKey>>,
     size: i64,
@@ -69,7 +85,7 @@ pub fn page_of(
 /// A user's notifications of messages below one, which need not be there any more, newest first.
 pub fn page(
     tx: &mut Tx<'_>,
-    owner: &UserRef,
+    owner: &Owner,
     before: MessageKey,
     unread_only: bool,
     limit: i64,
@@ -78,7 +94,7 @@ pub fn page(
 }
 
 /// How many unread and how many notifications in all a user has, each up to 10,000.
-pub fn count(tx: &mut Tx<'_>, owner: &UserRef) -> Result<(i64, i64)> {
+pub fn count(tx: &mut Tx<'_>, owner: &Owner) -> Result<(i64, i64)> {
     store::notifications::count(tx, owner.key)
 }
 
@@ -89,7 +105,7 @@ pub fn count(tx: &mut Tx<'_>, owner: &UserRef) -> Result<(i64, i64)> {
 pub fn set_read(
     tx: &mut Tx<'_>,
     actor: &Actor,
-    owner: &UserRef,
+    owner: &Owner,
     selectors: &[MessageSelector],
     is_read: bool,
 ) -> Result<i64> {
@@ -111,7 +127,7 @@ pub fn set_read(
 pub fn read_once(
     tx: &mut Tx<'_>,
     actor: &Actor,
-    owner: &UserRef,
+    owner: &Owner,
     selectors: Option<&[MessageSelector]>,
     key: Option<&str>,
 ) -> Result<i64> {
@@ -134,7 +150,7 @@ pub fn read_once(
 ///
 /// # Errors
 /// `NotFound` where the user has none of that message.
-pub fn show(tx: &mut Tx<'_>, owner: &UserRef, message: MessageId) -> Result<Notification> {
+pub fn show(tx: &mut Tx<'_>, owner: &Owner, message: MessageId) -> Result<Notification> {
     let absent = || Error::not_found(format!("{} has no notification of the message “{message}”.", owner.username));
     let key = store::messages::by_id(tx, message)?.ok_or_else(absent)?.key;
     let next = Seek::Behind(MessageKey(key.0 + 1));
@@ -143,7 +159,7 @@ pub fn show(tx: &mut Tx<'_>, owner: &UserRef, message: MessageId) -> Result<Noti
 }
 
 /// Makes all of a user's notifications read; returns how many were unread.
-pub fn read_all(tx: &mut Tx<'_>, actor: &Actor, owner: &UserRef) -> Result<i64> {
+pub fn read_all(tx: &mut Tx<'_>, actor: &Actor, owner: &Owner) -> Result<i64> {
     let count = store::notifications::read_all(tx, owner.key)?;
     tell(tx, actor, owner, count, None)
 }
@@ -151,7 +167,7 @@ pub fn read_all(tx: &mut Tx<'_>, actor: &Actor, owner: &UserRef) -> Result<i64> 
 pub(super) fn mark(
     tx: &mut Tx<'_>,
     actor: &Actor,
-    owner: &UserRef,
+    owner: &Owner,
     messages: &[(MessageKey, MessageId, &MessageSelector)],
     is_read: bool,
 ) -> Result<i64> {
@@ -162,13 +178,7 @@ pub(super) fn mark(
 }
 
 /// Records that notifications changed, where any did: one event, however many. Returns how many.
-pub(super) fn tell(
-    tx: &mut Tx<'_>,
-    actor: &Actor,
-    owner: &UserRef,
-    count: i64,
-    only: Option<MessageId>,
-) -> Result<i64> {
+pub(super) fn tell(tx: &mut Tx<'_>, actor: &Actor, owner: &Owner, count: i64, only: Option<MessageId>) -> Result<i64> {
     if count > 0 {
         store::events::record(tx, actor, Event::notifications(owner.key, only))?;
     }

@@ -80,6 +80,14 @@ pub fn verify(password: &str, hash: &str) -> Result<bool> {
     Ok(is_hash_of(&normal, hash)? || normal != password && is_hash_of(password, hash)?)
 }
 
+/// As [`verify`], for somebody who may have no password: that is refused in the same time.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_for(hash: Option<&str>, password: &str) -> Result<bool> {
+    Ok(verify(password, hash.unwrap_or(NOBODYS))? && hash.is_some())
+}
+
 fn is_hash_of(password: &str, hash: &str) -> Result<bool> {
     match parsed(hash) {
         None => check_hash(hash).map(|()| false),
@@ -97,17 +105,17 @@ fn is_hash_of(password: &str, hash: &str) -> Result<bool> {
 }
 
 /// Takes the time that is left of what it takes to refuse a password, whoever's it was said to be: that of a hash of ours and, where
-/// Django made some that are not replaced yet, of the slowest of those. `hash` is the one that it was verified by.
+/// Django made some that are not replaced yet, of the slowest of those. `hash` is the one that it was verified by, where there is one.
 ///
 /// # Errors
 /// `Internal` where there is no memory for it.
-pub fn refuse_slowly(password: &str, hash: &str, slowest: Option<&str>) -> Result<()> {
+pub fn refuse_slowly(password: &str, hash: Option<&str>, slowest: Option<&str>) -> Result<()> {
     let iterations = |hash| match parsed(hash) {
         Some(Hash::Pbkdf2 { iterations, .. }) => Some(iterations),
         Some(Hash::Argon2(_)) | None => None,
     };
     let Some(slowest) = slowest.and_then(iterations) else { return Ok(()) };
-    let spent = iterations(hash);
+    let spent = hash.and_then(iterations);
     if spent.is_some() {
         verify(password, NOBODYS)?;
     }

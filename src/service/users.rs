@@ -157,12 +157,15 @@ pub fn update_if(
     }
 }
 
-/// Looks at a change of one's own account without making it; returns what the account would say of its owner.
+/// Looks at a change of the actor's own account that brings a new password, without making it; returns the username it would
+/// have then, and the hash of the password it has.
 ///
 /// # Errors
-/// As of [`update`].
-pub fn check_change(tx: &mut Tx<'_>, actor: &Actor, own: &User, change: &UserChange) -> Result<UserDetails> {
-    changed(tx, actor, own, change)
+/// As of [`update`]; `Unauthenticated` for the operator, who has no account.
+pub fn check_own_change(tx: &mut Tx<'_>, actor: &Actor, change: &UserChange) -> Result<(String, Option<String>)> {
+    let Actor::User(user) = actor else { return Err(super::tokens::bad_token()) };
+    let details = changed(tx, actor, user, change)?;
+    Ok((details.username, super::tokens::password_hash(tx, user)?))
 }
 
 /// What an account says after a change that may be made

@@ -391,7 +391,8 @@ impl Apply<'_, '_, '_> {
             return Ok(Vec::new());
         }
         let selector = [MessageSelector::Id(message.id)];
-        let owner = service::user(self.tx, self.actor, &UserSelector(record.user.clone()))?.person;
+        let named = UserSelector(record.user.clone());
+        let owner = service::notifications::owner(self.tx, self.actor, Some(&named))?;
         service::notifications::set_read(self.tx, self.actor, &owner, &selector, record.is_read)?;
         Ok(vec!["is_read"])
     }

@@ -243,7 +243,10 @@ pub(super) struct Place {
 
 impl From<Place> for MessageSelector {
     fn from(place: Place) -> Self {
-        Self::Id(place.message_id)
+        match place.conversation_id {
+            Some(conversation) => Self::In(conversation, place.message_id),
+            None => Self::Id(place.message_id),
+        }
     }
 }
 
@@ -254,9 +257,7 @@ pub(super) async fn show(
     caller: Caller,
     Path(place): Path<Place>,
 ) -> Answer {
-    let found = server
-        .read(caller, move |tx, actor| messages::show_in(tx, actor, &place.into(), place.conversation_id))
-        .await?;
+    let found = server.read(caller, move |tx, actor| messages::show(tx, actor, &place.into())).await?;
     shown_to_change(&known, &found)
 }
 
@@ -285,7 +286,6 @@ pub(super) async fn edit(
     let change = Change { content, reason, if_revision: None };
     let edited = server
         .write_if(caller, move |tx, actor, conditions| {
-            messages::show_in(tx, actor, &place.into(), place.conversation_id)?;
             messages::edit_if(tx, actor, &place.into(), &change, &mut |_, message| {
                 conditions.must_be_met(&message.first(), || message.tag())?;
                 rest.must_be_so(message)
@@ -299,7 +299,6 @@ pub(super) async fn edit(
 pub(super) async fn delete(State(server): State<Shared>, caller: Caller, Path(place): Path<Place>) -> Answer {
     server
         .write_if(caller, move |tx, actor, conditions| {
-            messages::show_in(tx, actor, &place.into(), place.conversation_id)?;
             messages::delete_if(tx, actor, &[place.into()], &mut |_, message| {
                 conditions.must_be_met(&message.first(), || message.tag())
             })

@@ -21,9 +21,10 @@ use super::Condition;
 use super::once::{Once, once_counted};
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, ConversationId, ConversationKey, ConversationSelector, Event, EventKind, Message, MessageId, MessageKey,
-    MessageSelector, Revision, UserRef, is_blank,
+    Actor, ConversationKey, ConversationSelector, Event, EventKind, Message, MessageId, MessageKey, MessageSelector,
+    Revision, is_blank,
 };
+use crate::service::notifications::Owner;
 use crate::store::{self, Tx};
 
 /// A new content for a message.
@@ -81,23 +82,6 @@ pub fn check_reason(reason: Option<&str>) -> Result<()> {
 /// `NotFound` where the actor may not see it.
 pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Message> {
     super::message(tx, actor, selector)
-}
-
-/// One message, where it is of that conversation.
-///
-/// # Errors
-/// `NotFound` where the actor may not see it, or it is of another.
-pub fn show_in(
-    tx: &mut Tx<'_>,
-    actor: &Actor,
-    selector: &MessageSelector,
-    conversation: Option<ConversationId>,
-) -> Result<Message> {
-    let message = super::message(tx, actor, selector)?;
-    if conversation.is_some_and(|conversation| conversation != message.conversation) {
-        return Err(Error::not_found(format!("There is no message “{selector}” in that conversation.")));
-    }
-    Ok(message)
 }
 
 /// The earlier contents of a message, newest first, for everybody who may see it.
@@ -252,7 +236,7 @@ fn tell_of_deletion(tx: &mut Tx<'_>, actor: &Actor, messages: &[Message]) -> Res
 ///
 /// # Errors
 /// `NotFound` where the actor may not see one.
-pub fn read(tx: &mut Tx<'_>, actor: &Actor, reader: &UserRef, selectors: &[MessageSelector]) -> Result<i64> {
+pub fn read(tx: &mut Tx<'_>, actor: &Actor, reader: &Owner, selectors: &[MessageSelector]) -> Result<i64> {
     let found = super::places(tx, actor, "message_ids", selectors)?;
     super::notifications::mark(tx, actor, reader, &found, true)
 }
@@ -264,7 +248,7 @@ pub fn read(tx: &mut Tx<'_>, actor: &Actor, reader: &UserRef, selectors: &[Messa
 pub fn read_conversation(
     tx: &mut Tx<'_>,
     actor: &Actor,
-    reader: &UserRef,
+    reader: &Owner,
     selector: &ConversationSelector,
 ) -> Result<i64> {
     let (conversation, _) = super::conversation(tx, actor, selector)?;
@@ -279,7 +263,7 @@ pub fn read_conversation(
 pub fn read_conversation_once(
     tx: &mut Tx<'_>,
     actor: &Actor,
-    reader: &UserRef,
+    reader: &Owner,
     selector: &ConversationSelector,
     key: Option<&str>,
 ) -> Result<i64> {

@@ -189,7 +189,7 @@ fn notifications_are_for_their_owner_and_for_the_operator_who_names_one() {
         let owner = |actor: &Actor, named: Option<&str>| {
             let named = named.map(|name| UserSelector(name.to_owned()));
             let owner = world.app.read(|tx| notifications::owner(tx, actor, named.as_ref()));
-            owner.map(|owner| owner.username)
+            owner.map(|owner| owner.username.clone())
         };
         assert_eq!(owner(&bob, None).unwrap(), "bob");
         assert_eq!(owner(&bob, Some("BOB")).unwrap(), "bob");
