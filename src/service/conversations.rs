@@ -13,6 +13,7 @@ use crate::model::{
 };
 use crate::service::Condition;
 use crate::service::once::{NOBODY, Once, once, set};
+use crate::service::rules;
 use crate::store::{self, Tx};
 
 /// How many participants are shown with a conversation that was changed
@@ -66,17 +67,16 @@ fn create_among(
     people: &[UserRef],
     new: &NewConversation,
 ) -> Result<(ConversationView, bool)> {
-    if people.len() < 2 {
-        return Err(Error::invalid("participants", "A conversation needs at least two people."));
-    }
     if new.name.as_deref() == Some("") {
         return Err(Error::invalid("name", "The name of the conversation is empty."));
     }
     let (name, title) = check_names(new.name.as_deref(), new.title.as_deref())?;
-    let (conversation, created) = if people.len() == 2 && name.is_none() && title.is_none() {
-        direct(tx, actor, people[0].key, people[1].key)?
-    } else {
-        group(tx, actor, people, name, title, new.if_not_exists)?
+    let has_names = name.or(title).is_some();
+    let kind = rules::kind(people.len(), has_names);
+    rules::check_people(kind, people.len(), has_names)?;
+    let (conversation, created) = match kind {
+        Kind::Direct => direct(tx, actor, people[0].key, people[1].key)?,
+        Kind::Group => group(tx, actor, people, name, title, new.if_not_exists)?,
     };
     match (new.level, actor.key()) {
         (Some(level), Some(user)) if created => {
@@ -160,16 +160,17 @@ pub(super) fn direct(tx: &mut Tx<'_>, actor: &Actor, one: UserKey, other: UserKe
     if one == other {
         return Err(Error::invalid("participants", "A conversation needs somebody else; name another user."));
     }
-    if let Some(conversation) = store::conversations::by_pair(tx, (one, other))? {
+    let pair = rules::pair(one, other);
+    if let Some(conversation) = store::conversations::by_pair(tx, pair)? {
         return Ok((conversation, false));
     }
     let id = ConversationId(tx.new_id()?);
-    if let Some(conversation) = store::conversations::insert_direct(tx, id, actor.key(), (one, other))? {
+    if let Some(conversation) = store::conversations::insert_direct(tx, id, actor.key(), pair)? {
         begin(tx, actor, &conversation, [one, other])?;
         return Ok((conversation, true));
     }
     // On PostgreSQL somebody else began it since we looked.
-    let conversation = store::conversations::by_pair(tx, (one, other))?;
+    let conversation = store::conversations::by_pair(tx, pair)?;
     Ok((conversation.ok_or_else(|| Error::internal("a direct conversation is there and is not"))?, false))
 }
 

@@ -13,6 +13,7 @@ mod once;
 pub mod page;
 pub mod passwords;
 pub mod registration;
+pub mod rules;
 pub mod tokens;
 pub mod users;
 
@@ -162,7 +163,7 @@ fn find_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSele
                 return Err(error.hint("Say whose with --as, or name it by its id."));
             };
             let other = user(tx, actor, other)?;
-            store::conversations::by_pair(tx, (own, other.person.key))
+            store::conversations::by_pair(tx, rules::pair(own, other.person.key))
         }
     }
 }

@@ -71,7 +71,7 @@ pub fn insert_group(
     )
 }
 
-/// Adds the direct conversation of two people; none where they have one.
+/// Adds the direct conversation of two people, the lower key first; none where they have one.
 pub fn insert_direct(
     tx: &mut Tx<'_>,
     id: ConversationId,
@@ -85,7 +85,7 @@ pub fn insert_direct(
              VALUES ($1, $2, '', $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING RETURNING ",
             columns!()
         ),
-        &[&id, &Kind::Direct, &creator, &pair.0.min(pair.1), &pair.0.max(pair.1), &tx.now()],
+        &[&id, &Kind::Direct, &creator, &pair.0, &pair.1, &tx.now()],
         read,
     )
 }
@@ -116,11 +116,11 @@ pub fn by_name(tx: &mut Tx<'_>, name: &str) -> Result<Option<Conversation>> {
     tx.one(concat!("SELECT ", columns!(), " FROM conversation WHERE name_folded = $1"), &[&fold_case(name)], read)
 }
 
-/// The direct conversation of two people
+/// The direct conversation of two people, the lower key first
 pub fn by_pair(tx: &mut Tx<'_>, pair: (UserKey, UserKey)) -> Result<Option<Conversation>> {
     tx.one(
         concat!("SELECT ", columns!(), " FROM conversation WHERE lower_user_key = $1 AND higher_user_key = $2"),
-        &[&pair.0.min(pair.1), &pair.0.max(pair.1)],
+        &[&pair.0, &pair.1],
         read,
     )
 }

@@ -14,6 +14,7 @@ use crate::model::{
     Conversation, ConversationId, ConversationKey, Kind, Level, MessageId, MessageKey, Number, UserId, UserKey,
     UserRef, fold_case, normalize,
 };
+use crate::service::rules::{self, pair};
 use crate::store::Tx;
 use crate::store::bulk::{self, Account, MessageRow};
 
@@ -49,11 +50,6 @@ pub(super) fn conversation_name(reference: &str) -> ConversationName<'_> {
         (None, Ok(id)) => ConversationName::Id(id),
         (None, Err(())) => ConversationName::Name(fold_case(reference)),
     }
-}
-
-/// The two people of a direct conversation, the lower key first
-pub(super) fn pair<T: Ord + Copy>(one: T, other: T) -> (T, T) {
-    (one.min(other), one.max(other))
 }
 
 /// A conversation that is there
@@ -193,10 +189,13 @@ impl ConversationRecord {
         self.conversation_id.unwrap_or(ConversationId(entry.id))
     }
 
+    pub(super) fn has_names(&self) -> bool {
+        self.names() != (None, None)
+    }
+
     /// What it is: as it says, else by who takes part
     pub(super) fn kind_or_usual(&self) -> Kind {
-        let is_pair = self.participants.len() == 2 && self.names() == (None, None);
-        self.kind.unwrap_or(if is_pair { Kind::Direct } else { Kind::Group })
+        self.kind.unwrap_or_else(|| rules::kind(self.participants.len(), self.has_names()))
     }
 }
 

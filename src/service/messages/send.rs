@@ -3,11 +3,12 @@
 use super::{check_content, mentions};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{
-    Actor, Conversation, ConversationKey, ConversationSelector, Event, EventKind, Kind, Message, MessageId, MessageKey,
-    MessageSelector, NotificationKind, Timestamp, User, UserKey, UserRef, UserSelector,
+    Actor, Conversation, ConversationKey, ConversationSelector, Event, EventKind, Message, MessageId, MessageKey,
+    MessageSelector, NotificationKind, Number, Timestamp, User, UserKey, UserRef, UserSelector,
 };
 use crate::service;
 use crate::service::once::{Once, message_meant, once, user_meant};
+use crate::service::rules;
 use crate::store::conversations::Turn;
 use crate::store::messages::NewMessage;
 use crate::store::{self, Tx};
@@ -102,7 +103,8 @@ fn deliver(
             _ => Error::forbidden(format!("{} does not take part in the conversation.", sender.person.username)),
         });
     };
-    let parent = draft.parent.as_ref().map(|parent| parent_in(tx, actor, conversation, parent)).transpose()?;
+    let place = (conversation.key, number);
+    let parent = draft.parent.as_ref().map(|parent| parent_in(tx, actor, place, parent)).transpose()?;
     let receiver = receiver(tx, actor, sender, conversation, draft.receiver.as_ref())?;
     let sent_at = sent_at(tx.now(), last_sent_at);
     if let Some(last) = last_sent_at.filter(|last| *last > sent_at) {
@@ -174,14 +176,11 @@ fn destination(tx: &mut Tx<'_>, actor: &Actor, sender: &User, destination: &Dest
 fn parent_in(
     tx: &mut Tx<'_>,
     actor: &Actor,
-    conversation: &Conversation,
+    place: (ConversationKey, Number),
     selector: &MessageSelector,
 ) -> Result<Message> {
     let parent = service::message(tx, actor, selector).map_err(|error| error.naming("parent_message"))?;
-    if parent.conversation_key != conversation.key {
-        let detail = format!("The message “{selector}” belongs to another conversation; a reply stays in its own.");
-        return Err(Error::invalid("parent_message", detail));
-    }
+    rules::check_parent(place, (parent.conversation_key, parent.number))?;
     if parent.deleted {
         return Err(Error::invalid("parent_message", format!("The message “{selector}” was deleted.")));
     }
@@ -198,24 +197,15 @@ fn receiver(
 ) -> Result<Option<UserRef>> {
     let named = named.map(|selector| service::user(tx, actor, selector)).transpose();
     let named = named.map_err(|error| error.naming("receiver"))?.map(|user| user.person);
-    let refuse = |detail: String| Err(Error::invalid("receiver", detail));
-    if named.as_ref().is_some_and(|receiver| receiver.key == sender.person.key) {
-        return refuse("The receiver is the sender; name somebody else.".to_owned());
+    if let Some(receiver) = &named {
+        rules::check_receiver(conversation.pair, sender.person.key, receiver.key)?;
     }
-    if conversation.kind == Kind::Direct {
-        let other = conversation.other(sender.person.key);
-        return match named {
-            Some(receiver) if Some(receiver.key) != other => {
-                refuse(format!("{} does not take part in the conversation.", receiver.username))
-            }
-            Some(receiver) => Ok(Some(receiver)),
-            None => Ok(store::users::people(tx, other)?.into_values().next()),
-        };
-    }
-    match named {
-        Some(receiver) if store::conversations::level(tx, conversation.key, receiver.key)?.is_none() => {
-            refuse(format!("{} does not take part in the conversation.", receiver.username))
+    match (conversation.other(sender.person.key), named) {
+        (Some(other), None) => Ok(store::users::people(tx, [other])?.into_values().next()),
+        (None, Some(receiver)) if store::conversations::level(tx, conversation.key, receiver.key)?.is_none() => {
+            let detail = format!("{} does not take part in the conversation.", receiver.username);
+            Err(Error::invalid("receiver", detail))
         }
-        named => Ok(named),
+        (_, named) => Ok(named),
     }
 }

@@ -9,9 +9,10 @@ use crate::model::{
     ConversationKey, Kind as ConversationKind, Number, Role, UserDetails, UserId, UserKey, fold_case, normalize,
 };
 use crate::service;
+use crate::service::rules::{self, pair};
 use crate::store::scratch::{Noted, Scratch};
 use crate::store::{Tx, bulk};
-use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, pair, said_of, user_name};
+use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, said_of, user_name};
 use crate::transfer::load::Passwords;
 use crate::transfer::records::{ConversationRecord, Entry, Record, UserRecord};
 use crate::transfer::{Problem, Tally, quoted};
@@ -325,16 +326,18 @@ impl<'r> Check<'r> {
             None => None,
         };
         let kind = record.kind.or_else(|| there.map(|place| place.conversation.kind));
-        let is_direct = kind.unwrap_or_else(|| record.kind_or_usual()) == ConversationKind::Direct;
-        if is_direct && (people.len() != 2 || record.names() != (None, None)) {
-            self.invalid(line, "A direct conversation is between exactly two people, without name or title.");
+        let kind = kind.unwrap_or_else(|| record.kind_or_usual());
+        let is_direct = kind == ConversationKind::Direct;
+        // A group that is brought back may have been left by all but one.
+        let is_left = !is_direct && record.kind.is_some() && people.len() == 1;
+        if !is_left
+            && self.passes(line, rules::check_people(kind, people.len(), record.has_names())).is_none()
+            && is_direct
+        {
             return Ok(false);
         }
         if is_direct && creator.is_some_and(|creator| !people.contains(&creator)) {
             self.invalid(line, "A direct conversation is created by one of its two people, or by the operator.");
-        }
-        if !is_direct && people.len() < if record.kind.is_some() { 1 } else { 2 } {
-            self.invalid(line, "A conversation needs at least two people; name everybody who takes part.");
         }
         if record.created_at.zip(record.active_at).is_some_and(|(created_at, active_at)| active_at < created_at) {
             self.invalid(line, "It was active before it was created.");

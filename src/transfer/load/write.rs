@@ -8,9 +8,10 @@ use crate::model::{
     Timestamp, User, UserId, UserKey, UserRef, normalize,
 };
 use crate::service;
+use crate::service::rules::pair;
 use crate::store::Tx;
 use crate::store::bulk::{self, Account, Advance, MessageRow, NewConversation, NotificationRow, RevisionRow};
-use crate::transfer::known::{Known, Place, deleted, pair, said_of};
+use crate::transfer::known::{Known, Place, deleted, said_of};
 use crate::transfer::load::Outcome;
 use crate::transfer::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
 use crate::transfer::{Problem, Tally, quoted};

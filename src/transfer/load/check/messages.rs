@@ -4,6 +4,7 @@ use super::{Check, Notified, Where, name, noted, number_name, of_line};
 use crate::error::{Error, Kind, Result};
 use crate::model::{ConversationKey, MessageId, MessageKey, Number, UserKey};
 use crate::service;
+use crate::service::rules;
 use crate::store::bulk::MessageRow;
 use crate::store::scratch::Noted;
 use crate::transfer::known::{Known, deleted};
@@ -90,25 +91,21 @@ impl Check<'_> {
             self.note(&taken, &number_name(b'n', conversation.place, number), noted)?;
             self.scratch.raise(&number_name(b'h', conversation.place, 0), number)?;
         }
-        if let (Some(sender), Some((lower, higher))) = (sender, conversation.pair) {
-            let other = if sender == lower { higher } else { lower };
-            if sender != lower && sender != higher {
-                self.invalid(line, "The sender is not one of the two people of the direct conversation.");
-            } else if receiver.is_some_and(|receiver| receiver != other) {
-                self.invalid(line, "In a direct conversation the receiver is the other person.");
-            }
-        } else if sender.is_some() && sender == receiver {
-            self.invalid(line, "The receiver is the sender; name somebody else, or nobody.");
+        if let Some(sender) = sender {
+            let checked = rules::check_sender(conversation.pair, sender).and_then(|()| match receiver {
+                Some(receiver) => rules::check_receiver(conversation.pair, sender, receiver),
+                None => Ok(()),
+            });
+            self.passes(line, checked);
         }
         if let Some(parent) = &record.reply_to
             && let Some([parent, place, _, parent_number]) = self.find_message(known, line, parent)?
         {
             if parent == identity {
                 self.invalid(line, "It replies to itself.");
-            } else if place != conversation.place {
-                self.invalid(line, "It replies to a message of another conversation.");
-            } else if parent_number >= number {
-                self.invalid(line, format!("It is number {number}, but replies to number {parent_number}."));
+            } else {
+                let (own, parent) = ((conversation.place, Number(number)), (place, Number(parent_number)));
+                self.passes(line, rules::check_parent(own, parent));
             }
             self.unreplied.remove(&parent);
         }
