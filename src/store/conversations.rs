@@ -7,6 +7,7 @@ pub use participants::{
     remove_everywhere, set_level, those_of,
 };
 
+use super::tx::Locking;
 use super::{Misfolded, Row, Tx};
 use crate::error::{Error, Result};
 use crate::model::{
@@ -281,26 +282,21 @@ pub fn rename(
 /// Keeps everybody else from changing a conversation or who takes part in it to the end of the transaction; none where
 /// it ended meanwhile. What a rule reads after this is true at the commit.
 pub fn lock(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<Option<Conversation>> {
-    let locked = tx.one(
-        concat!("UPDATE conversation SET active_at = active_at WHERE key = $1 RETURNING ", columns!()),
-        &[&conversation],
-        read,
-    );
+    const LOCKING: Locking = locking!("SELECT ", columns!(), " FROM conversation WHERE key = $1");
+    let locked = tx.lock_one(&LOCKING, &[&conversation], read);
     tx.take_turn();
     locked
 }
 
 /// Locks, as [`lock`] does, every conversation a user takes part in, sent a message to or received one in.
 pub fn lock_all_of(tx: &mut Tx<'_>, user: UserKey) -> Result<Vec<ConversationKey>> {
-    tx.all(
-        "UPDATE conversation SET active_at = active_at WHERE key IN (
+    const LOCKING: Locking = locking!(
+        "SELECT key FROM conversation WHERE key IN (
              SELECT conversation_key FROM participant WHERE user_key = $1
              UNION SELECT conversation_key FROM message WHERE sender_key = $1
-             UNION SELECT conversation_key FROM message WHERE receiver_key = $1)
-         RETURNING key",
-        &[&user],
-        |row| row.get(0),
-    )
+             UNION SELECT conversation_key FROM message WHERE receiver_key = $1)"
+    );
+    tx.lock(&LOCKING, &[&user], |row| row.get(0))
 }
 
 /// A place in line for a message to a conversation.

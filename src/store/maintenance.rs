@@ -1,6 +1,7 @@
 //! Work that goes on after a commit, in steps that let others in; what is pending is kept in the database.
 
 use super::Tx;
+use super::tx::Locking;
 use super::{search, users};
 use crate::error::Result;
 use crate::model::{MessageKey, Pending, Task, Timestamp, UserKey};
@@ -47,14 +48,14 @@ pub fn pending(tx: &mut Tx<'_>) -> Result<Vec<Pending>> {
 
 /// Indexes the next messages that an update left to be indexed; says whether there may be more.
 pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
+    const LOCKING: Locking = locking!(
+        "SELECT key FROM conversation WHERE key IN (
+             SELECT conversation_key FROM message WHERE message.key > $1 ORDER BY message.key LIMIT $2)
+         /* scans: a batch may touch every conversation, once after an update of the program */"
+    );
     let Some(position) = position(tx, Task::Index)?.map(MessageKey) else { return Ok(false) };
     // Whoever changes a message locks its conversation first, so what is read here is what is indexed.
-    tx.run(
-        "UPDATE conversation SET active_at = active_at WHERE key IN (
-             SELECT conversation_key FROM message WHERE message.key > $1 ORDER BY message.key LIMIT $2)
-         /* scans: a batch may touch every conversation, once after an update of the program */",
-        &[&position, &MESSAGES],
-    )?;
+    tx.lock(&LOCKING, &[&position, &MESSAGES], |_| Ok(()))?;
     if let Some(last) = search::index_older(tx, position, MESSAGES)? {
         tx.run(concat!("UPDATE maintenance SET position = $1 WHERE task = $2", few!()), &[&last, &Task::Index])?;
         return Ok(true);

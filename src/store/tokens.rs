@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::tx::Locking;
 use super::users::{columns, read};
 use super::{Row, Tx};
 use crate::error::Result;
@@ -65,19 +66,15 @@ pub fn slowest_pbkdf2(tx: &mut Tx<'_>) -> Result<Option<String>> {
 
 /// Keeps everybody else from changing an account and its tokens to the end of the transaction; returns it as it is.
 pub fn lock(tx: &mut Tx<'_>, user: UserKey) -> Result<Option<Login>> {
-    tx.one(concat!("UPDATE account SET role = role WHERE key = $1 RETURNING ", login!()), &[&user], read_login)
+    const LOCKING: Locking = locking!("SELECT ", login!(), " FROM account WHERE key = $1");
+    tx.lock_one(&LOCKING, &[&user], read_login)
 }
 
 /// As [`lock`], the account that a refresh token belongs to
 pub fn lock_owner(tx: &mut Tx<'_>, hash: &Hash) -> Result<Option<Login>> {
-    tx.one(
-        concat!(
-            "UPDATE account SET role = role WHERE key = (SELECT user_key FROM refresh_token WHERE hash = $1) RETURNING ",
-            login!()
-        ),
-        &[&hash.as_slice()],
-        read_login,
-    )
+    const LOCKING: Locking =
+        locking!("SELECT ", login!(), " FROM account WHERE key = (SELECT user_key FROM refresh_token WHERE hash = $1)");
+    tx.lock_one(&LOCKING, &[&hash.as_slice()], read_login)
 }
 
 /// Replaces the hash of a password that stays the same; returns whether it was still the one before.

@@ -156,6 +156,25 @@ macro_rules! addition {
     };
 }
 
+/// A `SELECT` of rows to lock: on PostgreSQL as a change that leaves their keys as they are does, but without a dead row.
+pub(super) struct Locking {
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+impl Locking {
+    pub(super) const fn new(sqlite: &'static str, postgres: &'static str) -> Self {
+        Self { sqlite, postgres }
+    }
+}
+
+/// The [`Locking`] of a `SELECT` made of these parts
+macro_rules! locking {
+    ($($part:tt)+) => {
+        $crate::store::tx::Locking::new(concat!($($part)+), concat!($($part)+, " FOR NO KEY UPDATE"))
+    };
+}
+
 /// A result row from either driver, read by position.
 pub(super) enum Row<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
@@ -365,6 +384,26 @@ impl<'c> Tx<'c> {
                 rows.first().map(|row| read(&Row::Postgres(row))).transpose()
             }
         }
+    }
+
+    /// Reads rows, and keeps everybody else from changing them to the end of the transaction. SQLite has one writer anyway.
+    pub(super) fn lock<T>(
+        &mut self,
+        locking: &Locking,
+        params: &[&dyn Param],
+        read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        self.all(self.split(locking.sqlite, locking.postgres), params, read)
+    }
+
+    /// As [`Tx::lock`], one row at the most
+    pub(super) fn lock_one<T>(
+        &mut self,
+        locking: &Locking,
+        params: &[&dyn Param],
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        self.one(self.split(locking.sqlite, locking.postgres), params, read)
     }
 
     /// Runs a statement that always has a row: an aggregate, or an insert that cannot meet a conflict.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 use uuid::Uuid;
 
+use super::tx::Locking;
 use super::{Misfolded, Row, Tx};
 use crate::error::{Error, Result};
 use crate::model::{
@@ -391,13 +392,15 @@ pub fn names_of_participants(
 
 /// Keeps everybody else from changing an account to the end of the transaction; returns it as it is.
 pub fn lock(tx: &mut Tx<'_>, user: UserKey) -> Result<Option<User>> {
-    tx.one(concat!("UPDATE account SET role = role WHERE key = $1 RETURNING ", columns!()), &[&user], read)
+    const LOCKING: Locking = locking!("SELECT ", columns!(), " FROM account WHERE key = $1");
+    tx.lock_one(&LOCKING, &[&user], read)
 }
 
 /// Whether there is an active admin besides that user; to the end of the transaction nobody else can change that.
 pub fn has_other_admin(tx: &mut Tx<'_>, user: UserKey) -> Result<bool> {
+    const LOCKING: Locking = locking!("SELECT key, is_active FROM account WHERE role = 1");
     let read = |row: &Row<'_>| Ok((row.get::<UserKey>(0)?, row.get::<bool>(1)?));
-    let admins = tx.all("UPDATE account SET role = role WHERE role = 1 RETURNING key, is_active", &[], read)?;
+    let admins = tx.lock(&LOCKING, &[], read)?;
     Ok(admins.iter().any(|(admin, is_active)| *admin != user && *is_active))
 }
 

@@ -3,7 +3,7 @@
 use super::{ids, texts, tuples};
 use crate::error::Result;
 use crate::model::{Conversation, ConversationId, ConversationKey, Level, Number, Timestamp, UserKey, fold_case};
-use crate::store::tx::{Addition, Row, Tx};
+use crate::store::tx::{Addition, Locking, Row, Tx};
 use crate::store::{conversations, list};
 
 macro_rules! conversation {
@@ -48,16 +48,9 @@ pub fn direct_conversations(tx: &mut Tx<'_>, pairs: &[(UserKey, UserKey)]) -> Re
 
 /// Locks conversations, as `conversations::lock` does one; those that ended meanwhile are left out.
 pub fn lock_conversations(tx: &mut Tx<'_>, keys: &[ConversationKey]) -> Result<Vec<(Conversation, Number)>> {
-    let locked = tx.all(
-        concat!(
-            "UPDATE conversation SET active_at = active_at WHERE key IN ",
-            list!("$1"),
-            " RETURNING ",
-            conversations::columns!()
-        ),
-        &[&list(keys.iter().map(|key| key.0))],
-        read_conversation,
-    );
+    const LOCKING: Locking =
+        locking!("SELECT ", conversations::columns!(), " FROM conversation WHERE key IN ", list!("$1"));
+    let locked = tx.lock(&LOCKING, &[&list(keys.iter().map(|key| key.0))], read_conversation);
     tx.take_turn();
     locked
 }
