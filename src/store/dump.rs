@@ -2,11 +2,11 @@
 
 use std::ops::{ControlFlow, Range};
 
+use super::bulk::{MessageRow, NotificationRow, RevisionRow};
 use super::{Tx, conversations, list, users};
 use crate::error::Result;
 use crate::model::{
-    Conversation, ConversationId, ConversationKey, Level, MessageId, MessageKey, NotificationKind, Number, Timestamp,
-    User, UserKey,
+    Conversation, ConversationId, ConversationKey, Level, MessageId, MessageKey, Number, Timestamp, User, UserKey,
 };
 
 /// Users behind a key, with the hashes of their passwords
@@ -63,31 +63,14 @@ pub fn participants(
     )
 }
 
-/// A message as it is stored, but for its parent's id.
-pub struct Message {
-    pub key: MessageKey,
-    pub id: MessageId,
-    pub conversation: ConversationKey,
-    pub number: Number,
-    /// None: a tombstone
-    pub sender: Option<UserKey>,
-    pub receiver: Option<UserKey>,
-    pub parent: Option<MessageId>,
-    pub content: String,
-    pub sent_at: Timestamp,
-    pub revision: i64,
-    /// The `key` of its record
-    pub key_name: Option<String>,
-}
-
-/// Gives up to `limit` messages behind a key to `take`, until it breaks off; those not wanted are passed over. Returns the
+/// Gives up to `limit` messages, with the ids of their parents, behind a key to `take`, until it breaks off; those not wanted are passed over. Returns the
 /// last one looked at; none: there are no more.
 pub fn messages(
     tx: &mut Tx<'_>,
     after: MessageKey,
     limit: i64,
     is_wanted: impl Fn(MessageKey) -> bool,
-    mut take: impl FnMut(Message) -> ControlFlow<()>,
+    mut take: impl FnMut(MessageRow<MessageId>) -> ControlFlow<()>,
 ) -> Result<Option<MessageKey>> {
     let mut last = None;
     tx.each(
@@ -102,7 +85,7 @@ pub fn messages(
             if !is_wanted(key) {
                 return Ok(ControlFlow::Continue(()));
             }
-            Ok(take(Message {
+            Ok(take(MessageRow {
                 key,
                 id: row.get(1)?,
                 conversation: row.get(2)?,
@@ -120,19 +103,8 @@ pub fn messages(
     Ok(last)
 }
 
-/// An earlier content of a message as it is stored.
-pub struct Revision {
-    pub message: MessageKey,
-    pub revision: i64,
-    pub content: String,
-    pub edited_at: Timestamp,
-    /// None: the operator
-    pub editor: Option<UserKey>,
-    pub reason: Option<String>,
-}
-
 /// The earlier contents of these messages, in the order of both numbers
-pub fn revisions(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<Vec<Revision>> {
+pub fn revisions(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<Vec<RevisionRow>> {
     tx.all(
         concat!(
             "SELECT message_key, revision, content, edited_at, editor_key, reason FROM revision WHERE message_key IN ",
@@ -141,7 +113,7 @@ pub fn revisions(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<Vec<Revisio
         ),
         &[&list(messages.iter().map(|key| key.0))],
         |row| {
-            Ok(Revision {
+            Ok(RevisionRow {
                 message: row.get(0)?,
                 revision: row.get(1)?,
                 content: row.get(2)?,
@@ -153,28 +125,27 @@ pub fn revisions(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<Vec<Revisio
     )
 }
 
-/// That a message concerns a user, as it is stored.
-#[derive(Clone, Copy)]
-pub struct Notification {
-    pub message: MessageKey,
-    pub user: UserKey,
-    pub kind: NotificationKind,
-    pub is_read: bool,
-}
-
 /// Up to `limit` notifications behind a place in the order of both keys, of messages up to one
 pub fn notifications(
     tx: &mut Tx<'_>,
     after: (MessageKey, UserKey),
     last: MessageKey,
     limit: i64,
-) -> Result<Vec<Notification>> {
+) -> Result<Vec<NotificationRow>> {
     tx.all(
-        "SELECT message_key, user_key, kind, is_read FROM notification
+        "SELECT message_key, user_key, conversation_key, kind, is_read FROM notification
          WHERE (message_key, user_key) > ($1, $2) AND message_key <= $3
          ORDER BY message_key, user_key LIMIT $4",
         &[&after.0, &after.1, &last, &limit],
-        |row| Ok(Notification { message: row.get(0)?, user: row.get(1)?, kind: row.get(2)?, is_read: row.get(3)? }),
+        |row| {
+            Ok(NotificationRow {
+                message: row.get(0)?,
+                user: row.get(1)?,
+                conversation: row.get(2)?,
+                kind: row.get(3)?,
+                is_read: row.get(4)?,
+            })
+        },
     )
 }
 

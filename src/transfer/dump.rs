@@ -25,6 +25,7 @@ use crate::model::{
     Actor, ConversationId, ConversationKey, ConversationSelector, MessageId, MessageKey, Timestamp, UserId, UserKey,
     UserSelector,
 };
+use crate::store::bulk::MessageRow;
 use crate::store::{self, Tx};
 
 /// How many users or messages are read at once
@@ -194,7 +195,7 @@ impl Dump<'_> {
     }
 
     /// The next page of messages: up to [`PAGE`], or until they have [`PAGE_BYTES`]
-    fn page(&self, tx: &mut Tx<'_>, last: &mut MessageKey) -> Result<Vec<store::dump::Message>> {
+    fn page(&self, tx: &mut Tx<'_>, last: &mut MessageKey) -> Result<Vec<MessageRow<MessageId>>> {
         let mut page = Vec::new();
         let mut bytes = 0;
         let is_full = |count: usize, bytes: usize| i64::try_from(count) == Ok(PAGE) || bytes >= PAGE_BYTES;
@@ -213,7 +214,7 @@ impl Dump<'_> {
         Ok(page)
     }
 
-    fn write_messages(&mut self, tx: &mut Tx<'_>, page: Vec<store::dump::Message>) -> Outcome {
+    fn write_messages(&mut self, tx: &mut Tx<'_>, page: Vec<MessageRow<MessageId>>) -> Outcome {
         self.names.forget();
         let people = page.iter().flat_map(|message| [message.sender, message.receiver]).flatten();
         self.names.know(tx, people)?;

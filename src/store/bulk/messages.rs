@@ -6,9 +6,9 @@ use crate::model::{ConversationKey, MessageId, MessageKey, NotificationKind, Num
 use crate::store::tx::{Addition, Row, Tx};
 use crate::store::{list, search};
 
-/// A message's row.
+/// A message's row; its parent by its key, or as whoever reads the row needs it.
 #[derive(Clone, Debug)]
-pub struct MessageRow {
+pub struct MessageRow<Parent = MessageKey> {
     pub key: MessageKey,
     pub id: MessageId,
     pub conversation: ConversationKey,
@@ -16,11 +16,11 @@ pub struct MessageRow {
     /// None: a tombstone
     pub sender: Option<UserKey>,
     pub receiver: Option<UserKey>,
-    pub parent: Option<MessageKey>,
+    pub parent: Option<Parent>,
     pub content: String,
     pub sent_at: Timestamp,
     pub revision: i64,
-    /// The `key` of the record it was loaded from
+    /// The `key` of its record
     pub key_name: Option<String>,
 }
 
