@@ -102,7 +102,7 @@ fn all(global: &Global, settings: &Settings) -> Result<Vec<Setting>, Failure> {
     };
     let acting = match &global.acting {
         _ if global.operator => Some((String::new(), "--operator")),
-        acting => acting.as_ref().map(|user| (user.0.clone(), "--as")),
+        acting => acting.as_ref().map(|user| (user.to_string(), "--as")),
     };
     let format = global.output.map(|format| (format!("{format:?}").to_lowercase(), "--output"));
     let mut found = vec![

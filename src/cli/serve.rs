@@ -368,7 +368,7 @@ fn tokens_for(app: &App, actor: &Actor, keys: &Keys, users: &[String]) -> Result
     let mut tokens = Map::new();
     for user in users {
         let refresh = Secret(secret()?);
-        let selector = UserSelector(user.clone());
+        let selector = UserSelector::from(user.clone());
         let issued = app.write(|tx| tokens::issue(tx, actor, &selector, refresh))?;
         tokens.insert(user.clone(), issued.pair(keys, app.now(), secret()?)?.access.into());
     }

@@ -221,7 +221,7 @@ impl Settings {
         if is_operator {
             return Ok(None);
         }
-        flag.map_or_else(|| Ok(self.get("TIDINGS_AS")?.map(UserSelector)), |user| Ok(Some(user.clone())))
+        flag.map_or_else(|| Ok(self.get("TIDINGS_AS")?.map(UserSelector::from)), |user| Ok(Some(user.clone())))
     }
 
     /// The name of whoever runs the program, for the log of events

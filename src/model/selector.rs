@@ -3,16 +3,27 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{ConversationId, MessageId, Number, User};
+use super::{ConversationId, MessageId, Number, User, UserId, uuid};
 
-/// A user named by id, username or email, tried in that order; by email only for the operator, admins and at log-in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserSelector(pub String);
+/// A user named by a person.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UserSelector {
+    /// By their id
+    Id(UserId),
+    /// By their username, or their email: by that only for the operator, admins and at log-in
+    Name(String),
+}
 
 impl UserSelector {
     /// That user, by id
     pub fn of(user: &User) -> Self {
-        Self(user.person.user_id.to_string())
+        Self::Id(user.person.user_id)
+    }
+}
+
+impl From<String> for UserSelector {
+    fn from(text: String) -> Self {
+        uuid(&text).map_or(Self::Name(text), |id| Self::Id(UserId(id)))
     }
 }
 
@@ -20,13 +31,16 @@ impl FromStr for UserSelector {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
+        Ok(text.to_owned().into())
     }
 }
 
 impl fmt::Display for UserSelector {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
+        match self {
+            Self::Id(id) => id.fmt(formatter),
+            Self::Name(name) => name.fmt(formatter),
+        }
     }
 }
 
@@ -46,7 +60,7 @@ impl FromStr for ConversationSelector {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match (text.strip_prefix('@'), text.parse()) {
-            (Some(user), _) => Self::Direct(UserSelector(user.to_owned())),
+            (Some(user), _) => Self::Direct(user.to_owned().into()),
             (None, Ok(id)) => Self::Id(id),
             (None, Err(())) => Self::Name(text.to_owned()),
         })

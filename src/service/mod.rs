@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::error::{Error, Result, Sought};
 use crate::model::{
     Actor, Conversation, ConversationKey, ConversationSelector, Message, MessageId, MessageKey, MessageSelector, User,
-    UserId, UserRef, UserSelector, fold_case, normalize, uuid,
+    UserRef, UserSelector, fold_case, normalize,
 };
 use crate::store::{self, Tx};
 
@@ -74,16 +74,15 @@ pub fn user(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<U
 }
 
 fn user_named(tx: &mut Tx<'_>, selector: &UserSelector, by_email: bool) -> Result<User> {
-    let text = &selector.0;
-    let found = match uuid(text) {
-        _ if !may_name_user(text) => None,
-        Some(id) => store::users::by_id(tx, UserId(id))?,
-        None => match store::users::by_username(tx, text)? {
-            None if by_email && text.contains('@') => store::users::by_email(tx, text)?,
+    let found = match selector {
+        UserSelector::Id(id) => store::users::by_id(tx, *id)?,
+        UserSelector::Name(name) if !may_name_user(name) => None,
+        UserSelector::Name(name) => match store::users::by_username(tx, name)? {
+            None if by_email && name.contains('@') => store::users::by_email(tx, name)?,
             found => found,
         },
     };
-    found.ok_or_else(|| no_user(text))
+    found.ok_or_else(|| no_user(selector))
 }
 
 /// Whether a text can name a user at all: it is no longer than usernames are, where it is not of ASCII, which takes no time to
@@ -93,11 +92,14 @@ fn may_name_user(text: &str) -> bool {
     text.len() <= LONGEST_NAME && !text.contains('\0') && is_short()
 }
 
-fn no_user(name: &str) -> Error {
-    if name.len() > LONGEST_NAME {
-        return Error::not_found("There is no user with so long a name.");
-    }
-    let name = normalize(name);
+fn no_user(selector: &UserSelector) -> Error {
+    let name = match selector {
+        UserSelector::Id(id) => id.to_string(),
+        UserSelector::Name(name) if name.len() > LONGEST_NAME => {
+            return Error::not_found("There is no user with so long a name.");
+        }
+        UserSelector::Name(name) => normalize(name),
+    };
     Error::not_found(format!("There is no user “{name}”.")).seeking(Sought::User(name))
 }
 
@@ -108,17 +110,21 @@ fn no_user(name: &str) -> Error {
 fn people(tx: &mut Tx<'_>, actor: &Actor, field: &'static str, selectors: &[UserSelector]) -> Result<Vec<UserRef>> {
     must_be_few(field, selectors.len())?;
     let (mut ids, mut names, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
-    let mut sought: Vec<(&str, Option<Uuid>, String)> = Vec::new();
-    for UserSelector(text) in selectors.iter().filter(|selector| seen.insert(&selector.0)) {
-        if !may_name_user(text) {
-            return Err(no_user(text).naming(field));
-        }
-        let (id, folded) = (uuid(text), fold_case(text));
-        match id {
-            Some(id) => ids.push(id),
-            None => names.push(folded.clone()),
-        }
-        sought.push((text, id, folded));
+    // With the names as they are compared
+    let mut sought: Vec<(&UserSelector, String)> = Vec::new();
+    for selector in selectors.iter().filter(|selector| seen.insert(*selector)) {
+        let folded = match selector {
+            UserSelector::Id(id) => {
+                ids.push(id.0);
+                String::new()
+            }
+            UserSelector::Name(name) if !may_name_user(name) => return Err(no_user(selector).naming(field)),
+            UserSelector::Name(name) => {
+                names.push(fold_case(name));
+                fold_case(name)
+            }
+        };
+        sought.push((selector, folded));
     }
     let by_id = store::users::with_ids(tx, &ids)?;
     let by_id: HashMap<Uuid, UserRef> = by_id.into_iter().map(|person| (person.user_id.0, person)).collect();
@@ -129,12 +135,12 @@ fn people(tx: &mut Tx<'_>, actor: &Actor, field: &'static str, selectors: &[User
     names.retain(|name| actor.administers() && name.contains('@') && !by_name.contains_key(name));
     let by_email: HashMap<String, UserRef> = store::users::with_emails(tx, &names)?.into_iter().collect();
     let (mut people, mut keys) = (Vec::new(), BTreeSet::new());
-    for (text, id, folded) in &sought {
-        let found = match id {
-            Some(id) => by_id.get(id),
-            None => by_name.get(folded).or_else(|| by_email.get(folded)),
+    for (selector, folded) in &sought {
+        let found = match selector {
+            UserSelector::Id(id) => by_id.get(&id.0),
+            UserSelector::Name(_) => by_name.get(folded).or_else(|| by_email.get(folded)),
         };
-        let person = found.ok_or_else(|| no_user(text).naming(field))?;
+        let person = found.ok_or_else(|| no_user(selector).naming(field))?;
         if keys.insert(person.key) {
             people.push(person.clone());
         }

@@ -121,7 +121,7 @@ pub fn issue(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, refresh: S
     if !actor.administers() {
         return Err(Error::forbidden("Only the operator and admins issue tokens."));
     }
-    let Some(login) = tokens::lock(tx, user.person.key)? else { return Err(super::no_user(&selector.0)) };
+    let Some(login) = tokens::lock(tx, user.person.key)? else { return Err(super::no_user(selector)) };
     if !login.user.is_active {
         let detail = format!("The account of {} is deactivated; it cannot log in.", login.user.person.username);
         return Err(Error::forbidden(detail));

@@ -240,7 +240,7 @@ pub(super) fn locked(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) ->
     let user = super::user(tx, actor, selector)?;
     match store::users::lock(tx, user.person.key)? {
         Some(user) => Ok(user),
-        None => Err(super::no_user(&selector.0)),
+        None => Err(super::no_user(selector)),
     }
 }
 

@@ -258,7 +258,7 @@ impl Apply<'_, '_, '_> {
         let mut fields = Known::user_differences(record, account);
         must_be_changeable(entry, &fields, &["user_id", "created_at"])?;
         let hash = self.checked.hashes.get(&entry.line).or(record.password_hash.as_ref());
-        let selector = UserSelector(account.user.person.user_id.to_string());
+        let selector = UserSelector::Id(account.user.person.user_id);
         let differs = |field: &str| fields.contains(&field);
         if differs("password_hash") || self.checked.hashes.contains_key(&entry.line) {
             service::users::set_password(self.tx, self.actor, &selector, hash.map(String::as_str))?;
@@ -318,7 +318,7 @@ impl Apply<'_, '_, '_> {
         for participant in &record.participants {
             let Some(user) = known.user(participant.user()) else { continue };
             named.insert(user);
-            let who = UserSelector(participant.user().to_owned());
+            let who = UserSelector::from(participant.user().to_owned());
             if !there.contains_key(&user) {
                 service::conversations::add(self.tx, self.actor, selector, std::slice::from_ref(&who))?;
                 is_changed = true;
@@ -332,7 +332,7 @@ impl Apply<'_, '_, '_> {
         if self.options.prune {
             let others = store::users::people(self.tx, there.into_keys().filter(|user| !named.contains(user)))?;
             let others: Vec<UserSelector> =
-                others.into_values().map(|person| UserSelector(person.user_id.to_string())).collect();
+                others.into_values().map(|person| UserSelector::Id(person.user_id)).collect();
             for others in others.chunks(service::MOST_NAMED) {
                 service::conversations::remove(self.tx, self.actor, selector, others)?;
                 is_changed = true;
@@ -358,7 +358,7 @@ impl Apply<'_, '_, '_> {
         }
         let last = record.revisions.last();
         let editor = match last.and_then(|revision| revision.edited_by.as_ref()).or(record.sender.as_ref()) {
-            Some(editor) => Actor::User(service::user(self.tx, self.actor, &UserSelector(editor.clone()))?),
+            Some(editor) => Actor::User(service::user(self.tx, self.actor, &UserSelector::from(editor.clone()))?),
             None => self.actor.clone(),
         };
         let change = messages::Change {
@@ -391,7 +391,7 @@ impl Apply<'_, '_, '_> {
             return Ok(Vec::new());
         }
         let selector = [MessageSelector::Id(message.id)];
-        let named = UserSelector(record.user.clone());
+        let named = UserSelector::from(record.user.clone());
         let owner = service::notifications::owner(self.tx, self.actor, Some(&named))?;
         service::notifications::set_read(self.tx, self.actor, &owner, &selector, record.is_read)?;
         Ok(vec!["is_read"])

@@ -48,7 +48,7 @@ fn a_database_of_an_older_version_is_brought_along_with_its_log_ins_and_without_
                 let refreshed = refresh().or_refuse().unwrap();
                 assert_eq!(refreshed.user.person.username, "ann");
                 assert_eq!(refresh().or_refuse().unwrap().refresh.token(), refreshed.refresh.token());
-                let ann = UserSelector("ann".to_owned());
+                let ann = UserSelector::from("ann".to_owned());
                 let receipt =
                     world.app.write(|tx| accounts::delete(tx, &operator(), std::slice::from_ref(&ann))).unwrap();
                 assert_eq!(receipt.tokens, 2);

@@ -97,7 +97,7 @@ fn nothing_is_found_where_nothing_is_wrong() {
         assert!(check(world).is_empty(), "{:?}", check(world));
         world.app.write(|tx| accounts::delete(tx, &operator(), &[selector(&ann)])).unwrap();
         assert!(check(world).is_empty(), "{:?}", check(world));
-        world.app.write(|tx| accounts::delete(tx, &eve, &[UserSelector("eve".to_owned())])).unwrap();
+        world.app.write(|tx| accounts::delete(tx, &eve, &[UserSelector::from("eve".to_owned())])).unwrap();
         assert!(check(world).is_empty(), "{:?}", check(world));
     });
 }

@@ -60,7 +60,7 @@ fn bring_in(world: &World) {
     assert!(plan.count(transfer::apply::Action::Removed) > 3, "{plan:?}");
     // One whose username, email and group others get
     let ids = |tx: &mut Tx<'_>| {
-        let ann = tidings::service::user(tx, &operator(), &UserSelector("ann".to_owned()))?;
+        let ann = tidings::service::user(tx, &operator(), &UserSelector::from("ann".to_owned()))?;
         Ok((ann.person.user_id, conversations::show(tx, &operator(), &place("team"))?.conversation_id))
     };
     let (ann, team) = world.app.read(ids).unwrap();
@@ -103,8 +103,8 @@ fn turn_pages(tx: &mut Tx<'_>, actor: &Actor) -> Result<()> {
     }
     let team = place("team");
     let to = |sender: Option<&str>, receiver: Option<&str>| Matching {
-        sender: sender.map(|name| UserSelector(name.to_owned())),
-        receiver: receiver.map(|name| UserSelector(name.to_owned())),
+        sender: sender.map(|name| UserSelector::from(name.to_owned())),
+        receiver: receiver.map(|name| UserSelector::from(name.to_owned())),
         ..Matching::default()
     };
     turn(|seek| users::page(tx, actor, None, seek, 1))?;
@@ -212,7 +212,7 @@ fn run_every_statement(world: &World) {
         crate::support::list_conversations(tx, &operator(), None, None, None, 10)?;
         conversations::show(tx, &bob, &ConversationSelector::Id(root.conversation))?;
         users::list(tx, &bob, "", Some("a"), 10)?;
-        let sender = root.sender.as_ref().map(|sender| UserSelector(sender.user_id.to_string()));
+        let sender = root.sender.as_ref().map(|sender| UserSelector::Id(sender.user_id));
         users::show(tx, &bob, &sender.unwrap())?;
         for actor in [&bob, &operator()] {
             finding::groups(tx, actor, "t", 10)?;
@@ -220,7 +220,7 @@ fn run_every_statement(world: &World) {
             finding::messages(tx, actor, &place("team"), "1", 10)?;
         }
         finding::users(tx, "b", 10)?;
-        crate::assert_refused!(users::show(tx, &bob, &UserSelector("bod".to_owned())), NotFound);
+        crate::assert_refused!(users::show(tx, &bob, &UserSelector::from("bod".to_owned())), NotFound);
         store::users::count(tx)?;
         store::conversations::those_of(tx, bob.key().unwrap(), [root.conversation_key])?;
         store::conversations::count(tx)
@@ -233,7 +233,7 @@ fn run_every_statement(world: &World) {
         conversations::remove(tx, &ann, &place("team"), &[selector(&eve)])?;
         let email = UserChange { email: Some("bob@example.org".to_owned()), ..UserChange::default() };
         users::update(tx, &operator(), &selector(&bob), &email)?;
-        users::set_password(tx, &operator(), &UserSelector("bob@example.org".to_owned()), None)?;
+        users::set_password(tx, &operator(), &UserSelector::from("bob@example.org".to_owned()), None)?;
         users::set_active(tx, &ann, &selector(&bob), false)?;
         users::update(
             tx,

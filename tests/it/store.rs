@@ -61,7 +61,7 @@ fn a_database_of_an_older_version_is_brought_along_with_what_is_in_it() {
             let problems = world.app.check(|_| {}).unwrap();
             assert!(problems.is_empty(), "{problems:?}");
             let [ann, bob] = ["ann", "bob"].map(|name| {
-                let selector = UserSelector(name.to_owned());
+                let selector = UserSelector::from(name.to_owned());
                 world.app.read(|tx| service::acting(tx, &selector)).unwrap()
             });
             let unread = |number| ("message".to_owned(), number, false);

@@ -185,7 +185,7 @@ pub(crate) fn new_user(name: &str, role: Role) -> NewUser {
 /// A user as the command line would name them
 pub(crate) fn selector(actor: &Actor) -> UserSelector {
     match actor {
-        Actor::User(user) => UserSelector(user.person.username.clone()),
+        Actor::User(user) => UserSelector::from(user.person.username.clone()),
         Actor::Operator(_) => panic!("the operator is nobody"),
     }
 }

@@ -56,7 +56,7 @@ impl Request {
         };
         Self(Arc::new(Stated {
             db: option("--db").map(|db| path(db).display().to_string()),
-            acting: option("--as").map(UserSelector),
+            acting: option("--as").map(UserSelector::from),
             is_operator: words.iter().any(|word| word == "--operator"),
             env_file: option("--env-file").map(path),
             has_recipient: option("--to").is_some(),

@@ -53,7 +53,7 @@ pub(super) struct People {
 }
 
 fn selectors(Few(people): Few<String>) -> Vec<UserSelector> {
-    people.into_iter().map(UserSelector).collect()
+    people.into_iter().map(UserSelector::from).collect()
 }
 
 /// Begins a conversation.
@@ -226,7 +226,7 @@ pub(super) async fn remove(
     caller: Caller,
     Path((id, user)): Path<(ConversationId, UserId)>,
 ) -> Answer {
-    let (selector, users) = (ConversationSelector::Id(id), [UserSelector(user.to_string())]);
+    let (selector, users) = (ConversationSelector::Id(id), [UserSelector::Id(user)]);
     server.write(caller, move |tx, actor| conversations::remove(tx, actor, &selector, &users)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

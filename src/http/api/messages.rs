@@ -52,7 +52,7 @@ pub(super) async fn send(
         destination: Destination::Conversation(ConversationSelector::Id(conversation)),
         content: new.content,
         parent: new.parent_message.map(MessageSelector::Id),
-        receiver: new.receiver.map(UserSelector),
+        receiver: new.receiver.map(UserSelector::from),
         idempotency_key: request.key(),
     };
     let sent = server.write(caller, move |tx, sender| messages::send(tx, sender, &draft)).await?;
@@ -104,7 +104,7 @@ pub(super) async fn list(
 ) -> Answer {
     let size = page_size_of(listing.page_size)?;
     let selector = ConversationSelector::Id(conversation);
-    let sender = listing.sender.map(UserSelector);
+    let sender = listing.sender.map(UserSelector::from);
     let (since, until) = (listing.start_date, listing.end_date);
     if let Some(query) = listing.search {
         if listing.before.or(listing.after).is_some() || listing.ordering == Ordering::OldestFirst {
@@ -178,7 +178,7 @@ pub(super) async fn list_everywhere(
 ) -> Answer {
     let Everywhere { search, sender, receiver, start_date, end_date, cursor, page_size } = listing;
     let size = page_size_of(page_size)?;
-    let (sender, receiver) = (sender.map(UserSelector), receiver.map(UserSelector));
+    let (sender, receiver) = (sender.map(UserSelector::from), receiver.map(UserSelector::from));
     let (since, until) = (start_date, end_date);
     if let Some(query) = search {
         if receiver.is_some() {

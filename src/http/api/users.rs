@@ -145,13 +145,13 @@ pub(super) async fn list(
 
 /// Shows a user.
 pub(super) async fn show(State(server): State<Shared>, known: Known, caller: Caller, Path(id): Path<UserId>) -> Answer {
-    let selector = UserSelector(id.to_string());
+    let selector = UserSelector::Id(id);
     shown_to_change(&known, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
 }
 
 /// Shows one's own account.
 pub(super) async fn show_own(State(server): State<Shared>, known: Known, caller: Caller) -> Answer {
-    let selector = UserSelector(caller.0.user.to_string());
+    let selector = UserSelector::Id(caller.0.user);
     shown_to_change(&known, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
 }
 
@@ -210,7 +210,7 @@ pub(super) async fn change_own(
             .ok_or_else(|| Error::invalid("current_password", "A new password needs the current one."))?;
         change.password_hash = Some(new_hash(&server, &caller, client, &change, password, current).await?);
     }
-    let selector = UserSelector(caller.0.user.to_string());
+    let selector = UserSelector::Id(caller.0.user);
     update(&server, caller, selector, change, rest).await
 }
 
@@ -293,7 +293,7 @@ pub(super) async fn change(
 ) -> Answer {
     let Change { username, email, first_name, last_name, role, is_active, rest } = change;
     let change = UserChange { username, email: email.0, first_name, last_name, role, is_active, password_hash: None };
-    let selector = UserSelector(id.to_string());
+    let selector = UserSelector::Id(id);
     update(&server, caller, selector, change, rest).await
 }
 
@@ -314,7 +314,7 @@ pub(super) async fn delete_own(State(server): State<Shared>, headers: HeaderMap,
 }
 
 async fn delete_account(server: &Shared, headers: &HeaderMap, caller: Caller, id: UserId) -> Answer {
-    let selectors = [UserSelector(id.to_string())];
+    let selectors = [UserSelector::Id(id)];
     let receipt = server
         .write_if(caller, move |tx, actor, conditions| {
             accounts::delete_if(tx, actor, &selectors, &mut |_, user| {
@@ -335,7 +335,7 @@ async fn delete_account(server: &Shared, headers: &HeaderMap, caller: Caller, id
 
 /// Exports everything about oneself: written while it is read, however much there is, until one's tokens are revoked.
 pub(super) async fn export_own(State(server): State<Shared>, caller: Caller) -> Answer {
-    let selector = UserSelector(caller.0.user.to_string());
+    let selector = UserSelector::Id(caller.0.user);
     let actor = server.read(caller.clone(), |_, actor| Ok(actor.clone())).await?;
     let place = server.exports.try_take(caller.0.user).ok_or_else(|| Problem::rate_limited(10))?;
     let shared = Arc::clone(&server);

@@ -60,7 +60,7 @@ pub(super) fn prune(tx: &mut Tx<'_>, actor: &Actor, entries: &[Entry], doomed: &
     for person in &others {
         plan.note(Action::Removed, "user", &person.username, Vec::new());
     }
-    let removed: Vec<UserSelector> = others.iter().map(|person| UserSelector(person.user_id.to_string())).collect();
+    let removed: Vec<UserSelector> = others.iter().map(|person| UserSelector::Id(person.user_id)).collect();
     let mut gone = 0;
     if !removed.is_empty() {
         let receipt = service::accounts::delete(tx, actor, &removed)?;

@@ -16,7 +16,7 @@ fn named(text: &str) -> MessageSelector {
 }
 
 fn forget(world: &World, actor: &Actor, name: &str) -> Result<Receipt> {
-    world.app.write(|tx| accounts::delete(tx, actor, &[UserSelector(name.to_owned())]))
+    world.app.write(|tx| accounts::delete(tx, actor, &[UserSelector::from(name.to_owned())]))
 }
 
 fn edit(world: &World, editor: &Actor, message: &str, content: &str) {
@@ -176,7 +176,7 @@ fn one_receipt_counts_what_goes_with_several_users_each_thing_once() {
 fn of_several_users_all_are_deleted_or_none() {
     on_every_engine(|world| {
         let [ann, bob] = [world.user("ann"), world.admin("bob")];
-        let both = [selector(&ann), UserSelector("nobody".to_owned())];
+        let both = [selector(&ann), UserSelector::from("nobody".to_owned())];
         crate::assert_refused!(world.app.write(|tx| accounts::delete(tx, &operator(), &both)), NotFound);
         let both = [selector(&ann), selector(&bob)];
         crate::assert_refused!(world.app.write(|tx| accounts::delete(tx, &bob, &both)), Forbidden);

@@ -13,7 +13,7 @@ use crate::assert_refused;
 use crate::support::{World, draft, new_user, on_every_engine, operator, place};
 
 fn named(names: impl IntoIterator<Item = impl ToString>) -> Vec<UserSelector> {
-    names.into_iter().map(|name| UserSelector(name.to_string())).collect()
+    names.into_iter().map(|name| UserSelector::from(name.to_string())).collect()
 }
 
 /// A way to name somebody
@@ -80,13 +80,13 @@ fn many_names_take_as_many_statements_as_few() {
 fn what_was_meant_is_not_looked_for_while_others_wait() {
     on_every_engine(|world| {
         let ann = world.user("ann");
-        let known = statements(world, |tx| service::user(tx, &ann, &UserSelector("ann".to_owned())));
+        let known = statements(world, |tx| service::user(tx, &ann, &UserSelector::from("ann".to_owned())));
         let unknown = statements(world, |tx| {
-            assert_refused!(service::user(tx, &ann, &UserSelector("an".to_owned())), NotFound);
+            assert_refused!(service::user(tx, &ann, &UserSelector::from("an".to_owned())), NotFound);
             Ok(())
         });
         assert_eq!((known, unknown), (1, 1));
-        let shown = world.app.write(|tx| service::user(tx, &ann, &UserSelector("an".to_owned())).map(drop));
+        let shown = world.app.write(|tx| service::user(tx, &ann, &UserSelector::from("an".to_owned())).map(drop));
         assert_eq!(shown.unwrap_err().advice(), Some("Did you mean “ann”?"));
     });
 }
@@ -195,10 +195,10 @@ fn an_email_names_a_user_for_the_operator_and_admins_only() {
         let new = NewUser { details, password_hash: None, if_not_exists: false };
         world.app.write(|tx| users::create(tx, &operator(), &new)).unwrap();
         world.group("team", &ann, &[&root]);
-        let bob = UserSelector("bob@EXAMPLE.org".to_owned());
+        let bob = UserSelector::from("bob@EXAMPLE.org".to_owned());
         let begin = NewConversation { participants: vec![bob.clone()], ..NewConversation::default() };
         let begin_named =
-            NewConversation { participants: named(["ann", "root", &bob.0]), ..NewConversation::default() };
+            NewConversation { participants: named(["ann", "root", &bob.to_string()]), ..NewConversation::default() };
         let matching = Matching { sender: Some(bob.clone()), ..Matching::default() };
         let receiver = Matching { receiver: Some(bob.clone()), ..Matching::default() };
         let to_bob = messages::Draft { receiver: Some(bob.clone()), ..draft("team", "hi") };

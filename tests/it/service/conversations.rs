@@ -120,7 +120,8 @@ fn the_creator_is_always_in_and_duplicates_collapse() {
         let team = create(world, &ann, &group("team", &[&bob, &ann, &eve, &bob])).unwrap();
         assert_eq!((people(&team), team.participant_count), (vec!["ann", "bob", "eve"], 3));
         let Actor::User(user) = &bob else { panic!("bob is a user") };
-        let bob_thrice = ["bob", "BOB", &user.person.user_id.to_string()].map(|name| UserSelector(name.to_owned()));
+        let bob_thrice =
+            ["bob", "BOB", &user.person.user_id.to_string()].map(|name| UserSelector::from(name.to_owned()));
         let new = NewConversation { participants: bob_thrice.to_vec(), ..NewConversation::default() };
         assert_eq!(create(world, &ann, &new).unwrap().kind, Kind::Direct);
     });
@@ -155,7 +156,7 @@ fn the_operator_names_at_least_two_people_and_is_none_of_them() {
 fn somebody_who_is_not_there_is_not_found_and_nothing_begins() {
     on_every_engine(|world| {
         let [ann, bob] = [world.user("ann"), world.user("bob")];
-        let nobody = UserSelector("nobody".to_owned());
+        let nobody = UserSelector::from("nobody".to_owned());
         let new = NewConversation { participants: vec![selector(&bob), nobody.clone()], ..NewConversation::default() };
         assert_refused!(create(world, &ann, &new), NotFound);
         assert_eq!(counts(world), (0, 0));

@@ -16,7 +16,7 @@ fn groups(world: &World, actor: &Actor, prefix: &str) -> Vec<String> {
 }
 
 fn hint_for_user(world: &World, name: &str) -> Option<String> {
-    let absent = world.app.read(|tx| users::show(tx, &operator(), &UserSelector(name.to_owned()))).unwrap_err();
+    let absent = world.app.read(|tx| users::show(tx, &operator(), &UserSelector::from(name.to_owned()))).unwrap_err();
     absent.advice().map(ToOwned::to_owned)
 }
 

@@ -78,7 +78,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn name(user: usize) -> UserSelector {
-    UserSelector(NAMES[user].to_owned())
+    UserSelector::from(NAMES[user].to_owned())
 }
 
 fn spelling(place: Where) -> String {
@@ -239,7 +239,7 @@ fn clear(world: &World) {
         .app
         .write(|tx| {
             for profile in users::list(tx, &operator(), "", None, 100)? {
-                accounts::delete(tx, &operator(), &[UserSelector(profile.person().username.clone())])?;
+                accounts::delete(tx, &operator(), &[UserSelector::from(profile.person().username.clone())])?;
             }
             assert_eq!((store::users::count(tx)?, store::conversations::count(tx)?), (0, (0, 0)));
             Ok(())

@@ -187,7 +187,7 @@ fn notifications_are_for_their_owner_and_for_the_operator_who_names_one() {
         let [ann, bob] = ["ann", "bob"].map(|name| world.user(name));
         let root = world.admin("root");
         let owner = |actor: &Actor, named: Option<&str>| {
-            let named = named.map(|name| UserSelector(name.to_owned()));
+            let named = named.map(|name| UserSelector::from(name.to_owned()));
             let owner = world.app.read(|tx| notifications::owner(tx, actor, named.as_ref()));
             owner.map(|owner| owner.username.clone())
         };

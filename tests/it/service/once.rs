@@ -9,7 +9,7 @@ use crate::assert_refused;
 use crate::support::{World, draft, on_every_engine, place, selector};
 
 fn named(name: &str) -> UserSelector {
-    UserSelector(name.to_owned())
+    UserSelector::from(name.to_owned())
 }
 
 /// The number of the message that a draft sends under the key `k`

@@ -130,7 +130,7 @@ fn all_one_may_see_goes_by_time_and_has_no_tombstones() {
         let to = Matching { receiver: Some(selector(&eve)), ..Matching::default() };
         assert_eq!(everywhere(&bob, to.clone()), (vec!["you there?".to_owned()], 1));
         assert_eq!(everywhere(&bob, Matching { sender: from.sender, ..to }).1, 1);
-        let nobody = Matching { sender: Some(UserSelector("nobody".to_owned())), ..Matching::default() };
+        let nobody = Matching { sender: Some(UserSelector::from("nobody".to_owned())), ..Matching::default() };
         let refused = world.app.read(|tx| messages::page_everywhere(tx, &bob, &nobody, None, 2));
         crate::assert_refused!(refused, NotFound);
     });

@@ -122,7 +122,7 @@ const ACCOUNTS: [Row; 10] = [
 ];
 
 fn named(name: &str) -> UserSelector {
-    UserSelector(name.to_owned())
+    UserSelector::from(name.to_owned())
 }
 
 /// Takes part in the groups and has nothing to do with anything else

@@ -270,8 +270,9 @@ fn a_database_of_each_older_version_is_indexed_anew() {
         let rows = rows_of(version);
         let of_sqlite = "INSERT INTO message_search (rowid, words) VALUES (1, '_1_1 from_1 the_1 old_1 days_1')";
         brought_along_from(version, &rows, if version > 1 { of_sqlite } else { "" }, |world| {
-            let actor =
-                |name: &str| world.app.read(|tx| tidings::service::acting(tx, &UserSelector(name.to_owned()))).unwrap();
+            let actor = |name: &str| {
+                world.app.read(|tx| tidings::service::acting(tx, &UserSelector::from(name.to_owned()))).unwrap()
+            };
             let [ann, bob, eve] = ["ann", "bob", "eve"].map(actor);
             world.send(&ann, "team", "new days");
             let findings = find(world, &bob, &query("days"));
@@ -296,7 +297,7 @@ fn a_query_that_is_too_long_is_invalid_and_whom_nobody_knows_is_not_found() {
         let search = |search: Search| world.app.read(|tx| messages::search(tx, &ann, &search, &|| false));
         assert_refused!(search(query(&"a ".repeat(101))), Invalid);
         assert_refused!(search(query("a\0b")), Invalid);
-        assert_refused!(search(Search { sender: Some(UserSelector("eve".to_owned())), ..query("a") }), NotFound);
+        assert_refused!(search(Search { sender: Some(UserSelector::from("eve".to_owned())), ..query("a") }), NotFound);
     });
 }
 

@@ -72,7 +72,7 @@ fn of_several_people_added_or_removed_all_are_or_none() {
     on_every_engine(|world| {
         let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
         world.group("team", &ann, &[&bob]);
-        let nobody = UserSelector("nobody".to_owned());
+        let nobody = UserSelector::from("nobody".to_owned());
         let add = |people: &[UserSelector]| world.app.write(|tx| conversations::add(tx, &ann, &place("team"), people));
         let remove =
             |people: &[UserSelector]| world.app.write(|tx| conversations::remove(tx, &ann, &place("team"), people));

@@ -361,7 +361,7 @@ fn only_the_operator_and_admins_issue_tokens() {
     on_every_engine(|world| {
         let [ann, bob, eve] = [world.admin("ann"), world.user("bob"), world.user("eve")];
         let issue = |actor: &Actor, user: &str, number: u8| {
-            world.app.write(|tx| tokens::issue(tx, actor, &UserSelector(user.to_owned()), secret(number)))
+            world.app.write(|tx| tokens::issue(tx, actor, &UserSelector::from(user.to_owned()), secret(number)))
         };
         for (number, actor, user) in [(1, &operator(), "bob"), (2, &ann, "BOB"), (3, &ann, "ann")] {
             let issued = issue(actor, user, number).unwrap();
@@ -381,7 +381,7 @@ fn one_revokes_ones_own_tokens_and_as_the_operator_or_an_admin_anothers() {
     on_every_engine(|world| {
         let [ann, bob, _] = [world.admin("ann"), world.user("bob"), world.user("eve")];
         let revoke = |actor: &Actor, user: &str| {
-            world.app.write(|tx| tokens::revoke_all(tx, actor, &UserSelector(user.to_owned())))
+            world.app.write(|tx| tokens::revoke_all(tx, actor, &UserSelector::from(user.to_owned())))
         };
         for (actor, user) in [(&operator(), "ann"), (&ann, "bob"), (&bob, "bob")] {
             assert_eq!(revoke(actor, user).unwrap().0.person.username, user);

@@ -12,7 +12,7 @@ use crate::assert_refused;
 use crate::support::{World, draft, new_user, on_every_engine, operator, place, selector};
 
 fn named(text: &str) -> UserSelector {
-    UserSelector(text.to_owned())
+    UserSelector::from(text.to_owned())
 }
 
 fn with_email(name: &str, email: &str) -> NewUser {

@@ -237,7 +237,7 @@ impl io::Write for Meddler<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let app = self.0.later(100);
         let sent = app.write(|tx| {
-            let ann = service::acting(tx, &UserSelector("ann".to_owned()))?;
+            let ann = service::acting(tx, &UserSelector::from("ann".to_owned()))?;
             messages::send(tx, &ann, &draft("crowd", "meanwhile"))
         });
         sent.unwrap();
@@ -280,7 +280,7 @@ fn who_or_what_is_not_there_cannot_be_dumped() {
     on_every_engine(|world| {
         build(world);
         for request in [
-            Request { users: vec![UserSelector("gil".to_owned())], ..Request::default() },
+            Request { users: vec![UserSelector::from("gil".to_owned())], ..Request::default() },
             Request { conversations: vec![place("teem")], ..Request::default() },
         ] {
             let dumped = world.app.read(|tx| Ok(dump(tx, &operator(), &request, &mut io::sink(), &mut |_, _| {})));

@@ -19,7 +19,7 @@ use crate::support::{World, draft, new_user, on_every_engine, operator, place};
 type Deed = fn(&mut Tx<'_>) -> Result<()>;
 
 fn who(tx: &mut Tx<'_>, name: &str) -> Result<Actor> {
-    service::acting(tx, &UserSelector(name.to_owned()))
+    service::acting(tx, &UserSelector::from(name.to_owned()))
 }
 
 fn named(message: &str) -> MessageSelector {
@@ -27,7 +27,7 @@ fn named(message: &str) -> MessageSelector {
 }
 
 fn leave(tx: &mut Tx<'_>) -> Result<()> {
-    conversations::remove(tx, &operator(), &place("team"), &[UserSelector("eve".to_owned())]).map(drop)
+    conversations::remove(tx, &operator(), &place("team"), &[UserSelector::from("eve".to_owned())]).map(drop)
 }
 
 fn send(tx: &mut Tx<'_>) -> Result<()> {
@@ -53,7 +53,7 @@ fn end(tx: &mut Tx<'_>) -> Result<()> {
 }
 
 fn forget_bob(tx: &mut Tx<'_>) -> Result<()> {
-    accounts::delete(tx, &operator(), &[UserSelector("bob".to_owned())]).map(drop)
+    accounts::delete(tx, &operator(), &[UserSelector::from("bob".to_owned())]).map(drop)
 }
 
 fn create_zoe(tx: &mut Tx<'_>) -> Result<()> {
@@ -70,7 +70,7 @@ fn take_email(tx: &mut Tx<'_>) -> Result<()> {
 
 fn create_room(tx: &mut Tx<'_>) -> Result<()> {
     let room = NewConversation {
-        participants: vec![UserSelector("eve".to_owned())],
+        participants: vec![UserSelector::from("eve".to_owned())],
         name: Some("Room".to_owned()),
         ..NewConversation::default()
     };
@@ -184,7 +184,7 @@ fn what_is_there_by_the_time_of_writing_in_the_same_words_is_passed_over() {
             if !is_done {
                 is_done = true;
                 let direct = NewConversation {
-                    participants: vec![UserSelector("eve".to_owned())],
+                    participants: vec![UserSelector::from("eve".to_owned())],
                     ..NewConversation::default()
                 };
                 let create = |tx: &mut Tx<'_>| {

@@ -55,7 +55,7 @@ fn remove(world: &World, conversation: &str, user: &Actor) {
 /// The world of the other tests of dumps, with whatever else a database can hold
 fn everything(world: &World) {
     build(world);
-    let who = |name: &str| world.app.read(|tx| service::acting(tx, &UserSelector(name.to_owned()))).unwrap();
+    let who = |name: &str| world.app.read(|tx| service::acting(tx, &UserSelector::from(name.to_owned()))).unwrap();
     let [ann, bob, eve] = ["ann", "Bob", "eve"].map(who);
 
     world.group("deep", &ann, &[&bob, &eve]);
@@ -213,7 +213,7 @@ fn a_part_of_a_dump_and_one_with_made_up_words_load_into_an_empty_database() {
         everything(world);
         let requests = [
             Request { conversations: vec![place("deep")], ..Request::default() },
-            Request { users: vec![UserSelector("[[mandrix]]".to_owned())], ..Request::default() },
+            Request { users: vec![UserSelector::from("[[mandrix]]".to_owned())], ..Request::default() },
             Request { since: Some(NOON.plus_seconds(4)), ..Request::default() },
             Request { until: Some(NOON.plus_seconds(5)), ..Request::default() },
             Request { pseudonymise: Some([7; 32]), ..Request::default() },
@@ -232,7 +232,7 @@ fn what_was_loaded_can_be_used_on() {
         let dump = text(world, &Request::default());
         carry(&dump, |other| {
             let other = &World { app: other.later(100), location: other.location.clone() };
-            let ann = other.app.read(|tx| service::acting(tx, &UserSelector("ann".to_owned()))).unwrap();
+            let ann = other.app.read(|tx| service::acting(tx, &UserSelector::from("ann".to_owned()))).unwrap();
             let numbers = ["deep", "emptied", "lonely"].map(|name| other.send(&ann, name, "more").number.0);
             assert_eq!(numbers, [9, 3, 2], "numbers go on where they were");
             let new = other.user("new");

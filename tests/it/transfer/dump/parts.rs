@@ -113,7 +113,7 @@ fn a_part_of_a_dump_stands_by_itself_and_holds_no_more_than_it_must() {
         {
             let request = Request {
                 conversations: conversations.iter().map(|name| place(name)).collect(),
-                users: users.iter().map(|name| UserSelector((*name).to_owned())).collect(),
+                users: users.iter().map(|name| UserSelector::from((*name).to_owned())).collect(),
                 since: *since,
                 until: *until,
                 pseudonymise: None,
