@@ -1,4 +1,4 @@
-//! The benchmarks run; what they measure is for the README.
+//! The benchmarks run; what they measure is for docs/performance.md.
 
 use std::path::Path;
 use std::process::{Command, Output};

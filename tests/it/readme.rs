@@ -1,4 +1,5 @@
-//! The README's promises: every example gives what stands below it, and the demonstration plays to its end.
+//! The promises of the README and the guides: every example prints what stands below it, every link leads somewhere, and the
+//! demonstration plays to its end.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,21 +7,34 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::thread;
 
 use crate::support::{Shell, dump, say_skipped};
 
+mod links;
+mod picture;
 mod tables;
 
-/// A command of the README and the output that stands below it
+/// The documents whose examples are run, each with the databases that its examples leave
+const DOCUMENTS: [(&str, &[&str]); 6] = [
+    ("README.md", &["tour.db"]),
+    ("docs/commands.md", &["guide.db", "irc.db"]),
+    ("docs/data.md", &["copy.db", "data.db", "moved.db", "seeded.db", "world.db"]),
+    ("docs/operations.md", &["care.db"]),
+    ("docs/performance.md", &[]),
+    ("docs/rest.md", &[]),
+];
+
+/// A command of a document and the output that stands below it
 struct Example {
     command: String,
     output: String,
 }
 
 /// The examples in the blocks marked `console`, in order
-fn examples(readme: &str) -> Vec<Example> {
+fn examples(document: &str) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
-    let blocks = readme.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let blocks = document.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     for line in blocks.flat_map(str::lines) {
         if let Some(command) = line.strip_prefix("$ ") {
             examples.push(Example { command: command.to_owned(), output: String::new() });
@@ -35,7 +49,7 @@ fn examples(readme: &str) -> Vec<Example> {
     examples
 }
 
-/// What the examples left
+/// What the examples of a document left
 #[derive(Debug, PartialEq)]
 struct Tour {
     /// What each printed, stdout and stderr together
@@ -46,9 +60,8 @@ struct Tour {
 
 /// Runs the examples in one shell, in a folder of its own.
 fn run(examples: &[Example]) -> Tour {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
-    symlink(root.join("tests"), folder.path().join("tests")).unwrap();
+    symlink(path("tests"), folder.path().join("tests")).unwrap();
     let programs = Path::new(env!("CARGO_BIN_EXE_tidings")).parent().unwrap();
     let mut script = String::from("exec 2>&1\n");
     for example in examples {
@@ -72,67 +85,94 @@ fn run(examples: &[Example]) -> Tour {
     Tour { printed, rows: databases.map(|file| (name(&file), dump(&file))).collect() }
 }
 
-fn path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")
+/// Where a file of the project is
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// The README as it was before any test wrote it
-static README: LazyLock<String> = LazyLock::new(|| fs::read_to_string(path()).unwrap());
+/// The documents as they were before any test wrote them
+static TEXTS: LazyLock<BTreeMap<&str, String>> =
+    LazyLock::new(|| DOCUMENTS.iter().map(|(name, _)| (*name, fs::read_to_string(path(name)).unwrap())).collect());
 
-/// Writes the README anew; one test after the other.
-fn rewrite(change: impl FnOnce(&str) -> String) {
+/// Whether tests write what they would otherwise compare
+fn is_updating() -> bool {
+    std::env::var("TIDINGS_UPDATE").is_ok()
+}
+
+/// Writes a document anew; one test after the other.
+fn rewrite(name: &str, change: impl FnOnce(&str) -> String) {
     static WRITING: Mutex<()> = Mutex::new(());
     let _alone = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
-    LazyLock::force(&README);
-    fs::write(path(), change(&fs::read_to_string(path()).unwrap())).unwrap();
+    LazyLock::force(&TEXTS);
+    let text = change(&fs::read_to_string(path(name)).unwrap());
+    fs::write(path(name), text).unwrap();
 }
 
-/// The README's examples, run once for all tests; none where what they need is not installed
-static TOUR: LazyLock<Option<Tour>> = LazyLock::new(|| {
+/// Runs the examples of all documents, those of each document in a thread.
+fn run_all() -> BTreeMap<&'static str, Tour> {
+    thread::scope(|scope| {
+        let tours = TEXTS.iter().map(|(name, text)| (*name, scope.spawn(|| run(&examples(text)))));
+        // All are started before one is waited for.
+        let tours: Vec<_> = tours.collect();
+        tours.into_iter().map(|(name, tour)| (name, tour.join().unwrap())).collect()
+    })
+}
+
+/// The examples of all documents, run once for all tests; none where what they need is not installed
+static TOURS: LazyLock<Option<BTreeMap<&str, Tour>>> = LazyLock::new(|| {
     for program in ["jq", "curl"] {
         if Command::new(program).arg("--version").output().is_err() {
-            say_skipped(&format!("the examples of the README ({program} is not installed)"));
+            say_skipped(&format!("the examples of the README and the guides ({program} is not installed)"));
             return None;
         }
     }
-    Some(run(&examples(&README)))
+    Some(run_all())
 });
 
 #[test]
 fn every_example_prints_what_stands_below_it() {
-    let examples = examples(&README);
-    assert!(examples.len() > 30);
-    let Some(Tour { printed, .. }) = &*TOUR else { return };
-    if std::env::var("TIDINGS_UPDATE").is_ok() {
-        return rewrite(|readme| updated(readme, printed));
+    let Some(tours) = &*TOURS else { return };
+    let mut count = 0;
+    for (name, Tour { printed, .. }) in tours {
+        if is_updating() {
+            rewrite(name, |document| updated(document, printed));
+            continue;
+        }
+        let examples = examples(&TEXTS[name]);
+        count += examples.len();
+        for (example, printed) in examples.iter().zip(printed) {
+            let Example { command, output } = example;
+            assert_eq!(printed, output, "{name}: $ {command}\n(TIDINGS_UPDATE=1 writes what is printed)");
+        }
     }
-    for (example, printed) in examples.iter().zip(printed) {
-        assert_eq!(*printed, example.output, "$ {}\n(TIDINGS_UPDATE=1 writes what is printed)", example.command);
-    }
+    assert!(is_updating() || count > 80, "only {count} examples were found");
 }
 
 #[test]
-fn the_tour_leaves_the_same_bytes_and_rows_each_time() {
-    let Some(first) = &*TOUR else { return };
-    let second = run(&examples(&README));
-    let databases = ["copy.db", "data.db", "irc.db", "moved.db", "seeded.db", "tour.db", "world.db"];
-    assert_eq!(first.rows.keys().collect::<Vec<_>>(), databases);
-    assert!(first.rows["irc.db"].lines().count() > 1000);
-    for (name, rows) in &first.rows {
-        for (one, other) in rows.lines().zip(second.rows[name].lines()) {
-            assert_eq!(one, other, "{name}");
+fn the_examples_leave_the_same_bytes_and_rows_each_time() {
+    let Some(first) = &*TOURS else { return };
+    let second = run_all();
+    for (document, databases) in DOCUMENTS {
+        let Tour { printed, rows } = &first[document];
+        assert_eq!(rows.keys().collect::<Vec<_>>(), databases, "{document}");
+        for (name, rows) in rows {
+            for (one, other) in rows.lines().zip(second[document].rows[name].lines()) {
+                assert_eq!(one, other, "{name}");
+            }
         }
+        assert_eq!(*printed, second[document].printed, "{document}");
+        assert!(first[document] == second[document], "{document}: the number of rows differs");
     }
-    assert!(*first == second, "the output differs, or the number of rows");
+    assert!(first["docs/commands.md"].rows["irc.db"].lines().count() > 1000);
 }
 
-/// The README with what its examples print
-fn updated(readme: &str, printed: &[String]) -> String {
+/// A document with what its examples print
+fn updated(document: &str, printed: &[String]) -> String {
     let mut printed = printed.iter();
     let mut updated = String::new();
     let mut pending = "";
     let mut in_example = false;
-    for line in readme.lines() {
+    for line in document.lines() {
         let is_command = in_example && (line.starts_with("$ ") || line.starts_with("> "));
         if in_example && !line.starts_with("> ") && (is_command || line == "```") {
             updated.push_str(pending);

@@ -1,4 +1,4 @@
-//! Which endpoints there are: one row each, from which come the router, the OpenAPI document and the table of the README.
+//! Which endpoints there are: one row each, from which come the router, the OpenAPI document and the table of docs/rest.md.
 
 use super::answer::{List, Marked};
 use super::changes::Empty;

@@ -1,29 +1,37 @@
-//! The tables of the README that are made of what the program says of itself.
+//! The parts of documents that are made of what the program says of itself, and of their headings.
 
 use std::process::Command;
 
 use tidings::http::{Access, Endpoint, endpoints};
 
-use super::{README, rewrite};
+use super::links::contents;
+use super::{TEXTS, is_updating, rewrite};
 use crate::support::{Shell, say_skipped};
 
 /// What stands before, between and behind two lines of comment
-fn parts<'r>(readme: &'r str, name: &str) -> (&'r str, &'r str, &'r str) {
-    let begin = format!("<!-- {name}, written by TIDINGS_UPDATE=1 cargo test -- readme -->\n");
-    let start = readme.find(&begin).unwrap_or_else(|| panic!("no line: {begin}")) + begin.len();
-    let end = start + readme[start..].find("<!-- end -->").unwrap();
-    (&readme[..start], &readme[start..end], &readme[end..])
+fn parts<'d>(document: &'d str, part: &str) -> (&'d str, &'d str, &'d str) {
+    let begin = format!("<!-- {part}, written by TIDINGS_UPDATE=1 cargo test -- readme -->\n");
+    let start = document.find(&begin).unwrap_or_else(|| panic!("no line: {begin}")) + begin.len();
+    let end = start + document[start..].find("<!-- end -->").unwrap();
+    (&document[..start], &document[start..end], &document[end..])
 }
 
-/// Fails unless the README holds this text under that name; where it may be written, writes it.
-fn must_hold(name: &str, text: &str) {
-    if std::env::var("TIDINGS_UPDATE").is_ok() {
-        return rewrite(|readme| {
-            let (before, _, behind) = parts(readme, name);
+/// Fails unless that part of a document is this text; where it may be written, writes it.
+fn must_hold(name: &str, part: &str, text: &str) {
+    if is_updating() {
+        return rewrite(name, |document| {
+            let (before, _, behind) = parts(document, part);
             [before, text, behind].concat()
         });
     }
-    assert_eq!(parts(&README, name).1, text, "TIDINGS_UPDATE=1 cargo test -- readme writes it");
+    assert_eq!(parts(&TEXTS[name], part).1, text, "{name}: TIDINGS_UPDATE=1 cargo test -- readme writes it");
+}
+
+#[test]
+fn every_guide_begins_with_its_contents() {
+    for (name, text) in TEXTS.iter().filter(|(name, _)| name.starts_with("docs/")) {
+        must_hold(name, "contents", &contents(text));
+    }
 }
 
 #[test]
@@ -38,7 +46,11 @@ fn the_table_of_endpoints_is_that_of_the_router() {
         format!("| `{method} {path}` | {summary}{who} | {twin} | {} |\n", codes.join(", "))
     };
     let rows: String = endpoints().iter().map(row).collect();
-    must_hold("endpoints", &format!("| endpoint | does | command | errors |\n|---|---|---|---|\n{rows}"));
+    must_hold(
+        "docs/rest.md",
+        "endpoints",
+        &format!("| endpoint | does | command | errors |\n|---|---|---|---|\n{rows}"),
+    );
 }
 
 /// The options of `serve` as its help has them: name, value, text
@@ -67,14 +79,15 @@ fn the_table_of_options_is_that_of_the_help() {
         format!("| `--{name}{value}` | `TIDINGS_{}` | {text} |\n", name.to_uppercase().replace('-', "_"))
     };
     let rows: String = options(&help).into_iter().map(row).collect();
-    must_hold("options of serve", &format!("| option | variable | |\n|---|---|---|\n{rows}"));
+    must_hold("docs/operations.md", "options of serve", &format!("| option | variable | |\n|---|---|---|\n{rows}"));
 }
 
 #[test]
 fn the_units_are_what_systemd_understands_and_the_server_too() {
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
-    for block in README.split("```ini\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+    let blocks = TEXTS["docs/operations.md"].split("```ini\n").skip(1);
+    for block in blocks.map(|rest| rest.split("```").next().unwrap()) {
         let name = block.lines().next().unwrap().rsplit('/').next().unwrap();
         if let Some((_, rest)) = block.split_once("ExecStart=/usr/local/bin/tidings serve ") {
             let help = Shell::new().run_without_db("serve --help", &[]).stdout;
@@ -88,7 +101,7 @@ fn the_units_are_what_systemd_understands_and_the_server_too() {
     }
     assert_eq!(files.len(), 2);
     let Ok(verified) = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(files).output() else {
-        return say_skipped("the units of the README (systemd-analyze is not installed)");
+        return say_skipped("the units of the guide to operations (systemd-analyze is not installed)");
     };
     let said = String::from_utf8_lossy(&verified.stderr);
     assert!(verified.status.success() && !said.contains("Unknown"), "{said}");
