@@ -24,21 +24,19 @@ use tidings::model::Actor;
 use tidings::service::messages;
 use tidings::store::Location;
 
-use crate::support::{Schema, Shell, World, draft, postgres_server};
+use crate::support::{Schema, Shell, World, draft, on_engine, postgres_server};
 
 /// What bash runs is given the program as `$0` and the database as `$1`.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tidings");
 
 /// Runs a test on each engine, on a database that nobody holds open and that processes are told of by its address.
 fn on_every_address(test: impl Fn(&Shell, &Location, &str)) {
-    println!("on SQLite");
     let shell = Shell::new();
-    test(&shell, &Location::Sqlite(shell.path("test.db")), "test.db");
+    on_engine("SQLite", || test(&shell, &Location::Sqlite(shell.path("test.db")), "test.db"));
     let Some(server) = postgres_server() else { return };
-    println!("on PostgreSQL");
     let schema = Schema::create(server);
     let url = schema.url();
-    test(&Shell::new(), &Location::parse(&url).unwrap(), &url);
+    on_engine("PostgreSQL", || test(&Shell::new(), &Location::parse(&url).unwrap(), &url));
 }
 
 /// A script for bash, in the folder of the shell

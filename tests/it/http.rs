@@ -29,7 +29,7 @@ mod unfinished;
 mod writer;
 
 use crate::server::Server;
-use crate::support::{Run, Schema, Shell, postgres_server};
+use crate::support::{Run, Schema, Shell, on_engine, postgres_server};
 
 /// Two people who can log in, a group of theirs, and what one said
 const WORLD: &str = "
@@ -77,14 +77,12 @@ impl House {
 
 /// Runs a test on a database with that world on each engine.
 fn in_every_house(test: impl Fn(&House)) {
-    println!("on SQLite");
-    test(&House { shell: world(), address: "test.db".to_owned(), schema: None });
+    on_engine("SQLite", || test(&House { shell: world(), address: "test.db".to_owned(), schema: None }));
     let Some(server) = postgres_server() else { return };
-    println!("on PostgreSQL");
     let schema = Schema::create(server);
     let house = House { shell: Shell::new(), address: schema.url(), schema: Some(schema) };
     fill(&house.shell, &house.address);
-    test(&house);
+    on_engine("PostgreSQL", || test(&house));
 }
 
 /// The path of the messages of somebody's newest conversation

@@ -11,7 +11,7 @@ use tidings::store::Location;
 use crate::assert_refused;
 use crate::support::{
     NOON, OLD_ROWS, Schema, Shell, World, brought_along_from, draft, is_long, on_every_engine, postgres_server,
-    say_skipped,
+    say_left_out,
 };
 
 fn mode(path: &std::path::Path) -> u32 {
@@ -275,7 +275,7 @@ fn a_key_file_of_another_owner_is_not_used() {
     fs::write(shell.path("test.db-key"), "a secret that somebody else knows\n").unwrap();
     fs::set_permissions(shell.path("test.db-key"), fs::Permissions::from_mode(0o600)).unwrap();
     if std::os::unix::fs::chown(shell.path("test.db-key"), Some(65534), None).is_err() {
-        return say_skipped("a key file of another owner (only root gives files away)");
+        return say_left_out("a key file of another owner (only root gives files away)");
     }
     let run = shell.run("token issue ann");
     assert_eq!(run.code, 6, "{run}");

@@ -1,6 +1,8 @@
 //! The harness: a fresh database on every engine, and short words for what most tests begin with.
 
+use std::fs::File;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -227,12 +229,28 @@ pub(crate) fn list_conversations(
 /// Runs a test on a fresh SQLite file and, where `TIDINGS_TEST_POSTGRES` names a server, on a fresh PostgreSQL schema.
 pub(crate) fn on_every_engine(test: impl Fn(&World)) {
     let folder = tempfile::tempdir().unwrap();
-    println!("on SQLite");
-    test(&World::open(Location::Sqlite(folder.path().join("test.db"))));
+    on_engine("SQLite", || test(&World::open(Location::Sqlite(folder.path().join("test.db")))));
     let Some(server) = postgres_server() else { return };
-    println!("on PostgreSQL");
     let schema = Schema::create(server);
-    test(&World::open(Location::parse(&schema.url()).unwrap()));
+    on_engine("PostgreSQL", || test(&World::open(Location::parse(&schema.url()).unwrap())));
+}
+
+/// Runs a test on one engine; a failure says on which.
+pub(crate) fn on_engine(engine: &str, test: impl FnOnce()) {
+    println!("on {engine}");
+    if let Err(cause) = catch_unwind(AssertUnwindSafe(test)) {
+        let said = cause.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("it failed");
+        panic!("on {engine}: {said}");
+    }
+}
+
+#[test]
+fn a_failure_says_on_which_engine_it_happened() {
+    let failure = catch_unwind(|| on_every_engine(|_| panic!("as it must"))).unwrap_err();
+    assert_eq!(failure.downcast_ref::<String>().unwrap(), "on SQLite: as it must");
+    let failure = catch_unwind(|| on_engine("PostgreSQL", || panic!("at {NOON:?}"))).unwrap_err();
+    assert_eq!(*failure.downcast_ref::<String>().unwrap(), format!("on PostgreSQL: at {NOON:?}"));
 }
 
 mod old {
@@ -262,7 +280,6 @@ pub(crate) const OLD_ROWS: &str = "
 pub(crate) fn brought_along_from(version: i32, rows: &str, on_sqlite: &str, test: impl Fn(&World)) {
     let target = refinery::Target::Version(version);
     let folder = tempfile::tempdir().unwrap();
-    println!("on SQLite, from version {version}");
     let path = folder.path().join("old.db");
     let mut connection = rusqlite::Connection::open(&path).unwrap();
     connection.pragma_update(None, "application_id", 0x7469_6469).unwrap();
@@ -271,15 +288,15 @@ pub(crate) fn brought_along_from(version: i32, rows: &str, on_sqlite: &str, test
     connection.execute_batch(&rows_of_sqlite).unwrap();
     connection.execute_batch(on_sqlite).unwrap();
     drop(connection);
-    test(&World::open(Location::Sqlite(path)));
+    on_engine(&format!("SQLite, from version {version}"), || test(&World::open(Location::Sqlite(path))));
     let Some(server) = postgres_server() else { return };
-    println!("on PostgreSQL, from version {version}");
     let schema = Schema::create(server);
     let mut client = postgres::Client::connect(&schema.url(), postgres::NoTls).unwrap();
     old::postgres::migrations::runner().set_target(target).run(&mut client).unwrap();
     client.batch_execute(rows).unwrap();
     drop(client);
-    test(&World::open(Location::parse(&schema.url()).unwrap()));
+    let engine = format!("PostgreSQL, from version {version}");
+    on_engine(&engine, || test(&World::open(Location::parse(&schema.url()).unwrap())));
 }
 
 /// Whether the tests that take minutes run too
@@ -287,9 +304,25 @@ pub(crate) fn is_long() -> bool {
     std::env::var("TIDINGS_TEST_LONG").is_ok_and(|value| !value.is_empty())
 }
 
-/// Says what was not tested; not by a macro, whose output a test that passes would keep to itself.
+/// Says what was not tested because a program is missing that an installation would give. In CI that is a failure of
+/// `tests/run`.
 pub(crate) fn say_skipped(what: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {what}");
+    say(&format!("skipped: {what}"));
+}
+
+/// Says what was not tested because this machine, its user or the time do not allow it.
+pub(crate) fn say_left_out(what: &str) {
+    say(&format!("left out: {what}"));
+}
+
+/// Tells whoever runs the tests, and `tests/run`, which counts; not by a macro, whose output a test that passes would keep to
+/// itself.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+    if let Some(file) = std::env::var_os("TIDINGS_TEST_SKIPPED") {
+        let mut file = File::options().append(true).create(true).open(file).unwrap();
+        file.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
 }
 
 /// The PostgreSQL server for tests; says once where there is none.

@@ -21,7 +21,7 @@ impl<'s> SmallDisk<'s> {
         if mounted.is_ok_and(|mounted| mounted.status.success()) {
             return Some(Self(shell));
         }
-        crate::support::say_skipped("a full disk (only root mounts one)");
+        crate::support::say_left_out("a full disk (only root mounts one)");
         None
     }
 

@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use super::db::json;
 use super::shell;
 use crate::server::Server;
-use crate::support::{Shell, say_skipped};
+use crate::support::{Shell, say_left_out};
 
 #[test]
 fn a_secret_in_a_setting_that_cannot_be_used_is_not_shown() {
@@ -119,7 +119,7 @@ fn an_env_file_of_another_user_is_read_only_where_it_is_named() {
     };
     assert_eq!(acting("", false).as_deref(), Some("bob"));
     if chown(&file, Some(65_534), None).is_err() {
-        return say_skipped("an env file of another user (only root gives files away)");
+        return say_left_out("an env file of another user (only root gives files away)");
     }
     assert_eq!(acting("", true), None);
     assert_eq!(acting("--quiet", true), None);

@@ -16,7 +16,7 @@ use super::crowd::Crowd;
 use super::served::{messages_of, serve, token};
 use super::{postgres_client, random_up_to, tally, texts};
 use crate::server::Server;
-use crate::support::{Shell, is_long, say_skipped};
+use crate::support::{Shell, is_long, say_left_out, say_skipped};
 
 /// A database server on a socket, gone at the end
 struct Cluster {
@@ -29,7 +29,7 @@ impl Cluster {
     fn start() -> Option<Self> {
         let what = "PostgreSQL that fails";
         if !is_long() {
-            say_skipped(&format!("{what} (TIDINGS_TEST_LONG)"));
+            say_left_out(&format!("{what} (TIDINGS_TEST_LONG)"));
             return None;
         }
         let Some(programs) = programs() else {
@@ -286,7 +286,7 @@ fn a_full_disk_of_postgresql_is_named_and_nothing_is_lost_by_it() {
     let Some(cluster) = Cluster::start() else { return };
     let path = cluster.folder.join("small");
     let Some(_disk) = SmallDisk::mount(&path) else {
-        return say_skipped("a full disk of PostgreSQL (only root mounts one)");
+        return say_left_out("a full disk of PostgreSQL (only root mounts one)");
     };
     // Only what it holds lies on the small disk: without its log the whole server would end.
     cluster.execute("postgres", &format!("CREATE TABLESPACE small LOCATION '{}'", path.display()));

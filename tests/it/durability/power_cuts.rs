@@ -16,7 +16,7 @@ use super::disk::{Cut, Disk, Entry, Ignored, read};
 use super::served::{serve_with, token};
 use super::shim::{Shim, compile};
 use super::{Chance, random_up_to, tally};
-use crate::support::{Shell, is_long, say_skipped};
+use crate::support::{Shell, is_long, say_left_out};
 
 const CUTS: [Cut; 3] = [Cut::Synced, Cut::Torn, Cut::DataFirst];
 
@@ -165,7 +165,7 @@ impl FileSystem {
         fs::create_dir(system.path("mounted")).unwrap();
         let is_made = compile("power.c", &system.path("power"), &[]) && system.format() && system.mount();
         if !is_made {
-            say_skipped("power cuts of a real file system (they need a C compiler, root, ext4 and loop devices)");
+            say_left_out("power cuts of a real file system (they need a C compiler, root, ext4 and loop devices)");
             return None;
         }
         system.unmount();
@@ -212,7 +212,7 @@ impl Drop for FileSystem {
 #[test]
 fn what_was_acknowledged_before_a_file_system_was_cut_off_is_there() {
     if !is_long() {
-        return say_skipped("power cuts of a real file system (TIDINGS_TEST_LONG)");
+        return say_left_out("power cuts of a real file system (TIDINGS_TEST_LONG)");
     }
     let Some(system) = FileSystem::make() else { return };
     let Some(shim) = Shim::compile("power cuts of a real file system") else { return };

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{House, in_every_house, messages_of, world};
 use crate::cli::disk::SmallDisk;
 use crate::server::{Connection, Server};
-use crate::support::{Shell, say_skipped};
+use crate::support::{Shell, say_left_out};
 
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let start = Instant::now();
@@ -127,7 +127,7 @@ fn connections_that_postgresql_ends_are_made_anew() {
             return;
         }
         let Some((_, place)) = house.address.split_once("postgres://postgres@") else {
-            return say_skipped("connections that PostgreSQL ends (the tests are not its superuser)");
+            return say_left_out("connections that PostgreSQL ends (the tests are not its superuser)");
         };
         // By their name only the connections of this server are ended.
         let role = format!("served_{}", std::process::id());

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::world;
 use crate::server::{Connection, Server};
-use crate::support::{is_long, say_skipped};
+use crate::support::{is_long, say_left_out};
 
 /// How many connections are kept open
 const IDLE: usize = 5000;
@@ -18,7 +18,7 @@ const IDLE: usize = 5000;
 fn may_open(files: u64) -> bool {
     let limit = getrlimit(Resource::Nofile);
     if limit.maximum.is_some_and(|most| most < files) {
-        say_skipped(&format!("{IDLE} connections (no more than {:?} files may be open)", limit.maximum));
+        say_left_out(&format!("{IDLE} connections (no more than {:?} files may be open)", limit.maximum));
         return false;
     }
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
@@ -61,7 +61,7 @@ fn thousands_of_idle_connections_cost_little_and_end_by_themselves() {
     is_quick(&server);
     println!("{IDLE} connections after {:?}", start.elapsed());
     if start.elapsed() > Duration::from_secs(8) {
-        return say_skipped(&format!("{IDLE} connections (they took longer than the first of them lasts)"));
+        return say_left_out(&format!("{IDLE} connections (they took longer than the first of them lasts)"));
     }
     let metrics = String::from_utf8(server.get("/metrics", "").expect(200).bytes).unwrap();
     let open = metrics.lines().find_map(|line| line.strip_prefix("tidings_http_connections ")).unwrap();
@@ -70,7 +70,7 @@ fn thousands_of_idle_connections_cost_little_and_end_by_themselves() {
     // A debug build is larger, and fills what it allocates.
     assert!(memory < if cfg!(debug_assertions) { 170 } else { 100 } * 1024, "{memory} KiB");
     if !is_long() {
-        say_skipped("the end of idle connections (TIDINGS_TEST_LONG)");
+        say_left_out("the end of idle connections (TIDINGS_TEST_LONG)");
         return;
     }
     for connection in &mut idle {
@@ -179,7 +179,7 @@ fn answers_that_nobody_reads_hold_nobody_up() {
     let memory = server.memory("VmRSS");
     assert!(memory < 300 * 1024, "{memory} KiB");
     if !is_long() {
-        say_skipped("the end of connections that nobody reads (TIDINGS_TEST_LONG)");
+        say_left_out("the end of connections that nobody reads (TIDINGS_TEST_LONG)");
         return;
     }
     std::thread::sleep(Duration::from_secs(33));

@@ -8,7 +8,7 @@ use tidings::http::endpoints;
 
 use super::{House, in_every_house, messages_of, world};
 use crate::server::Server;
-use crate::support::{Shell, say_skipped};
+use crate::support::{Shell, say_left_out};
 
 /// Moves the database, as it is while it is in use, to another name.
 fn rename(shell: &Shell, from: &str, to: &str) {
@@ -142,7 +142,7 @@ fn strangers_do_not_learn_where_the_database_is() {
             return;
         }
         let Some((_, place)) = house.address.split_once("postgres://postgres@") else {
-            return say_skipped("a PostgreSQL that turns the server away (the tests are not its superuser)");
+            return say_left_out("a PostgreSQL that turns the server away (the tests are not its superuser)");
         };
         let role = format!("hidden_{}", std::process::id());
         let mut operator = postgres::Client::connect(&house.address, postgres::NoTls).unwrap();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::robust::at_a_place;
 use crate::server::Connection;
-use crate::support::{is_long, say_skipped};
+use crate::support::{is_long, say_left_out};
 
 #[test]
 fn what_is_no_request_is_refused_by_a_problem_document_too() {
@@ -126,7 +126,7 @@ fn a_body_that_breaks_off_changes_nothing() {
 #[test]
 fn requests_that_do_not_come_to_their_end_are_ended() {
     if !is_long() {
-        say_skipped("requests that are half sent (TIDINGS_TEST_LONG)");
+        say_left_out("requests that are half sent (TIDINGS_TEST_LONG)");
         return;
     }
     at_a_place(|place| {

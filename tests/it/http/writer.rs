@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tidings::http::endpoints;
 
 use crate::server::Server;
-use crate::support::say_skipped;
+use crate::support::say_left_out;
 
 /// The longest that one request may keep the writer
 const LONGEST: Duration = Duration::from_millis(20);
@@ -258,7 +258,7 @@ impl Scene {
 #[test]
 fn no_request_keeps_the_writer_for_long() {
     let Some(scene) = Scene::new() else {
-        say_skipped("how long requests keep the writer (Linux tells it, with CONFIG_SCHED_INFO)");
+        say_left_out("how long requests keep the writer (Linux tells it, with CONFIG_SCHED_INFO)");
         return;
     };
     let attacks = scene.attacks();
