@@ -51,7 +51,7 @@ impl Command {
     }
 }
 
-/// Begin a conversation; whoever creates it takes part
+/// Create a conversation; its creator takes part
 ///
 /// Two people without name or title have one direct conversation: creating it again returns it. The operator takes part
 /// in nothing and so names at least two.
@@ -199,7 +199,7 @@ impl Add {
     }
 }
 
-/// Remove people from a group, or leave it oneself
+/// Remove people from a group, or leave it
 ///
 /// Their notifications of it go, and they see it no more. A group ends, messages and all, with its last participant.
 #[derive(Debug, Args)]

@@ -336,7 +336,7 @@ impl Record for Copy {
 
 /// Give back the space of what was deleted, scrub what is left of it, and bring the search index in order
 ///
-/// The file is written anew, which needs up to twice its size for a while; whoever writes waits meanwhile.
+/// The file is rewritten, which temporarily needs up to twice its size; writers wait meanwhile.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings db compact")]
 pub(super) struct Compact {}

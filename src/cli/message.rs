@@ -264,7 +264,7 @@ impl Record for Deleted {
     }
 }
 
-/// Make messages read: single ones, or all of a conversation
+/// Mark messages as read: single ones, or all of a conversation
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings message read support --as bob\n  \
     tidings message read support#12 support#13 --as bob")]

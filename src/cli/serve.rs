@@ -60,19 +60,19 @@ impl Args for Serve {
 #[command(after_help = "Examples:\n  tidings serve\n  tidings serve --bind 127.0.0.1:0 --ready-json\n  \
     tidings serve --ephemeral --fixture world.yaml --token-for alice --ready-json")]
 struct Options {
-    /// Where to listen: HOST:PORT, port 0 for any free one, or the path of a socket
+    /// Where to listen: HOST:PORT (port 0: any free port), or the path of a socket
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     bind: String,
 
-    /// Who may connect to a socket's path, as chmod writes it: 0660 lets its group in too
+    /// Permissions of the socket, as for chmod: 0660 also admits its group
     #[arg(long, value_name = "MODE", value_parser = socket_mode, default_value = "0600")]
     socket_mode: u32,
 
-    /// Listen where other machines reach the server, though nothing is encrypted
+    /// Listen on addresses that other machines can reach, without encryption
     #[arg(long)]
     allow_remote: bool,
 
-    /// Whether strangers may register: open or closed
+    /// Whether new users can register themselves: open or closed
     #[arg(long, value_name = "WHETHER", default_value = "open", ignore_case = true)]
     registration: Registration,
 
@@ -80,55 +80,55 @@ struct Options {
     #[arg(long)]
     ready_json: bool,
 
-    /// Serve a temporary database, which is gone at the end, and end with the program that started this one
+    /// Serve a temporary database, and end with the program that started this one
     #[arg(long)]
     ephemeral: bool,
 
-    /// With --ephemeral: begin with what this fixture says, as `data apply` reads it
+    /// With --ephemeral: start with this fixture, as `data apply` reads it
     #[arg(long, value_name = "FILE")]
     fixture: Option<PathBuf>,
 
-    /// With --ephemeral: tell access tokens of these users when ready
+    /// With --ephemeral: print access tokens of these users when ready
     #[arg(long, value_name = "USERS")]
     token_for: Vec<String>,
 
-    /// Hosts that requests may be for, beside this machine; .example.org is every host under it, * every host
+    /// Accepted hosts besides this machine; .example.org is every host under it, * is every host
     #[arg(long, value_name = "HOSTS")]
     allowed_hosts: Vec<String>,
 
-    /// Sites whose pages may use the API, for example https://chat.example.org
+    /// Sites whose pages can use the API, for example https://chat.example.org
     #[arg(long, value_name = "ORIGINS")]
     cors_origins: Vec<String>,
 
-    /// Who may read /metrics: this machine, everybody or nobody
+    /// Who can read /metrics: local (this machine), all or none
     #[arg(long, value_name = "WHO", default_value = "local", ignore_case = true)]
     metrics: Who,
 
-    /// Believe what the proxy in front says of where requests come from (X-Forwarded-For, X-Forwarded-Proto)
+    /// Take client addresses from the proxy in front (X-Forwarded-For, X-Forwarded-Proto)
     #[arg(long)]
     behind_proxy: bool,
 
-    /// How many connections at once; more have to wait
+    /// Maximum number of connections; more have to wait
     #[arg(long, value_name = "N", value_parser = number, default_value = "8000")]
     max_connections: u32,
 
-    /// How many connections to the database at once; what takes long has half of them [default: 8 for each core]
+    /// Maximum number of connections to the database; slow requests get half of them [default: 8 for each core]
     #[arg(long, value_name = "N", value_parser = number)]
     db_connections: Option<u32>,
 
-    /// How many seconds a request waits for one of them at the most
+    /// How many seconds a request waits for a connection to the database
     #[arg(long, value_name = "SECONDS", value_parser = number, default_value = "10")]
     db_wait: u32,
 
-    /// How many log-ins of an account may fail at an address in a minute, and ten times that everywhere; 0 is no limit
+    /// Failed log-ins of an account per minute and address, and ten times that at all addresses; 0 means no limit
     #[arg(long, value_name = "N", value_parser = number, default_value = "10")]
     failed_logins: u32,
 
-    /// How many log-ins an address may try in a minute, and how many of an account may succeed; 0 is no limit
+    /// Log-ins per minute of an address, and successful ones of an account; 0 means no limit
     #[arg(long, value_name = "N", value_parser = number, default_value = "60")]
     logins: u32,
 
-    /// How many accounts an address may register in a minute; 0 is no limit
+    /// Registrations per minute of an address; 0 means no limit
     #[arg(long, value_name = "N", value_parser = number, default_value = "30")]
     registrations: u32,
 }

@@ -222,7 +222,7 @@ impl Update {
     }
 }
 
-/// Set a user's password; whoever is logged in as them is logged out
+/// Set a user's password and end all their log-ins
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings user passwd alice --password-file alice.password")]
 pub(super) struct Passwd {

@@ -13,7 +13,7 @@ const LIMIT: i64 = 50;
 
 /// List messages: the newest that match, oldest of them first
 ///
-/// Without a conversation, all that one may see.
+/// Without a conversation, all visible messages.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings message list support --limit 10\n  \
     tidings message list --from alice --since 2026-01-01T00:00:00Z\n  \

@@ -19,9 +19,9 @@ pub fn endpoints() -> Vec<Endpoint> {
             .limited_by(|limits| &limits.log_ins)
             .like("token issue USER")
             .taking::<tokens::Credentials>()
-            .giving::<TokenPair>(200, "Tokens, and whose they are")
+            .giving::<TokenPair>(200, "Tokens and their user")
             .or(&[Unauthenticated]),
-        post("/api/token/refresh/", "Put a new pair of tokens in the place of one", tokens::refresh)
+        post("/api/token/refresh/", "Exchange a refresh token for a new pair", tokens::refresh)
             .for_anyone()
             .taking::<tokens::Refresh>()
             .giving::<tokens::NewTokens>(
@@ -29,12 +29,12 @@ pub fn endpoints() -> Vec<Endpoint> {
                 "New tokens; the same again within 30 seconds, and later until the new refresh token is used",
             )
             .or(&[Unauthenticated]),
-        post("/api/token/verify/", "Ask whether a token counts", tokens::verify)
+        post("/api/token/verify/", "Check whether a token is valid", tokens::verify)
             .for_anyone()
             .taking::<tokens::Token>()
-            .giving::<tokens::Nothing>(200, "It counts.")
+            .giving::<tokens::Nothing>(200, "The token is valid.")
             .or(&[Unauthenticated]),
-        post("/api/token/revoke/", "Log out: end what a log-in began", tokens::revoke)
+        post("/api/token/revoke/", "Log out: end a log-in", tokens::revoke)
             .for_anyone()
             .like("token revoke USER")
             .taking::<tokens::Refresh>()
@@ -51,16 +51,16 @@ pub fn endpoints() -> Vec<Endpoint> {
             .like("user list")
             .asking::<users::Listing>()
             .giving::<List<Profile>>(200, "Users by username; for admins with email, role and state"),
-        show("/api/users/me/", "Show one's own account", users::show_own)
+        show("/api/users/me/", "Show your account", users::show_own)
             .like("user show USER")
             .giving::<User>(200, "The account"),
-        patch("/api/users/me/", "Change one's own account", users::change_own)
+        patch("/api/users/me/", "Change your account", users::change_own)
             .like("user update USER")
             .taking::<users::OwnChange>()
             .giving::<User>(200, "The account")
             .on_condition()
             .or(&[Conflict, RateLimited]),
-        show("/api/users/me/export/", "Export everything about oneself", users::export_own)
+        show("/api/users/me/export/", "Export everything about you", users::export_own)
             .like("user export USER")
             .giving::<serde_json::Map<String, serde_json::Value>>(200, "See docs/export.schema.json")
             .or(&[RateLimited]),
@@ -78,19 +78,19 @@ pub fn endpoints() -> Vec<Endpoint> {
             .like("user delete USER --yes")
             .giving_nothing()
             .on_condition()
-            .giving::<Receipt>(200, "What went with it, for `Prefer: return=representation`")
+            .giving::<Receipt>(200, "The receipt, for `Prefer: return=representation`")
             .or(&[Forbidden, NotFound]),
-        delete("/api/user/delete/", "Delete one's own account", users::delete_own)
+        delete("/api/user/delete/", "Delete your account", users::delete_own)
             .like("user delete USER --yes")
             .giving_nothing()
             .on_condition()
-            .giving::<Receipt>(200, "What went with it, for `Prefer: return=representation`")
+            .giving::<Receipt>(200, "The receipt, for `Prefer: return=representation`")
             .or(&[Forbidden]),
-        show("/api/conversations/", "List one's own conversations", conversations::list)
+        show("/api/conversations/", "List your conversations", conversations::list)
             .like("conversation list")
             .asking::<conversations::Listing>()
             .giving::<List<ConversationView>>(200, "Newest activity first, each with up to 10 participants"),
-        post("/api/conversations/", "Begin a conversation", conversations::create)
+        post("/api/conversations/", "Create a conversation", conversations::create)
             .like("conversation create USER…")
             .taking::<conversations::New>()
             .giving::<ConversationView>(201, "The conversation")
@@ -112,14 +112,14 @@ pub fn endpoints() -> Vec<Endpoint> {
             .or(&[Forbidden, NotFound, Conflict]),
         delete(
             "/api/conversations/{conversation_id}/",
-            "Delete a conversation, messages and all",
+            "Delete a conversation with its messages",
             conversations::delete,
         )
         .like("conversation delete CONV --yes")
         .giving_nothing()
         .on_condition()
         .or(&[Forbidden, NotFound]),
-        show("/api/conversations/{conversation_id}/participants/", "List who takes part", conversations::participants)
+        show("/api/conversations/{conversation_id}/participants/", "List participants", conversations::participants)
             .like("conversation show CONV")
             .asking::<Part>()
             .giving::<List<UserRef>>(200, "Oldest account first")
@@ -132,7 +132,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .or(&[NotFound]),
         patch(
             "/api/conversations/{conversation_id}/participants/me/",
-            "Set which messages notify oneself",
+            "Set which messages notify you",
             conversations::set_level,
         )
         .like("conversation level CONV LEVEL")
@@ -147,7 +147,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         .like("conversation remove CONV USER")
         .giving_nothing()
         .or(&[Invalid, Forbidden, NotFound]),
-        post("/api/conversations/{conversation_id}/read/", "Make a conversation's messages read", conversations::read)
+        post("/api/conversations/{conversation_id}/read/", "Mark a conversation as read", conversations::read)
             .like("message read CONV")
             .taking::<Empty>()
             .optional_body()
@@ -169,7 +169,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .like("message show MSG")
             .giving::<Message>(200, "The message")
             .or(&[NotFound]),
-        patch("/api/conversations/{conversation_id}/messages/{message_id}/", "Edit one's own message", messages::edit)
+        patch("/api/conversations/{conversation_id}/messages/{message_id}/", "Edit your message", messages::edit)
             .like("message edit MSG TEXT")
             .taking::<messages::Edit>()
             .giving::<Message>(200, "The message")
@@ -180,15 +180,15 @@ pub fn endpoints() -> Vec<Endpoint> {
             .giving_nothing()
             .on_condition()
             .or(&[Forbidden, NotFound, Invalid]),
-        show("/api/messages/", "List all messages one may see", messages::list_everywhere)
+        show("/api/messages/", "List all visible messages", messages::list_everywhere)
             .like("message list")
             .asking::<messages::Everywhere>()
             .giving::<List<Message>>(200, "Newest first; a search adds `snippet` and `partial`"),
-        show("/api/messages/unread/", "List the messages one has not read", messages::unread)
+        show("/api/messages/unread/", "List unread messages", messages::unread)
             .like("message list --unread")
             .asking::<Part>()
             .giving::<List<Message>>(200, "The last to come in first"),
-        patch("/api/messages/unread/", "Make messages read", messages::read)
+        patch("/api/messages/unread/", "Mark messages as read", messages::read)
             .like("message read MSG…")
             .taking::<messages::Which>()
             .giving::<Marked>(200, "How many were unread"),
@@ -196,7 +196,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .like("message show MSG")
             .giving::<Message>(200, "The message")
             .or(&[NotFound]),
-        patch("/api/messages/{message_id}/", "Edit one's own message", messages::edit)
+        patch("/api/messages/{message_id}/", "Edit your message", messages::edit)
             .like("message edit MSG TEXT")
             .taking::<messages::Edit>()
             .giving::<Message>(200, "The message")
@@ -217,16 +217,16 @@ pub fn endpoints() -> Vec<Endpoint> {
             .asking::<Part>()
             .giving::<List<ThreadMessage>>(200, "Each behind what it replies to, with its depth")
             .or(&[NotFound]),
-        show("/api/notifications/", "List one's own notifications", notifications::list)
+        show("/api/notifications/", "List your notifications", notifications::list)
             .like("notifications list")
             .asking::<notifications::Listing>()
             .giving::<List<Notification>>(200, "Newest first"),
-        patch("/api/notifications/{message_id}/", "Make a notification read or unread", notifications::change)
+        patch("/api/notifications/{message_id}/", "Mark a notification as read or unread", notifications::change)
             .like("notifications read MSG")
             .taking::<notifications::Change>()
             .giving::<Notification>(200, "The notification")
             .or(&[NotFound]),
-        post("/api/notifications/read/", "Make notifications read, some or all", notifications::read)
+        post("/api/notifications/read/", "Mark notifications as read, some or all", notifications::read)
             .like("notifications read --all")
             .taking::<notifications::Which>()
             .giving::<Marked>(200, "How many were unread")
