@@ -200,6 +200,11 @@ impl Output {
             Format::Table if progress.shown == 0 => self.status(nothing),
             _ => {}
         }
+        let left_out = progress.rows.left_out();
+        if !left_out.is_empty() {
+            let columns = left_out.join(", ");
+            self.status(&format!("The terminal is too narrow for these columns: {columns}. Choose some with --fields."));
+        }
         Ok(progress.shown)
     }
 
@@ -386,8 +391,9 @@ struct Progress {
 
 impl Progress {
     fn new<T: Record>(out: &Output) -> Self {
-        let columns = if out.options.fields.is_some() { out.columns.clone() } else { headings::<T>() };
-        Self { shown: 0, rows: Rows::new(columns) }
+        let is_chosen = out.options.fields.is_some();
+        let columns = if is_chosen { out.columns.clone() } else { headings::<T>() };
+        Self { shown: 0, rows: Rows::new(columns, is_chosen) }
     }
 }
 

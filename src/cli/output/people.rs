@@ -169,43 +169,69 @@ impl Looks {
 
 /// Rows that come in pages: columns never become narrower, so that pages stay below each other.
 pub(super) struct Rows {
-    columns: Vec<String>,
-    widths: Vec<u16>,
-    /// The terminal is too narrow: things stand one below the other, so that nothing that is copied or compared is broken
-    stacked: bool,
+    columns: Vec<Column>,
+    /// Whether every column is shown, whatever fits
+    shows_all: bool,
     is_first: bool,
 }
 
+struct Column {
+    heading: String,
+    width: u16,
+    is_shown: bool,
+}
+
 impl Rows {
-    pub(super) fn new(columns: Vec<String>) -> Self {
-        Self { widths: vec![0; columns.len()], columns, stacked: false, is_first: true }
+    pub(super) fn new(headings: Vec<String>, shows_all: bool) -> Self {
+        let column = |heading| Column { heading, width: 0, is_shown: true };
+        Self { columns: headings.into_iter().map(column).collect(), shows_all, is_first: true }
     }
 
-    /// Writes a page of rows.
+    /// Writes a page of rows, a line each. On a terminal that is too narrow it leaves columns out: ids first, then from the
+    /// right.
     pub(super) fn write(&mut self, out: &mut impl Write, looks: Looks, rows: &[Vec<Piece>]) -> io::Result<()> {
+        let widths = self.table(looks, rows).column_max_content_widths();
+        for (column, needed) in self.columns.iter_mut().filter(|column| column.is_shown).zip(widths) {
+            column.width = needed.saturating_add(2).max(column.width);
+        }
+        if let Some(width) = looks.width.filter(|_| !self.shows_all) {
+            self.fit(width, rows);
+        }
+        let mut table = self.table(looks, rows);
+        let shown = self.columns.iter().filter(|column| column.is_shown);
+        table.set_constraints(shown.map(|column| ColumnConstraint::LowerBoundary(Width::Fixed(column.width))));
+        self.is_first = false;
+        write_table(out, &table)
+    }
+
+    /// The headings of the columns that were left out
+    pub(super) fn left_out(&self) -> Vec<&str> {
+        self.columns.iter().filter(|column| !column.is_shown).map(|column| column.heading.as_str()).collect()
+    }
+
+    fn fit(&mut self, width: u16, rows: &[Vec<Piece>]) {
+        let holds_ids = |index: usize| rows.iter().any(|row| matches!(row.get(index), Some(Piece::Faint(_))));
+        loop {
+            let shown: Vec<usize> = (0..self.columns.len()).filter(|index| self.columns[*index].is_shown).collect();
+            let needed = shown.iter().fold(0, |sum: u16, index| sum.saturating_add(self.columns[*index].width));
+            let [_, others @ ..] = shown.as_slice() else { return };
+            let Some(last) = others.last().filter(|_| needed > width) else { return };
+            let left_out = others.iter().rfind(|index| holds_ids(**index)).unwrap_or(last);
+            self.columns[*left_out].is_shown = false;
+        }
+    }
+
+    fn table(&self, looks: Looks, rows: &[Vec<Piece>]) -> Table {
         let mut table = table();
         if self.is_first && looks.header {
-            table.set_header(self.columns.iter().map(|column| Meaning::Heading.paint(column, looks.colored)));
+            let shown = self.columns.iter().filter(|column| column.is_shown);
+            table.set_header(shown.map(|column| Meaning::Heading.paint(&column.heading, looks.colored)));
         }
-        table.add_rows(rows.iter().map(|row| row.iter().map(|piece| looks.cell(piece)).collect::<Vec<_>>()));
-        for (width, needed) in self.widths.iter_mut().zip(table.column_max_content_widths()) {
-            *width = needed.saturating_add(2).max(*width);
-        }
-        let needed = self.widths.iter().fold(0, |sum: u16, width| sum.saturating_add(*width));
-        self.stacked |= looks.width.is_some_and(|width| needed > width);
-        if self.stacked {
-            for row in rows {
-                if !self.is_first {
-                    writeln!(out)?;
-                }
-                looks.sheet(out, &self.columns, row)?;
-                self.is_first = false;
-            }
-            return Ok(());
-        }
-        self.is_first = false;
-        table.set_constraints(self.widths.iter().map(|width| ColumnConstraint::LowerBoundary(Width::Fixed(*width))));
-        write_table(out, &table)
+        table.add_rows(rows.iter().map(|row| {
+            let shown = row.iter().zip(&self.columns).filter(|(_, column)| column.is_shown);
+            shown.map(|(piece, _)| looks.cell(piece)).collect::<Vec<_>>()
+        }));
+        table
     }
 }
 
@@ -245,29 +271,39 @@ mod tests {
 
     const LOOKS: Looks = Looks { colored: false, now: None, width: None, header: true };
 
-    fn rows(width: Option<u16>, looks: Looks) -> String {
+    fn rows(width: Option<u16>, looks: Looks, shows_all: bool) -> (String, Rows) {
         let mut out = Vec::new();
-        let mut rows = Rows::new(vec!["name".to_owned(), "id".to_owned()]);
+        let mut rows = Rows::new(vec!["name".to_owned(), "id".to_owned(), "role".to_owned()], shows_all);
         for name in ["ann", "bob\u{1b}", "e"] {
-            rows.write(&mut out, Looks { width, ..looks }, &[vec![name.into(), Piece::Faint("7".to_owned())]]).unwrap();
+            let row = vec![name.into(), Piece::Faint("7".to_owned()), "user".into()];
+            rows.write(&mut out, Looks { width, ..looks }, &[row]).unwrap();
         }
-        String::from_utf8(out).unwrap()
+        (String::from_utf8(out).unwrap(), rows)
     }
 
     #[test]
     fn pages_of_rows_stay_below_each_other() {
-        assert_eq!(rows(None, LOOKS), " name  id\n ann   7\n bob\\u{1b}  7\n e          7\n");
-        assert_eq!(rows(None, Looks { header: false, ..LOOKS }), " ann  7\n bob\\u{1b}  7\n e          7\n");
-        assert_eq!(
-            rows(Some(12), LOOKS),
-            " name  id\n ann   7\n\n name  bob\\u{1b}\n id    7\n\n name  e\n id    7\n",
-            "too wide from the second page on"
-        );
+        let all = " name  id  role\n ann   7   user\n bob\\u{1b}  7   user\n e          7   user\n";
+        assert_eq!(rows(None, LOOKS, false).0, all);
+        let without_header = " ann  7  user\n bob\\u{1b}  7  user\n e          7  user\n";
+        assert_eq!(rows(None, Looks { header: false, ..LOOKS }, false).0, without_header);
+    }
+
+    #[test]
+    fn a_row_is_a_line_on_a_terminal_of_any_width_and_ids_are_left_out_first() {
+        let (text, shown) = rows(Some(18), LOOKS, false);
+        assert_eq!(text, " name  id  role\n ann   7   user\n bob\\u{1b}  user\n e          user\n");
+        assert_eq!(shown.left_out(), ["id"]);
+        let (text, shown) = rows(Some(1), LOOKS, false);
+        assert_eq!(text, " name\n ann\n bob\\u{1b}\n e\n");
+        assert_eq!(shown.left_out(), ["id", "role"]);
+        let (text, shown) = rows(Some(1), LOOKS, true);
+        assert_eq!((text, shown.left_out().len()), (rows(None, LOOKS, false).0, 0), "what was asked for is all shown");
     }
 
     #[test]
     fn colours_stand_around_escaped_text_only() {
-        let colored = rows(None, Looks { colored: true, ..LOOKS });
+        let (colored, _) = rows(None, Looks { colored: true, ..LOOKS }, false);
         assert!(colored.contains("\u{1b}[1mname") && colored.contains("bob\\u{1b}"), "{colored:?}");
         let paragraph = Paragraph {
             heading: vec![vec![Piece::Person("a\u{1b}[0m".to_owned())]],
