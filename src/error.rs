@@ -9,7 +9,7 @@ use crate::model::Actor;
 /// The result of whatever can fail with an [`Error`]
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The kinds of errors; the contract's table is [`Kind::row`].
+/// The kinds of errors; the contract's table is `Kind::row`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A value breaks a rule

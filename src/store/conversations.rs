@@ -211,7 +211,7 @@ pub fn newest_of(
     )
 }
 
-/// Everybody's conversations made before one, newest first, searched as [`page_of`]
+/// Everybody's conversations made before one, newest first, searched as `page_of`
 pub fn page(tx: &mut Tx<'_>, before: ConversationKey, search: Option<&str>, limit: i64) -> Result<Vec<Conversation>> {
     tx.all(
         concat!(

@@ -176,7 +176,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Lets SIGTERM and SIGINT wait until [`serve`] heeds them; SIGHUP too, for a server that leaves something behind where
+    /// Lets SIGTERM and SIGINT wait until `serve` heeds them; SIGHUP too, for a server that leaves something behind where
     /// it ends at once.
     ///
     /// # Errors
