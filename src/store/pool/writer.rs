@@ -203,4 +203,30 @@ mod tests {
         assert_eq!(write().unwrap_err().kind(), Kind::Unavailable);
         write().unwrap();
     }
+
+    #[test]
+    fn no_more_writes_than_the_most_are_committed_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(folder.path().join("x.db"));
+        let (db, _) = Db::open(&location, true).unwrap();
+        let stamp = || Stamp { clock: Clock::Frozen(Timestamp(0)), ids: Ids::Seeded(1), dry_run: false };
+        let (sizes, committed) = mpsc::channel();
+        let committing = Box::new(move |size| sizes.send(size).unwrap());
+        let sharing = Sharing { stamp: Box::new(stamp), committed: committing, is_temporary: false };
+        let pool = Pool::new(db, location, sharing).unwrap();
+        let ((begun, has_begun), (end, ended)) = (mpsc::channel(), mpsc::channel());
+        let first = move |tx: &mut Tx<'_>| {
+            begun.send(()).unwrap();
+            ended.recv().unwrap();
+            maintenance::probe(tx, 0)
+        };
+        pool.write(stamp(), first, |outcome| outcome.unwrap());
+        has_begun.recv().unwrap();
+        for _ in 0..=MOST_TOGETHER {
+            pool.write(stamp(), |tx| maintenance::probe(tx, 0), |outcome| outcome.unwrap());
+        }
+        end.send(()).unwrap();
+        drop(pool);
+        assert_eq!(committed.iter().collect::<Vec<_>>(), [1, MOST_TOGETHER, 1]);
+    }
 }

@@ -68,4 +68,15 @@ mod tests {
         other.execute_batch("ROLLBACK").unwrap();
         begin().unwrap();
     }
+
+    #[test]
+    fn each_wait_has_patience_of_its_own_and_short_naps_only_at_its_beginning() {
+        assert!(wait(0));
+        BEGAN.set(Instant::now().checked_sub(PATIENCE));
+        assert!(!wait(1));
+        assert!(wait(0));
+        let start = Instant::now();
+        assert!((5..15).all(wait));
+        assert!(start.elapsed() >= NAP * 10, "{:?}", start.elapsed());
+    }
 }

@@ -61,16 +61,10 @@ impl Database {
     /// room that is never the limit, and nothing is changed.
     fn limit_log(&mut self) -> Result<()> {
         let free = rustix::fs::statvfs(&self.path).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        let pages = match free.unwrap_or(u64::MAX) / 4 / LOG_PAGE {
-            LOG_PAGES.. => LOG_PAGES,
-            // By halves, so that it is seldom another.
-            few => 1 << few.checked_ilog2().unwrap_or(0),
-        };
+        let (pages, bytes) = log_limits(free.unwrap_or(u64::MAX));
         if pages == self.log_pages {
             return Ok(());
         }
-        // A log that is longer already is cut when it begins anew.
-        let bytes = if pages < LOG_PAGES { pages * LOG_PAGE } else { LARGEST_LOG };
         for (limit, value) in [("wal_autocheckpoint", pages), ("journal_size_limit", bytes)] {
             self.connection.pragma_update(None, limit, i64::try_from(value).map_err(Error::internal)?)?;
         }
@@ -152,6 +146,19 @@ impl Database {
     }
 }
 
+/// Where so many bytes are free: after how many pages the log is moved into the file, and to how many bytes one that is longer
+/// already is cut when it begins anew
+fn log_limits(free: u64) -> (u64, u64) {
+    match free / 4 / LOG_PAGE {
+        LOG_PAGES.. => (LOG_PAGES, LARGEST_LOG),
+        few => {
+            // By halves, so that it is seldom another.
+            let pages = 1 << few.checked_ilog2().unwrap_or(0);
+            (pages, pages * LOG_PAGE)
+        }
+    }
+}
+
 #[cfg(test)]
 impl Database {
     pub(in crate::store) fn become_read_only(&mut self) {
@@ -179,4 +186,32 @@ fn throw_away(path: &Path) -> std::io::Result<()> {
 /// How large the write-ahead log of a file is
 pub(in crate::store) fn log_bytes(path: &Path) -> u64 {
     beside(&real(path), "-wal").metadata().map_or(0, |found| found.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_takes_a_quarter_of_what_is_free_at_the_most() {
+        assert_eq!(log_limits(4 * LOG_PAGE * LOG_PAGES), (LOG_PAGES, LARGEST_LOG));
+        assert_eq!(log_limits(4 * LOG_PAGE * LOG_PAGES - 1), (8192, 8192 * LOG_PAGE));
+        assert_eq!(log_limits(4 * LOG_PAGE * 100), (64, 64 * LOG_PAGE));
+        assert_eq!(log_limits(0), (1, LOG_PAGE));
+    }
+
+    #[test]
+    fn a_writer_that_many_wait_for_seldom_moves_its_log_and_of_a_temporary_database_never() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut database, _) = Database::open(&folder.path().join("x.db"), true).unwrap();
+        let settings = |database: &Database| -> [i64; 3] {
+            ["wal_autocheckpoint", "journal_size_limit", "synchronous"]
+                .map(|name| database.connection.pragma_query_value(None, name, |row| row.get(0)).unwrap())
+        };
+        database.expect_many_writes(false).unwrap();
+        assert_eq!(settings(&database), [LOG_PAGES.cast_signed(), LARGEST_LOG.cast_signed(), 2], "a disk with room");
+        database.expect_many_writes(true).unwrap();
+        let [moved_after, _, synchronous] = settings(&database);
+        assert_eq!((moved_after, synchronous), (0, 0));
+    }
 }
