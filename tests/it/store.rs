@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tidings::model::UserSelector;
 use tidings::service;
-use tidings::store::Location;
+use tidings::store::{Db, Location};
 
 use crate::assert_refused;
 use crate::support::{
@@ -320,10 +320,30 @@ fn an_address_that_is_neither_a_path_nor_postgresql_makes_no_file() {
         }
     }
     assert_eq!(fs::read_dir(shell.path("")).unwrap().count(), before);
-    for name in ["./:memory:", "./sqlite:x.db", "x~.db", "~x.db", "a=b.db", "a b.db", "./host=h", "deep/file:x.db"] {
+    for name in [
+        "./:memory:",
+        "./sqlite:x.db",
+        "c:x.db",
+        "12:30.db",
+        "at 12:30.db",
+        "x~.db",
+        "~x.db",
+        "a=b.db",
+        "a b.db",
+        "./host=h",
+        "deep/file:x.db",
+    ] {
         assert_eq!(shell.run_words(&["db", "migrate", "--db", name], "").code, 0, "{name}");
         assert!(shell.path(name).exists(), "{name}: a name that means something elsewhere is a name like others");
     }
+}
+
+#[test]
+fn a_database_that_is_up_to_date_is_opened_without_its_lock() {
+    let shell = Shell::new();
+    fs::remove_file(shell.path("test.db-lock")).unwrap();
+    fs::create_dir(shell.path("test.db-lock")).unwrap();
+    shell.done("user create ann --no-password");
 }
 
 #[test]
@@ -349,6 +369,45 @@ fn another_programs_postgresql_tables_are_refused_and_left_alone() {
     assert!(run.stderr.contains("another program"), "{run}");
     let tables = client.query_one("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()", &[]).unwrap();
     assert_eq!(tables.get::<_, i64>(0), 1);
+}
+
+#[test]
+fn who_may_not_prepare_an_older_database_hears_that_it_is_there() {
+    on_every_engine(|world| {
+        world.execute(match world.location {
+            Location::Sqlite(_) => "PRAGMA user_version = 1",
+            Location::Postgres(_) => "DELETE FROM refinery_schema_history WHERE version > 1",
+        });
+        let refused = Db::open(&world.location, false).map(drop).unwrap_err();
+        assert!(refused.to_string().contains("has to be brought up to date first"), "{refused}");
+    });
+}
+
+#[test]
+fn what_a_unique_index_of_the_operators_refuses_is_a_conflict_on_postgresql() {
+    let Some(server) = postgres_server() else { return };
+    let schema = Schema::create(server);
+    let world = World::open(Location::parse(&schema.url()).unwrap());
+    let [ann, bob] = [world.user("ann"), world.user("bob")];
+    world.group("team", &ann, &[&bob]);
+    world.execute("CREATE UNIQUE INDEX own ON message (conversation_key, content)");
+    world.send(&ann, "team", "hello");
+    let again = draft("team", "hello");
+    assert_refused!(world.app.write(|tx| service::messages::send(tx, &ann, &again)), Conflict);
+}
+
+#[test]
+fn compacting_a_postgresql_database_vacuums_its_tables() {
+    let Some(server) = postgres_server() else { return };
+    let (shell, schema) = (Shell::new(), Schema::create(server));
+    for command in ["db migrate", "db compact"] {
+        let run = shell.run(&format!("{command} --db {}", schema.url()));
+        assert_eq!(run.code, 0, "{command}: {run}");
+    }
+    let mut client = postgres::Client::connect(&schema.url(), postgres::NoTls).unwrap();
+    let vacuumed = "SELECT last_vacuum IS NOT NULL FROM pg_stat_user_tables
+                    WHERE schemaname = current_schema() AND relname = 'message'";
+    assert!(client.query_one(vacuumed, &[]).unwrap().get::<_, bool>(0));
 }
 
 #[test]
@@ -468,6 +527,10 @@ fn of_a_commit_that_was_broken_off_the_outcome_is_unknown() {
         let failed = world.app.write(|tx| service::messages::send(tx, &ann, &draft)).unwrap_err();
         assert_eq!(failed.kind(), tidings::error::Kind::Unavailable, "{failed}");
         assert_eq!(serde_json::to_value(failed.problem()).unwrap()["outcome"], "unknown", "{failed}");
+        if let Location::Postgres(_) = world.location {
+            let lost = world.app.write(|tx| service::messages::send(tx, &ann, &draft)).unwrap_err();
+            assert_eq!(lost.kind(), tidings::error::Kind::Unavailable, "the connection is gone: {lost}");
+        }
     });
     let Some(server) = postgres_server() else { return };
     let (shell, schema) = (Shell::new(), Schema::create(server));

@@ -281,6 +281,12 @@ fn whoever_restores_on_a_terminal_types_the_name() {
 }
 
 #[test]
+fn the_status_says_which_version_the_database_has() {
+    let status = json(&shell().done("db status -o json").stdout);
+    assert_eq!(status["version"], status["newest_version"]);
+}
+
+#[test]
 fn compacting_gives_space_back() {
     let shell = shell();
     let long = format!("message send team '{}' --as ann", "a text of some length ".repeat(900));
