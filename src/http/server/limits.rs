@@ -173,6 +173,9 @@ fn next(full_at: Instant, interval: Duration, now: Instant) -> Result<Instant, D
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::RETRY_AFTER;
+    use axum::response::IntoResponse;
+
     use super::*;
 
     #[test]
@@ -198,6 +201,17 @@ mod tests {
         assert_eq!(limit.look_at("ann", now), limit.take_at("ann", now));
         assert!(limit.look_at("ann", now).is_err());
         assert!((0..1000).all(|_| Limit::<str>::new(0).take_at("ann", now).is_ok()));
+    }
+
+    #[test]
+    fn whoever_waits_as_long_as_they_were_told_is_heard_again() {
+        let limit = Limit::<str>::new(1);
+        let start = Instant::now();
+        assert!(limit.take("ann").is_ok());
+        for refused in [limit.take("ann"), limit.look("ann")] {
+            let told = refused.unwrap_err().into_response().headers()[RETRY_AFTER].to_str().unwrap().parse().unwrap();
+            assert!(Instant::now() + Duration::from_secs(told) >= start + MINUTE, "{told}");
+        }
     }
 
     fn tried(name: &str, address: &str, is_familiar: bool) -> Tried {

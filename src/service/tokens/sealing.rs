@@ -52,6 +52,16 @@ mod tests {
         Keys::new(current, previous).unwrap()
     }
 
+    #[test]
+    fn a_sealed_text_is_opened_up_to_the_length_that_is_read_at_all() {
+        let own = keys(b"secret", None);
+        // A seal has 16 bytes.
+        let bytes = LONGEST / 4 * 3 - 16;
+        for (text, is_opened) in [(vec![7; bytes], true), (vec![7; bytes + 1], false)] {
+            assert_eq!(own.open("list", &own.seal("list", &text).unwrap()), is_opened.then_some(text));
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_sealed_is_opened_for_its_purpose_alone(text in prop::collection::vec(any::<u8>(), 0..100), bit in any::<prop::sample::Index>()) {

@@ -60,13 +60,17 @@ fn content_that_breaks_a_rule_is_refused_and_leaves_no_trace() {
 #[test]
 fn a_direct_message_is_for_the_other_person() {
     on_every_engine(|world| {
-        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
         let to_bob = Draft { destination: Destination::User(selector(&bob)), ..draft("", "hi") };
         let sent = world.app.write(|tx| messages::send(tx, &ann, &to_bob)).unwrap();
         assert_eq!(sent.receiver.unwrap().username, "bob");
         let answer = world.send(&bob, "@ann", "hello");
         assert_eq!(answer.receiver.unwrap().username, "ann");
         assert_eq!(answer.conversation, sent.conversation);
+        let named = |person: &tidings::model::Actor| Draft { receiver: Some(selector(person)), ..draft("@bob", "hi") };
+        let sent = world.app.write(|tx| messages::send(tx, &ann, &named(&bob))).unwrap();
+        assert_eq!(sent.receiver.unwrap().username, "bob");
+        assert_refused!(world.app.write(|tx| messages::send(tx, &ann, &named(&eve))), Invalid);
         let to_herself = Draft { destination: Destination::User(selector(&ann)), ..draft("", "hi") };
         assert_refused!(world.app.write(|tx| messages::send(tx, &ann, &to_herself)), Invalid);
     });

@@ -52,6 +52,19 @@ fn a_message_is_sent_once_under_a_key_however_its_conversation_parent_and_receiv
 }
 
 #[test]
+fn a_message_to_nobody_is_refused_under_a_key_as_without_one_and_leaves_the_key_free() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        let to_nobody = Draft { receiver: Some(named("nobody")), ..draft("team", "hi") };
+        let without = world.app.write(|tx| messages::send(tx, &ann, &to_nobody)).unwrap_err();
+        let with = send(world, &ann, &to_nobody).unwrap_err();
+        assert_eq!((with.kind(), with.to_string()), (without.kind(), without.to_string()));
+        assert_eq!(send(world, &ann, &draft("team", "hi")).unwrap(), 1);
+    });
+}
+
+#[test]
 fn a_direct_conversation_is_the_same_before_and_after_it_began() {
     on_every_engine(|world| {
         let [ann, _bob] = [world.user("ann"), world.user("bob")];

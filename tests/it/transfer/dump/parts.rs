@@ -7,7 +7,7 @@ use tidings::transfer::Tally;
 use tidings::transfer::dump::Request;
 use tidings::transfer::records::{ConversationRecord, MessageRecord, Record};
 
-use super::{build, counted, records, text};
+use super::{build, counted, edit, records, text};
 use crate::support::{NOON, on_every_engine, place};
 
 /// What a conversation is called by what refers to it
@@ -172,5 +172,19 @@ fn what_nothing_fits_is_dumped_as_nothing() {
         let named = Request { conversations: vec![place("team")], ..later };
         let counts = Tally { users: 3, conversations: 1, ..Tally::default() };
         assert_eq!(counted(&text(world, &named)), counts);
+    });
+}
+
+#[test]
+fn who_edited_a_message_is_in_a_part_though_they_take_no_part_in_its_conversation() {
+    on_every_engine(|world| {
+        let [ann, bob, _zoe] = [world.user("ann"), world.user("bob"), world.user("zoe")];
+        world.group("team", &ann, &[&bob]);
+        world.send(&ann, "team", "hello");
+        edit(world, &ann, "team#1", "hello there", None);
+        world.execute("UPDATE revision SET editor_key = (SELECT key FROM account WHERE username = 'zoe')");
+        let part = text(world, &Request { conversations: vec![place("team")], ..Request::default() });
+        assert!(part.contains(r#""edited_by":"zoe""#), "{part}");
+        assert_stands_by_itself(&part);
     });
 }

@@ -167,10 +167,11 @@ fn what_refers_to_somebody_or_something_uses_the_made_up_name() {
 #[test]
 fn no_content_becomes_too_long_and_no_mention_anothers() {
     on_every_engine(|world| {
-        let [al, bo] = [world.user("al"), world.user("bo")];
+        let [al, bo, _alan] = [world.user("al"), world.user("bo"), world.user("alan")];
         world.group("team", &al, &[&bo]);
         world.send(&al, "team", &"@al ".repeat(16_000));
         world.send(&al, "team", "@bo2 @bo22b @al, @AL! x@al");
+        world.send(&bo, "team", "@alan");
         let contents: Vec<String> = records(&pseudonymised(world, 7))
             .into_iter()
             .filter_map(|record| if let Record::Message(found) = record { Some(found.content) } else { None })
@@ -178,6 +179,7 @@ fn no_content_becomes_too_long_and_no_mention_anothers() {
         assert!(contents[0].starts_with("@user1 @user1 ") && contents[0].len() <= 65_536, "{}", contents[0].len());
         assert!(contents[1].starts_with("@user2x @user2xx"), "{}", contents[1]);
         assert!(contents[1].contains(" @user1, @user1! "), "{}", contents[1]);
+        assert!(contents[2].starts_with("@user1"), "who takes part comes first: {}", contents[2]);
         let request = draft("team", &contents[0]);
         world.app.write(|tx| tidings::service::messages::send(tx, &al, &request)).unwrap();
     });
