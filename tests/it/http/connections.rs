@@ -135,6 +135,28 @@ fn large_bodies_that_are_begun_do_not_fill_the_memory() {
     drop(kept);
 }
 
+#[test]
+fn a_large_body_that_does_not_come_on_gives_its_place_to_whoever_waits_for_one() {
+    let shell = world();
+    let server = Server::on(&shell.path(""), &[]);
+    let head = format!(
+        "POST /api/token/ HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n",
+        server.address()
+    );
+    let begin = |length: usize| {
+        let mut connection = Connection::to(server.address()).unwrap();
+        connection.stream().write_all(format!("{head}{}", " ".repeat(length)).as_bytes()).unwrap();
+        connection
+    };
+    let kept: Vec<Connection> = (0..50).map(|_| begin(20_000)).collect();
+    let start = Instant::now();
+    server.post("/api/token/", "", &json!({})).problem(400, "invalid");
+    assert!(start.elapsed() < Duration::from_secs(2), "a small body needs no place: {:?}", start.elapsed());
+    begin(100_000).answer().unwrap().problem(400, "invalid");
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    drop(kept);
+}
+
 /// A server where somebody has a great deal to export
 fn talkative() -> (crate::support::Shell, Server, String) {
     let shell = world();

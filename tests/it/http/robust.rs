@@ -335,8 +335,24 @@ fn a_method_that_is_not_allowed_is_told_which_are() {
         let shown = place.server.get("/api/users/me/", &place.token).expect(200);
         let head = place.server.ask("HEAD", "/api/users/me/", &place.token, &[], None).expect(200);
         assert!(head.bytes.is_empty());
+        let long = "y".repeat(33_000);
+        for (path, headers, status) in
+            [("/api/users/?page_size=x", &[][..], 400), ("/api/users/me/", &[("X", long.as_str())], 431)]
+        {
+            assert!(place.server.ask("HEAD", path, &place.token, headers, None).expect(status).bytes.is_empty());
+        }
         assert_eq!(head.header("etag"), shown.header("etag"));
         assert_eq!(head.header("content-length"), Some(shown.bytes.len().to_string().as_str()));
+    });
+}
+
+#[test]
+fn every_field_that_is_missing_is_named_at_once() {
+    at_a_place(|place| {
+        let refused = place.server.post("/api/token/", "", &json!({}));
+        refused.problem(400, "invalid");
+        let required = json!(["This field is required."]);
+        assert_eq!(refused.json()["errors"], json!({ "username": required, "password": required }));
     });
 }
 

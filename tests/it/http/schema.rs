@@ -176,7 +176,11 @@ fn what_is_served_is_the_document_and_a_page_that_loads_nothing_from_elsewhere()
     let page = String::from_utf8(page.bytes).unwrap();
     for endpoint in endpoints() {
         assert!(page.contains(&format!("<code>{}</code>", endpoint.path)), "{}", endpoint.path);
+        if let Some(twin) = endpoint.twin {
+            assert!(page.contains(&format!("<code>tidings {twin}</code>")), "{twin}");
+        }
     }
+    assert!(page.contains("<td>string uuid") && !page.contains("int64"), "formats are those that people know");
     for tag in ["<script", "<link", "<img", "<iframe", "<object", "<embed", "@import", "src="] {
         assert!(!page.contains(tag), "{tag}");
     }

@@ -73,6 +73,23 @@ fn bodies_that_are_too_large_hear_so_and_take_no_memory() {
 }
 
 #[test]
+fn who_is_refused_while_sending_may_send_on_for_a_moment_so_that_the_answer_arrives() {
+    at_a_place(|place| {
+        let mut connection = Connection::to(place.server.address()).unwrap();
+        let head = format!(
+            "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{{",
+            place.messages
+        );
+        connection.stream().write_all(head.as_bytes()).unwrap();
+        connection.answer().unwrap().problem(401, "unauthenticated");
+        for _ in 0..10 {
+            connection.stream().write_all(b" ").unwrap();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+}
+
+#[test]
 fn who_asks_before_sending_a_body_is_told_whether_to() {
     at_a_place(|place| {
         let head = |length: usize| {
