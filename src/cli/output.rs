@@ -203,7 +203,9 @@ impl Output {
         let left_out = progress.rows.left_out();
         if !left_out.is_empty() {
             let columns = left_out.join(", ");
-            self.status(&format!("The terminal is too narrow for these columns: {columns}. Choose some with --fields."));
+            self.status(&format!(
+                "The terminal is too narrow for these columns: {columns}. Choose some with --fields."
+            ));
         }
         Ok(progress.shown)
     }

@@ -112,8 +112,9 @@ struct Options {
     #[arg(long, value_name = "N", value_parser = number, default_value = "8000")]
     max_connections: u32,
 
-    /// Maximum number of connections to the database; slow requests get half of them [default: 8 for each core]
-    #[arg(long, value_name = "N", value_parser = number)]
+    /// Maximum number of connections to the database, 2 or more; slow requests get half of them, and exports use up to 16
+    /// more [default: 8 for each core, at most 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     db_connections: Option<u32>,
 
     /// How many seconds a request waits for a connection to the database
@@ -336,9 +337,10 @@ impl Options {
     }
 }
 
-/// How many connections to the database there are, unless told: as many as PostgreSQL writes best with
+/// How many connections to the database there are, unless told: as many as PostgreSQL writes best with, but a third of those
+/// it allows unless it is configured
 fn database_connections() -> usize {
-    8 * std::thread::available_parallelism().map_or(1, NonZero::get)
+    (8 * std::thread::available_parallelism().map_or(1, NonZero::get)).min(32)
 }
 
 /// What is printed once requests are accepted.

@@ -90,10 +90,11 @@ pub(super) async fn list(
     Query(Listing { search, cursor, page_size }): Query<Listing>,
 ) -> Answer {
     let (seek, size) = here.part(cursor.as_deref(), page_size)?;
-    let page = server
-        .read(caller, move |tx, actor| conversations::page_of(tx, actor, search.as_deref(), seek.as_ref(), size))
-        .await?;
-    here.list(page)
+    // A search looks at all of them.
+    let is_slow = search.is_some();
+    let read =
+        move |tx: &mut Tx<'_>, actor: &Actor| conversations::page_of(tx, actor, search.as_deref(), seek.as_ref(), size);
+    here.list(if is_slow { server.read_slowly(caller, read).await? } else { server.read(caller, read).await? })
 }
 
 /// A conversation with its newest messages

@@ -207,10 +207,14 @@ fn responses(endpoint: &Endpoint, writing: &mut SchemaGenerator) -> Value {
         errors.push(Kind::UnsupportedMediaType);
     }
     for kind in errors {
-        let problem = json!({
+        let mut problem = json!({
             "description": kind.code(),
             "content": { MEDIA_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" } } },
         });
+        if matches!(kind, Kind::RateLimited | Kind::Unavailable) {
+            let meaning = "In how many seconds to come again, where that is known";
+            problem["headers"] = json!({ "Retry-After": { "description": meaning, "schema": { "type": "integer" } } });
+        }
         responses.entry(kind.status().to_string()).or_insert(problem);
     }
     responses.sort_keys();

@@ -16,10 +16,12 @@ use crate::error::Error;
 use crate::http::server::Shared;
 use crate::http::server::caller::Caller;
 use crate::model::{
-    ConversationId, ConversationSelector, Finding, MessageId, MessageSelector, Number, Seek, Timestamp, UserSelector,
+    Actor, ConversationId, ConversationSelector, Finding, MessageId, MessageSelector, Number, Seek, Timestamp,
+    UserSelector,
 };
 use crate::service::messages::{self, Change, Destination, Draft, Matching, Search};
 use crate::service::notifications;
+use crate::store::Tx;
 
 /// How long a search looks before it shows what it has
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
@@ -122,11 +124,11 @@ pub(super) async fn list(
         (None, after) => after.map(Seek::Before),
     };
     let matching = Matching { sender, receiver: None, since, until };
-    let page = server
-        .read(caller, move |tx, actor| {
-            messages::page_of(tx, actor, &selector, &matching, seek.as_ref(), (size, oldest_first))
-        })
-        .await?;
+    let is_slow = !matching.is_all();
+    let read = move |tx: &mut Tx<'_>, actor: &Actor| {
+        messages::page_of(tx, actor, &selector, &matching, seek.as_ref(), (size, oldest_first))
+    };
+    let page = if is_slow { server.read_slowly(caller, read).await? } else { server.read(caller, read).await? };
     here.numbered(page, oldest_first)
 }
 

@@ -220,13 +220,18 @@ impl Server {
         self: &Arc<Self>,
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let outcome = self.carry_out(work).await;
+        // Whoever waited in vain for a turn has learnt nothing of the database.
+        let turn = if self.app.pool().is_embedded() { None } else { Some(self.turns.take().await?) };
+        let outcome = self.carry_out(turn, work).await;
         self.readiness.note(&outcome);
         outcome
     }
 
+    /// As [`Server::write_as_stranger`], with a turn that was waited for, or without one: whoever looks whether the database
+    /// can be written does not wait with those who keep it busy.
     pub(crate) async fn carry_out<T: Send + 'static>(
         self: &Arc<Self>,
+        turn: Option<Turn>,
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
@@ -238,7 +243,7 @@ impl Server {
         if self.app.pool().is_embedded() {
             self.app.write(work, end);
         } else {
-            let (server, turn) = (Arc::clone(self), self.turns.take().await?);
+            let server = Arc::clone(self);
             let write = move || {
                 let _turn = turn;
                 server.app.write(work, end);

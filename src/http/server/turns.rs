@@ -5,9 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
+
+/// In how many seconds who waited too long may come again
+const COME_AGAIN: u64 = 1;
 
 /// The turns there are
 pub(crate) struct Turns {
@@ -31,8 +34,8 @@ impl Turns {
     }
 
     /// A turn, where one is free
-    pub(crate) fn try_take(&self) -> Option<SemaphorePermit<'_>> {
-        self.all.try_acquire().ok()
+    pub(crate) fn try_take(&self) -> Option<Turn> {
+        Arc::clone(&self.all).try_acquire_owned().ok().map(|own| Turn { _own: own, _of_long: None })
     }
 
     /// A turn, once one is free
@@ -53,8 +56,7 @@ impl Turns {
     }
 
     async fn in_time(&self, turn: impl Future<Output = Result<Turn>>) -> Result<Turn> {
-        let busy = || Error::busy(self.longest_wait.as_secs().max(1));
-        tokio::time::timeout(self.longest_wait, turn).await.unwrap_or_else(|_| Err(busy()))
+        tokio::time::timeout(self.longest_wait, turn).await.unwrap_or_else(|_| Err(Error::busy(COME_AGAIN)))
     }
 }
 

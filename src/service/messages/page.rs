@@ -28,7 +28,7 @@ pub struct Matching {
 
 impl Matching {
     /// Whether every message matches
-    fn is_all(&self) -> bool {
+    pub fn is_all(&self) -> bool {
         self.sender.is_none() && self.receiver.is_none() && !self.is_of_a_time()
     }
 

@@ -60,10 +60,15 @@ impl Words {
     /// Reads the lists of a language.
     fn read(text: &'static str, gap: &'static str) -> Self {
         let mut words = Self { gap, ..Self::default() };
-        for list in text.split("# ").skip(1) {
-            let mut lines = list.lines().filter(|line| !line.is_empty());
-            let name = lines.next().unwrap_or_default();
-            let lines = lines.collect();
+        let mut lists: Vec<(&str, Vec<&str>)> = Vec::new();
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            match (line.strip_prefix("# "), lists.last_mut()) {
+                (Some(name), _) => lists.push((name, Vec::new())),
+                (None, Some((_, lines))) => lines.push(line),
+                (None, None) => {}
+            }
+        }
+        for (name, lines) in lists {
             match name {
                 "first names" => words.first_names = lines,
                 "last names" => words.last_names = lines,

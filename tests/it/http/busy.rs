@@ -56,9 +56,11 @@ fn a_burst_of_searches_holds_up_nobody_who_asks_for_little() {
             times.sort_unstable();
         }
         println!("{} asked, {:?} and {:?} at the most", live.len(), live.last(), own.last());
-        // The middle one: a machine that is loaded holds up single ones.
-        assert!(live[live.len() / 2] < Duration::from_millis(50), "{live:?}");
-        assert!(own[own.len() / 2] < Duration::from_millis(100), "{own:?}");
+        // The middle one, and in a debug build ten times as long: a machine that is loaded holds up single ones.
+        let slowly = if cfg!(debug_assertions) { 10 } else { 1 };
+        let middle = |times: &[Duration]| times.get(times.len() / 2).copied().unwrap_or_default();
+        assert!(middle(&live) < Duration::from_millis(50) * slowly, "{live:?}");
+        assert!(middle(&own) < Duration::from_millis(100) * slowly, "{own:?}");
     });
 }
 
@@ -67,7 +69,7 @@ fn who_would_wait_too_long_for_the_database_hears_when_to_come_again() {
     in_every_house(|house| {
         let (server, token) = serve(house, &["--db-connections", "2", "--db-wait", "0"]);
         // Until two of them meet
-        for _ in 0..20 {
+        for _ in 0..200 {
             let replies = search(&server, &token, 16, |_| {});
             let (found, late): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 200);
             assert!(!found.is_empty());
