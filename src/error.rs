@@ -199,7 +199,7 @@ impl Error {
 
     /// Our fault; `cause` is for the log, never for whoever asked.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(Kind::Internal, "Something went wrong inside tidings; nothing was changed.").because(cause)
+        Self::new(Kind::Internal, "Something went wrong inside tidings; nothing was changed.").with_source(cause)
     }
 
     /// Several things are wrong with a file; each is named with its place.
@@ -216,7 +216,7 @@ impl Error {
 
     /// Adds the cause, for the log.
     #[must_use]
-    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub fn with_source(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
@@ -245,7 +245,7 @@ impl Error {
             Some(hint) => format!("{} {hint}", self.detail),
             None => self.detail,
         };
-        Self { is_open: self.is_open, ..Self::new(self.kind, "The database cannot be used.") }.because(said)
+        Self { is_open: self.is_open, ..Self::new(self.kind, "The database cannot be used.") }.with_source(said)
     }
 
     /// Says which field of a request names what is not found.
@@ -278,7 +278,7 @@ impl Error {
 
     /// Says what was changed before, in the place of that nothing was.
     #[must_use]
-    pub fn although(mut self, changed: &str) -> Self {
+    pub fn with_partial_result(mut self, changed: &str) -> Self {
         self.detail = match self.detail.strip_suffix("nothing was changed.") {
             Some(begin) => format!("{begin}{changed}."),
             None => format!("{} But {changed}.", self.detail),

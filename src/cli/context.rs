@@ -61,8 +61,8 @@ impl<'c> Context<'c> {
     /// Opens an empty database that is gone with the context.
     pub(super) fn open_temporary(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
         let failed = |cause: io::Error| match cause.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::no_space().because(cause),
-            _ => Error::unavailable(format!("A temporary folder cannot be made: {cause}.")).because(cause),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::no_space().with_source(cause),
+            _ => Error::unavailable(format!("A temporary folder cannot be made: {cause}.")).with_source(cause),
         };
         let folder = tempfile::Builder::new()
             .prefix("tidings-")

@@ -114,7 +114,7 @@ fn unusable(path: &Path, what: &str, cause: io::Error) -> Error {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::no_space(),
         _ => Error::unavailable(format!("The key file {} cannot be {what}: {cause}.", path.display())),
     };
-    error.because(cause)
+    error.with_source(cause)
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ fn migration_failed(error: refinery::Error) -> Error {
         _ => None,
     };
     match meant {
-        Some(meant) => meant.because(error),
+        Some(meant) => meant.with_source(error),
         None => Error::internal(error),
     }
 }

@@ -101,7 +101,7 @@ fn connect(location: &Location, config: &str) -> Result<Client> {
     // Only here is what PostgreSQL says shown: later it could tell a client of roles, hosts and contents.
     let failed = |cause: postgres::Error| {
         let said = cause.as_db_error().map_or_else(|| cause.to_string(), |error| error.message().to_owned());
-        Error::unavailable(format!("The database {location} cannot be opened: {said}.")).because(Said::from(&cause))
+        Error::unavailable(format!("The database {location} cannot be opened: {said}.")).with_source(Said::from(&cause))
     };
     let mut config: Config = config.parse().map_err(|cause: postgres::Error| {
         Error::unavailable(format!("That is not an address of a PostgreSQL database: {cause}."))
@@ -230,7 +230,7 @@ impl From<postgres::Error> for Error {
     fn from(cause: postgres::Error) -> Self {
         let said = Said::from(&cause);
         match meaning(&cause) {
-            Some(error) => error.because(said),
+            Some(error) => error.with_source(said),
             None => Self::internal(said),
         }
     }

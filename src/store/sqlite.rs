@@ -238,7 +238,7 @@ fn version(connection: &Connection, path: &Path) -> Result<i64> {
     let (application, version, schema) = connection
         .query_row(header, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))
         .map_err(|cause| match cause.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => foreign(path).because(cause),
+            Some(ErrorCode::NotADatabase) => foreign(path).with_source(cause),
             _ => Error::from(cause),
         })?;
     if application != APPLICATION_ID && (schema, version) != (0, 0) {

@@ -87,13 +87,13 @@ impl Input {
 fn unreadable(name: &str, cause: io::Error) -> Error {
     match cause.kind() {
         io::ErrorKind::NotFound => Error::not_found(format!("There is no file {name}.")),
-        _ => Error::unavailable(format!("{name} cannot be read: {cause}.")).because(cause),
+        _ => Error::unavailable(format!("{name} cannot be read: {cause}.")).with_source(cause),
     }
 }
 
 fn copied(mut source: impl Read, name: &str) -> Result<File> {
     let failed = |cause: io::Error| match cause.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::no_space().because(cause),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::no_space().with_source(cause),
         _ => unreadable(name, cause),
     };
     let mut file = tempfile::tempfile().map_err(failed)?;

@@ -79,7 +79,7 @@ impl Failure {
             (count, Self::Problems(problems) | Self::Behind(_, problems)) => Self::Behind(count, problems),
             (count, Self::Error(error)) => {
                 let loaded = format!("what {count} records say is loaded");
-                Self::Error(error.although(&loaded).hint("Load the file again to go on."))
+                Self::Error(error.with_partial_result(&loaded).hint("Load the file again to go on."))
             }
         }
     }

@@ -60,7 +60,7 @@ fn is_full(cause: &io::Error) -> bool {
 fn no_space(cause: io::Error) -> Error {
     Error::no_space()
         .hint("What is read more slowly than it comes waits in a temporary file; TMPDIR names a folder for it.")
-        .because(cause)
+        .with_source(cause)
 }
 
 impl Spool {

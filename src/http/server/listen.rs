@@ -90,7 +90,7 @@ impl Listener {
     /// `Unavailable` where that is taken, or no address; `Forbidden` for an address that others can reach, unless they may.
     pub fn bind(address: &str, allow_remote: bool, socket_mode: u32) -> Result<Self> {
         let failed = |cause: std::io::Error| {
-            Error::unavailable(format!("The server cannot listen at {address}: {cause}.")).because(cause)
+            Error::unavailable(format!("The server cannot listen at {address}: {cause}.")).with_source(cause)
         };
         if address.contains('/') {
             return bind_path(Path::new(address), socket_mode).map_err(failed);
@@ -113,7 +113,7 @@ impl Listener {
     /// `Unavailable` where that is no socket that listens.
     pub fn given() -> Result<Option<Self>> {
         let failed = |cause: std::io::Error| {
-            Error::unavailable(format!("The socket that was handed over cannot be used: {cause}.")).because(cause)
+            Error::unavailable(format!("The socket that was handed over cannot be used: {cause}.")).with_source(cause)
         };
         let mut given = listenfd::ListenFd::from_env();
         if given.len() == 0 {

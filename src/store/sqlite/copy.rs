@@ -75,7 +75,7 @@ fn of_backup(path: &Path, error: Error) -> Error {
         // The words are those for a database that is in use.
         Kind::Unavailable => Error::unavailable(format!("The backup {} cannot be used: {error}", path.display()))
             .hint("Name another backup; nothing was changed.")
-            .because(error),
+            .with_source(error),
         _ => error,
     }
 }
@@ -195,7 +195,7 @@ fn if_in_use(path: &Path, cause: rusqlite::Error) -> Error {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             Error::unavailable(format!("The database {} is in use by another program.", path.display()))
                 .hint("Stop that first; nothing was changed.")
-                .because(cause)
+                .with_source(cause)
         }
         _ => cause.into(),
     }

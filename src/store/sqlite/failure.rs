@@ -12,7 +12,7 @@ use crate::error::Error;
 impl From<rusqlite::Error> for Error {
     fn from(cause: rusqlite::Error) -> Self {
         match meaning(&cause) {
-            Some(error) => error.because(cause),
+            Some(error) => error.with_source(cause),
             None => Self::internal(cause),
         }
     }
@@ -116,7 +116,7 @@ fn is_full(cause: &io::Error) -> bool {
 
 /// A file that the system would not let us work with; `what` says so in a whole sentence.
 pub(super) fn of_system(cause: io::Error, what: impl FnOnce(&io::Error) -> Error) -> Error {
-    if is_full(&cause) { Error::no_space() } else { what(&cause) }.because(cause)
+    if is_full(&cause) { Error::no_space() } else { what(&cause) }.with_source(cause)
 }
 
 pub(super) fn unreadable(path: &Path, cause: io::Error) -> Error {
@@ -126,7 +126,7 @@ pub(super) fn unreadable(path: &Path, cause: io::Error) -> Error {
 pub(super) fn unopened(path: &Path, cause: rusqlite::Error) -> Error {
     let error = Error::unavailable(format!("The database {} cannot be opened: {cause}.", path.display()));
     let hint = meaning(&cause).and_then(|error| error.advice().map(ToOwned::to_owned));
-    let error = error.because(cause);
+    let error = error.with_source(cause);
     match hint {
         Some(hint) => explain(path, error.hint(hint)),
         None => explain(path, error),

@@ -75,8 +75,9 @@ fn entry(place: u64, record: Record) -> Result<Entry> {
 
 fn records(input: &Input) -> Result<Found> {
     let mut bytes = Vec::new();
-    let unreadable =
-        |cause: io::Error| Error::invalid("file", format!("{} cannot be read: {cause}.", input.name)).because(cause);
+    let unreadable = |cause: io::Error| {
+        Error::invalid("file", format!("{} cannot be read: {cause}.", input.name)).with_source(cause)
+    };
     input.unpacked()?.take(LONGEST).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 == LONGEST {
         let detail = format!("{} has {} MiB or more, too many for a fixture.", input.name, LONGEST >> 20);
