@@ -54,13 +54,13 @@ pub(super) async fn log_in(
 ) -> Answer {
     let shared = Shared::clone(&server);
     let look = move |tx: &mut Tx<'_>| login::attempt(tx, &shared.keys, &username, client);
-    let attempt = server.read_as_stranger(look).await?;
+    let attempt = server.read_unauthenticated(look).await?;
     let tried = Tried::new(attempt.subject.clone(), client, attempt.is_familiar);
     let (salt, refresh, id) = (secret()?, Secret(secret()?), secret()?);
     let verified = server.guess(tried, move || attempt.verify(&password, salt)).await?.ok_or_else(tokens::refused)?;
     let shared = Shared::clone(&server);
     let begin = move |tx: &mut Tx<'_>| login::begin(tx, &shared.keys, &verified, refresh);
-    let logged_in = server.write_as_stranger(begin).await?;
+    let logged_in = server.write_unauthenticated(begin).await?;
     json(StatusCode::OK, &logged_in.pair(&server.keys, server.app.now(), id)?)
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn refresh(
 ) -> Answer {
     let shared = Shared::clone(&server);
     let id = secret()?;
-    let refreshed = server.write_as_stranger(move |tx| tokens::refresh(tx, &shared.keys, &refresh, client)).await?;
+    let refreshed = server.write_unauthenticated(move |tx| tokens::refresh(tx, &shared.keys, &refresh, client)).await?;
     let TokenPair { access, refresh, .. } = refreshed.or_refuse()?.pair(&server.keys, server.app.now(), id)?;
     json(StatusCode::OK, &NewTokens { access, refresh })
 }
@@ -81,15 +81,15 @@ pub(super) async fn refresh(
 pub(super) async fn verify(State(server): State<Shared>, Body(Token { token }): Body<Token>) -> Answer {
     match server.keys.verify(&token, server.app.now()) {
         Some(claims) => {
-            server.read_as_stranger(move |tx| tokens::acting(tx, &claims)).await?;
+            server.read_unauthenticated(move |tx| tokens::acting(tx, &claims)).await?;
         }
-        None => server.read_as_stranger(move |tx| tokens::must_count(tx, &token)).await?,
+        None => server.read_unauthenticated(move |tx| tokens::must_count(tx, &token)).await?,
     }
     json(StatusCode::OK, &Nothing {})
 }
 
 /// Ends what a log-in began.
 pub(super) async fn revoke(State(server): State<Shared>, Body(Refresh { refresh }): Body<Refresh>) -> Answer {
-    server.write_as_stranger(move |tx| tokens::revoke(tx, &refresh)).await?;
+    server.write_unauthenticated(move |tx| tokens::revoke(tx, &refresh)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

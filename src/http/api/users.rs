@@ -88,7 +88,7 @@ pub(super) async fn register(
             registration::look(tx, actor.as_ref(), &registration)
         };
         let password = Arc::clone(&password);
-        if let Some(Login { user, password_hash, .. }) = server.read_as_stranger(look).await? {
+        if let Some(Login { user, password_hash, .. }) = server.read_unauthenticated(look).await? {
             let tried = Tried::new(Subject::Account(user.person.key), client, false);
             let verify = move || {
                 let is_right = passwords::verify_for(password_hash.as_deref(), &password)?;
@@ -107,7 +107,7 @@ pub(super) async fn register(
             Ok(user)
         };
         // None: the same request was faster.
-        if let Some(user) = server.write_as_stranger(register).await? {
+        if let Some(user) = server.write_unauthenticated(register).await? {
             return json(StatusCode::CREATED, &user);
         }
     }

@@ -149,11 +149,11 @@ impl Server {
         caller: Caller,
         work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.read_as_stranger(acting(caller, work)).await
+        self.read_unauthenticated(acting(caller, work)).await
     }
 
     /// Runs `work`, which only reads: in place where that takes so little that nobody has to wait for it.
-    pub(crate) async fn read_as_stranger<T: Send + 'static>(
+    pub(crate) async fn read_unauthenticated<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -212,11 +212,11 @@ impl Server {
         mut work: impl FnMut(&mut Tx<'_>, &Actor, &Conditions) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let conditions = std::mem::take(&mut caller.1);
-        self.write_as_stranger(acting(caller, move |tx, actor| work(tx, actor, &conditions))).await
+        self.write_unauthenticated(acting(caller, move |tx, actor| work(tx, actor, &conditions))).await
     }
 
     /// Runs `work` in one transaction; what came of it is in the database for good.
-    pub(crate) async fn write_as_stranger<T: Send + 'static>(
+    pub(crate) async fn write_unauthenticated<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -227,7 +227,7 @@ impl Server {
         outcome
     }
 
-    /// As [`Server::write_as_stranger`], with a turn that was waited for, or without one: whoever looks whether the database
+    /// As [`Server::write_unauthenticated`], with a turn that was waited for, or without one: whoever looks whether the database
     /// can be written does not wait with those who keep it busy.
     pub(crate) async fn carry_out<T: Send + 'static>(
         self: &Arc<Self>,
