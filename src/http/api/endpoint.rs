@@ -88,7 +88,7 @@ impl Endpoint {
         Self { limit: Some(limit), ..self }.or(&[Kind::RateLimited])
     }
 
-    pub(super) fn like(self, twin: &'static str) -> Self {
+    pub(super) fn cli(self, twin: &'static str) -> Self {
         Self { twin: Some(twin), ..self }
     }
 
@@ -97,20 +97,20 @@ impl Endpoint {
         self
     }
 
-    pub(super) fn asking<T: JsonSchema>(self) -> Self {
+    pub(super) fn query<T: JsonSchema>(self) -> Self {
         Self { query: Some(SchemaGenerator::root_schema_for::<T>), ..self }.or(&[Kind::Invalid])
     }
 
-    pub(super) fn taking<T: JsonSchema>(self) -> Self {
+    pub(super) fn body<T: JsonSchema>(self) -> Self {
         Self { body: Some((|generator| generator.subschema_for::<T>(), true)), ..self }.or(&[Kind::Invalid])
     }
 
-    pub(super) fn giving<T: JsonSchema>(mut self, status: u16, meaning: &'static str) -> Self {
+    pub(super) fn response<T: JsonSchema>(mut self, status: u16, meaning: &'static str) -> Self {
         self.answers.push((status, meaning, Some(SchemaGenerator::subschema_for::<T>)));
         self
     }
 
-    pub(super) fn giving_nothing(mut self) -> Self {
+    pub(super) fn no_content(mut self) -> Self {
         self.answers.push((204, "It is done.", None));
         self
     }
