@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::HeaderMap;
 
-use super::io::Ends;
+use super::io::SocketAddrs;
 use crate::service::login::Client;
 
 /// The headers by which proxies say for whom they ask
@@ -12,10 +12,10 @@ const PASSED_ON: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
 
 /// Who sends a request. Behind a proxy that is the last address of the list, the one that the nearest proxy saw: what stands
 /// before it may be made up. One that cannot be read is not the proxy's own, which would be that of this machine.
-pub(crate) fn client(headers: &HeaderMap, ends: Ends, is_behind_proxy: bool) -> Client {
+pub(crate) fn client(headers: &HeaderMap, addrs: SocketAddrs, is_behind_proxy: bool) -> Client {
     match headers.get_all("x-forwarded-for").iter().next_back().filter(|_| is_behind_proxy) {
         Some(list) => list.to_str().ok().and_then(last_address).map_or(Client::Unknown, Client::At),
-        None => ends.peer,
+        None => addrs.peer,
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
 
     use super::*;
 
-    const PROXY: Ends = Ends { peer: Client::Socket, local: None };
+    const PROXY: SocketAddrs = SocketAddrs { peer: Client::Socket, local: None };
 
     fn headers(name: &'static str, values: &[&str]) -> HeaderMap {
         values.iter().map(|value| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap())).collect()
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn who_asks_without_a_proxy_is_where_the_connection_comes_from() {
-        let direct = Ends { peer: at("192.0.2.9"), local: None };
+        let direct = SocketAddrs { peer: at("192.0.2.9"), local: None };
         assert_eq!(client(&HeaderMap::new(), direct, true), direct.peer);
         assert_eq!(client(&headers("x-forwarded-for", &["203.0.113.7"]), direct, false), direct.peer);
     }

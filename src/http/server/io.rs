@@ -59,9 +59,9 @@ macro_rules! stream {
     };
 }
 
-/// Both ends of a connection
+/// The addresses of both sides of a connection
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ends {
+pub(crate) struct SocketAddrs {
     pub(crate) peer: Client,
     /// None of a Unix socket
     pub(crate) local: Option<IpAddr>,
@@ -76,16 +76,16 @@ impl Io {
         Self { stream: Stream::Unix(TokioIo::new(stream)), instead: None, stalled: None, cors }
     }
 
-    pub(crate) fn ends(&self) -> Ends {
+    pub(crate) fn addrs(&self) -> SocketAddrs {
         match &self.stream {
-            Stream::Tcp(stream) => Ends {
+            Stream::Tcp(stream) => SocketAddrs {
                 peer: stream
                     .inner()
                     .peer_addr()
                     .map_or(Client::Unknown, |address| Client::At(address.ip().to_canonical())),
                 local: stream.inner().local_addr().ok().map(|address| address.ip().to_canonical()),
             },
-            Stream::Unix(_) => Ends { peer: Client::Socket, local: None },
+            Stream::Unix(_) => SocketAddrs { peer: Client::Socket, local: None },
         }
     }
 

@@ -370,11 +370,11 @@ fn open(stream: Accept, server: &Shared) -> std::io::Result<Io> {
 
 /// Answers the requests of one connection.
 async fn converse(server: Shared, answers: Answers, io: Io, closing: watch::Receiver<bool>) {
-    let ends = io.ends();
+    let addrs = io.addrs();
     let is_unread = Arc::new(AtomicBool::new(false));
     let unread = Unread(Arc::clone(&is_unread));
     let service = service_fn(move |request| {
-        let answer = middleware::answer(Arc::clone(&server), answers.clone(), ends, unread.clone(), request);
+        let answer = middleware::answer(Arc::clone(&server), answers.clone(), addrs, unread.clone(), request);
         Box::pin(async move { Ok::<_, std::convert::Infallible>(answer.await) })
     });
     let mut connection = http1::Builder::new()

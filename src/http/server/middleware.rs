@@ -16,7 +16,7 @@ use super::Shared;
 use super::answers::{Answers, Route};
 use super::body::Unread;
 use super::client::client;
-use super::io::{Ends, HEAD_LIMIT, too_long};
+use super::io::{HEAD_LIMIT, SocketAddrs, too_long};
 use super::log::Line;
 use super::problem::{Cause, Problem};
 use crate::error::{Error, Kind};
@@ -37,7 +37,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) async fn answer(
     server: Shared,
     answers: Answers,
-    ends: Ends,
+    addrs: SocketAddrs,
     unread: Unread,
     request: Request<Incoming>,
 ) -> Response<Body> {
@@ -46,7 +46,7 @@ pub(crate) async fn answer(
     let id = request_id(&server, &parts);
     let method = parts.method.clone();
     let origin = parts.headers.get(ORIGIN).cloned();
-    let client = client(&parts.headers, ends, server.options.behind_proxy);
+    let client = client(&parts.headers, addrs, server.options.behind_proxy);
     parts.extensions.insert(client);
     let is_whole = body.is_end_stream();
     unread.0.store(!is_whole, Ordering::Relaxed);
@@ -56,7 +56,7 @@ pub(crate) async fn answer(
         parts.extensions.insert(unread);
         Body::new(body)
     };
-    let mut response = match admit(&server, &mut parts, ends) {
+    let mut response = match admit(&server, &mut parts, addrs) {
         Ok(()) => match server.cors.answer(&parts) {
             Some(answer) => answer,
             None => answers.to(Request::from_parts(parts, body)).await,
@@ -112,12 +112,12 @@ fn request_id(server: &Shared, parts: &Parts) -> String {
 }
 
 /// Looks whether a request is for this server, in a form that it reads.
-fn admit(server: &Shared, parts: &mut Parts, ends: Ends) -> Result<(), Error> {
+fn admit(server: &Shared, parts: &mut Parts, addrs: SocketAddrs) -> Result<(), Error> {
     must_be_short(parts)?;
     let host = host(parts)?;
     if let Some(host) = host
-        && ends.peer != Client::Socket
-        && !is_ours(&host, ends, &server.options.hosts)
+        && addrs.peer != Client::Socket
+        && !is_ours(&host, addrs, &server.options.hosts)
     {
         let detail = format!("This server does not answer for the host “{host}”.");
         return Err(Error::of_request(Kind::Misdirected, detail));
@@ -163,10 +163,10 @@ fn host(parts: &mut Parts) -> Result<Option<String>, Error> {
 
 /// Whether a host is this machine, the address that the connection came to, or one of those that are allowed. A page of
 /// another site can make its own name stand for this machine, but not make a browser send another name than its own.
-fn is_ours(host: &str, ends: Ends, allowed: &[String]) -> bool {
+fn is_ours(host: &str, addrs: SocketAddrs, allowed: &[String]) -> bool {
     let name = without_port(host).trim_end_matches('.').to_ascii_lowercase();
     if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>()
-        && (address.is_loopback() || ends.local == Some(address.to_canonical()))
+        && (address.is_loopback() || addrs.local == Some(address.to_canonical()))
     {
         return true;
     }
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn only_hosts_of_ours_are_answered() {
-        let ends = Ends { peer: Client::Unknown, local: Some([192, 168, 1, 2].into()) };
+        let addrs = SocketAddrs { peer: Client::Unknown, local: Some([192, 168, 1, 2].into()) };
         let allowed = ["chat.example.org".to_owned(), ".example.net".to_owned()];
         for host in [
             "localhost",
@@ -210,7 +210,7 @@ mod tests {
             "example.net",
             "a.b.example.net",
         ] {
-            assert!(is_ours(host, ends, &allowed), "{host}");
+            assert!(is_ours(host, addrs, &allowed), "{host}");
         }
         for host in [
             "",
@@ -229,8 +229,8 @@ mod tests {
             "[::2]",
             "10.0.0.1",
         ] {
-            assert!(!is_ours(host, ends, &allowed), "{host}");
+            assert!(!is_ours(host, addrs, &allowed), "{host}");
         }
-        assert!(is_ours("anything", ends, &["*".to_owned()]));
+        assert!(is_ours("anything", addrs, &["*".to_owned()]));
     }
 }
