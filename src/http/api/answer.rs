@@ -41,18 +41,18 @@ fn written(thing: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, Error> {
 }
 
 /// What a request asked to see, with an entity tag; to whoever has it already, that it is the same.
-pub(super) fn shown(known: &Known, thing: &impl Serialize) -> Answer {
-    tagged(known, StatusCode::OK, None, thing)
+pub(super) fn shown(if_none_match: &IfNoneMatch, thing: &impl Serialize) -> Answer {
+    tagged(if_none_match, StatusCode::OK, None, thing)
 }
 
 /// As [`shown`], of something that can be changed: its entity tag begins with what that is.
-pub(super) fn shown_to_change(known: &Known, thing: &impl Changeable) -> Answer {
-    tagged(known, StatusCode::OK, Some(&thing.first()), thing)
+pub(super) fn shown_to_change(if_none_match: &IfNoneMatch, thing: &impl Changeable) -> Answer {
+    tagged(if_none_match, StatusCode::OK, Some(&thing.first()), thing)
 }
 
 /// Something that was made or changed, with its entity tag
 pub(super) fn changed(status: StatusCode, thing: &impl Changeable) -> Answer {
-    tagged(&Known(None), status, Some(&thing.first()), thing)
+    tagged(&IfNoneMatch(None), status, Some(&thing.first()), thing)
 }
 
 /// Something with an entity tag whose first part says what can be changed of it
@@ -108,12 +108,12 @@ fn whole_tag(first: Option<&str>, body: &[u8]) -> String {
     first.map_or_else(|| format!("{hash:016x}"), |first| format!("{first}-{hash:016x}"))
 }
 
-fn tagged(known: &Known, status: StatusCode, first: Option<&str>, thing: &impl Serialize) -> Answer {
+fn tagged(if_none_match: &IfNoneMatch, status: StatusCode, first: Option<&str>, thing: &impl Serialize) -> Answer {
     let body = written(thing)?;
     let tag = format!("\"{}\"", whole_tag(first, &body));
-    let is_known = known.has(&tag);
+    let is_unchanged = if_none_match.has(&tag);
     let tag = HeaderValue::try_from(tag).map_err(|error| Error::internal(error.to_string()))?;
-    if is_known {
+    if is_unchanged {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
     }
     let media_type = HeaderValue::from_static("application/json");
@@ -148,10 +148,10 @@ impl Marked {
     }
 }
 
-/// What whoever asks has already: its entity tags
-pub(super) struct Known(Option<HeaderValue>);
+/// The header `If-None-Match`: the entity tags of what the client has already
+pub(super) struct IfNoneMatch(Option<HeaderValue>);
 
-impl FromRequestParts<Shared> for Known {
+impl FromRequestParts<Shared> for IfNoneMatch {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Infallible> {
@@ -159,7 +159,7 @@ impl FromRequestParts<Shared> for Known {
     }
 }
 
-impl Known {
+impl IfNoneMatch {
     /// Whether that tag is among them
     fn has(&self, tag: &str) -> bool {
         let known = self.0.as_ref().and_then(|known| known.to_str().ok()).unwrap_or_default();
@@ -170,7 +170,7 @@ impl Known {
 /// Where a request was sent to, for links to the pages around.
 pub(super) struct Here {
     server: Shared,
-    pub(super) known: Known,
+    pub(super) if_none_match: IfNoneMatch,
     host: Option<HeaderValue>,
     address: Uri,
     scheme: &'static str,
@@ -183,7 +183,7 @@ impl FromRequestParts<Shared> for Here {
         let is_secure = is_secure(&parts.headers, server.options.behind_proxy);
         Ok(Self {
             server: Shared::clone(server),
-            known: Known::from_request_parts(parts, server).await?,
+            if_none_match: IfNoneMatch::from_request_parts(parts, server).await?,
             host: parts.headers.get(HOST).cloned(),
             address: parts.uri.clone(),
             scheme: if is_secure { "https" } else { "http" },
@@ -213,7 +213,7 @@ impl Here {
 
     /// A page of a list, with links that say their positions by a cursor.
     pub(super) fn list<T: Serialize, P: Serialize>(&self, page: Page<T, P>) -> Answer {
-        shown(&self.known, &self.listed(page)?)
+        shown(&self.if_none_match, &self.listed(page)?)
     }
 
     /// As [`Here::list`], before it is an answer
@@ -242,7 +242,7 @@ impl Here {
             })
         };
         let Page { items, count, next, previous } = page;
-        shown(&self.known, &List { count, next: link(next), previous: link(previous), results: items })
+        shown(&self.if_none_match, &List { count, next: link(next), previous: link(previous), results: items })
     }
 
     /// This address with another position

@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::answer::{Answer, Changeable, Here, Known, Marked, changed, json, of_names, shown_to_change};
+use super::answer::{Answer, Changeable, Here, IfNoneMatch, Marked, changed, json, of_names, shown_to_change};
 use super::changes::{Empty, Rest};
 use super::request::{Body, Cleared, Few, NO_NUL, Part, Path, Query, Repeatable};
 use crate::error::Result;
@@ -131,13 +131,13 @@ fn must_meet(tx: &mut Tx<'_>, actor: &Actor, conditions: &Conditions, conversati
 /// Shows a conversation.
 pub(super) async fn show(
     State(server): State<Shared>,
-    known: Known,
+    if_none_match: IfNoneMatch,
     caller: Caller,
     Path(id): Path<ConversationId>,
 ) -> Answer {
     let selector = ConversationSelector::Id(id);
     let conversation = server.read(caller, move |tx, actor| Shown::read(tx, actor, &selector)).await?;
-    shown_to_change(&known, &conversation)
+    shown_to_change(&if_none_match, &conversation)
 }
 
 /// What changes of a group

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{
-    Answer, Changeable, Here, Known, List, Marked, changed, json, page_size_of, shown, shown_to_change,
+    Answer, Changeable, Here, IfNoneMatch, List, Marked, changed, json, page_size_of, shown, shown_to_change,
 };
 use super::changes::Rest;
 use super::request::{Body, Few, NO_NUL, Part, Path, Query, Repeatable};
@@ -149,7 +149,7 @@ async fn find(server: &Shared, here: Here, caller: Caller, search: Search, curso
             found.map_err(|error| error.renaming("query", "search"))
         })
         .await?;
-    shown(&here.known, &Findings { list: here.listed(page)?, partial: partial.is_some() })
+    shown(&here.if_none_match, &Findings { list: here.listed(page)?, partial: partial.is_some() })
 }
 
 /// Which messages to list, of all one may see
@@ -255,12 +255,12 @@ impl From<Place> for MessageSelector {
 /// Shows a message.
 pub(super) async fn show(
     State(server): State<Shared>,
-    known: Known,
+    if_none_match: IfNoneMatch,
     caller: Caller,
     Path(place): Path<Place>,
 ) -> Answer {
     let found = server.read(caller, move |tx, actor| messages::show(tx, actor, &place.into())).await?;
-    shown_to_change(&known, &found)
+    shown_to_change(&if_none_match, &found)
 }
 
 /// A new content

@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::answer::{Answer, Changeable, Here, Known, changed, json, shown_to_change};
+use super::answer::{Answer, Changeable, Here, IfNoneMatch, changed, json, shown_to_change};
 use super::changes::{Rest, Unset, given};
 use super::request::{Address, Body, Cleared, NO_NUL, Path, Query, Repeatable};
 use crate::app::hash_password;
@@ -144,15 +144,20 @@ pub(super) async fn list(
 }
 
 /// Shows a user.
-pub(super) async fn show(State(server): State<Shared>, known: Known, caller: Caller, Path(id): Path<UserId>) -> Answer {
+pub(super) async fn show(
+    State(server): State<Shared>,
+    if_none_match: IfNoneMatch,
+    caller: Caller,
+    Path(id): Path<UserId>,
+) -> Answer {
     let selector = UserSelector::Id(id);
-    shown_to_change(&known, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
+    shown_to_change(&if_none_match, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
 }
 
 /// Shows one's own account.
-pub(super) async fn show_own(State(server): State<Shared>, known: Known, caller: Caller) -> Answer {
+pub(super) async fn show_own(State(server): State<Shared>, if_none_match: IfNoneMatch, caller: Caller) -> Answer {
     let selector = UserSelector::Id(caller.0.user);
-    shown_to_change(&known, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
+    shown_to_change(&if_none_match, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
 }
 
 /// What changes of one's own account
