@@ -57,7 +57,7 @@ impl Database {
     pub(super) fn write<T>(&self, stamp: Stamp, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         for _ in 1..ATTEMPTS {
             match self.transaction(stamp, false, work) {
-                Err(error) if was_interfered_with(&error) => {}
+                Err(error) if is_retryable(&error) => {}
                 done => return done,
             }
         }
@@ -101,7 +101,8 @@ fn connect(location: &Location, config: &str) -> Result<Client> {
     // Only here is what PostgreSQL says shown: later it could tell a client of roles, hosts and contents.
     let failed = |cause: postgres::Error| {
         let said = cause.as_db_error().map_or_else(|| cause.to_string(), |error| error.message().to_owned());
-        Error::unavailable(format!("The database {location} cannot be opened: {said}.")).with_source(Said::from(&cause))
+        Error::unavailable(format!("The database {location} cannot be opened: {said}."))
+            .with_source(PgFailure::from(&cause))
     };
     let mut config: Config = config.parse().map_err(|cause: postgres::Error| {
         Error::unavailable(format!("That is not an address of a PostgreSQL database: {cause}."))
@@ -184,10 +185,10 @@ pub(super) fn prepare(
 
 /// Whether another transaction got in the way of this one, so that it ends otherwise when run again: a deadlock, or a row
 /// that came or went between a rule's look and its write.
-fn was_interfered_with(error: &Error) -> bool {
-    let said = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<Said>());
+fn is_retryable(error: &Error) -> bool {
+    let failure = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<PgFailure>());
     matches!(
-        said.and_then(|said| said.code.as_ref()),
+        failure.and_then(|failure| failure.code.as_ref()),
         Some(
             &SqlState::T_R_DEADLOCK_DETECTED
                 | &SqlState::T_R_SERIALIZATION_FAILURE
@@ -198,14 +199,14 @@ fn was_interfered_with(error: &Error) -> bool {
     )
 }
 
-/// What PostgreSQL said of a failure, for the log: without its DETAIL, which quotes whole rows.
+/// A failure as PostgreSQL reports it, for the log, without its DETAIL, which quotes whole rows.
 #[derive(Debug)]
-struct Said {
+struct PgFailure {
     code: Option<SqlState>,
     text: String,
 }
 
-impl From<&postgres::Error> for Said {
+impl From<&postgres::Error> for PgFailure {
     fn from(cause: &postgres::Error) -> Self {
         let text = match cause.as_db_error() {
             Some(error) => {
@@ -218,20 +219,20 @@ impl From<&postgres::Error> for Said {
     }
 }
 
-impl std::fmt::Display for Said {
+impl std::fmt::Display for PgFailure {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.text)
     }
 }
 
-impl std::error::Error for Said {}
+impl std::error::Error for PgFailure {}
 
 impl From<postgres::Error> for Error {
     fn from(cause: postgres::Error) -> Self {
-        let said = Said::from(&cause);
+        let failure = PgFailure::from(&cause);
         match meaning(&cause) {
-            Some(error) => error.with_source(said),
-            None => Self::internal(said),
+            Some(error) => error.with_source(failure),
+            None => Self::internal(failure),
         }
     }
 }
