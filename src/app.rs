@@ -52,7 +52,7 @@ impl App {
     /// while it writes everybody else would wait. That it cannot be read is the greater trouble.
     pub fn with_hint(&self, error: Error) -> Error {
         let Some(sought) = error.sought() else { return error };
-        match self.db.read(self.stamp(), |tx| service::finding::meant(tx, sought)) {
+        match self.db.read(self.stamp(), |tx| service::suggest::meant(tx, sought)) {
             Ok(Some(hint)) => error.hint(hint),
             Ok(None) => error,
             Err(failure) => failure,

@@ -5,7 +5,6 @@
 pub mod accounts;
 pub mod conversations;
 pub mod export;
-pub mod finding;
 pub mod login;
 pub mod messages;
 pub mod notifications;
@@ -14,6 +13,7 @@ pub mod page;
 pub mod passwords;
 pub mod registration;
 pub mod rules;
+pub mod suggest;
 pub mod tokens;
 pub mod users;
 

@@ -14,7 +14,7 @@ use tidings::service::messages::{Change, Draft, List, Matching, Search};
 use tidings::service::page::Page;
 use tidings::service::tokens::{self, Keys, Secret};
 use tidings::service::users::UserChange;
-use tidings::service::{accounts, conversations, finding, messages, notifications, users};
+use tidings::service::{accounts, conversations, messages, notifications, suggest, users};
 use tidings::store::{self, Location, Tx};
 use tidings::transfer;
 use tidings::transfer::dump::{Request, dump};
@@ -215,11 +215,11 @@ fn run_every_statement(world: &World) {
         let sender = root.sender.as_ref().map(|sender| UserSelector::Id(sender.user_id));
         users::show(tx, &bob, &sender.unwrap())?;
         for actor in [&bob, &operator()] {
-            finding::groups(tx, actor, "t", 10)?;
-            finding::companions(tx, actor, "e", 10)?;
-            finding::messages(tx, actor, &place("team"), "1", 10)?;
+            suggest::groups(tx, actor, "t", 10)?;
+            suggest::companions(tx, actor, "e", 10)?;
+            suggest::messages(tx, actor, &place("team"), "1", 10)?;
         }
-        finding::users(tx, "b", 10)?;
+        suggest::users(tx, "b", 10)?;
         crate::assert_refused!(users::show(tx, &bob, &UserSelector::from("bod".to_owned())), NotFound);
         store::users::count(tx)?;
         store::conversations::those_of(tx, bob.key().unwrap(), [root.conversation_key])?;

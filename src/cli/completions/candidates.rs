@@ -13,7 +13,7 @@ use super::super::settings::{Settings, home};
 use crate::app::{App, Options};
 use crate::error::Result;
 use crate::model::{Actor, ConversationSelector, Message, UserRef, UserSelector};
-use crate::service::{self, finding};
+use crate::service::{self, suggest};
 use crate::store::{Db, Tx};
 
 /// How many things a shell is offered
@@ -154,18 +154,18 @@ fn named(person: UserRef) -> Candidate {
 }
 
 fn users(tx: &mut Tx<'_>, typed: &str) -> Result<Vec<Candidate>> {
-    Ok(finding::users(tx, typed, LIMIT)?.into_iter().map(named).collect())
+    Ok(suggest::users(tx, typed, LIMIT)?.into_iter().map(named).collect())
 }
 
 fn conversations(tx: &mut Tx<'_>, actor: &Actor, typed: &str) -> Result<Vec<Candidate>> {
     let mut found = Vec::new();
     if !typed.starts_with('@') {
-        for group in finding::groups(tx, actor, typed, LIMIT)? {
+        for group in suggest::groups(tx, actor, typed, LIMIT)? {
             found.extend(group.name.map(|name| (name, group.title.unwrap_or_default())));
         }
     }
     if typed.is_empty() || typed.starts_with('@') {
-        let people = finding::companions(tx, actor, typed.trim_start_matches('@'), LIMIT)?;
+        let people = suggest::companions(tx, actor, typed.trim_start_matches('@'), LIMIT)?;
         found.extend(people.into_iter().map(named).map(|(username, name)| (format!("@{username}"), name)));
     }
     found.truncate(usize::try_from(LIMIT).unwrap_or(usize::MAX));
@@ -186,7 +186,7 @@ fn messages(tx: &mut Tx<'_>, actor: &Actor, typed: &str) -> Result<Vec<Candidate
 
 fn messages_of(tx: &mut Tx<'_>, actor: &Actor, place: &str, digits: &str) -> Result<Vec<Candidate>> {
     let Ok(selector) = place.parse::<ConversationSelector>();
-    let found = finding::messages(tx, actor, &selector, digits, LIMIT)?.into_iter();
+    let found = suggest::messages(tx, actor, &selector, digits, LIMIT)?.into_iter();
     let candidate = |message: Message| {
         let sender = message.sender.map(|sender| sender.username).unwrap_or_default();
         let mut text: String = message.content.chars().take(EXCERPT).collect();

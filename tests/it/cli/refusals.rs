@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::finding::leaves;
 use super::shell;
+use super::suggest::leaves;
 use crate::support::{Run, Shell};
 
 /// Fails unless the line was refused as the contract has it.

@@ -3,7 +3,6 @@
 mod accounts;
 mod bounds;
 mod conversations;
-mod finding;
 mod messages;
 mod model_check;
 mod narrowed;
@@ -16,6 +15,7 @@ mod remembered;
 mod rights;
 mod search;
 mod several;
+mod suggest;
 mod threads;
 mod tokens;
 mod told;

@@ -1,4 +1,4 @@
-//! Finding what somebody began to type, or misspelt: only what they may see is ever named.
+//! Proposes names that somebody began to type or misspelt: only those that they may see.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Finding one's way: completions, manual pages, examples, and what may have been meant.
+//! What helps people find what to type: completions, manual pages, examples, and proposals for misspelt names.
 
 use std::fs;
 use std::path::Path;

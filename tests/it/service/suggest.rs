@@ -1,17 +1,17 @@
 //! What is found by its beginning, and what may have been meant.
 
 use tidings::model::{Actor, UserSelector};
-use tidings::service::{conversations, finding, users};
+use tidings::service::{conversations, suggest, users};
 
 use crate::support::{World, on_every_engine, operator, place};
 
 fn usernames(world: &World, prefix: &str, limit: i64) -> Vec<String> {
-    let people = world.app.read(|tx| finding::users(tx, prefix, limit)).unwrap();
+    let people = world.app.read(|tx| suggest::users(tx, prefix, limit)).unwrap();
     people.into_iter().map(|person| person.username).collect()
 }
 
 fn groups(world: &World, actor: &Actor, prefix: &str) -> Vec<String> {
-    let groups = world.app.read(|tx| finding::groups(tx, actor, prefix, 10)).unwrap();
+    let groups = world.app.read(|tx| suggest::groups(tx, actor, prefix, 10)).unwrap();
     groups.into_iter().filter_map(|group| group.name).collect()
 }
 
@@ -58,7 +58,7 @@ fn conversations_are_found_by_those_who_take_part_in_them() {
             world.send(&ann, "team", &format!("text {number}"));
         }
         let found = |actor: &Actor, digits: &str| {
-            let found = world.app.read(|tx| finding::messages(tx, actor, &place("team"), digits, 3));
+            let found = world.app.read(|tx| suggest::messages(tx, actor, &place("team"), digits, 3));
             found.map(|messages| messages.iter().map(|message| message.number.0).collect::<Vec<_>>())
         };
         assert_eq!(found(&bob, "").unwrap(), [12, 11, 10]);
