@@ -1,4 +1,4 @@
-//! Care for a database as a whole: what it says of itself, copies of it, the way back.
+//! A database as a whole: its size and state, verified copies of it, and how to restore one.
 
 use std::path::Path;
 
@@ -143,8 +143,8 @@ pub fn restore(backup: &Path, target: &Path, may_replace: bool) -> Result<bool> 
 /// Looks at a database and changes nothing; where there is none, only the engine is known.
 pub fn inspect(location: &Location) -> Result<Inspection> {
     match location {
-        Location::Sqlite(path) if path.exists() => sqlite::care::inspect(path),
-        Location::Sqlite(_) => Ok(sqlite::care::engine()),
+        Location::Sqlite(path) if path.exists() => sqlite::inspect::inspect(path),
+        Location::Sqlite(_) => Ok(sqlite::inspect::engine()),
         Location::Postgres(config) => postgres::inspect(location, config),
     }
 }

@@ -4,12 +4,12 @@
 mod tx;
 
 pub mod bulk;
-mod care;
 pub mod check;
 pub mod conversations;
 pub mod dump;
 pub mod events;
 pub mod idempotency;
+mod inspect;
 mod location;
 pub mod maintenance;
 mod matching;
@@ -28,7 +28,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-pub use care::{Contents, Inspection, Sizes, backup, inspect, restore, verify_backup};
+pub use inspect::{Contents, Inspection, Sizes, backup, inspect, restore, verify_backup};
 pub use location::Location;
 use matching::{beginning_with, pattern};
 pub use pool::{Pool, Sharing};

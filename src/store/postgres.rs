@@ -14,9 +14,9 @@ use super::tx::{Inner, Stamp, Tx};
 use super::{Location, Opened, VERSION, migration_failed};
 use crate::error::{Error, Result};
 
-mod care;
+mod inspect;
 
-pub(super) use care::inspect;
+pub(super) use inspect::inspect;
 
 mod embedded {
     refinery::embed_migrations!("migrations/postgres");

@@ -19,11 +19,11 @@ use super::tx::{Inner, Stamp, Tx};
 use super::{Opened, VERSION};
 use crate::error::{Error, Result};
 
-pub(super) mod care;
 mod checks;
 pub(super) mod copy;
 mod erase;
 mod failure;
+pub(super) mod inspect;
 mod partial;
 mod patience;
 mod place;

@@ -2,7 +2,6 @@
 
 mod answers;
 mod busy;
-mod care;
 mod conditions;
 mod connections;
 mod counted;
@@ -12,6 +11,7 @@ mod fuzz;
 mod keys;
 mod limits;
 mod once;
+mod operator;
 mod order;
 mod proxy;
 mod queries;

@@ -1,4 +1,4 @@
-//! What a PostgreSQL database says of itself, and giving space back.
+//! The size, damages and state of a PostgreSQL database; and giving free space back.
 
 use postgres::Client;
 

@@ -14,7 +14,7 @@ use super::place::Identity;
 use super::prepare::{lock_file, make_folder};
 use super::schema::{self, Strange};
 use super::{
-    APPLICATION_ID, care, connect, connect_to_read, folder_of, foreign, real, refuse_other_than_file, unreadable,
+    APPLICATION_ID, connect, connect_to_read, folder_of, foreign, inspect, real, refuse_other_than_file, unreadable,
     version,
 };
 use crate::error::{Error, Kind, Result};
@@ -46,7 +46,7 @@ fn copy_to_new_file(source: &Path, target: &Path, dry_run: bool) -> Result<Conte
         if !folder.is_dir() {
             return Err(Error::unavailable(format!("There is no folder {}.", folder.display())));
         }
-        let bytes = care::bytes(&connection)? - care::free_bytes(&connection)?;
+        let bytes = inspect::bytes(&connection)? - inspect::free_bytes(&connection)?;
         return Ok(Contents { version, bytes, strange: schema::strange(&connection, version)? });
     }
     let partial = Partial::create(target)?;
@@ -86,12 +86,12 @@ fn look_through(path: &Path) -> Result<Contents> {
     if version == 0 {
         return Err(empty(path));
     }
-    let mut damages = care::damages(&connection)?;
-    damages.extend(care::broken_references(&connection)?);
+    let mut damages = inspect::damages(&connection)?;
+    damages.extend(inspect::broken_references(&connection)?);
     if let Some(damage) = damages.first() {
         return Err(Error::unavailable(format!("It is damaged: {damage}.")));
     }
-    Ok(Contents { version, bytes: care::bytes(&connection)?, strange: schema::strange(&connection, version)? })
+    Ok(Contents { version, bytes: inspect::bytes(&connection)?, strange: schema::strange(&connection, version)? })
 }
 
 /// Refuses a place where a backup cannot be restored to: what is there is not ours.
@@ -148,7 +148,7 @@ fn put_in_place(source: &Path, target: &Path, may_replace: bool) -> Result<bool>
         return Err(already_there(&target.display()));
     }
     check_target(source, target)?;
-    must_have_room(target, care::bytes(&from)?)?;
+    must_have_room(target, inspect::bytes(&from)?)?;
     let mut into = connect(target)?;
     if into.is_readonly(MAIN_DB)? {
         return Err(Error::unavailable(format!("The database {} is read-only.", target.display()))

@@ -1,4 +1,4 @@
-//! What a file says of itself: its size, its damages; and giving space back.
+//! The size, damages and state of an SQLite file; and giving free space back.
 
 use std::path::Path;
 

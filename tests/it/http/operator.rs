@@ -1,4 +1,4 @@
-//! What whoever looks after a server sees: readiness, metrics, the log.
+//! What an operator sees of a server: readiness, metrics, the log.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::Child;
