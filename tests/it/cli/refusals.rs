@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::shell;
-use super::suggest::leaves;
+use super::guidance::leaves;
 use crate::support::{Run, Shell};
 
 /// Fails unless the line was refused as the contract has it.
