@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::service;
 use crate::service::rules::{self, pair};
-use crate::store::scratch::{Noted, Scratch};
+use crate::store::scratch::{Scratch, SeenRecord};
 use crate::store::{Tx, bulk};
 use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, said_of, user_name};
 use crate::transfer::load::Passwords;
@@ -30,10 +30,10 @@ fn of_line(line: u64) -> Identity {
     i64::try_from(line).map_or(Identity::MIN, |line| -line)
 }
 
-/// What the scratch table keeps of a name: its line, what it names, half of a hash of the record; of a message also its
-/// conversation, its sender and its number
-fn noted(line: u64, identity: Identity, content: i64) -> Noted {
-    [i64::try_from(line).unwrap_or(i64::MAX), identity, content, 0, 0, 0]
+/// What is kept of a record that is no message.
+fn seen(line: u64, identity: Identity, content_hash: i64) -> SeenRecord {
+    let line = i64::try_from(line).unwrap_or(i64::MAX);
+    SeenRecord { line, identity, content_hash, conversation: 0, sender: 0, number: 0 }
 }
 
 /// A conversation: which, of a direct one its two people, and the highest number it gave out here
@@ -144,8 +144,8 @@ impl<'r> Check<'r> {
     /// Notes what only the end of the records shows.
     pub(in crate::transfer) fn end(&mut self) -> Result<()> {
         for (parent, problem) in std::mem::take(&mut self.missing) {
-            if let Some(noted) = self.message_in_file(&parent)? {
-                let later = (self.rules.place)(noted[0].unsigned_abs());
+            if let Some(seen) = self.message_in_file(&parent)? {
+                let later = (self.rules.place)(seen.line.unsigned_abs());
                 self.problems[problem].detail = format!(
                     "It refers to {}, which comes later ({later}): a message stands before what refers to it, so none \
                      replies to itself, directly or by others.",
@@ -185,26 +185,24 @@ impl<'r> Check<'r> {
     }
 
     /// Notes a name in the file; none where it is new, else whether the same record stood on an earlier line.
-    fn note(&mut self, what: &str, name: &[u8], noted: Noted) -> Result<Option<bool>> {
-        let [line, _, content, ..] = noted;
-        let Some([earlier, _, same, ..]) = self.scratch.note(name, noted)? else { return Ok(None) };
-        if earlier != line && same == content {
+    fn note(&mut self, what: &str, name: &[u8], seen: SeenRecord) -> Result<Option<bool>> {
+        let Some(earlier) = self.scratch.add(name, seen)? else { return Ok(None) };
+        if earlier.line != seen.line && earlier.content_hash == seen.content_hash {
             return Ok(Some(true));
         }
-        let earlier = (self.rules.place)(earlier.unsigned_abs());
-        self.invalid(line.unsigned_abs(), format!("{what} stands on {earlier} already."));
+        let earlier = (self.rules.place)(earlier.line.unsigned_abs());
+        self.invalid(seen.line.unsigned_abs(), format!("{what} stands on {earlier} already."));
         Ok(Some(false))
     }
 
     /// Says in what a record differs from the row that is there, or that an earlier one is the same row by another name;
     /// true where neither is so.
-    fn is_same(&mut self, what: &str, kind: u8, noted: Noted, differences: &[&str]) -> Result<bool> {
-        let [line, row, ..] = noted;
+    fn is_same(&mut self, what: &str, kind: u8, seen: SeenRecord, differences: &[&str]) -> Result<bool> {
         if self.rules.may_differ {
-            return Ok(self.note(what, &number_name(b'r', row, kind.into()), noted)? != Some(false));
+            return Ok(self.note(what, &number_name(b'r', seen.identity, kind.into()), seen)? != Some(false));
         }
         if !differences.is_empty() {
-            self.problem(line.unsigned_abs(), Kind::Conflict, said_of(what, differences));
+            self.problem(seen.line.unsigned_abs(), Kind::Conflict, said_of(what, differences));
         }
         Ok(differences.is_empty())
     }
@@ -232,21 +230,21 @@ impl<'r> Check<'r> {
         let Some(details) = self.passes(line, checked) else { return Ok(false) };
         let what = format!("The username {}, whatever its case,", quoted(&details.username));
         let identity = there.map_or(of_line(line), |account| account.user.person.key.0);
-        let noted = noted(line, identity, entry.content);
-        if let Some(is_there) = self.note(&what, &name(b'u', fold_case(&details.username).as_bytes()), noted)? {
+        let seen = seen(line, identity, entry.content);
+        if let Some(is_there) = self.note(&what, &name(b'u', fold_case(&details.username).as_bytes()), seen)? {
             return Ok(is_there);
         }
         // Beside a row whose id was made from the username that it had, a new one gets another.
         if record.user_id.is_some() || there.is_none() && !self.rules.may_differ {
             let id = record.user_id.unwrap_or(UserId(entry.id));
-            self.note(&format!("The id {id}"), &name(b'U', id.0.as_bytes()), noted)?;
+            self.note(&format!("The id {id}"), &name(b'U', id.0.as_bytes()), seen)?;
         }
         if let Some(other) = known.holder_of_username(&details.username) {
             let detail = format!("The username “{}” is that of {}.", other.username, other.user_id);
             self.problem(line, Kind::Conflict, detail);
         }
         if let Some(email) = &details.email {
-            self.note(&format!("The email {email}"), &name(b'e', fold_case(email).as_bytes()), noted)?;
+            self.note(&format!("The email {email}"), &name(b'e', fold_case(email).as_bytes()), seen)?;
             let owner = known.user_with_email(email).filter(|owner| owner.0 != identity);
             if let Some(owner) = owner.and_then(|owner| known.account(owner)) {
                 let detail = format!("The email {email} is that of {}.", owner.user.person.username);
@@ -259,7 +257,7 @@ impl<'r> Check<'r> {
         }
         if let Some(account) = there {
             let what = format!("The user “{}”", account.user.person.username);
-            return self.is_same(&what, b'u', noted, &Known::user_differences(record, account));
+            return self.is_same(&what, b'u', seen, &Known::user_differences(record, account));
         }
         Ok(false)
     }
@@ -291,7 +289,7 @@ impl<'r> Check<'r> {
                     found => found,
                 },
             }
-            .map(|[_, identity, ..]| identity),
+            .map(|seen| seen.identity),
         };
         match found {
             Some(identity) => {
@@ -347,32 +345,33 @@ impl<'r> Check<'r> {
         }
         let identity = there.map_or(of_line(line), |place| place.conversation.key.0);
         let what = group_name.map_or("The conversation".to_owned(), |name| format!("The conversation “{name}”"));
-        let noted = noted(line, identity, entry.content);
+        let seen = seen(line, identity, entry.content);
         let is_made = record.conversation_id.is_none() && self.rules.may_differ;
-        if !is_made && let Some(is_there) = self.note(&what, &name(b'C', record.id(entry).0.as_bytes()), noted)? {
+        if !is_made && let Some(is_there) = self.note(&what, &name(b'C', record.id(entry).0.as_bytes()), seen)? {
             return Ok(is_there);
         }
         if let Some(other) = group_name.and_then(|group_name| known.holder_of_name(group_name)) {
             self.problem(line, Kind::Conflict, format!("{what} is there already, with the id {}.", other.id));
         }
         if let Some(group_name) = group_name
-            && let Some(is_there) = self.note(&what, &name(b'c', fold_case(group_name).as_bytes()), noted)?
+            && let Some(is_there) = self.note(&what, &name(b'c', fold_case(group_name).as_bytes()), seen)?
         {
             return Ok(is_there);
         }
         let pair = is_direct.then(|| pair(people[0], people[1]));
         if let Some(pair) = pair {
-            if let Some(is_there) = self.note("The conversation of the two", &pair_name(pair), noted)? {
+            if let Some(is_there) = self.note("The conversation of the two", &pair_name(pair), seen)? {
                 return Ok(is_there);
             }
-            self.scratch.note(&number_name(b'd', identity, 0), [0, pair.0, pair.1, 0, 0, 0])?;
+            self.scratch.add_pair(&number_name(b'd', identity, 0), pair)?;
         }
         for person in people {
-            self.scratch.note(&number_name(b'm', identity, person), [0; 6])?;
+            // That there is a number says that they take part.
+            self.scratch.raise(&number_name(b'm', identity, person), 0)?;
         }
         self.scratch.raise(&number_name(b'h', identity, 0), record.last_number.map_or(0, |number| number.0))?;
         let Some(place) = there else { return Ok(false) };
-        self.is_same(&what, b'c', noted, &known.conversation_differences(record, place))
+        self.is_same(&what, b'c', seen, &known.conversation_differences(record, place))
     }
 
     /// Finds the conversation a message belongs to; a problem where there is none.
@@ -392,7 +391,7 @@ impl<'r> Check<'r> {
         if let Some(place) = known.conversation(reference, sender_key) {
             return Ok(Some(of_place(place)));
         }
-        let noted = match (conversation_name(reference), sender) {
+        let seen = match (conversation_name(reference), sender) {
             (ConversationName::Id(id), _) => self.scratch.find(&name(b'C', id.0.as_bytes()))?,
             (ConversationName::Name(folded), _) => self.scratch.find(&name(b'c', folded.as_bytes()))?,
             (ConversationName::With(user), Some(sender)) => match self.find_user(known, line, user)? {
@@ -401,13 +400,13 @@ impl<'r> Check<'r> {
             },
             (ConversationName::With(_), None) => None,
         };
-        let Some([_, place, ..]) = noted else {
+        let Some(SeenRecord { identity: place, .. }) = seen else {
             let with =
                 if reference.starts_with('@') { "; a direct one needs a record too, with its two people" } else { "" };
             self.invalid(line, format!("There is no conversation {} here, nor before{with}.", quoted(reference)));
             return Ok(None);
         };
-        let pair = self.scratch.find(&number_name(b'd', place, 0))?.map(|[_, lower, higher, ..]| (lower, higher));
+        let pair = self.scratch.pair(&number_name(b'd', place, 0))?;
         Ok(Some(Where { place, pair, last_number: 0 }))
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::shell;
 use super::guidance::leaves;
+use super::shell;
 use crate::support::{Run, Shell};
 
 /// Fails unless the line was refused as the contract has it.

@@ -1,18 +1,27 @@
 //! Whether messages and notifications can be loaded.
 
-use super::{Check, Notified, Where, name, noted, number_name, of_line};
+use super::{Check, Identity, Notified, Where, name, number_name, of_line, seen};
 use crate::error::{Error, Kind, Result};
 use crate::model::{ConversationKey, MessageId, MessageKey, Number, UserKey};
 use crate::service;
 use crate::service::rules;
 use crate::store::bulk::MessageRow;
-use crate::store::scratch::Noted;
+use crate::store::scratch::SeenRecord;
 use crate::transfer::known::{Known, deleted};
 use crate::transfer::quoted;
 use crate::transfer::records::{Entry, MessageRecord, NotificationRecord, RevisionRecord};
 
+/// A message that a record refers to
+struct Referred {
+    identity: Identity,
+    conversation: Identity,
+    /// None of a deleted message
+    sender: Option<Identity>,
+    number: Number,
+}
+
 impl Check<'_> {
-    pub(super) fn message_in_file(&self, reference: &str) -> Result<Option<Noted>> {
+    pub(super) fn message_in_file(&self, reference: &str) -> Result<Option<SeenRecord>> {
         let by_key = self.scratch.find(&name(b'k', reference.as_bytes()))?;
         match (by_key, reference.parse::<MessageId>()) {
             (None, Ok(id)) => self.scratch.find(&name(b'M', id.0.as_bytes())),
@@ -20,15 +29,19 @@ impl Check<'_> {
         }
     }
 
-    /// Finds a message that a record refers to: it, its conversation, its sender and its number; a problem where there is
-    /// none.
-    fn find_message(&mut self, known: &Known, line: u64, reference: &str) -> Result<Option<[i64; 4]>> {
+    /// Finds a message that a record refers to; a problem where there is none.
+    fn find_message(&mut self, known: &Known, line: u64, reference: &str) -> Result<Option<Referred>> {
         if let Some(message) = known.message(reference) {
-            let sender = message.sender.map_or(0, |sender| sender.0);
-            return Ok(Some([message.key.0, message.conversation.0, sender, message.number.0]));
+            return Ok(Some(Referred {
+                identity: message.key.0,
+                conversation: message.conversation.0,
+                sender: message.sender.map(|sender| sender.0),
+                number: message.number,
+            }));
         }
-        if let Some([_, message, _, place, sender, number]) = self.message_in_file(reference)? {
-            return Ok(Some([message, place, sender, number]));
+        if let Some(SeenRecord { identity, conversation, sender, number, .. }) = self.message_in_file(reference)? {
+            let sender = (sender != 0).then_some(sender);
+            return Ok(Some(Referred { identity, conversation, sender, number: Number(number) }));
         }
         if !self.is_hopeless() {
             self.missing.push((reference.to_owned(), self.problems.len()));
@@ -39,8 +52,8 @@ impl Check<'_> {
 
     /// The highest number that a conversation has given out so far, here or in the file
     fn last_number(&self, conversation: Where) -> Result<i64> {
-        let raised = self.scratch.find(&number_name(b'h', conversation.place, 0))?;
-        Ok(raised.map_or(0, |[number, ..]| number).max(conversation.last_number))
+        let raised = self.scratch.number(&number_name(b'h', conversation.place, 0))?;
+        Ok(raised.unwrap_or(0).max(conversation.last_number))
     }
 
     pub(super) fn message(&mut self, known: &Known, entry: &Entry, record: &MessageRecord) -> Result<bool> {
@@ -69,17 +82,21 @@ impl Check<'_> {
             (None, Some(number)) => number.0,
             (None, None) => self.last_number(conversation)?.saturating_add(1),
         };
-        let [line_noted, _, content, ..] = noted(line, identity, entry.content);
-        let noted = [line_noted, identity, content, conversation.place, sender.unwrap_or(0), number];
+        let seen = SeenRecord {
+            conversation: conversation.place,
+            sender: sender.unwrap_or(0),
+            number,
+            ..seen(line, identity, entry.content)
+        };
         if let Some(key) = &record.key {
             self.passes(line, check_key(key));
-            if let Some(is_there) = self.note(&what, &name(b'k', key.as_bytes()), noted)? {
+            if let Some(is_there) = self.note(&what, &name(b'k', key.as_bytes()), seen)? {
                 return Ok(is_there);
             }
         }
         if record.message_id.is_some() || record.key.is_none() {
             let id = record.id(entry);
-            if let Some(is_there) = self.note(&what, &name(b'M', id.0.as_bytes()), noted)? {
+            if let Some(is_there) = self.note(&what, &name(b'M', id.0.as_bytes()), seen)? {
                 return Ok(is_there);
             }
         }
@@ -88,7 +105,7 @@ impl Check<'_> {
         }
         if there.is_none() {
             let taken = format!("A message with the number {number}");
-            self.note(&taken, &number_name(b'n', conversation.place, number), noted)?;
+            self.note(&taken, &number_name(b'n', conversation.place, number), seen)?;
             self.scratch.raise(&number_name(b'h', conversation.place, 0), number)?;
         }
         if let Some(sender) = sender {
@@ -99,15 +116,15 @@ impl Check<'_> {
             self.passes(line, checked);
         }
         if let Some(parent) = &record.reply_to
-            && let Some([parent, place, _, parent_number]) = self.find_message(known, line, parent)?
+            && let Some(parent) = self.find_message(known, line, parent)?
         {
-            if parent == identity {
+            if parent.identity == identity {
                 self.invalid(line, "It replies to itself.");
             } else {
-                let (own, parent) = ((conversation.place, Number(number)), (place, Number(parent_number)));
+                let (own, parent) = ((conversation.place, Number(number)), (parent.conversation, parent.number));
                 self.passes(line, rules::check_parent(own, parent));
             }
-            self.unreplied.remove(&parent);
+            self.unreplied.remove(&parent.identity);
         }
         let Some(message) = there else {
             if record.deleted {
@@ -124,7 +141,7 @@ impl Check<'_> {
         if self.problems.len() > before {
             return Ok(false);
         }
-        self.is_same(&what, b'm', noted, &known.message_differences(record, message))
+        self.is_same(&what, b'm', seen, &known.message_differences(record, message))
     }
 
     /// What a message says, now and earlier
@@ -175,14 +192,15 @@ impl Check<'_> {
         }
         let user = self.find_user(known, line, &record.user)?;
         let message = self.find_message(known, line, &record.message)?;
-        let (Some(user), Some([message, place, sender, _])) = (user, message) else { return Ok(false) };
+        let (Some(user), Some(message)) = (user, message) else { return Ok(false) };
+        let Referred { identity: message, conversation: place, sender, .. } = message;
         if known.notified(MessageKey(message), UserKey(user)).is_some() {
             return Ok(true);
         }
-        let takes_part = self.scratch.find(&number_name(b'm', place, user))?.is_some();
+        let takes_part = self.scratch.number(&number_name(b'm', place, user))?.is_some();
         match sender {
-            0 => self.invalid(line, "The message was deleted; nobody is notified of it."),
-            sender if sender == user => {
+            None => self.invalid(line, "The message was deleted; nobody is notified of it."),
+            Some(sender) if sender == user => {
                 self.invalid(line, format!("{} sent the message, and is not notified.", quoted(&record.user)));
             }
             _ if takes_part => {}
