@@ -185,7 +185,7 @@ pub fn refresh(tx: &mut Tx<'_>, keys: &Keys, token: &str, client: Client) -> Res
         let (next, _) = keys.successors(secret);
         let address = keys.hash_address(login.user.person.user_id, client).map(|(hash, _)| hash);
         let logged_in = keep(tx, login, Some(found.family), next, address.as_ref())?;
-        tokens::succeed(tx, &secret.hash(), &next.hash())?;
+        tokens::set_successor(tx, &secret.hash(), &next.hash())?;
         return Ok(Refreshed::LoggedIn(logged_in));
     };
     let Some(next) = tokens::by_hash(tx, &successor)? else { return Ok(Refreshed::Refused) };

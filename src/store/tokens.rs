@@ -144,8 +144,8 @@ pub fn insert(tx: &mut Tx<'_>, hash: &Hash, token: &RefreshToken, address: Optio
     Ok(())
 }
 
-/// Notes what took a refresh token's place.
-pub fn succeed(tx: &mut Tx<'_>, hash: &Hash, successor: &Hash) -> Result<()> {
+/// Sets the token that took the place of a refresh token.
+pub fn set_successor(tx: &mut Tx<'_>, hash: &Hash, successor: &Hash) -> Result<()> {
     let sql = "UPDATE refresh_token SET successor_hash = $1 WHERE hash = $2";
     tx.run(sql, &[&successor.as_slice(), &hash.as_slice()])?;
     Ok(())
