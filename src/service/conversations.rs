@@ -12,7 +12,7 @@ use crate::model::{
     Level, UserKey, UserRef, UserSelector, is_blank, uuid,
 };
 use crate::service::Condition;
-use crate::service::once::{NOBODY, Once, once, set};
+use crate::service::idempotency::{IdempotentRequest, NOBODY, once, set};
 use crate::service::rules;
 use crate::store::{self, Tx};
 
@@ -104,7 +104,7 @@ pub fn create_once(
         let people = set(people.iter().map(|person| person.key.0.to_string()));
         let level = new.level.map(|level| level.to_string()).unwrap_or_default();
         let [name, title] = [&new.name, &new.title].map(|text| text.as_deref().unwrap_or_default());
-        Once::meaning(key, "conversation create", &[&people, name, title, &level])
+        IdempotentRequest::meaning(key, "conversation create", &[&people, name, title, &level])
     };
     let owner = actor.key().unwrap_or(NOBODY);
     let work = |tx: &mut Tx<'_>| {
@@ -278,7 +278,7 @@ pub fn add_once(
             let people = set(super::people(tx, actor, "participants", users)?
                 .into_iter()
                 .map(|person| person.key.0.to_string()));
-            Some(Once::meaning(key, "conversation add", &[&conversation.key.0.to_string(), &people]))
+            Some(IdempotentRequest::meaning(key, "conversation add", &[&conversation.key.0.to_string(), &people]))
         }
         None => None,
     };

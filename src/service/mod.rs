@@ -5,10 +5,10 @@
 pub mod accounts;
 pub mod conversations;
 pub mod export;
+mod idempotency;
 pub mod login;
 pub mod messages;
 pub mod notifications;
-mod once;
 pub mod page;
 pub mod passwords;
 pub mod registration;
@@ -17,7 +17,7 @@ pub mod suggest;
 pub mod tokens;
 pub mod users;
 
-pub use self::once::Once;
+pub use self::idempotency::IdempotentRequest;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use unicode_normalization::UnicodeNormalization;

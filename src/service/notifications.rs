@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use crate::error::{Error, Result};
 use crate::model::{Actor, Event, MessageId, MessageKey, MessageSelector, Notification, Seek, UserRef, UserSelector};
-use crate::service::once::{Once, message_meant, once_counted, set};
+use crate::service::idempotency::{IdempotentRequest, message_meant, once_counted, set};
 use crate::service::{self, page::Page};
 use crate::store::{self, Tx};
 
@@ -135,9 +135,9 @@ pub fn read_once(
         (Some(key), Some(selectors)) => {
             let meant =
                 selectors.iter().map(|selector| message_meant(tx, actor, selector)).collect::<Result<Vec<_>>>()?;
-            Some(Once::meaning(key, "notifications read", &[&set(meant)]))
+            Some(IdempotentRequest::meaning(key, "notifications read", &[&set(meant)]))
         }
-        (Some(key), None) => Some(Once::meaning(key, "notifications read all", &[])),
+        (Some(key), None) => Some(IdempotentRequest::meaning(key, "notifications read all", &[])),
         (None, _) => None,
     };
     once_counted(tx, actor.key(), request.as_ref(), |tx| match selectors {

@@ -3,13 +3,13 @@
 //! What is remembered of a request is a hash over all it says but the password: whether that is the same is seen by verifying
 //! it against the account, which is slow on purpose and so happens between two transactions.
 
+use super::idempotency::{NOBODY, REMEMBERED, check_key};
 use super::login::Client;
-use super::once::{NOBODY, REMEMBERED, check_key};
 use super::tokens::Keys;
 use super::users::{self, check_details, email_taken, insert, username_taken};
 use crate::error::{Error, Result};
 use crate::model::{Actor, Event, EventKind, User, UserDetails, UserId};
-use crate::service::Once;
+use crate::service::IdempotentRequest;
 use crate::store::tokens::{Login, login_by_id};
 use crate::store::{self, Tx};
 
@@ -49,19 +49,19 @@ impl Registration {
     pub fn new(
         details: &UserDetails,
         is_open: bool,
-        once: Option<Once>,
+        request: Option<IdempotentRequest>,
         keys: &Keys,
         stranger: Option<Client>,
     ) -> Result<Self> {
         let details = check_details(details)?;
-        let request = once.map(|once| {
-            check_key(&once.key)?;
+        let request = request.map(|request| {
+            check_key(&request.key)?;
             let said =
                 serde_json::to_vec(&(&details.username, &details.email, &details.first_name, &details.last_name));
             let (hash, earlier_hash) = keys.hash_request([b"register", b"", &said.map_err(Error::internal)?]);
             let (key, earlier_key) = match stranger {
-                Some(client) => keys.hide_key(client, &once.key),
-                None => (once.key, None),
+                Some(client) => keys.hide_key(client, &request.key),
+                None => (request.key, None),
             };
             Ok::<_, Error>(Request { key, earlier_key, hash, earlier_hash })
         });

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, Changeable, Here, IfNoneMatch, Marked, changed, json, of_names, shown_to_change};
 use super::changes::{Empty, Rest};
-use super::request::{Body, Cleared, Few, NO_NUL, Part, Path, Query, Repeatable};
+use super::request::{Body, Cleared, Few, IdempotencyKey, NO_NUL, Part, Path, Query};
 use crate::error::Result;
 use crate::http::server::Shared;
 use crate::http::server::caller::Caller;
@@ -60,7 +60,7 @@ fn selectors(Few(people): Few<String>) -> Vec<UserSelector> {
 pub(super) async fn create(
     State(server): State<Shared>,
     caller: Caller,
-    request: Repeatable,
+    request: IdempotencyKey,
     Body(new): Body<New>,
 ) -> Answer {
     let New { participants, name, title } = new;
@@ -211,7 +211,7 @@ pub(super) async fn add(
     State(server): State<Shared>,
     caller: Caller,
     Path(id): Path<ConversationId>,
-    request: Repeatable,
+    request: IdempotencyKey,
     Body(People { participants }): Body<People>,
 ) -> Answer {
     let (selector, users, key) = (ConversationSelector::Id(id), selectors(participants), request.key());
@@ -261,7 +261,7 @@ pub(super) async fn read(
     State(server): State<Shared>,
     caller: Caller,
     Path(id): Path<ConversationId>,
-    request: Repeatable,
+    request: IdempotencyKey,
     nothing: Option<Body<Empty>>,
 ) -> Answer {
     nothing.map_or(Ok(()), |Body(Empty { rest })| rest.must_be_empty())?;

@@ -145,7 +145,7 @@ fn parameters(endpoint: &Endpoint, reading: &mut SchemaGenerator) -> Vec<Value> 
             "name": name, "in": "header", "required": false, "description": description, "schema": schema,
         }));
     };
-    if endpoint.is_repeatable {
+    if endpoint.takes_idempotency_key {
         let key = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$" });
         header("Idempotency-Key", "Carries the request out once within 24 hours, however often it is sent", key);
     }

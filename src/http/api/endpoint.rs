@@ -46,7 +46,7 @@ pub struct Endpoint {
     /// Status, what it means, what the answer looks like
     pub(super) answers: Vec<(u16, &'static str, Option<Shape>)>,
     /// Whether it is carried out once under a key
-    pub(super) is_repeatable: bool,
+    pub(super) takes_idempotency_key: bool,
     /// Whether it is carried out only where an entity tag still is, or is not, what is asked for
     pub(super) is_conditional: bool,
     pub(super) handler: MethodRouter<Shared>,
@@ -74,7 +74,7 @@ impl Endpoint {
             query: None,
             body: None,
             answers: Vec::new(),
-            is_repeatable: false,
+            takes_idempotency_key: false,
             is_conditional: false,
             handler: on(filter, handler),
         }
@@ -115,8 +115,8 @@ impl Endpoint {
         self
     }
 
-    pub(super) fn once(self) -> Self {
-        Self { is_repeatable: true, ..self }.or(&[Kind::Conflict])
+    pub(super) fn idempotency_key(self) -> Self {
+        Self { takes_idempotency_key: true, ..self }.or(&[Kind::Conflict])
     }
 
     pub(super) fn on_condition(self) -> Self {

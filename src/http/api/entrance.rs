@@ -18,7 +18,7 @@ use crate::http::server::body::{BODY_LIMIT, BODY_TIMEOUT, Unread, read, too_larg
 use crate::http::server::caller::{Caller, no_credentials};
 use crate::http::server::io::too_slow;
 use crate::http::server::problem::Problem;
-use crate::service::Once;
+use crate::service::IdempotentRequest;
 use crate::service::login::Client;
 
 /// What an endpoint asks of a request.
@@ -26,12 +26,12 @@ use crate::service::login::Client;
 pub(super) struct Entrance {
     access: Access,
     limit: Option<Limited>,
-    is_repeatable: bool,
+    takes_idempotency_key: bool,
 }
 
 impl Entrance {
     pub(super) fn of(endpoint: &Endpoint) -> Self {
-        Self { access: endpoint.access, limit: endpoint.limit, is_repeatable: endpoint.is_repeatable }
+        Self { access: endpoint.access, limit: endpoint.limit, takes_idempotency_key: endpoint.takes_idempotency_key }
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn enter(
     if let Some(limit) = entrance.limit {
         limit(&server.limits).take(&client)?;
     }
-    let key = if entrance.is_repeatable { idempotency_key(&parts.headers)? } else { None };
+    let key = if entrance.takes_idempotency_key { idempotency_key(&parts.headers)? } else { None };
     let content = if body.is_end_stream() {
         Vec::new()
     } else if parts.headers.contains_key(EXPECT) && body.size_hint().lower() > BODY_LIMIT as u64 {
@@ -73,7 +73,7 @@ pub(super) async fn enter(
     if let Some(key) = key {
         let path = parts.uri.path().trim_end_matches('/');
         let (request, earlier) = server.keys.hash_request([b"POST", path.as_bytes(), &content]);
-        parts.extensions.insert(Once { key, request, earlier });
+        parts.extensions.insert(IdempotentRequest { key, request, earlier });
     }
     if let Some(caller) = caller {
         parts.extensions.insert(caller);

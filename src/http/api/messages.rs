@@ -10,7 +10,7 @@ use super::answer::{
     Answer, Changeable, Here, IfNoneMatch, List, Marked, changed, json, page_size_of, shown, shown_to_change,
 };
 use super::changes::Rest;
-use super::request::{Body, Few, NO_NUL, Part, Path, Query, Repeatable};
+use super::request::{Body, Few, IdempotencyKey, NO_NUL, Part, Path, Query};
 use crate::app::late_after;
 use crate::error::Error;
 use crate::http::server::Shared;
@@ -47,7 +47,7 @@ pub(super) async fn send(
     State(server): State<Shared>,
     caller: Caller,
     Path(conversation): Path<ConversationId>,
-    request: Repeatable,
+    request: IdempotencyKey,
     Body(new): Body<New>,
 ) -> Answer {
     let draft = Draft {

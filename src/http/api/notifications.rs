@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::answer::{Answer, Here, Marked, json};
 use super::changes::{Rest, given};
-use super::request::{Body, Few, Path, Query, Repeatable};
+use super::request::{Body, Few, IdempotencyKey, Path, Query};
 use crate::http::server::Shared;
 use crate::http::server::caller::Caller;
 use crate::model::{MessageId, MessageSelector};
@@ -87,7 +87,7 @@ pub(super) struct Which {
 pub(super) async fn read(
     State(server): State<Shared>,
     caller: Caller,
-    request: Repeatable,
+    request: IdempotencyKey,
     which: Option<Body<Which>>,
 ) -> Answer {
     let Which { ids, rest } = which.map(|Body(which)| which).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::error::{Error, Kind};
 use crate::http::server::Shared;
 use crate::http::server::problem::Problem;
 use crate::service::login::Client;
-use crate::service::{MOST_NAMED, Once};
+use crate::service::{IdempotentRequest, MOST_NAMED};
 
 /// What a path names by ids; what is no id names nothing.
 pub(super) struct Path<T>(pub(super) T);
@@ -255,16 +255,16 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Err
 }
 
 /// A request that is carried out once, where it has a key.
-pub(super) struct Repeatable(pub(super) Option<Once>);
+pub(super) struct IdempotencyKey(pub(super) Option<IdempotentRequest>);
 
-impl Repeatable {
+impl IdempotencyKey {
     /// The key alone, for a service that knows what the request means
     pub(super) fn key(self) -> Option<String> {
         self.0.map(|request| request.key)
     }
 }
 
-impl FromRequestParts<Shared> for Repeatable {
+impl FromRequestParts<Shared> for IdempotencyKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {

@@ -43,7 +43,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .cli("user create NAME --password-stdin")
             .body::<users::Registration>()
             .response::<User>(201, "The account")
-            .once()
+            .idempotency_key()
             .or(&[Forbidden, Unauthenticated])
             .limited_by(|limits| &limits.registrations)
             .optional(),
@@ -95,7 +95,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .body::<conversations::New>()
             .response::<ConversationView>(201, "The conversation")
             .response::<ConversationView>(200, "The direct conversation that there is already")
-            .once(),
+            .idempotency_key(),
         show(
             "/api/conversations/{conversation_id}/",
             "Show a conversation and its newest 20 messages",
@@ -128,7 +128,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .cli("conversation add CONV USER…")
             .body::<conversations::People>()
             .response::<ConversationView>(200, "The conversation")
-            .once()
+            .idempotency_key()
             .or(&[NotFound]),
         patch(
             "/api/conversations/{conversation_id}/participants/me/",
@@ -152,7 +152,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .body::<Empty>()
             .optional_body()
             .response::<Marked>(200, "How many were unread")
-            .once()
+            .idempotency_key()
             .or(&[NotFound]),
         show("/api/conversations/{conversation_id}/messages/", "List the messages of a conversation", messages::list)
             .cli("message list CONV")
@@ -163,7 +163,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .cli("message send CONV TEXT")
             .body::<messages::New>()
             .response::<Message>(201, "The message")
-            .once()
+            .idempotency_key()
             .or(&[Forbidden, NotFound]),
         show("/api/conversations/{conversation_id}/messages/{message_id}/", "Show a message", messages::show)
             .cli("message show MSG")
@@ -230,7 +230,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .cli("notifications read --all")
             .body::<notifications::Which>()
             .response::<Marked>(200, "How many were unread")
-            .once()
+            .idempotency_key()
             .optional_body(),
     ]
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::answer::{Answer, Changeable, Here, IfNoneMatch, changed, json, shown_to_change};
 use super::changes::{Rest, Unset, given};
-use super::request::{Address, Body, Cleared, NO_NUL, Path, Query, Repeatable};
+use super::request::{Address, Body, Cleared, IdempotencyKey, NO_NUL, Path, Query};
 use crate::app::hash_password;
 use crate::error::Error;
 use crate::http::server::caller::Caller;
@@ -65,7 +65,7 @@ pub(super) async fn register(
     Address(client): Address,
     caller: Option<Caller>,
     conditions: Conditions,
-    Repeatable(request): Repeatable,
+    IdempotencyKey(request): IdempotencyKey,
     Body(new): Body<Registration>,
 ) -> Answer {
     let Registration { username, password, email, first_name, last_name, role: Unset, is_active: Unset } = new;

@@ -18,7 +18,7 @@ pub use thread::thread;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Condition;
-use super::once::{Once, once_counted};
+use super::idempotency::{IdempotentRequest, once_counted};
 use crate::error::{Error, Result};
 use crate::model::{
     Actor, ConversationKey, ConversationSelector, Event, EventKind, Message, MessageId, MessageKey, MessageSelector,
@@ -270,7 +270,7 @@ pub fn read_conversation_once(
     let request = match key {
         Some(key) => {
             let (conversation, _) = super::conversation(tx, actor, selector)?;
-            Some(Once::meaning(key, "conversation read", &[&conversation.key.0.to_string()]))
+            Some(IdempotentRequest::meaning(key, "conversation read", &[&conversation.key.0.to_string()]))
         }
         None => None,
     };

@@ -7,7 +7,7 @@ use crate::model::{
     MessageSelector, NotificationKind, Number, Timestamp, User, UserKey, UserRef, UserSelector,
 };
 use crate::service;
-use crate::service::once::{Once, message_meant, once, user_meant};
+use crate::service::idempotency::{IdempotentRequest, message_meant, once, user_meant};
 use crate::service::rules;
 use crate::store::conversations::Turn;
 use crate::store::messages::NewMessage;
@@ -77,14 +77,18 @@ fn meaning(
     (sender, conversation): (&User, &Conversation),
     draft: &Draft,
     key: &str,
-) -> Result<Once> {
+) -> Result<IdempotentRequest> {
     let parent = draft.parent.as_ref().map(|parent| message_meant(tx, actor, parent)).transpose()?;
     let receiver = draft.receiver.as_ref().map(|receiver| user_meant(tx, actor, receiver)).transpose()?;
     // In a direct conversation it is the other person anyway.
     let other = conversation.other(sender.person.key).map(|other| other.0.to_string());
     let receiver = receiver.filter(|receiver| Some(receiver) != other.as_ref()).unwrap_or_default();
     let place = conversation.key.0.to_string();
-    Ok(Once::meaning(key, "message send", &[&place, &parent.unwrap_or_default(), &receiver, &draft.content]))
+    Ok(IdempotentRequest::meaning(
+        key,
+        "message send",
+        &[&place, &parent.unwrap_or_default(), &receiver, &draft.content],
+    ))
 }
 
 fn deliver(

@@ -3,11 +3,11 @@
 mod accounts;
 mod bounds;
 mod conversations;
+mod idempotency;
 mod messages;
 mod model_check;
 mod narrowed;
 mod notifications;
-mod once;
 mod order;
 mod pages;
 mod races;

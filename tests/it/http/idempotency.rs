@@ -53,9 +53,9 @@ fn the_same_request_with_a_key_has_the_same_answer_and_another_is_a_conflict() {
         let requests = requests(&server, &token);
         // The document says which they are.
         let schema = server.get("/api/schema/", "").expect(200).json();
-        let is_repeatable = |operation: &Value| operation["parameters"].to_string().contains("Idempotency-Key");
+        let takes_idempotency_key = |operation: &Value| operation["parameters"].to_string().contains("Idempotency-Key");
         let paths = schema["paths"].as_object().unwrap().values();
-        assert_eq!(paths.filter(|path| is_repeatable(&path["post"])).count(), requests.len());
+        assert_eq!(paths.filter(|path| takes_idempotency_key(&path["post"])).count(), requests.len());
         for (path, request, other) in &requests {
             println!("{path}");
             let token = if path == "/api/users/" { "" } else { &token };

@@ -16,7 +16,7 @@ pub(super) const NOBODY: UserKey = UserKey(0);
 
 /// The key of a request, and what it asks for.
 #[derive(Clone, Debug)]
-pub struct Once {
+pub struct IdempotentRequest {
     pub key: String,
     /// A hash of the request: the same key with another is a conflict
     pub request: Vec<u8>,
@@ -24,7 +24,7 @@ pub struct Once {
     pub earlier: Option<Vec<u8>>,
 }
 
-impl Once {
+impl IdempotentRequest {
     /// A request by what it means: what it does, and which things it names, however they were called.
     pub(super) fn meaning(key: &str, what: &str, parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
@@ -82,12 +82,12 @@ pub(super) fn check_key(key: &str) -> Result<()> {
 pub(super) fn once<T>(
     tx: &mut Tx<'_>,
     actor: Option<UserKey>,
-    once: Option<&Once>,
+    request: Option<&IdempotentRequest>,
     work: impl FnOnce(&mut Tx<'_>) -> Result<T>,
     id: impl FnOnce(&T) -> Uuid,
     again: impl FnOnce(&mut Tx<'_>, Uuid) -> Result<Option<T>>,
 ) -> Result<T> {
-    let Some(Once { key, request, earlier }) = once else { return work(tx) };
+    let Some(IdempotentRequest { key, request, earlier }) = request else { return work(tx) };
     check_key(key)?;
     let actor = actor.unwrap_or(NOBODY);
     let expired = tx.now().plus_seconds(-REMEMBERED);
@@ -112,7 +112,7 @@ pub(super) fn once<T>(
 pub(super) fn once_counted(
     tx: &mut Tx<'_>,
     actor: Option<UserKey>,
-    request: Option<&Once>,
+    request: Option<&IdempotentRequest>,
     work: impl FnOnce(&mut Tx<'_>) -> Result<i64>,
 ) -> Result<i64> {
     let id = |count: &i64| Uuid::from_u128(u128::try_from(*count).unwrap_or_default());
