@@ -5,7 +5,7 @@ use crate::error::{Kind, Result};
 use crate::model::UserKey;
 use crate::service;
 use crate::store;
-use crate::store::check::{Folds, Problem, RULES};
+use crate::store::check::{Folds, RULES, Violation};
 
 /// How many kinds of usernames that look alike are named
 const LOOK_ALIKES: i64 = 20;
@@ -19,29 +19,29 @@ const USERNAMES: i64 = 1000;
 impl App {
     /// Checks the database against its own rules, each on a moment of its own, so that it holds nobody up; `begin` hears
     /// which is next. Returns what breaks them.
-    pub fn check(&self, mut begin: impl FnMut(&str)) -> Result<Vec<Problem>> {
+    pub fn check(&self, mut begin: impl FnMut(&str)) -> Result<Vec<Violation>> {
         let mut problems = Vec::new();
         begin("integrity");
-        problems.extend(Problem::of_engine("integrity", &self.db.integrity()?));
+        problems.extend(Violation::of_engine("integrity", &self.db.integrity()?));
         // A damaged file is checked as far as it can be read.
         let is_damaged = !problems.is_empty();
-        let mut look = |check: &'static str, found: Result<Option<Problem>>| match found {
+        let mut look = |check: &'static str, found: Result<Option<Violation>>| match found {
             Err(error) if is_damaged && error.kind() == Kind::Unavailable => {
-                problems.push(Problem::unreadable(check, &error.to_string()));
+                problems.push(Violation::unreadable(check, &error.to_string()));
                 Ok(())
             }
             found => found.map(|found| problems.extend(found)),
         };
         begin("references");
-        look("references", self.db.references().map(|found| Problem::of_engine("references", &found)))?;
+        look("references", self.db.references().map(|found| Violation::of_engine("references", &found)))?;
         begin("schema");
-        look("schema", self.db.strange().map(|found| Problem::of_schema(&found)))?;
+        look("schema", self.db.strange().map(|found| Violation::of_schema(&found)))?;
         for rule in RULES {
             begin(rule.check);
             look(rule.check, self.read(|tx| rule.problem(tx)))?;
         }
         begin("search");
-        look("search", self.read(Problem::of_search))?;
+        look("search", self.read(Violation::of_search))?;
         for mut folds in Folds::all() {
             begin(folds.check());
             let check = folds.check();

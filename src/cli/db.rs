@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::{Context, Failure, Global, Outcome, Settings, counted, only_operator, text};
 use crate::error::Error;
 use crate::model::Pending;
-use crate::store::check::Problem;
+use crate::store::check::Violation;
 use crate::store::{self, Contents, Location, Opened};
 
 #[derive(Debug, Subcommand)]
@@ -27,7 +27,7 @@ impl Command {
     pub(super) fn fields(&self) -> &'static [Field] {
         match self {
             Self::Migrate(_) | Self::Status(_) => State::FIELDS,
-            Self::Check(_) => Problem::FIELDS,
+            Self::Check(_) => Violation::FIELDS,
             Self::Backup(_) | Self::Restore(_) => Copy::FIELDS,
             Self::Compact(_) => Compacted::FIELDS,
         }
@@ -202,7 +202,7 @@ fn warn_of_unseen(context: &Context<'_>) {
     }
 }
 
-impl Record for Problem {
+impl Record for Violation {
     const FIELDS: &'static [Field] =
         &[Field::Value("check"), Field::Value("problems"), Field::Value("detail"), Field::Value("remedy")];
 

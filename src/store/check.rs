@@ -17,7 +17,7 @@ const FROM_BACKUP: &str = "Bring back a backup that `tidings db check` finds cle
 
 /// A rule that rows break.
 #[derive(Debug, Serialize)]
-pub struct Problem {
+pub struct Violation {
     /// The rule, as programs know it
     pub check: &'static str,
     /// How often it is broken
@@ -28,7 +28,7 @@ pub struct Problem {
     pub remedy: &'static str,
 }
 
-impl Problem {
+impl Violation {
     /// What an engine says of its own files.
     pub(crate) fn of_engine(check: &'static str, found: &[String]) -> Option<Self> {
         let problems = i64::try_from(found.len()).unwrap_or(i64::MAX);
@@ -91,14 +91,14 @@ pub struct Rule {
 
 impl Rule {
     /// What breaks the rule.
-    pub fn problem(&self, tx: &mut Tx<'_>) -> Result<Option<Problem>> {
+    pub fn problem(&self, tx: &mut Tx<'_>) -> Result<Option<Violation>> {
         let found: Vec<(Uuid, i64)> = tx.all(self.sql, &[], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(self.problem_of(found.iter().map(|(id, _)| *id), found.first().map_or(0, |(_, problems)| *problems)))
     }
 
-    fn problem_of(&self, found: impl Iterator<Item = Uuid>, problems: i64) -> Option<Problem> {
+    fn problem_of(&self, found: impl Iterator<Item = Uuid>, problems: i64) -> Option<Violation> {
         let examples = found.take(EXAMPLES).map(|id| id.hyphenated().to_string()).collect();
-        (problems > 0).then(|| Problem {
+        (problems > 0).then(|| Violation {
             check: self.check,
             problems,
             detail: format!("{}: {} {}", self.wrong, self.subject, with_more(examples, problems, ", ")),
@@ -306,7 +306,7 @@ impl Folds {
     }
 
     /// What was found.
-    pub fn problem(self) -> Option<Problem> {
+    pub fn problem(self) -> Option<Violation> {
         self.rule.problem_of(self.found.iter().copied(), self.problems)
     }
 }

@@ -4,7 +4,7 @@ use tidings::model::{Actor, MessageSelector, UserSelector};
 use tidings::service::messages::{Change, Destination, Draft, Search};
 use tidings::service::{accounts, conversations, messages};
 use tidings::store::Location;
-use tidings::store::check::Problem;
+use tidings::store::check::Violation;
 
 use crate::support::{World, draft, on_every_engine, operator, place, selector};
 
@@ -24,7 +24,7 @@ fn damage(world: &World, statements: &str) {
     }
 }
 
-fn check(world: &World) -> Vec<Problem> {
+fn check(world: &World) -> Vec<Violation> {
     world.app.check(|_| {}).unwrap()
 }
 
