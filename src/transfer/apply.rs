@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub use self::fixture::Fixture;
 use self::prune::{Doomed, Kept};
-use super::Problem;
+use super::RecordProblem;
 use super::known::{Known, Place, said_of};
 use super::load::{Check, Failure, MOST_PROBLEMS, Outcome, Rules, Stage, Undated, Write, hashes, transaction};
 use super::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
@@ -99,7 +99,7 @@ impl Checked {
 pub fn check(
     app: &App,
     fixture: Fixture,
-    mut problems: Vec<Problem>,
+    mut problems: Vec<RecordProblem>,
     options: Options,
     on_stage: &mut dyn FnMut(Stage),
 ) -> Result<Checked, Box<(Fixture, Failure)>> {
@@ -129,7 +129,7 @@ pub fn check(
 }
 
 /// Refuses a record that would be another one each time.
-fn nameless(entry: &Entry) -> Option<Problem> {
+fn nameless(entry: &Entry) -> Option<RecordProblem> {
     let detail = match &entry.record {
         Record::Message(message) if message.key.is_none() && message.message_id.is_none() => {
             "The message has no key; applying the fixture again would not find it."
@@ -143,7 +143,7 @@ fn nameless(entry: &Entry) -> Option<Problem> {
         }
         _ => return None,
     };
-    Some(Problem::new(entry.line, Kind::Invalid, detail))
+    Some(RecordProblem::new(entry.line, Kind::Invalid, detail))
 }
 
 /// Makes the database what the fixture says; a trial takes it back.
@@ -405,7 +405,7 @@ fn must_be_changeable(entry: &Entry, fields: &[&'static str], fixed: &[&str]) ->
         return Ok(());
     }
     let detail = format!("{} That cannot be changed.", said_of("It", &different));
-    Err(Problem::new(entry.line, Kind::Conflict, detail).into())
+    Err(RecordProblem::new(entry.line, Kind::Conflict, detail).into())
 }
 
 /// Refuses revisions that a message does not have: what was said stays said. Others may have come behind them.
@@ -414,7 +414,7 @@ fn must_keep_history(entry: &Entry, known: &Known, record: &MessageRecord, messa
         return Ok(());
     }
     let detail = "It is there already, and its earlier contents are not these. They cannot be changed.";
-    Err(Problem::new(entry.line, Kind::Conflict, detail).into())
+    Err(RecordProblem::new(entry.line, Kind::Conflict, detail).into())
 }
 
 /// Says at which line a rule refused.
@@ -423,7 +423,7 @@ fn at_line(line: u64, failure: Failure) -> Failure {
         Failure::Error(error)
             if matches!(error.kind(), Kind::Invalid | Kind::NotFound | Kind::Conflict | Kind::Forbidden) =>
         {
-            Problem::new(line, error.kind(), error.to_string()).into()
+            RecordProblem::new(line, error.kind(), error.to_string()).into()
         }
         failure => failure,
     }

@@ -24,7 +24,7 @@ use self::places::Places;
 pub use self::report::NotCarried;
 use self::report::{Origin, Report};
 use self::rows::Rows;
-use super::Problem;
+use super::RecordProblem;
 use super::load::{Loaded, Outcome, Rules, Stage, load_entries};
 use super::records::{Entry, Record};
 use crate::app::App;
@@ -45,7 +45,7 @@ pub struct Imported {
 ///
 /// # Errors
 /// The first line that is not JSON, or not what `dumpdata` writes.
-pub fn read(input: impl BufRead) -> Result<Imported, Problem> {
+pub fn read(input: impl BufRead) -> Result<Imported, RecordProblem> {
     let mut report = Report::default();
     let mut rows = Rows::default();
     parse::each_row(input, |row| rows.add(row, &mut report))?;

@@ -9,7 +9,7 @@ use serde_json::error::Category;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::Problem;
+use super::RecordProblem;
 use super::records::{Entry, Record};
 use crate::error::{Error, Kind, Result};
 use crate::store::scratch::Scratch;
@@ -136,8 +136,8 @@ impl Lines<'_> {
     /// The next record, or what is wrong with it; after what cannot be read on there is none.
     ///
     /// # Errors
-    /// `NoSpace`, `Unavailable` where the program cannot go on; what is wrong with the file is a [`Problem`].
-    pub fn next_record(&mut self) -> Result<Option<std::result::Result<Entry, Problem>>> {
+    /// `NoSpace`, `Unavailable` where the program cannot go on; what is wrong with the file is a [`RecordProblem`].
+    pub fn next_record(&mut self) -> Result<Option<std::result::Result<Entry, RecordProblem>>> {
         while !self.is_over {
             self.line += 1;
             self.text.clear();
@@ -165,7 +165,7 @@ impl Lines<'_> {
                     format!("It cannot be read on: {error}.")
                 }
             };
-            return Ok(Some(Err(Problem::new(self.line, Kind::Invalid, problem))));
+            return Ok(Some(Err(RecordProblem::new(self.line, Kind::Invalid, problem))));
         }
         Ok(None)
     }

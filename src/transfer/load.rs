@@ -16,7 +16,7 @@ pub(super) use self::check::{Check, Rules};
 pub use self::write::{Undated, Write};
 use super::input::Input;
 use super::records::Entry;
-use super::{Problem, Tally};
+use super::{RecordProblem, Tally};
 use crate::app::{App, hash_passwords, late_after};
 use crate::error::{Error, Result};
 use crate::model::Actor;
@@ -64,9 +64,9 @@ pub struct Loaded {
 #[derive(Debug)]
 pub enum Failure {
     /// The file is to be mended
-    Problems(Vec<Problem>),
+    Problems(Vec<RecordProblem>),
     /// What so many records before it said is loaded, but then something had come in between
-    Behind(u64, Vec<Problem>),
+    Behind(u64, Vec<RecordProblem>),
     /// The program or the database is in trouble
     Error(Error),
 }
@@ -85,8 +85,8 @@ impl Failure {
     }
 }
 
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
+impl From<RecordProblem> for Failure {
+    fn from(problem: RecordProblem) -> Self {
         Self::Problems(vec![problem])
     }
 }

@@ -79,7 +79,7 @@ impl From<io::Error> for Interruption {
 
 /// What is wrong with a record.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct RecordProblem {
     /// Counted from 1
     pub line: u64,
     pub kind: Kind,
@@ -87,7 +87,7 @@ pub struct Problem {
     pub detail: String,
 }
 
-impl Problem {
+impl RecordProblem {
     /// A problem of a line, in a whole sentence.
     pub fn new(line: u64, kind: Kind, detail: impl Into<String>) -> Self {
         Self { line, kind, detail: detail.into() }

@@ -8,7 +8,7 @@ use super::load::{failed, say_if_older};
 use crate::cli::output::{Field, Output, Piece, Record};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, ERASURE_OF_ACCOUNTS, Failure, Outcome, counted, text};
-use crate::transfer::Problem;
+use crate::transfer::RecordProblem;
 use crate::transfer::apply::{self, Action, Change, Fixture, Options, Plan};
 use crate::transfer::input::Input;
 use crate::transfer::load::Stage;
@@ -47,7 +47,7 @@ pub(super) struct Read {
     /// As people call it within a sentence
     name: String,
     fixture: Fixture,
-    problems: Vec<Problem>,
+    problems: Vec<RecordProblem>,
 }
 
 impl Apply {

@@ -8,7 +8,7 @@ use crate::cli::output::{Field, Piece, Record};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, Failure, Outcome};
 use crate::error::{Error, Kind};
-use crate::transfer::Problem;
+use crate::transfer::RecordProblem;
 use crate::transfer::input::Input;
 use crate::transfer::load::{self, Loaded, MOST_PROBLEMS, Stage};
 
@@ -75,7 +75,7 @@ pub(in crate::cli) fn failed(name: &str, failure: load::Failure, place: impl Fn(
         count if count >= MOST_PROBLEMS => format!("{name} has {count} problems and more; {changed}."),
         count => format!("{name} has {count} problems; {changed}."),
     };
-    let placed = |problem: Problem| (place(problem.line), problem.detail);
+    let placed = |problem: RecordProblem| (place(problem.line), problem.detail);
     Error::of_file(kind, detail, problems.into_iter().map(placed).collect()).into()
 }
 

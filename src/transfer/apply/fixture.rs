@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::lines::Places;
 use crate::error::{Error, Kind, Result};
-use crate::transfer::Problem;
+use crate::transfer::RecordProblem;
 use crate::transfer::input::{Input, said_of};
 use crate::transfer::records::{Entry, Record};
 
@@ -37,7 +37,7 @@ impl Fixture {
     ///
     /// # Errors
     /// `Unavailable` where a file cannot be read, `Invalid` where it is too large or no fixture.
-    pub fn read(inputs: &[Input]) -> Result<(Self, Vec<Problem>)> {
+    pub fn read(inputs: &[Input]) -> Result<(Self, Vec<RecordProblem>)> {
         let mut fixture = Self::default();
         let mut problems = Vec::new();
         for input in inputs {
@@ -47,7 +47,7 @@ impl Fixture {
                 let place = fixture.places.len() as u64;
                 match record {
                     Ok(record) => fixture.entries.push(entry(place, record)?),
-                    Err(detail) => problems.push(Problem::new(place, Kind::Invalid, detail)),
+                    Err(detail) => problems.push(RecordProblem::new(place, Kind::Invalid, detail)),
                 }
             }
         }

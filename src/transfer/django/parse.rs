@@ -9,7 +9,7 @@ use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 use crate::error::Kind;
-use crate::transfer::Problem;
+use crate::transfer::RecordProblem;
 use crate::transfer::input::in_words;
 
 /// A row of a dump: of a model, with a primary key, unless it was left out for a natural one.
@@ -22,7 +22,7 @@ pub(super) struct Row {
 }
 
 /// What is wrong with a dump, and at which line
-type Outcome<T> = Result<T, Problem>;
+type Outcome<T> = Result<T, RecordProblem>;
 
 /// Reads the rows of an array, or one behind another, as JSON Lines are; no more than one is in memory.
 ///
@@ -54,8 +54,8 @@ pub(super) fn each_row(mut input: impl BufRead, mut take: impl FnMut(Row)) -> Ou
     }
 }
 
-fn problem(line: usize, detail: impl Into<String>) -> Problem {
-    Problem::new(line as u64, Kind::Invalid, detail)
+fn problem(line: usize, detail: impl Into<String>) -> RecordProblem {
+    RecordProblem::new(line as u64, Kind::Invalid, detail)
 }
 
 /// Skips a byte order mark and white space; returns what byte follows, and how many lines were skipped.
@@ -75,11 +75,11 @@ fn begin(input: &mut impl BufRead) -> Outcome<(Option<u8>, usize)> {
     }
 }
 
-fn unreadable(line: usize, cause: &dyn fmt::Display) -> Problem {
+fn unreadable(line: usize, cause: &dyn fmt::Display) -> RecordProblem {
     problem(line, format!("It cannot be read on: {cause}."))
 }
 
-fn refused(error: &serde_json::Error, lines: usize) -> Problem {
+fn refused(error: &serde_json::Error, lines: usize) -> RecordProblem {
     let (line, said) = (error.line() + lines, in_words(error));
     match error.classify() {
         Category::Io => unreadable(line, &said),

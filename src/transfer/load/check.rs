@@ -15,7 +15,7 @@ use crate::store::{Tx, bulk};
 use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, said_of, user_name};
 use crate::transfer::load::Passwords;
 use crate::transfer::records::{ConversationRecord, Entry, Record, UserRecord};
-use crate::transfer::{Problem, Tally, quoted};
+use crate::transfer::{RecordProblem, Tally, quoted};
 
 /// More problems are not shown: whoever has these looks at where the file comes from.
 pub const MOST_PROBLEMS: usize = 1000;
@@ -75,7 +75,7 @@ pub(in crate::transfer) struct Check<'r> {
     /// Parents that were not there, the lines that name them and the place of the problem
     missing: Vec<(String, usize)>,
     notified: Vec<Notified>,
-    pub(in crate::transfer) problems: Vec<Problem>,
+    pub(in crate::transfer) problems: Vec<RecordProblem>,
     /// Passwords to be hashed, by the lines they stand on, each with the hash that it may have already
     pub(in crate::transfer) passwords: Passwords,
     /// How many records are there already
@@ -165,7 +165,7 @@ impl<'r> Check<'r> {
     /// Notes a problem, unless there are enough.
     fn problem(&mut self, line: u64, kind: Kind, detail: impl Into<String>) {
         if !self.is_hopeless() {
-            self.problems.push(Problem::new(line, kind, detail));
+            self.problems.push(RecordProblem::new(line, kind, detail));
         }
     }
 

@@ -14,7 +14,7 @@ use crate::store::bulk::{self, Account, Advance, MessageRow, NewConversation, No
 use crate::transfer::known::{Known, Place, deleted, said_of};
 use crate::transfer::load::Outcome;
 use crate::transfer::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
-use crate::transfer::{Problem, Tally, quoted};
+use crate::transfer::{RecordProblem, Tally, quoted};
 
 /// How records are written.
 pub struct Write<'w> {
@@ -64,24 +64,24 @@ impl Write<'_> {
     }
 }
 
-fn absent(entry: &Entry, what: &str, reference: &str) -> Problem {
-    Problem::new(entry.line, Kind::Conflict, format!("There is no {what} {} any more.", quoted(reference)))
+fn absent(entry: &Entry, what: &str, reference: &str) -> RecordProblem {
+    RecordProblem::new(entry.line, Kind::Conflict, format!("There is no {what} {} any more.", quoted(reference)))
 }
 
 /// Refuses a record that differs from what is there.
-fn must_be_same(entry: &Entry, what: &str, differences: &[&str]) -> Result<(), Problem> {
+fn must_be_same(entry: &Entry, what: &str, differences: &[&str]) -> Result<(), RecordProblem> {
     if differences.is_empty() {
         return Ok(());
     }
-    Err(Problem::new(entry.line, Kind::Conflict, said_of(what, differences)))
+    Err(RecordProblem::new(entry.line, Kind::Conflict, said_of(what, differences)))
 }
 
 impl Batch<'_, '_, '_> {
-    fn user(&self, entry: &Entry, reference: &str) -> Result<UserKey, Problem> {
+    fn user(&self, entry: &Entry, reference: &str) -> Result<UserKey, RecordProblem> {
         self.known.user(reference).ok_or_else(|| absent(entry, "user", reference))
     }
 
-    fn user_if_named(&self, entry: &Entry, reference: Option<&str>) -> Result<Option<UserKey>, Problem> {
+    fn user_if_named(&self, entry: &Entry, reference: Option<&str>) -> Result<Option<UserKey>, RecordProblem> {
         reference.map(|reference| self.user(entry, reference)).transpose()
     }
 
@@ -98,7 +98,7 @@ impl Batch<'_, '_, '_> {
             if let Some(owner) = owner.and_then(|owner| self.known.account(owner)) {
                 let email = record.email.as_deref().unwrap_or_default();
                 let detail = format!("The email {email} is that of {}.", owner.user.person.username);
-                return Err(Problem::new(entry.line, Kind::Conflict, detail).into());
+                return Err(RecordProblem::new(entry.line, Kind::Conflict, detail).into());
             }
             let id = match record.user_id.unwrap_or(UserId(entry.id)) {
                 // Somebody had the username before, and has another now.
@@ -179,7 +179,7 @@ impl Batch<'_, '_, '_> {
         entry: &Entry,
         record: &ConversationRecord,
         key: ConversationKey,
-    ) -> Result<NewConversation, Problem> {
+    ) -> Result<NewConversation, RecordProblem> {
         let mut participants = Vec::with_capacity(record.participants.len());
         for participant in &record.participants {
             participants.push((self.user(entry, participant.user())?, participant.level()));
@@ -214,7 +214,7 @@ impl Batch<'_, '_, '_> {
         for (entry, record) in records {
             if let Some(message) = self.known.message_of(entry, record) {
                 if message.sender.is_none() && !record.deleted {
-                    return Err(Problem::new(entry.line, Kind::Conflict, deleted("The message")).into());
+                    return Err(RecordProblem::new(entry.line, Kind::Conflict, deleted("The message")).into());
                 }
                 must_be_same(entry, "The message", &self.known.message_differences(record, message))?;
                 // Another load of the same file was faster, and has dated it.
@@ -252,7 +252,7 @@ impl Batch<'_, '_, '_> {
             let row = self.message(entry, record, (key, sender), conversation, advance)?;
             if !taken.insert((conversation.key, row.number)) {
                 let detail = format!("Another message has the number {}.", row.number.0);
-                return Err(Problem::new(entry.line, Kind::Conflict, detail).into());
+                return Err(RecordProblem::new(entry.line, Kind::Conflict, detail).into());
             }
             if self.undated.remove(&conversation.key) {
                 advance.created_at = row.sent_at;
@@ -332,7 +332,7 @@ impl Batch<'_, '_, '_> {
         (key, sender): (MessageKey, Option<UserKey>),
         conversation: &Conversation,
         advance: &mut Advance,
-    ) -> Result<MessageRow, Problem> {
+    ) -> Result<MessageRow, RecordProblem> {
         let named = self.user_if_named(entry, record.receiver.as_deref())?;
         let other = sender.and_then(|sender| conversation.other(sender));
         let parent = match record.reply_to.as_deref() {
@@ -342,7 +342,7 @@ impl Batch<'_, '_, '_> {
         let number = record.number.unwrap_or(Number(advance.last_number.0 + 1));
         if let Some(parent) = parent.filter(|parent| parent.number >= number) {
             let detail = format!("It would be number {}, but replies to {}.", number.0, parent.number.0);
-            return Err(Problem::new(entry.line, Kind::Invalid, detail));
+            return Err(RecordProblem::new(entry.line, Kind::Invalid, detail));
         }
         advance.last_number = advance.last_number.max(number);
         advance.messages += i64::from(sender.is_some());
@@ -406,7 +406,7 @@ impl Batch<'_, '_, '_> {
             Some((entry, record, ..)) => {
                 let user = quoted(&record.user);
                 let detail = format!("The message was deleted meanwhile, or {user} does not take part any more.");
-                Err(Problem::new(entry.line, Kind::Conflict, detail).into())
+                Err(RecordProblem::new(entry.line, Kind::Conflict, detail).into())
             }
             None => Ok(()),
         }
