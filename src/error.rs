@@ -329,10 +329,18 @@ impl Error {
     }
 
     /// The error as programs read it: a problem document (RFC 9457).
-    pub fn problem(&self) -> Problem<'_> {
+    pub fn problem(&self) -> ProblemDocument<'_> {
         let (code, status, title, _) = self.kind.row();
         let outcome = self.is_open.then_some("unknown");
-        Problem { kind: "about:blank", title, status, code, detail: &self.detail, errors: &self.fields, outcome }
+        ProblemDocument {
+            kind: "about:blank",
+            title,
+            status,
+            code,
+            detail: &self.detail,
+            errors: &self.fields,
+            outcome,
+        }
     }
 }
 
@@ -355,7 +363,7 @@ impl std::error::Error for Error {
 
 /// A problem document (RFC 9457)
 #[derive(Debug, Serialize)]
-pub struct Problem<'e> {
+pub struct ProblemDocument<'e> {
     #[serde(rename = "type")]
     kind: &'static str,
     /// The status in words

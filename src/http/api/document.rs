@@ -30,8 +30,9 @@ const OF_ALL: [Kind; 8] = [
 
 /// A problem document (RFC 9457)
 #[derive(JsonSchema)]
+#[schemars(rename = "Problem")]
 #[expect(dead_code, reason = "the shape of what `Error::problem` gives")]
-struct Problem {
+struct ProblemSchema {
     r#type: String,
     /// The status in words
     title: String,
@@ -69,7 +70,7 @@ pub fn openapi() -> Value {
         let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
         path[endpoint.method.to_ascii_lowercase()] = operation;
     }
-    writing.subschema_for::<Problem>();
+    writing.subschema_for::<ProblemSchema>();
     let mut schemas = reading.take_definitions(true);
     schemas.extend(writing.take_definitions(true));
     json!({
