@@ -19,7 +19,7 @@ use super::{Context, ERASURE, Failure, Outcome, counted};
 use crate::error::Kind;
 use crate::model::{ConversationSelector, Finding, Message, MessageId, MessageSelector, ThreadMessage, UserSelector};
 use crate::service;
-use crate::service::messages::{self, Change, Destination, Draft};
+use crate::service::messages::{self, Destination, Draft, MessageEdit};
 use crate::store::Tx;
 
 #[derive(Debug, Subcommand)]
@@ -181,7 +181,7 @@ pub(super) struct Edit {
 impl Edit {
     fn run(self, context: &mut Context<'_>) -> Outcome {
         let change =
-            Change { content: self.source.read(self.text)?, reason: self.reason, if_revision: self.if_revision };
+            MessageEdit { content: self.source.read(self.text)?, reason: self.reason, if_revision: self.if_revision };
         let message = context.app.write(|tx| {
             let editor = context.actor(tx)?;
             messages::edit(tx, &editor, &self.message, &change)

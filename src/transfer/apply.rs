@@ -361,7 +361,7 @@ impl Apply<'_, '_, '_> {
             Some(editor) => Actor::User(service::user(self.tx, self.actor, &UserSelector::from(editor.clone()))?),
             None => self.actor.clone(),
         };
-        let change = messages::Change {
+        let change = messages::MessageEdit {
             content: record.content.clone(),
             reason: last.and_then(|revision| revision.reason.clone()),
             if_revision: None,

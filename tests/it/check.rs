@@ -1,7 +1,7 @@
 //! `db check` finds every damage, on both engines, and nothing where there is none.
 
 use tidings::model::{Actor, MessageSelector, UserSelector};
-use tidings::service::messages::{Change, Destination, Draft, Search};
+use tidings::service::messages::{Destination, Draft, MessageEdit, Search};
 use tidings::service::{accounts, conversations, messages};
 use tidings::store::Location;
 use tidings::store::check::Violation;
@@ -35,7 +35,7 @@ fn build(world: &World) -> [Actor; 3] {
     let root = world.send(&ann, "team", "hello, @bob");
     let gone = world.reply(&bob, "team", &root, "hi");
     world.reply(&eve, "team", &gone, "and hi from me");
-    let change = Change { content: "hello, @eve".to_owned(), ..Change::default() };
+    let change = MessageEdit { content: "hello, @eve".to_owned(), ..MessageEdit::default() };
     world.app.write(|tx| messages::edit(tx, &ann, &MessageSelector::Id(root.message_id), &change)).unwrap();
     world.app.write(|tx| messages::delete(tx, &bob, &[MessageSelector::Id(gone.message_id)])).unwrap();
     let direct = Draft { destination: Destination::User(selector(&bob)), ..draft("", "just you") };

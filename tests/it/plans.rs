@@ -10,7 +10,7 @@ use tidings::error::Result;
 use tidings::model::{Actor, ConversationSelector, Level, MessageSelector, Seek, UserSelector};
 use tidings::service::conversations::ConversationChange;
 use tidings::service::login::{self, Client};
-use tidings::service::messages::{Change, Draft, List, Matching, Search};
+use tidings::service::messages::{Draft, List, Matching, MessageEdit, Search};
 use tidings::service::page::Page;
 use tidings::service::tokens::{self, Keys, Secret};
 use tidings::service::users::UserChange;
@@ -146,7 +146,7 @@ fn run_every_statement(world: &World) {
 
     let first: MessageSelector = "team#1".parse().unwrap();
     let by_id = MessageSelector::Id(root.message_id);
-    let change = Change { content: "hello, @eve".to_owned(), ..Change::default() };
+    let change = MessageEdit { content: "hello, @eve".to_owned(), ..MessageEdit::default() };
     app.write(|tx| messages::edit(tx, &ann, &first, &change)).unwrap();
     app.write(|tx| messages::restore(tx, &ann, &first, 1)).unwrap();
     app.read(|tx| messages::history(tx, &bob, &by_id)).unwrap();

@@ -19,7 +19,7 @@ use crate::model::{
     Actor, ConversationId, ConversationSelector, Finding, MessageId, MessageSelector, Number, Seek, Timestamp,
     UserSelector,
 };
-use crate::service::messages::{self, Change, Destination, Draft, Matching, Search};
+use crate::service::messages::{self, Destination, Draft, Matching, MessageEdit, Search};
 use crate::service::notifications;
 use crate::store::Tx;
 
@@ -285,7 +285,7 @@ pub(super) async fn edit(
     Path(place): Path<Place>,
     Body(Edit { content, reason, rest }): Body<Edit>,
 ) -> Answer {
-    let change = Change { content, reason, if_revision: None };
+    let change = MessageEdit { content, reason, if_revision: None };
     let edited = server
         .write_if(caller, move |tx, actor, conditions| {
             messages::edit_if(tx, actor, &place.into(), &change, &mut |_, message| {

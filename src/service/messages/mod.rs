@@ -29,7 +29,7 @@ use crate::store::{self, Tx};
 
 /// A new content for a message.
 #[derive(Clone, Debug, Default)]
-pub struct Change {
+pub struct MessageEdit {
     pub content: String,
     /// Why, for the history
     pub reason: Option<String>,
@@ -99,7 +99,7 @@ pub fn history(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Re
 /// # Errors
 /// `NotFound` where the editor may not see the message or it was deleted, `Forbidden` where it is somebody else's,
 /// `Stale` where `change.if_revision` is not the current one, `Invalid` where the content breaks a rule.
-pub fn edit(tx: &mut Tx<'_>, editor: &Actor, selector: &MessageSelector, change: &Change) -> Result<Message> {
+pub fn edit(tx: &mut Tx<'_>, editor: &Actor, selector: &MessageSelector, change: &MessageEdit) -> Result<Message> {
     edit_if(tx, editor, selector, change, &mut |_, _| Ok(()))
 }
 
@@ -111,7 +111,7 @@ pub fn edit_if(
     tx: &mut Tx<'_>,
     editor: &Actor,
     selector: &MessageSelector,
-    change: &Change,
+    change: &MessageEdit,
     condition: Condition<'_, Message>,
 ) -> Result<Message> {
     let message = super::locked_message(tx, editor, selector)?;

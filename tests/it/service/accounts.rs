@@ -4,7 +4,7 @@ use tidings::app::{App, Options};
 use tidings::error::Result;
 use tidings::model::{Actor, Message, MessageSelector, Number, Receipt, Role, UserSelector};
 use tidings::service::conversations::{self, ConversationChange, NewConversation};
-use tidings::service::messages::{self, Change, Destination, Draft, List};
+use tidings::service::messages::{self, Destination, Draft, List, MessageEdit};
 use tidings::service::{accounts, users};
 use tidings::store::{Db, events};
 
@@ -20,7 +20,7 @@ fn forget(world: &World, actor: &Actor, name: &str) -> Result<Receipt> {
 }
 
 fn edit(world: &World, editor: &Actor, message: &str, content: &str) {
-    let change = Change { content: content.to_owned(), ..Change::default() };
+    let change = MessageEdit { content: content.to_owned(), ..MessageEdit::default() };
     world.app.write(|tx| messages::edit(tx, editor, &named(message), &change)).unwrap();
 }
 

@@ -1,7 +1,7 @@
 //! Sending, editing, deleting, listing.
 
 use tidings::model::{Level, MessageSelector, Number, Timestamp};
-use tidings::service::messages::{self, Change, Destination, Draft, List};
+use tidings::service::messages::{self, Destination, Draft, List, MessageEdit};
 
 use crate::assert_refused;
 use crate::support::{draft, on_every_engine, operator, place, selector};
@@ -10,8 +10,8 @@ fn named(text: &str) -> MessageSelector {
     text.parse().unwrap()
 }
 
-fn change(content: &str) -> Change {
-    Change { content: content.to_owned(), ..Change::default() }
+fn change(content: &str) -> MessageEdit {
+    MessageEdit { content: content.to_owned(), ..MessageEdit::default() }
 }
 
 fn everything() -> List {
@@ -177,7 +177,7 @@ fn an_edit_keeps_the_old_text_with_who_when_and_why() {
         let [ann, bob] = [world.user("ann"), world.user("bob")];
         world.group("team", &ann, &[&bob]);
         world.send(&ann, "team", "one");
-        let edit = Change { reason: Some("typo".to_owned()), ..change("two") };
+        let edit = MessageEdit { reason: Some("typo".to_owned()), ..change("two") };
         let edited = world.later(60).write(|tx| messages::edit(tx, &ann, &named("team#1"), &edit)).unwrap();
         assert!(edited.edited);
         assert_eq!(edited.revision, 2);
@@ -210,9 +210,9 @@ fn an_edit_of_a_stale_revision_is_refused() {
         let [ann, bob] = [world.user("ann"), world.user("bob")];
         world.group("team", &ann, &[&bob]);
         world.send(&ann, "team", "one");
-        let first = Change { if_revision: Some(1), ..change("two") };
+        let first = MessageEdit { if_revision: Some(1), ..change("two") };
         world.app.write(|tx| messages::edit(tx, &ann, &named("team#1"), &first)).unwrap();
-        let second = Change { if_revision: Some(1), ..change("three") };
+        let second = MessageEdit { if_revision: Some(1), ..change("three") };
         assert_refused!(world.app.write(|tx| messages::edit(tx, &ann, &named("team#1"), &second)), Stale);
     });
 }

@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tidings::app::App;
 use tidings::model::{Actor, Level, MessageSelector, Receipt, Role, UserSelector};
 use tidings::service::conversations::{self, NewConversation};
-use tidings::service::messages::{self, Change, Destination, Draft, List};
+use tidings::service::messages::{self, Destination, Draft, List, MessageEdit};
 use tidings::service::{accounts, notifications, users};
 use tidings::store::{self, Location, Tx};
 
@@ -126,7 +126,7 @@ fn speak(tx: &mut Tx<'_>, actor: &Actor, step: &Step) -> tidings::error::Result<
     let text = TEXTS[step.text];
     match step.verb {
         Verb::Edit => {
-            let change = Change { content: text.to_owned(), ..Change::default() };
+            let change = MessageEdit { content: text.to_owned(), ..MessageEdit::default() };
             Ok(vec![messages::edit(tx, actor, &message(step), &change)?.revision])
         }
         Verb::Delete => Ok(vec![i64::try_from(messages::delete(tx, actor, &[message(step)])?.len()).unwrap()]),

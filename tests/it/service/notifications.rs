@@ -3,7 +3,7 @@
 mod mentions;
 
 use tidings::model::{Actor, Level, Message, MessageSelector, UserSelector};
-use tidings::service::messages::{self, Change};
+use tidings::service::messages::{self, MessageEdit};
 use tidings::service::{conversations, notifications, users};
 
 use crate::assert_refused;
@@ -20,7 +20,7 @@ pub(super) fn told(world: &World, user: &Actor) -> Vec<String> {
 }
 
 fn edit(world: &World, editor: &Actor, message: &str, content: &str) -> Message {
-    let change = Change { content: content.to_owned(), ..Change::default() };
+    let change = MessageEdit { content: content.to_owned(), ..MessageEdit::default() };
     world.app.write(|tx| messages::edit(tx, editor, &named(message), &change)).unwrap()
 }
 

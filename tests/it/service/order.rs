@@ -8,7 +8,7 @@ use tidings::app::{App, Options};
 use tidings::error::{Error, Result};
 use tidings::model::{Actor, Message, MessageSelector, Number, Seek, Timestamp};
 use tidings::service::conversations::{self, ConversationChange};
-use tidings::service::messages::{self, Change, List, Matching, Search};
+use tidings::service::messages::{self, List, Matching, MessageEdit, Search};
 use tidings::store::{Db, Location, Tx};
 
 use crate::support::{NOON, World, draft, on_every_engine, operator, place};
@@ -236,7 +236,7 @@ fn a_message_is_not_sent_before_the_one_before_it_unless_that_is_more_than_a_min
         let last = List { conversation: Some(place("team")), limit: 1, ..List::default() };
         let history = edited.write(|tx| {
             let last = MessageSelector::Id(crate::support::list_messages(tx, &ann, &last)?[0].message_id);
-            let change = Change { content: "hello".to_owned(), ..Change::default() };
+            let change = MessageEdit { content: "hello".to_owned(), ..MessageEdit::default() };
             messages::edit(tx, &ann, &last, &change)?;
             messages::history(tx, &ann, &last)
         });

@@ -7,7 +7,7 @@ use tidings::error::Result;
 use tidings::model::{
     Actor, ConversationSelector, MessageSelector, NotificationKind, Number, Seek, Timestamp, UserSelector,
 };
-use tidings::service::messages::{self, Change, List, Matching, Search};
+use tidings::service::messages::{self, List, Matching, MessageEdit, Search};
 use tidings::service::page::Page;
 use tidings::service::{conversations, notifications, users};
 use tidings::store::Tx;
@@ -156,7 +156,7 @@ fn earlier_contents_threads_and_findings_are_paged_too() {
         let [ann, bob, _] = talk(world);
         let message: MessageSelector = "team#3".parse().unwrap();
         for number in 1..6 {
-            let change = Change { content: format!("edited {number}"), ..Change::default() };
+            let change = MessageEdit { content: format!("edited {number}"), ..MessageEdit::default() };
             world.app.write(|tx| messages::edit(tx, &ann, &message, &change)).unwrap();
         }
         let history =

@@ -9,7 +9,7 @@ use tidings::error::Result;
 use tidings::model::{Actor, Message, MessageSelector, Role};
 use tidings::service::accounts;
 use tidings::service::conversations::{self, NewConversation};
-use tidings::service::messages::{self, Change, Destination, Draft};
+use tidings::service::messages::{self, Destination, Draft, MessageEdit};
 use tidings::service::users::{self, NewUser, UserChange};
 use tidings::store::{self, Db, Tx};
 
@@ -143,7 +143,7 @@ fn delete(tx: &mut Tx<'_>, actor: &Actor, message: &str) -> Result<usize> {
 }
 
 fn edit(tx: &mut Tx<'_>, actor: &Actor, content: &str, if_revision: Option<i64>) -> Result<Message> {
-    let change = Change { content: content.to_owned(), if_revision, reason: None };
+    let change = MessageEdit { content: content.to_owned(), if_revision, reason: None };
     messages::edit(tx, actor, &named("team#1"), &change)
 }
 

@@ -7,7 +7,7 @@ use tidings::error::{Kind, Result};
 use tidings::model::{Actor, ConversationSelector, Level, MessageSelector, Role, UserSelector};
 use tidings::service::accounts;
 use tidings::service::conversations::{self, ConversationChange, NewConversation};
-use tidings::service::messages::{self, Change, Destination, Draft, List};
+use tidings::service::messages::{self, Destination, Draft, List, MessageEdit};
 use tidings::service::users::{self, UserChange};
 use tidings::store::{self, Db, Tx};
 
@@ -138,8 +138,8 @@ fn to(conversation: &ConversationSelector) -> Draft {
     Draft { destination: Destination::Conversation(conversation.clone()), ..draft("", "hi") }
 }
 
-fn change() -> Change {
-    Change { content: "changed".to_owned(), ..Change::default() }
+fn change() -> MessageEdit {
+    MessageEdit { content: "changed".to_owned(), ..MessageEdit::default() }
 }
 
 fn rename() -> ConversationChange {
@@ -174,7 +174,7 @@ fn message(conversation: &ConversationSelector, number: usize) -> MessageSelecto
 fn gather(world: &World, name: &str, people: &[&Actor], sender: &Actor, leaver: &Actor) {
     world.group(name, people[0], &people[1..]);
     world.send(sender, name, "first");
-    let better = Change { content: "better".to_owned(), ..Change::default() };
+    let better = MessageEdit { content: "better".to_owned(), ..MessageEdit::default() };
     world.app.write(|tx| messages::edit(tx, sender, &message(&place(name), 1), &better)).unwrap();
     for person in people {
         world.send(person, name, "mine");

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tidings::model::{Actor, Message, MessageSelector, UserSelector};
-use tidings::service::messages::{self, Change, Findings, Partial, Search};
+use tidings::service::messages::{self, Findings, MessageEdit, Partial, Search};
 use tidings::service::{accounts, conversations};
 use tidings::store::{Location, Tx};
 
@@ -131,7 +131,7 @@ fn an_edit_is_found_by_its_new_words_alone() {
         let [ann, bob] = [world.user("ann"), world.user("bob")];
         world.group("team", &ann, &[&bob]);
         let sent = world.send(&ann, "team", "tomato soup");
-        let change = Change { content: "potato soup".to_owned(), ..Change::default() };
+        let change = MessageEdit { content: "potato soup".to_owned(), ..MessageEdit::default() };
         let message = MessageSelector::Id(sent.message_id);
         world.app.write(|tx| messages::edit(tx, &ann, &message, &change)).unwrap();
         assert_eq!(found(world, &bob, "tomato"), Vec::<String>::new());
@@ -389,7 +389,7 @@ fn beside_strangers(world: &World) -> ([Actor; 3], Message) {
 fn single_letters_beside_a_beginning_do_not_spell_out_what_strangers_say() {
     on_every_engine(|world| {
         let ([_, bob, eve], secret) = beside_strangers(world);
-        let change = Change { content: "sea sec secret see set".to_owned(), ..Change::default() };
+        let change = MessageEdit { content: "sea sec secret see set".to_owned(), ..MessageEdit::default() };
         world.app.write(|tx| messages::edit(tx, &eve, &MessageSelector::Id(secret.message_id), &change)).unwrap();
         for beginning in ["s*", "se*", "sec*", "secret*", "sez*"] {
             let search = query(&format!("{} {beginning}", letters().join(" ")));
@@ -423,7 +423,7 @@ fn no_byte_of_an_answer_depends_on_what_the_searcher_may_not_see() {
         );
         let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(40));
         let say = |content: &str| {
-            let change = Change { content: content.to_owned(), ..Change::default() };
+            let change = MessageEdit { content: content.to_owned(), ..MessageEdit::default() };
             world.app.write(|tx| messages::edit(tx, &eve, &MessageSelector::Id(secret.message_id), &change)).unwrap();
         };
         runner

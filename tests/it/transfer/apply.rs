@@ -304,7 +304,8 @@ fn what_was_edited_since_becomes_what_the_fixture_says_and_its_history_stays() {
         apply(world, WORLD).unwrap();
         let operator = operator();
         let edit = |content: &str| {
-            let change = service::messages::Change { content: content.to_owned(), reason: None, if_revision: None };
+            let change =
+                service::messages::MessageEdit { content: content.to_owned(), reason: None, if_revision: None };
             world.app.write(|tx| service::messages::edit(tx, &operator, &"team#2".parse().unwrap(), &change)).unwrap();
         };
         edit("by hand");

@@ -8,7 +8,7 @@ use std::io;
 use insta::assert_snapshot;
 use tidings::model::{Actor, Level, MessageSelector, Role, UserDetails, UserSelector};
 use tidings::service::conversations::{self, NewConversation};
-use tidings::service::messages::{self, Change, Destination, Draft};
+use tidings::service::messages::{self, Destination, Draft, MessageEdit};
 use tidings::service::notifications;
 use tidings::service::users::{self, NewUser};
 use tidings::service::{self, accounts};
@@ -52,7 +52,7 @@ fn named(text: &str) -> MessageSelector {
 }
 
 fn edit(world: &World, editor: &Actor, message: &str, content: &str, reason: Option<&str>) {
-    let change = Change { content: content.to_owned(), reason: reason.map(ToOwned::to_owned), if_revision: None };
+    let change = MessageEdit { content: content.to_owned(), reason: reason.map(ToOwned::to_owned), if_revision: None };
     world.app.write(|tx| messages::edit(tx, editor, &named(message), &change)).unwrap();
 }
 

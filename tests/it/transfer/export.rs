@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tidings::model::{Actor, MessageSelector};
-use tidings::service::messages::{self, Change};
+use tidings::service::messages::{self, MessageEdit};
 use tidings::service::{accounts, conversations};
 use tidings::transfer::Interruption;
 use tidings::transfer::export::export;
@@ -45,7 +45,7 @@ fn an_export_holds_every_page_of_what_deleting_the_account_would_take_away() {
             world.send(&bob, "team", &format!("number {number}"));
         }
         for number in 0..120 {
-            let edit = Change { content: format!("hello {number}"), ..Change::default() };
+            let edit = MessageEdit { content: format!("hello {number}"), ..MessageEdit::default() };
             let by = if number == 7 { operator() } else { ann.clone() };
             let message = MessageSelector::Id(root.message_id);
             world.app.write(|tx| messages::edit(tx, &by, &message, &edit)).unwrap();

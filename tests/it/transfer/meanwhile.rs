@@ -5,7 +5,7 @@ use std::io::Write;
 use tidings::error::{Kind, Result};
 use tidings::model::{Actor, MessageSelector, Role, UserSelector};
 use tidings::service::conversations::{self, NewConversation};
-use tidings::service::messages::{self, Change};
+use tidings::service::messages::{self, MessageEdit};
 use tidings::service::{self, accounts, users};
 use tidings::store::Tx;
 use tidings::transfer::dump::Request;
@@ -44,7 +44,7 @@ fn delete_with_replies(tx: &mut Tx<'_>) -> Result<()> {
 }
 
 fn edit(tx: &mut Tx<'_>) -> Result<()> {
-    let change = Change { content: "hey".to_owned(), ..Change::default() };
+    let change = MessageEdit { content: "hey".to_owned(), ..MessageEdit::default() };
     messages::edit(tx, &operator(), &named("team#1"), &change).map(drop)
 }
 
