@@ -143,7 +143,7 @@ pub(super) async fn show(
 /// What changes of a group
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "ConversationChange", deny_unknown_fields)]
-pub(super) struct Change {
+pub(super) struct ConversationPatch {
     /// null: none
     #[serde(default)]
     #[schemars(length(max = 64), regex(pattern = NAME))]
@@ -162,9 +162,9 @@ pub(super) async fn change(
     State(server): State<Shared>,
     caller: Caller,
     Path(id): Path<ConversationId>,
-    Body(change): Body<Change>,
+    Body(change): Body<ConversationPatch>,
 ) -> Answer {
-    let Change { name, title, rest } = change;
+    let ConversationPatch { name, title, rest } = change;
     let (selector, change) = (ConversationSelector::Id(id), ConversationChange { name: name.0, title: title.0 });
     let view = server
         .write_if(caller, move |tx, actor, conditions| {

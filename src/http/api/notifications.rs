@@ -43,7 +43,7 @@ pub(super) async fn list(
 /// What becomes of a notification
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "NotificationChange", deny_unknown_fields)]
-pub(super) struct Change {
+pub(super) struct NotificationPatch {
     is_read: bool,
     #[serde(flatten)]
     #[schemars(skip)]
@@ -55,7 +55,7 @@ pub(super) async fn change(
     State(server): State<Shared>,
     caller: Caller,
     Path(id): Path<MessageId>,
-    Body(Change { is_read, rest }): Body<Change>,
+    Body(NotificationPatch { is_read, rest }): Body<NotificationPatch>,
 ) -> Answer {
     let notification = server
         .write(caller, move |tx, actor| {

@@ -70,7 +70,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .or(&[NotFound]),
         patch("/api/users/{user_id}/", "Change an account, as an admin", users::change)
             .cli("user update USER --role ROLE")
-            .body::<users::Change>()
+            .body::<users::AccountPatch>()
             .response::<User>(200, "The account")
             .on_condition()
             .or(&[Forbidden, NotFound, Conflict]),
@@ -106,7 +106,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         .or(&[NotFound]),
         patch("/api/conversations/{conversation_id}/", "Change a group's name or title", conversations::change)
             .cli("conversation update CONV --title TITLE")
-            .body::<conversations::Change>()
+            .body::<conversations::ConversationPatch>()
             .response::<ConversationView>(200, "The conversation")
             .on_condition()
             .or(&[Forbidden, NotFound, Conflict]),
@@ -223,7 +223,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .response::<List<Notification>>(200, "Newest first"),
         patch("/api/notifications/{message_id}/", "Mark a notification as read or unread", notifications::change)
             .cli("notifications read MSG")
-            .body::<notifications::Change>()
+            .body::<notifications::NotificationPatch>()
             .response::<Notification>(200, "The notification")
             .or(&[NotFound]),
         post("/api/notifications/read/", "Mark notifications as read, some or all", notifications::read)

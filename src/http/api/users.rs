@@ -260,7 +260,7 @@ async fn new_hash(
 /// What an admin changes of an account
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "AccountChange", deny_unknown_fields)]
-pub(super) struct Change {
+pub(super) struct AccountPatch {
     #[schemars(length(min = 1, max = 150), regex(pattern = USERNAME))]
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "String")]
@@ -294,9 +294,9 @@ pub(super) async fn change(
     State(server): State<Shared>,
     caller: Caller,
     Path(id): Path<UserId>,
-    Body(change): Body<Change>,
+    Body(change): Body<AccountPatch>,
 ) -> Answer {
-    let Change { username, email, first_name, last_name, role, is_active, rest } = change;
+    let AccountPatch { username, email, first_name, last_name, role, is_active, rest } = change;
     let change = UserChange { username, email: email.0, first_name, last_name, role, is_active, password_hash: None };
     let selector = UserSelector::Id(id);
     update(&server, caller, selector, change, rest).await
