@@ -11,7 +11,7 @@ use clap::Subcommand;
 pub(super) use self::load::failed;
 use super::output::{Field, Format, Output, Record as _};
 use super::{Context, Global, Outcome, Settings, only_operator};
-use crate::transfer::apply::Change;
+use crate::transfer::apply::PlannedChange;
 use crate::transfer::load::Loaded;
 
 #[derive(Debug, Subcommand)]
@@ -38,7 +38,7 @@ impl Command {
         match self {
             Self::Dump(_) => &[],
             Self::Load(_) | Self::Seed(_) => Loaded::FIELDS,
-            Self::Apply(_) => Change::FIELDS,
+            Self::Apply(_) => PlannedChange::FIELDS,
             Self::Import(_) => import::FIELDS,
         }
     }

@@ -37,7 +37,7 @@ pub struct Options {
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// In the order in which they are made
-    pub changes: Vec<Change>,
+    pub changes: Vec<PlannedChange>,
     /// How many records say what is so already
     pub unchanged: u64,
     /// How many messages pruning removes, those that go with users and conversations included
@@ -53,13 +53,13 @@ impl Plan {
     }
 
     fn note(&mut self, action: Action, kind: &'static str, name: &str, fields: Vec<&'static str>) {
-        self.changes.push(Change { action, kind, name: name.to_owned(), fields });
+        self.changes.push(PlannedChange { action, kind, name: name.to_owned(), fields });
     }
 }
 
 /// Something that becomes what the fixture says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub struct PlannedChange {
     pub action: Action,
     /// The type of the record
     #[serde(rename = "type")]

@@ -9,7 +9,7 @@ use crate::cli::output::{Field, Output, Piece, Record};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, ERASURE_OF_ACCOUNTS, Failure, Outcome, counted, text};
 use crate::transfer::RecordProblem;
-use crate::transfer::apply::{self, Action, Change, Fixture, Options, Plan};
+use crate::transfer::apply::{self, Action, Fixture, Options, Plan, PlannedChange};
 use crate::transfer::input::Input;
 use crate::transfer::load::Stage;
 
@@ -115,7 +115,7 @@ impl Apply {
 
 /// Asks before anything is removed.
 fn confirm(plan: &Plan) -> Outcome {
-    let removed: Vec<&Change> = plan.changes.iter().filter(|change| change.action == Action::Removed).collect();
+    let removed: Vec<&PlannedChange> = plan.changes.iter().filter(|change| change.action == Action::Removed).collect();
     if removed.is_empty() {
         return Ok(());
     }
@@ -129,7 +129,7 @@ fn confirm(plan: &Plan) -> Outcome {
     text::confirm_by_name(&question, "prune")
 }
 
-impl Record for Change {
+impl Record for PlannedChange {
     const FIELDS: &'static [Field] =
         &[Field::Value("action"), Field::Value("type"), Field::Value("name"), Field::Value("fields")];
     const COLUMNS: &'static [&'static str] = &["action", "type", "name", "fields"];
