@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
-use crate::cli::output::{Change, Field, Paragraph, Piece, Record, View};
+use crate::cli::output::{Field, Paragraph, Piece, Record, TextMark, View};
 use crate::cli::user::PERSON;
 use crate::cli::{Context, Outcome};
 use crate::model::{MessageSelector, Revision};
@@ -65,9 +65,9 @@ fn diff(old: &str, new: &str, deadline: Instant) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for change in TextDiff::configure().deadline(deadline).diff_unicode_words(old, new).iter_all_changes() {
         let op = match change.tag() {
-            ChangeTag::Equal => Change::Equal,
-            ChangeTag::Delete => Change::Delete,
-            ChangeTag::Insert => Change::Insert,
+            ChangeTag::Equal => TextMark::Equal,
+            ChangeTag::Delete => TextMark::Delete,
+            ChangeTag::Insert => TextMark::Insert,
         };
         match parts.last_mut() {
             Some(last) if last.op == op => last.text.push_str(change.value()),
@@ -80,7 +80,7 @@ fn diff(old: &str, new: &str, deadline: Instant) -> Vec<Part> {
 /// A part of a text, and what became of it
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Part {
-    op: Change,
+    op: TextMark,
     text: String,
 }
 

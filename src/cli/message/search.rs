@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::app::late_after;
-use crate::cli::output::{Change, Field, Paragraph, Record, View};
+use crate::cli::output::{Field, Paragraph, Record, TextMark, View};
 use crate::cli::{Context, Outcome, limit, time};
 use crate::model::{ConversationSelector, Finding, Message, Terms, Timestamp, UserSelector};
 use crate::service::messages::{self, Partial};
@@ -87,7 +87,7 @@ impl Record for Finding {
 
     fn paragraph(&self, view: View) -> Option<Paragraph<'_>> {
         let piece = |(text, is_found): (&str, bool)| {
-            let change = if is_found { Change::Found } else { Change::Equal };
+            let change = if is_found { TextMark::Found } else { TextMark::Equal };
             (change, text.replace(['\n', '\r'], " ").into())
         };
         Some(Paragraph { body: self.snippet.pieces().map(piece).collect(), ..self.message.paragraph(view)? })

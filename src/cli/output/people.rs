@@ -34,7 +34,7 @@ impl<T: ToString> From<T> for Piece {
 /// What became of a part of a text
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::cli) enum Change {
+pub(in crate::cli) enum TextMark {
     Equal,
     Delete,
     Insert,
@@ -46,7 +46,7 @@ pub(in crate::cli) enum Change {
 pub(in crate::cli) struct Paragraph<'p> {
     /// Groups of pieces
     pub(in crate::cli) heading: Vec<Vec<Piece>>,
-    pub(in crate::cli) body: Vec<(Change, Cow<'p, str>)>,
+    pub(in crate::cli) body: Vec<(TextMark, Cow<'p, str>)>,
     /// How deep it stands below others
     pub(in crate::cli) depth: usize,
 }
@@ -54,7 +54,7 @@ pub(in crate::cli) struct Paragraph<'p> {
 impl<'p> Paragraph<'p> {
     /// A heading above a text.
     pub(in crate::cli) fn new(heading: Vec<Vec<Piece>>, text: &'p str) -> Self {
-        Self { heading, body: vec![(Change::Equal, text.into())], depth: 0 }
+        Self { heading, body: vec![(TextMark::Equal, text.into())], depth: 0 }
     }
 }
 
@@ -154,15 +154,15 @@ impl Looks {
     }
 
     /// A part of a line, so that one sees what became of it.
-    fn changed(self, change: Change, escaped: &str) -> String {
+    fn changed(self, change: TextMark, escaped: &str) -> String {
         match change {
             _ if escaped.is_empty() => String::new(),
-            Change::Equal => escaped.to_owned(),
+            TextMark::Equal => escaped.to_owned(),
             // Marked also where there are colours: not everybody sees them, and they are not copied.
-            Change::Delete => Meaning::Removed.paint(&format!("[-{escaped}-]"), self.colored),
-            Change::Insert => Meaning::Added.paint(&format!("{{+{escaped}+}}"), self.colored),
-            Change::Found if self.colored => Meaning::Found.paint(escaped, true),
-            Change::Found => format!("**{escaped}**"),
+            TextMark::Delete => Meaning::Removed.paint(&format!("[-{escaped}-]"), self.colored),
+            TextMark::Insert => Meaning::Added.paint(&format!("{{+{escaped}+}}"), self.colored),
+            TextMark::Found if self.colored => Meaning::Found.paint(escaped, true),
+            TextMark::Found => format!("**{escaped}**"),
         }
     }
 }
@@ -307,7 +307,7 @@ mod tests {
         assert!(colored.contains("\u{1b}[1mname") && colored.contains("bob\\u{1b}"), "{colored:?}");
         let paragraph = Paragraph {
             heading: vec![vec![Piece::Person("a\u{1b}[0m".to_owned())]],
-            body: vec![(Change::Insert, "x\n\u{1b}y".into())],
+            body: vec![(TextMark::Insert, "x\n\u{1b}y".into())],
             depth: 0,
         };
         let shown = |colored| {
