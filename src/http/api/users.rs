@@ -342,11 +342,11 @@ async fn delete_account(server: &Shared, headers: &HeaderMap, caller: Caller, id
 pub(super) async fn export_own(State(server): State<Shared>, caller: Caller) -> Answer {
     let selector = UserSelector::Id(caller.0.user);
     let actor = server.read(caller.clone(), |_, actor| Ok(actor.clone())).await?;
-    let place = server.exports.try_take(caller.0.user).ok_or_else(|| Problem::rate_limited(10))?;
+    let slot = server.exports.try_take(caller.0.user).ok_or_else(|| Problem::rate_limited(10))?;
     let shared = Arc::clone(&server);
     let app = aside(move || shared.app.alone()).await?;
     let pipe = Pipe::fill(move |out| {
-        let _place = place;
+        let _slot = slot;
         export(&app, &actor, &selector, Some(&caller.0), out).is_ok()
     })?;
     let media_type = HeaderValue::from_static("application/json");

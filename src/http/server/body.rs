@@ -27,13 +27,13 @@ const SMALL_BODY: usize = 16 * 1024;
 /// How long a body may take
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How much of a large body comes at least in a while, or its place goes to whoever waits for one
+/// How much of a large body comes at least in a while, or its slot goes to another that waits for one
 const PACE: usize = 16 * 1024;
 
 /// That while
 const WHILE: Duration = Duration::from_secs(1);
 
-/// How many large bodies are read at once; a client has a quarter of these places
+/// How many large bodies are read at once; a client has a quarter of these slots
 pub(crate) const LARGE_BODIES: usize = 64;
 
 /// Whether bytes of a request were left unread, on its connection
@@ -59,10 +59,10 @@ pub(crate) async fn read(
         }
     }
     if let Some(caller) = caller {
-        // Places are for those whose token still counts.
+        // Slots are for those whose token is still valid.
         server.read(caller.clone(), |_, _| Ok(())).await?;
     }
-    let place = server.bodies.take(client).await;
+    let slot = server.bodies.take(client).await;
     let (mut since, mut before) = (Instant::now(), content.len());
     while content.len() <= BODY_LIMIT {
         match timeout_at(since + WHILE, next(&mut body)).await {
@@ -72,13 +72,13 @@ pub(crate) async fn read(
             Err(_) => {}
         }
         if since.elapsed() >= WHILE {
-            if content.len() < before + PACE && place.is_wanted() {
+            if content.len() < before + PACE && slot.is_wanted() {
                 return Err(too_slow());
             }
             (since, before) = (Instant::now(), content.len());
         }
     }
-    drop(place);
+    drop(slot);
     Err(drain(body, content.len()).await)
 }
 

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::{Server, Shared};
 use crate::error::{Error, Result};
 
-/// Places for computing with passwords: each takes a core, and 19 MiB.
+/// Slots for computing with passwords: each takes a core, and 19 MiB.
 pub(crate) struct Hashing {
     cores: Arc<Semaphore>,
     /// Those of what is no log-in, half of them: whoever registers or changes a password keeps nobody from logging in

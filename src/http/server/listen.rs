@@ -247,10 +247,10 @@ fn runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::internal)
 }
 
-/// A connection, and its place among those there may be
+/// A connection, and the slot it takes of those there may be
 struct Accepted {
     stream: Accept,
-    place: OwnedSemaphorePermit,
+    slot: OwnedSemaphorePermit,
 }
 
 enum Accept {
@@ -295,7 +295,7 @@ async fn read_clock() {
 
 /// Accepts connections and deals them out; beyond the limit they wait in the kernel's line.
 fn accept(server: &Shared, listener: Listener, workers: &[Worker]) -> Result<impl Future<Output = ()>> {
-    let places = Arc::new(Semaphore::new(server.options.connections));
+    let slots = Arc::new(Semaphore::new(server.options.connections));
     let dealt: Vec<_> = workers.iter().map(|worker| worker.connections.clone()).collect();
     let listener = match listener {
         Listener::Tcp(listener) => {
@@ -309,7 +309,7 @@ fn accept(server: &Shared, listener: Listener, workers: &[Worker]) -> Result<imp
     };
     Ok(async move {
         for worker in dealt.iter().cycle() {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
             let stream = loop {
                 let accepted = match &listener {
                     (Some(tcp), _) => tcp.accept().await.and_then(|(stream, _)| Ok(Accept::Tcp(stream.into_std()?))),
@@ -322,7 +322,7 @@ fn accept(server: &Shared, listener: Listener, workers: &[Worker]) -> Result<imp
                     Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
                 }
             };
-            let _ = worker.send(Accepted { stream, place });
+            let _ = worker.send(Accepted { stream, slot });
         }
     })
 }
@@ -338,14 +338,14 @@ async fn work(
     loop {
         tokio::select! {
             accepted = dealt.recv() => match accepted {
-                Some(Accepted { stream, place }) => {
+                Some(Accepted { stream, slot }) => {
                     let Ok(io) = open(stream, &server) else { continue };
                     let (server, answers, closing) = (Arc::clone(&server), answers.clone(), closing.clone());
                     let counted = server.metrics.connected();
                     connections.spawn(async move {
                         let _counted = counted;
                         converse(server, answers, io, closing).await;
-                        drop(place);
+                        drop(slot);
                     });
                 }
                 None => break,

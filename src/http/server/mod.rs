@@ -15,10 +15,10 @@ pub(crate) mod listen;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod middleware;
-pub(crate) mod places;
 pub(crate) mod problem;
 pub(crate) mod readiness;
 pub(crate) mod sites;
+pub(crate) mod slots;
 pub(crate) mod stream;
 pub(crate) mod turns;
 
@@ -38,9 +38,9 @@ use self::limits::Limits;
 pub use self::listen::{Listener, Stop};
 pub use self::log::Log;
 pub use self::metrics::Metrics;
-use self::places::Places;
 use self::readiness::Readiness;
 pub use self::sites::{host, origin};
+use self::slots::Slots;
 use self::turns::{Turn, Turns};
 use crate::app::SharedApp;
 use crate::error::{Error, Result};
@@ -100,9 +100,9 @@ pub struct Server {
     pub(crate) hashing: Hashing,
     turns: Turns,
     /// Each has a connection to the database as long as somebody reads
-    pub(crate) exports: Places<UserId>,
+    pub(crate) exports: Slots<UserId>,
     /// Large ones
-    pub(crate) bodies: Places<Client>,
+    pub(crate) bodies: Slots<Client>,
     /// Tells the requests of this process from those of others
     pub(crate) instance: u32,
     pub(crate) requests: AtomicU64,
@@ -117,8 +117,8 @@ impl Server {
         let pages = Cors::new(&options.origins);
         let (limits, hashing) = (Limits::new(options.allowed), Hashing::new());
         let turns = Turns::new(options.database_connections, options.database_wait);
-        let exports = Places::new(EXPORTS, EXPORTS_OF_ONE);
-        let bodies = Places::new(LARGE_BODIES, LARGE_BODIES / 4);
+        let exports = Slots::new(EXPORTS, EXPORTS_OF_ONE);
+        let bodies = Slots::new(LARGE_BODIES, LARGE_BODIES / 4);
         let (metrics, readiness, requests) = (Arc::new(metrics), Readiness::default(), AtomicU64::new(0));
         Arc::new(Self {
             app,
