@@ -238,16 +238,16 @@ pub(super) async fn read(
 
 /// A message's path: its own, or that under its conversation
 #[derive(Clone, Copy, Deserialize)]
-pub(super) struct Place {
+pub(super) struct MessagePath {
     conversation_id: Option<ConversationId>,
     message_id: MessageId,
 }
 
-impl From<Place> for MessageSelector {
-    fn from(place: Place) -> Self {
-        match place.conversation_id {
-            Some(conversation) => Self::In(conversation, place.message_id),
-            None => Self::Id(place.message_id),
+impl From<MessagePath> for MessageSelector {
+    fn from(path: MessagePath) -> Self {
+        match path.conversation_id {
+            Some(conversation) => Self::In(conversation, path.message_id),
+            None => Self::Id(path.message_id),
         }
     }
 }
@@ -257,9 +257,9 @@ pub(super) async fn show(
     State(server): State<Shared>,
     if_none_match: IfNoneMatch,
     caller: Caller,
-    Path(place): Path<Place>,
+    Path(path): Path<MessagePath>,
 ) -> Answer {
-    let found = server.read(caller, move |tx, actor| messages::show(tx, actor, &place.into())).await?;
+    let found = server.read(caller, move |tx, actor| messages::show(tx, actor, &path.into())).await?;
     shown_to_change(&if_none_match, &found)
 }
 
@@ -282,13 +282,13 @@ pub(super) struct Edit {
 pub(super) async fn edit(
     State(server): State<Shared>,
     caller: Caller,
-    Path(place): Path<Place>,
+    Path(path): Path<MessagePath>,
     Body(Edit { content, reason, rest }): Body<Edit>,
 ) -> Answer {
     let change = MessageEdit { content, reason, if_revision: None };
     let edited = server
         .write_if(caller, move |tx, actor, conditions| {
-            messages::edit_if(tx, actor, &place.into(), &change, &mut |_, message| {
+            messages::edit_if(tx, actor, &path.into(), &change, &mut |_, message| {
                 conditions.must_be_met(&message.first(), || message.tag())?;
                 rest.must_be_so(message)
             })
@@ -298,10 +298,10 @@ pub(super) async fn edit(
 }
 
 /// Deletes a message.
-pub(super) async fn delete(State(server): State<Shared>, caller: Caller, Path(place): Path<Place>) -> Answer {
+pub(super) async fn delete(State(server): State<Shared>, caller: Caller, Path(path): Path<MessagePath>) -> Answer {
     server
         .write_if(caller, move |tx, actor, conditions| {
-            messages::delete_if(tx, actor, &[place.into()], &mut |_, message| {
+            messages::delete_if(tx, actor, &[path.into()], &mut |_, message| {
                 conditions.must_be_met(&message.first(), || message.tag())
             })
         })

@@ -40,7 +40,7 @@ pub(crate) const LARGE_BODIES: usize = 64;
 #[derive(Clone)]
 pub(crate) struct Unread(pub(crate) Arc<AtomicBool>);
 
-/// Reads a body up to the limit. A large one needs a place among all that are read, and among those of its client, and keeps it
+/// Reads a body up to the limit. A large one takes a slot of all that are read and of those of its client, and keeps it
 /// while nobody waits for one, or else as long as it comes at some pace.
 pub(crate) async fn read(
     server: &Shared,
