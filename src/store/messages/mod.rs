@@ -76,14 +76,14 @@ struct Found {
     receiver: Option<UserKey>,
 }
 
-/// What a message says of its conversation
-struct Place {
+/// What a message shows of its conversation
+struct ConversationLabel {
     id: ConversationId,
     name: Option<String>,
     kind: Kind,
 }
 
-impl Place {
+impl ConversationLabel {
     fn of(conversation: &Conversation) -> Self {
         let Conversation { id, name, kind, .. } = conversation;
         Self { id: *id, name: name.clone(), kind: *kind }
@@ -91,10 +91,10 @@ impl Place {
 }
 
 fn read(row: &Row<'_>) -> Result<Found> {
-    read_in(row, Place { id: row.get(14)?, name: row.get(15)?, kind: row.get(16)? })
+    read_in(row, ConversationLabel { id: row.get(14)?, name: row.get(15)?, kind: row.get(16)? })
 }
 
-fn read_in(row: &Row<'_>, place: Place) -> Result<Found> {
+fn read_in(row: &Row<'_>, label: ConversationLabel) -> Result<Found> {
     let sender: Option<UserKey> = row.get(5)?;
     let revision = row.get(9)?;
     let replies: i64 = row.get(12)?;
@@ -102,11 +102,11 @@ fn read_in(row: &Row<'_>, place: Place) -> Result<Found> {
         key: row.get(0)?,
         conversation_key: row.get(1)?,
         parent_key: row.get(2)?,
-        conversation_name: place.name,
-        conversation_kind: place.kind,
+        conversation_name: label.name,
+        conversation_kind: label.kind,
         parent_number: row.get(11)?,
         message_id: row.get(3)?,
-        conversation: place.id,
+        conversation: label.id,
         number: row.get(4)?,
         sender: None,
         receiver: None,
@@ -153,7 +153,7 @@ pub fn in_conversation(
     let found = tx.all(
         if lowest_first { in_conversation!("ASC") } else { in_conversation!("DESC") },
         &[since, until, sender, receiver, &conversation.key, &above, &below, limit],
-        |row| read_in(row, Place::of(conversation)),
+        |row| read_in(row, ConversationLabel::of(conversation)),
     )?;
     with_people(tx, found)
 }
