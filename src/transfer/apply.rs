@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use self::fixture::Fixture;
 use self::prune::{Doomed, Kept};
 use super::RecordProblem;
-use super::known::{Known, Place, said_of};
+use super::existing::{ExistingConversation, ExistingRows, said_of};
 use super::load::{Check, Failure, MOST_PROBLEMS, Outcome, Rules, Stage, Undated, Write, hashes, transaction};
 use super::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
 use crate::app::App;
@@ -107,8 +107,8 @@ pub fn check(
         let place = |line: u64| fixture.place(line);
         let mut check = app.read(|tx| {
             let mut check = Check::new(Rules { notify: options.notify, may_differ: true, place: &place })?;
-            let (known, _) = settled(tx, &fixture.entries, options)?;
-            check.go_on_beside(tx, &known, &fixture.entries)?;
+            let (existing, _) = settled(tx, &fixture.entries, options)?;
+            check.go_on_beside(tx, &existing, &fixture.entries)?;
             check.end()?;
             Ok(check)
         })?;
@@ -168,26 +168,26 @@ pub fn apply(app: &App, actor: &Actor, checked: &Checked, options: Options, is_t
 }
 
 /// What the database knows of what the records name, called as they call it; and what has no place beside them
-fn settled(tx: &mut Tx<'_>, entries: &[Entry], options: Options) -> error::Result<(Known, Doomed)> {
-    let mut known = Known::find(tx, entries)?;
-    known.settle(tx, entries)?;
+fn settled(tx: &mut Tx<'_>, entries: &[Entry], options: Options) -> error::Result<(ExistingRows, Doomed)> {
+    let mut existing = ExistingRows::find(tx, entries)?;
+    existing.settle(tx, entries)?;
     let mut doomed = Doomed::default();
     if options.prune {
-        let kept = Kept::find(tx, &known, entries)?;
+        let kept = Kept::find(tx, &existing, entries)?;
         let is_gone = |user: &UserKey| !kept.users.contains(user);
-        doomed.users.extend(known.settled.usernames.give_up(is_gone));
-        doomed.users.extend(known.settled.emails.give_up(is_gone));
-        doomed.conversations.extend(known.settled.names.give_up(|place| !kept.conversations.contains(place)));
+        doomed.users.extend(existing.settled.usernames.give_up(is_gone));
+        doomed.users.extend(existing.settled.emails.give_up(is_gone));
+        doomed.conversations.extend(existing.settled.names.give_up(|place| !kept.conversations.contains(place)));
     }
-    Ok((known, doomed))
+    Ok((existing, doomed))
 }
 
 /// Frees the usernames, emails and names that another gets: all of them are given away before the first is taken.
 fn give_away(tx: &mut Tx<'_>, entries: &[Entry], options: Options) -> error::Result<Doomed> {
-    let (known, doomed) = settled(tx, entries, options)?;
-    bulk::free_usernames(tx, &known.settled.usernames.given)?;
-    bulk::free_emails(tx, &known.settled.emails.given)?;
-    bulk::free_names(tx, &known.settled.names.given)?;
+    let (existing, doomed) = settled(tx, entries, options)?;
+    bulk::free_usernames(tx, &existing.settled.usernames.given)?;
+    bulk::free_emails(tx, &existing.settled.emails.given)?;
+    bulk::free_names(tx, &existing.settled.names.given)?;
     Ok(doomed)
 }
 
@@ -204,28 +204,29 @@ struct Apply<'a, 't, 'c> {
 impl Apply<'_, '_, '_> {
     /// Applies records of one kind: new ones together, each of the others by the service that changes it.
     fn records(&mut self, entries: &[Entry]) -> Outcome<()> {
-        let mut known = Known::find(self.tx, entries)?;
-        known.settle(self.tx, entries)?;
+        let mut existing = ExistingRows::find(self.tx, entries)?;
+        existing.settle(self.tx, entries)?;
         let mut new: Vec<Entry> = Vec::new();
         let mut seen = HashSet::new();
         for entry in entries {
             let refused = |failure| at_line(entry.line, failure);
             let (name, fields) = match &entry.record {
-                Record::User(record) => {
-                    (record.username.clone(), known.user_of(entry, record).map(|there| self.user(entry, record, there)))
-                }
+                Record::User(record) => (
+                    record.username.clone(),
+                    existing.user_of(entry, record).map(|there| self.user(entry, record, there)),
+                ),
                 Record::Conversation(record) => {
-                    let there = known.conversation_of(entry, record);
-                    (record.called(), there.map(|there| self.conversation(entry, &known, record, there)))
+                    let there = existing.conversation_of(entry, record);
+                    (record.called(), there.map(|there| self.conversation(entry, &existing, record, there)))
                 }
                 Record::Message(record) => {
-                    let there = known.message_of(entry, record);
-                    (record.called(), there.map(|there| self.message(entry, &known, record, there)))
+                    let there = existing.message_of(entry, record);
+                    (record.called(), there.map(|there| self.message(entry, &existing, record, there)))
                 }
                 Record::Notification(record) => {
-                    let message = known.message(&record.message).zip(known.user(&record.user));
-                    let there =
-                        message.and_then(|(message, user)| Some((message, user, known.notified(message.key, user)?)));
+                    let message = existing.message(&record.message).zip(existing.user(&record.user));
+                    let there = message
+                        .and_then(|(message, user)| Some((message, user, existing.notified(message.key, user)?)));
                     let name = format!("{} of {}", record.user, record.message);
                     (name, there.map(|(message, _, is_read)| self.notification(record, message, is_read)))
                 }
@@ -237,7 +238,7 @@ impl Apply<'_, '_, '_> {
                     self.plan.note(Action::Created, entry.record.kind(), &name, Vec::new());
                     let mut entry = entry.clone();
                     if let Record::Conversation(record) = &entry.record
-                        && known.has_id_of(&entry, record)
+                        && existing.has_id_of(&entry, record)
                     {
                         // A group had the name before, and has another now.
                         entry.id = self.tx.new_id()?;
@@ -255,7 +256,7 @@ impl Apply<'_, '_, '_> {
     }
 
     fn user(&mut self, entry: &Entry, record: &UserRecord, account: &Account) -> Outcome<Vec<&'static str>> {
-        let mut fields = Known::user_differences(record, account);
+        let mut fields = ExistingRows::user_differences(record, account);
         must_be_changeable(entry, &fields, &["user_id", "created_at"])?;
         let hash = self.checked.hashes.get(&entry.line).or(record.password_hash.as_ref());
         let selector = UserSelector::Id(account.user.person.user_id);
@@ -286,18 +287,18 @@ impl Apply<'_, '_, '_> {
     fn conversation(
         &mut self,
         entry: &Entry,
-        known: &Known,
+        existing: &ExistingRows,
         record: &ConversationRecord,
-        place: &Place,
+        place: &ExistingConversation,
     ) -> Outcome<Vec<&'static str>> {
-        let mut fields = known.conversation_differences(record, place);
+        let mut fields = existing.conversation_differences(record, place);
         must_be_changeable(entry, &fields, &["conversation_id", "kind", "creator", "created_at"])?;
         let selector = ConversationSelector::Id(place.conversation.id);
         if fields.contains(&"name") || fields.contains(&"title") {
             let change = ConversationChange { name: record.name.clone(), title: record.title.clone() };
             service::conversations::update(self.tx, self.actor, &selector, &change)?;
         }
-        if fields.contains(&"participants") && !self.participants(known, record, place, &selector)? {
+        if fields.contains(&"participants") && !self.participants(existing, record, place, &selector)? {
             fields.retain(|field| *field != "participants");
         }
         Ok(fields)
@@ -307,16 +308,16 @@ impl Apply<'_, '_, '_> {
     /// whether anything changed.
     fn participants(
         &mut self,
-        known: &Known,
+        existing: &ExistingRows,
         record: &ConversationRecord,
-        place: &Place,
+        place: &ExistingConversation,
         selector: &ConversationSelector,
     ) -> Outcome<bool> {
-        let there: HashMap<UserKey, Level> = known.participants(place.conversation.key).collect();
+        let there: HashMap<UserKey, Level> = existing.participants(place.conversation.key).collect();
         let mut is_changed = false;
         let mut named = HashSet::new();
         for participant in &record.participants {
-            let Some(user) = known.user(participant.user()) else { continue };
+            let Some(user) = existing.user(participant.user()) else { continue };
             named.insert(user);
             let who = UserSelector::from(participant.user().to_owned());
             if !there.contains_key(&user) {
@@ -344,16 +345,16 @@ impl Apply<'_, '_, '_> {
     fn message(
         &mut self,
         entry: &Entry,
-        known: &Known,
+        existing: &ExistingRows,
         record: &MessageRecord,
         message: &MessageRow,
     ) -> Outcome<Vec<&'static str>> {
-        let fields = known.message_differences(record, message);
+        let fields = existing.message_differences(record, message);
         let fixed =
             ["message_id", "key", "conversation", "number", "sender", "receiver", "reply_to", "timestamp", "deleted"];
         must_be_changeable(entry, &fields, &fixed)?;
         if !fields.contains(&"content") {
-            must_keep_history(entry, known, record, message)?;
+            must_keep_history(entry, existing, record, message)?;
             return Ok(Vec::new());
         }
         let last = record.revisions.last();
@@ -374,9 +375,9 @@ impl Apply<'_, '_, '_> {
             }
             edited => drop(edited?),
         }
-        let known = Known::find(self.tx, std::slice::from_ref(entry))?;
-        if let Some(message) = known.message_of(entry, record) {
-            must_keep_history(entry, &known, record, message)?;
+        let existing = ExistingRows::find(self.tx, std::slice::from_ref(entry))?;
+        if let Some(message) = existing.message_of(entry, record) {
+            must_keep_history(entry, &existing, record, message)?;
         }
         Ok(vec!["content"])
     }
@@ -409,8 +410,13 @@ fn must_be_changeable(entry: &Entry, fields: &[&'static str], fixed: &[&str]) ->
 }
 
 /// Refuses revisions that a message does not have: what was said stays said. Others may have come behind them.
-fn must_keep_history(entry: &Entry, known: &Known, record: &MessageRecord, message: &MessageRow) -> Outcome<()> {
-    if known.keeps_history(record, message) {
+fn must_keep_history(
+    entry: &Entry,
+    existing: &ExistingRows,
+    record: &MessageRecord,
+    message: &MessageRow,
+) -> Outcome<()> {
+    if existing.keeps_history(record, message) {
         return Ok(());
     }
     let detail = "It is there already, and its earlier contents are not these. They cannot be changed.";

@@ -3,9 +3,9 @@
 pub mod apply;
 pub mod django;
 pub mod dump;
+mod existing;
 pub mod export;
 pub mod input;
-mod known;
 pub mod load;
 pub mod records;
 pub mod schema;

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::model::{Actor, ConversationKey, ConversationSelector, MessageKey, MessageSelector, UserKey, UserSelector};
 use crate::service;
 use crate::store::{Tx, bulk};
-use crate::transfer::known::Known;
+use crate::transfer::existing::ExistingRows;
 use crate::transfer::records::{Entry, Record};
 
 /// What the records of a fixture are or refer to.
@@ -28,17 +28,17 @@ pub(super) struct Doomed {
 }
 
 impl Kept {
-    pub(super) fn find(tx: &mut Tx<'_>, known: &Known, entries: &[Entry]) -> Result<Self> {
-        let messages = known.messages().map(|message| message.key).collect();
-        let mut conversations = known.named_conversations(entries);
-        conversations.extend(known.messages().map(|message| message.conversation));
-        let mut users = known.named_users(entries);
-        users.extend(known.messages().filter_map(|message| message.sender));
+    pub(super) fn find(tx: &mut Tx<'_>, existing: &ExistingRows, entries: &[Entry]) -> Result<Self> {
+        let messages = existing.messages().map(|message| message.key).collect();
+        let mut conversations = existing.named_conversations(entries);
+        conversations.extend(existing.messages().map(|message| message.conversation));
+        let mut users = existing.named_users(entries);
+        users.extend(existing.messages().filter_map(|message| message.sender));
         let listed: BTreeSet<ConversationKey> = entries
             .iter()
             .filter_map(|entry| match &entry.record {
                 Record::Conversation(record) => {
-                    known.conversation_of(entry, record).map(|place| place.conversation.key)
+                    existing.conversation_of(entry, record).map(|place| place.conversation.key)
                 }
                 _ => None,
             })
@@ -51,9 +51,9 @@ impl Kept {
 
 /// Removes the users, conversations and messages that no record is or refers to, once every record is there.
 pub(super) fn prune(tx: &mut Tx<'_>, actor: &Actor, entries: &[Entry], doomed: &Doomed, plan: &mut Plan) -> Result<()> {
-    let mut known = Known::find(tx, entries)?;
-    known.settle(tx, entries)?;
-    let Kept { messages, conversations, users } = Kept::find(tx, &known, entries)?;
+    let mut existing = ExistingRows::find(tx, entries)?;
+    existing.settle(tx, entries)?;
+    let Kept { messages, conversations, users } = Kept::find(tx, &existing, entries)?;
     let users: Vec<UserKey> = users.difference(&doomed.users).copied().collect();
     let conversations: Vec<ConversationKey> = conversations.difference(&doomed.conversations).copied().collect();
     let others = bulk::users_besides(tx, &users)?;

@@ -52,11 +52,11 @@ pub(super) fn carry(
             }
         }
     }
-    let known = Known { index, fates };
-    known.find_parents(&mut found, report);
+    let messages = MessageIndex { index, fates };
+    messages.find_parents(&mut found, report);
     let order = behind_parents(&mut found, report);
-    let mut histories = known.histories(histories, report);
-    let mut notified = Notified::of(&known, notifications, &found, people, places, report);
+    let mut histories = messages.histories(histories, report);
+    let mut notified = Notified::of(&messages, notifications, &found, people, places, report);
 
     let mut ids = Ids::default();
     let ids: Vec<MessageId> =
@@ -124,12 +124,12 @@ fn find(row: Message, people: &mut People, places: &mut Places, report: &mut Rep
 }
 
 /// Which rows of messages there are, and where each stands among those found
-struct Known {
+struct MessageIndex {
     index: Index,
     fates: Vec<Option<usize>>,
 }
 
-impl Known {
+impl MessageIndex {
     /// The message that a key in that row means; else why there is none.
     fn find(&self, key: Option<&Key>, origin: &Origin) -> Result<usize, String> {
         let key = key.ok_or("It names no message.")?;
@@ -257,7 +257,7 @@ struct Notified {
 
 impl Notified {
     fn of(
-        known: &Known,
+        messages: &MessageIndex,
         rows: Vec<Notification>,
         found: &[Found],
         people: &mut People,
@@ -266,7 +266,7 @@ impl Notified {
     ) -> Self {
         let mut notified = Self { rows: HashMap::new(), models: HashSet::new() };
         for Notification { origin, user, message, is_read } in rows {
-            let concerned = known.find(message.as_ref(), &origin).and_then(|place| {
+            let concerned = messages.find(message.as_ref(), &origin).and_then(|place| {
                 notified.models.insert(found[place].row.origin.model.to_string());
                 let user = user.as_ref().ok_or("It names no user.")?;
                 let user = people.find(user, &origin, Some(Hanging::Notification))?;

@@ -12,7 +12,9 @@ use crate::service;
 use crate::service::rules::{self, pair};
 use crate::store::scratch::{Scratch, SeenRecord};
 use crate::store::{Tx, bulk};
-use crate::transfer::known::{ConversationName, Known, Place, UserName, conversation_name, said_of, user_name};
+use crate::transfer::existing::{
+    ConversationName, ExistingConversation, ExistingRows, UserName, conversation_name, said_of, user_name,
+};
 use crate::transfer::load::Passwords;
 use crate::transfer::records::{ConversationRecord, Entry, Record, UserRecord};
 use crate::transfer::{RecordProblem, Tally, quoted};
@@ -105,24 +107,24 @@ impl<'r> Check<'r> {
     /// Checks the next records beside what is there, all in one transaction: else what was new in earlier records could be
     /// there by now. Returns how many of each kind are not there.
     pub(super) fn go_on(&mut self, tx: &mut Tx<'_>, is_empty: bool, entries: &[Entry]) -> Result<Tally> {
-        let known = if is_empty { Known::default() } else { Known::find(tx, entries)? };
-        self.go_on_beside(tx, &known, entries)
+        let existing = if is_empty { ExistingRows::default() } else { ExistingRows::find(tx, entries)? };
+        self.go_on_beside(tx, &existing, entries)
     }
 
     /// As [`Self::go_on`], beside what is known to be there.
     pub(in crate::transfer) fn go_on_beside(
         &mut self,
         tx: &mut Tx<'_>,
-        known: &Known,
+        existing: &ExistingRows,
         entries: &[Entry],
     ) -> Result<Tally> {
         let mut new = Tally::default();
         for entry in entries {
             let is_there = match &entry.record {
-                Record::User(record) => self.user(known, entry, record)?,
-                Record::Conversation(record) => self.conversation(known, entry, record)?,
-                Record::Message(record) => self.message(known, entry, record)?,
-                Record::Notification(record) => self.notification(known, entry, record)?,
+                Record::User(record) => self.user(existing, entry, record)?,
+                Record::Conversation(record) => self.conversation(existing, entry, record)?,
+                Record::Message(record) => self.message(existing, entry, record)?,
+                Record::Notification(record) => self.notification(existing, entry, record)?,
             };
             if is_there {
                 self.there += 1;
@@ -207,7 +209,7 @@ impl<'r> Check<'r> {
         Ok(differences.is_empty())
     }
 
-    fn user(&mut self, known: &Known, entry: &Entry, record: &UserRecord) -> Result<bool> {
+    fn user(&mut self, existing: &ExistingRows, entry: &Entry, record: &UserRecord) -> Result<bool> {
         let line = entry.line;
         let details = UserDetails {
             username: record.username.clone(),
@@ -216,7 +218,7 @@ impl<'r> Check<'r> {
             last_name: record.last_name.clone().unwrap_or_default(),
             role: record.role.unwrap_or(Role::User),
         };
-        let there = known.user_of(entry, record);
+        let there = existing.user_of(entry, record);
         // A record with an id brings back who had the name.
         let is_kept = match there {
             Some(account) => account.user.person.username == normalize(&details.username),
@@ -239,14 +241,14 @@ impl<'r> Check<'r> {
             let id = record.user_id.unwrap_or(UserId(entry.id));
             self.note(&format!("The id {id}"), &name(b'U', id.0.as_bytes()), seen)?;
         }
-        if let Some(other) = known.holder_of_username(&details.username) {
+        if let Some(other) = existing.holder_of_username(&details.username) {
             let detail = format!("The username “{}” is that of {}.", other.username, other.user_id);
             self.problem(line, Kind::Conflict, detail);
         }
         if let Some(email) = &details.email {
             self.note(&format!("The email {email}"), &name(b'e', fold_case(email).as_bytes()), seen)?;
-            let owner = known.user_with_email(email).filter(|owner| owner.0 != identity);
-            if let Some(owner) = owner.and_then(|owner| known.account(owner)) {
+            let owner = existing.user_with_email(email).filter(|owner| owner.0 != identity);
+            if let Some(owner) = owner.and_then(|owner| existing.account(owner)) {
                 let detail = format!("The email {email} is that of {}.", owner.user.person.username);
                 self.problem(line, Kind::Conflict, detail);
             }
@@ -257,7 +259,7 @@ impl<'r> Check<'r> {
         }
         if let Some(account) = there {
             let what = format!("The user “{}”", account.user.person.username);
-            return self.is_same(&what, b'u', seen, &Known::user_differences(record, account));
+            return self.is_same(&what, b'u', seen, &ExistingRows::user_differences(record, account));
         }
         Ok(false)
     }
@@ -276,11 +278,11 @@ impl<'r> Check<'r> {
     }
 
     /// Finds whom a record means; a problem where there is nobody.
-    fn find_user(&mut self, known: &Known, line: u64, reference: &str) -> Result<Option<Identity>> {
+    fn find_user(&mut self, existing: &ExistingRows, line: u64, reference: &str) -> Result<Option<Identity>> {
         if let Some(identity) = self.at_hand.get(reference) {
             return Ok(Some(*identity));
         }
-        let found = match known.user(reference) {
+        let found = match existing.user(reference) {
             Some(UserKey(key)) => Some(key),
             None => match user_name(reference) {
                 UserName::Id(id) => self.scratch.find(&name(b'U', id.0.as_bytes()))?,
@@ -303,15 +305,15 @@ impl<'r> Check<'r> {
         Ok(found)
     }
 
-    fn conversation(&mut self, known: &Known, entry: &Entry, record: &ConversationRecord) -> Result<bool> {
+    fn conversation(&mut self, existing: &ExistingRows, entry: &Entry, record: &ConversationRecord) -> Result<bool> {
         let line = entry.line;
         let checked = service::conversations::check_names(record.name.as_deref(), record.title.as_deref());
         let Some((group_name, _)) = self.passes(line, checked) else { return Ok(false) };
-        let there = known.conversation_of(entry, record);
+        let there = existing.conversation_of(entry, record);
         let mut people = Vec::with_capacity(record.participants.len());
         let mut named = HashSet::new();
         for participant in &record.participants {
-            if let Some(person) = self.find_user(known, line, participant.user())? {
+            if let Some(person) = self.find_user(existing, line, participant.user())? {
                 people.push(person);
                 if !named.insert(person) {
                     let name = quoted(participant.user());
@@ -320,7 +322,7 @@ impl<'r> Check<'r> {
             }
         }
         let creator = match &record.creator {
-            Some(creator) => self.find_user(known, line, creator)?,
+            Some(creator) => self.find_user(existing, line, creator)?,
             None => None,
         };
         let kind = record.kind.or_else(|| there.map(|place| place.conversation.kind));
@@ -350,7 +352,7 @@ impl<'r> Check<'r> {
         if !is_made && let Some(is_there) = self.note(&what, &name(b'C', record.id(entry).0.as_bytes()), seen)? {
             return Ok(is_there);
         }
-        if let Some(other) = group_name.and_then(|group_name| known.holder_of_name(group_name)) {
+        if let Some(other) = group_name.and_then(|group_name| existing.holder_of_name(group_name)) {
             self.problem(line, Kind::Conflict, format!("{what} is there already, with the id {}.", other.id));
         }
         if let Some(group_name) = group_name
@@ -371,30 +373,30 @@ impl<'r> Check<'r> {
         }
         self.scratch.raise(&number_name(b'h', identity, 0), record.last_number.map_or(0, |number| number.0))?;
         let Some(place) = there else { return Ok(false) };
-        self.is_same(&what, b'c', seen, &known.conversation_differences(record, place))
+        self.is_same(&what, b'c', seen, &existing.conversation_differences(record, place))
     }
 
     /// Finds the conversation a message belongs to; a problem where there is none.
     fn find_conversation(
         &mut self,
-        known: &Known,
+        existing: &ExistingRows,
         line: u64,
         reference: &str,
         sender: Option<Identity>,
     ) -> Result<Option<Where>> {
-        let of_place = |place: &Place| Where {
+        let of_place = |place: &ExistingConversation| Where {
             place: place.conversation.key.0,
             pair: place.conversation.pair.map(|(lower, higher)| (lower.0, higher.0)),
             last_number: place.last_number.0,
         };
         let sender_key = sender.filter(|sender| *sender > 0).map(UserKey);
-        if let Some(place) = known.conversation(reference, sender_key) {
+        if let Some(place) = existing.conversation(reference, sender_key) {
             return Ok(Some(of_place(place)));
         }
         let seen = match (conversation_name(reference), sender) {
             (ConversationName::Id(id), _) => self.scratch.find(&name(b'C', id.0.as_bytes()))?,
             (ConversationName::Name(folded), _) => self.scratch.find(&name(b'c', folded.as_bytes()))?,
-            (ConversationName::With(user), Some(sender)) => match self.find_user(known, line, user)? {
+            (ConversationName::With(user), Some(sender)) => match self.find_user(existing, line, user)? {
                 Some(user) => self.scratch.find(&pair_name(pair(sender, user)))?,
                 None => return Ok(None),
             },

@@ -11,7 +11,7 @@ use crate::service;
 use crate::service::rules::pair;
 use crate::store::Tx;
 use crate::store::bulk::{self, Account, Advance, MessageRow, NewConversation, NotificationRow, RevisionRow};
-use crate::transfer::known::{Known, Place, deleted, said_of};
+use crate::transfer::existing::{ExistingConversation, ExistingRows, deleted, said_of};
 use crate::transfer::load::Outcome;
 use crate::transfer::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
 use crate::transfer::{RecordProblem, Tally, quoted};
@@ -34,7 +34,7 @@ pub type Undated = HashSet<ConversationKey>;
 struct Batch<'w, 't, 'c> {
     write: &'w Write<'w>,
     tx: &'t mut Tx<'c>,
-    known: Known,
+    existing: ExistingRows,
     undated: &'t mut Undated,
     events: Vec<Event>,
     written: Tally,
@@ -43,8 +43,8 @@ struct Batch<'w, 't, 'c> {
 impl Write<'_> {
     /// Writes records, in their order; returns how many of each kind were not there, or the first that cannot be written.
     pub fn records(&self, tx: &mut Tx<'_>, undated: &mut Undated, entries: &[Entry]) -> Outcome<Tally> {
-        let known = Known::find(tx, entries)?;
-        let mut batch = Batch { write: self, tx, known, undated, events: Vec::new(), written: Tally::default() };
+        let existing = ExistingRows::find(tx, entries)?;
+        let mut batch = Batch { write: self, tx, existing, undated, events: Vec::new(), written: Tally::default() };
         // By kind, many at once: whatever a record refers to stands before it, and is of a kind that comes before its own.
         macro_rules! of_kind {
             ($kind:ident) => {
@@ -78,7 +78,7 @@ fn must_be_same(entry: &Entry, what: &str, differences: &[&str]) -> Result<(), R
 
 impl Batch<'_, '_, '_> {
     fn user(&self, entry: &Entry, reference: &str) -> Result<UserKey, RecordProblem> {
-        self.known.user(reference).ok_or_else(|| absent(entry, "user", reference))
+        self.existing.user(reference).ok_or_else(|| absent(entry, "user", reference))
     }
 
     fn user_if_named(&self, entry: &Entry, reference: Option<&str>) -> Result<Option<UserKey>, RecordProblem> {
@@ -90,12 +90,12 @@ impl Batch<'_, '_, '_> {
         let taken = self.taken_ids(&records)?;
         let mut new = Vec::new();
         for ((entry, record), key) in records.into_iter().zip(keys) {
-            if let Some(account) = self.known.user_of(entry, record) {
-                must_be_same(entry, "The user", &Known::user_differences(record, account))?;
+            if let Some(account) = self.existing.user_of(entry, record) {
+                must_be_same(entry, "The user", &ExistingRows::user_differences(record, account))?;
                 continue;
             }
-            let owner = record.email.as_deref().and_then(|email| self.known.user_with_email(&normalize(email)));
-            if let Some(owner) = owner.and_then(|owner| self.known.account(owner)) {
+            let owner = record.email.as_deref().and_then(|email| self.existing.user_with_email(&normalize(email)));
+            if let Some(owner) = owner.and_then(|owner| self.existing.account(owner)) {
                 let email = record.email.as_deref().unwrap_or_default();
                 let detail = format!("The email {email} is that of {}.", owner.user.person.username);
                 return Err(RecordProblem::new(entry.line, Kind::Conflict, detail).into());
@@ -107,7 +107,7 @@ impl Batch<'_, '_, '_> {
             };
             let account = self.account(entry, record, key, id);
             self.events.push(Event::user(EventKind::UserCreated, &account.user.person));
-            self.known.learn_user(account.clone());
+            self.existing.learn_user(account.clone());
             new.push(account);
         }
         bulk::add_accounts(self.tx, &new)?;
@@ -119,7 +119,7 @@ impl Batch<'_, '_, '_> {
     fn taken_ids(&mut self, records: &[(&Entry, &UserRecord)]) -> error::Result<HashSet<UserId>> {
         let made = records
             .iter()
-            .filter(|(entry, record)| record.user_id.is_none() && self.known.user_of(entry, record).is_none());
+            .filter(|(entry, record)| record.user_id.is_none() && self.existing.user_of(entry, record).is_none());
         let made: Vec<UserId> = made.map(|(entry, _)| UserId(entry.id)).collect();
         let found = if made.is_empty() { Vec::new() } else { bulk::accounts(self.tx, made, &[], &[])? };
         Ok(found.into_iter().map(|account| account.user.person.user_id).collect())
@@ -149,8 +149,8 @@ impl Batch<'_, '_, '_> {
         let keys = bulk::take_conversation_keys(self.tx, records.len())?;
         let mut new = Vec::new();
         for ((entry, record), key) in records.into_iter().zip(keys) {
-            if let Some(place) = self.known.conversation_of(entry, record) {
-                let differences = self.known.conversation_differences(record, place);
+            if let Some(place) = self.existing.conversation_of(entry, record) {
+                let differences = self.existing.conversation_differences(record, place);
                 must_be_same(entry, "The conversation", &differences)?;
                 let found = &place.conversation;
                 // A load that was broken off has written it, but not its first message.
@@ -164,9 +164,11 @@ impl Batch<'_, '_, '_> {
                 self.undated.insert(key);
             }
             self.events.push(Event::conversation(EventKind::ConversationCreated, &added.conversation));
-            self.known.learn_participants(key, &added.participants);
-            self.known
-                .learn_conversation(Place { conversation: added.conversation.clone(), last_number: added.last_number });
+            self.existing.learn_participants(key, &added.participants);
+            self.existing.learn_conversation(ExistingConversation {
+                conversation: added.conversation.clone(),
+                last_number: added.last_number,
+            });
             new.push(added);
         }
         bulk::add_conversations(self.tx, &new)?;
@@ -212,11 +214,11 @@ impl Batch<'_, '_, '_> {
         let mut new = Vec::with_capacity(records.len());
         let mut ids = HashSet::new();
         for (entry, record) in records {
-            if let Some(message) = self.known.message_of(entry, record) {
+            if let Some(message) = self.existing.message_of(entry, record) {
                 if message.sender.is_none() && !record.deleted {
                     return Err(RecordProblem::new(entry.line, Kind::Conflict, deleted("The message")).into());
                 }
-                must_be_same(entry, "The message", &self.known.message_differences(record, message))?;
+                must_be_same(entry, "The message", &self.existing.message_differences(record, message))?;
                 // Another load of the same file was faster, and has dated it.
                 self.undated.remove(&message.conversation);
                 continue;
@@ -226,7 +228,7 @@ impl Batch<'_, '_, '_> {
                 continue;
             }
             let sender = self.user_if_named(entry, record.sender.as_deref())?;
-            let Some(place) = self.known.conversation(&record.conversation, sender) else {
+            let Some(place) = self.existing.conversation(&record.conversation, sender) else {
                 return Err(absent(entry, "conversation", &record.conversation).into());
             };
             new.push((entry, record, sender, place.conversation.key));
@@ -275,7 +277,7 @@ impl Batch<'_, '_, '_> {
                 });
             }
             self.events.push(Event::message(EventKind::MessageCreated, conversation.key, row.id));
-            self.known.learn_message(row.clone());
+            self.existing.learn_message(row.clone());
             rows.push(row);
         }
         if may_be_older {
@@ -289,7 +291,7 @@ impl Batch<'_, '_, '_> {
             for row in &rows {
                 let Some(sender) = row.sender else { continue };
                 let message = (row.key, row.conversation);
-                let parent = row.parent.and_then(|parent| self.known.sender(parent));
+                let parent = row.parent.and_then(|parent| self.existing.sender(parent));
                 let count = service::messages::notify(self.tx, message, sender, parent, &row.content)?;
                 self.written.notifications += count.unsigned_abs();
             }
@@ -336,7 +338,7 @@ impl Batch<'_, '_, '_> {
         let named = self.user_if_named(entry, record.receiver.as_deref())?;
         let other = sender.and_then(|sender| conversation.other(sender));
         let parent = match record.reply_to.as_deref() {
-            Some(parent) => Some(self.known.message(parent).ok_or_else(|| absent(entry, "message", parent))?),
+            Some(parent) => Some(self.existing.message(parent).ok_or_else(|| absent(entry, "message", parent))?),
             None => None,
         };
         let number = record.number.unwrap_or(Number(advance.last_number.0 + 1));
@@ -368,14 +370,14 @@ impl Batch<'_, '_, '_> {
         let mut new = Vec::with_capacity(records.len());
         for (entry, record) in records {
             let user = self.user(entry, &record.user)?;
-            let Some(message) = self.known.message(&record.message) else {
+            let Some(message) = self.existing.message(&record.message) else {
                 return Err(absent(entry, "message", &record.message).into());
             };
-            if self.known.notified(message.key, user).is_some() {
+            if self.existing.notified(message.key, user).is_some() {
                 continue;
             }
             let (message, conversation) = (message.key, message.conversation);
-            self.known.learn_notification(message, user, record.is_read);
+            self.existing.learn_notification(message, user, record.is_read);
             new.push((entry, record, message, conversation, user));
         }
         if !self.write.is_alone {
@@ -417,7 +419,7 @@ impl Batch<'_, '_, '_> {
 type NewNotification<'r> = (&'r Entry, &'r NotificationRecord, MessageKey, ConversationKey, UserKey);
 
 /// Whether nothing was ever sent to a conversation, as far as its record says
-fn is_unused(place: &Place, record: &ConversationRecord) -> bool {
+fn is_unused(place: &ExistingConversation, record: &ConversationRecord) -> bool {
     place.conversation.message_count == 0 && place.last_number == record.last_number.unwrap_or(Number(0))
 }
 

@@ -7,7 +7,7 @@ use crate::service;
 use crate::service::rules;
 use crate::store::bulk::MessageRow;
 use crate::store::scratch::SeenRecord;
-use crate::transfer::known::{Known, deleted};
+use crate::transfer::existing::{ExistingRows, deleted};
 use crate::transfer::quoted;
 use crate::transfer::records::{Entry, MessageRecord, NotificationRecord, RevisionRecord};
 
@@ -30,8 +30,8 @@ impl Check<'_> {
     }
 
     /// Finds a message that a record refers to; a problem where there is none.
-    fn find_message(&mut self, known: &Known, line: u64, reference: &str) -> Result<Option<Referred>> {
-        if let Some(message) = known.message(reference) {
+    fn find_message(&mut self, existing: &ExistingRows, line: u64, reference: &str) -> Result<Option<Referred>> {
+        if let Some(message) = existing.message(reference) {
             return Ok(Some(Referred {
                 identity: message.key.0,
                 conversation: message.conversation.0,
@@ -56,24 +56,24 @@ impl Check<'_> {
         Ok(raised.unwrap_or(0).max(conversation.last_number))
     }
 
-    pub(super) fn message(&mut self, known: &Known, entry: &Entry, record: &MessageRecord) -> Result<bool> {
+    pub(super) fn message(&mut self, existing: &ExistingRows, entry: &Entry, record: &MessageRecord) -> Result<bool> {
         let line = entry.line;
         let before = self.problems.len();
-        let there = known.message_of(entry, record);
+        let there = existing.message_of(entry, record);
         let identity = there.map_or(of_line(line), |message| message.key.0);
         self.contents(line, record, there);
         let sender = match &record.sender {
-            Some(sender) => self.find_user(known, line, sender)?,
+            Some(sender) => self.find_user(existing, line, sender)?,
             None => None,
         };
         let receiver = match &record.receiver {
-            Some(receiver) => self.find_user(known, line, receiver)?,
+            Some(receiver) => self.find_user(existing, line, receiver)?,
             None => None,
         };
         for editor in record.revisions.iter().filter_map(|revision| revision.edited_by.as_deref()) {
-            self.find_user(known, line, editor)?;
+            self.find_user(existing, line, editor)?;
         }
-        let Some(conversation) = self.find_conversation(known, line, &record.conversation, sender)? else {
+        let Some(conversation) = self.find_conversation(existing, line, &record.conversation, sender)? else {
             return Ok(false);
         };
         let what = record.key.as_deref().map_or("The message".to_owned(), |key| format!("The message {}", quoted(key)));
@@ -116,7 +116,7 @@ impl Check<'_> {
             self.passes(line, checked);
         }
         if let Some(parent) = &record.reply_to
-            && let Some(parent) = self.find_message(known, line, parent)?
+            && let Some(parent) = self.find_message(existing, line, parent)?
         {
             if parent.identity == identity {
                 self.invalid(line, "It replies to itself.");
@@ -130,7 +130,7 @@ impl Check<'_> {
             if record.deleted {
                 self.unreplied.insert(identity, line);
             }
-            if known.is_taken(ConversationKey(conversation.place), Number(number)) {
+            if existing.is_taken(ConversationKey(conversation.place), Number(number)) {
                 self.problem(line, Kind::Conflict, format!("Another message has the number {number}."));
             }
             return Ok(false);
@@ -141,7 +141,7 @@ impl Check<'_> {
         if self.problems.len() > before {
             return Ok(false);
         }
-        self.is_same(&what, b'm', seen, &known.message_differences(record, message))
+        self.is_same(&what, b'm', seen, &existing.message_differences(record, message))
     }
 
     /// What a message says, now and earlier
@@ -184,17 +184,22 @@ impl Check<'_> {
         self.passes(line, check(content));
     }
 
-    pub(super) fn notification(&mut self, known: &Known, entry: &Entry, record: &NotificationRecord) -> Result<bool> {
+    pub(super) fn notification(
+        &mut self,
+        existing: &ExistingRows,
+        entry: &Entry,
+        record: &NotificationRecord,
+    ) -> Result<bool> {
         let line = entry.line;
         if self.rules.notify {
             self.invalid(line, "The records bring notifications of their own; leave out --notify.");
             return Ok(false);
         }
-        let user = self.find_user(known, line, &record.user)?;
-        let message = self.find_message(known, line, &record.message)?;
+        let user = self.find_user(existing, line, &record.user)?;
+        let message = self.find_message(existing, line, &record.message)?;
         let (Some(user), Some(message)) = (user, message) else { return Ok(false) };
         let Referred { identity: message, conversation: place, sender, .. } = message;
-        if known.notified(MessageKey(message), UserKey(user)).is_some() {
+        if existing.notified(MessageKey(message), UserKey(user)).is_some() {
             return Ok(true);
         }
         let takes_part = self.scratch.number(&number_name(b'm', place, user))?.is_some();

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::{Known, Place};
+use super::{ExistingConversation, ExistingRows};
 use crate::model::{Level, UserKey, is_blank, normalize};
 use crate::store::bulk::{Account, MessageRow};
 use crate::transfer::records::{ConversationRecord, MessageRecord, UserRecord};
 
-impl Known {
+impl ExistingRows {
     /// In what a record differs from the account that is there, in the words of its fields; what it does not say is not
     /// compared, and a password in plain text cannot be.
     pub(in crate::transfer) fn user_differences(record: &UserRecord, account: &Account) -> Vec<&'static str> {
@@ -32,7 +32,7 @@ impl Known {
     pub(in crate::transfer) fn conversation_differences(
         &self,
         record: &ConversationRecord,
-        place: &Place,
+        place: &ExistingConversation,
     ) -> Vec<&'static str> {
         let conversation = &place.conversation;
         let (name, _) = record.names();

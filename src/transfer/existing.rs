@@ -54,19 +54,19 @@ pub(super) fn conversation_name(reference: &str) -> ConversationName<'_> {
 
 /// A conversation that is there
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct ExistingConversation {
     pub(super) conversation: Conversation,
     pub(super) last_number: Number,
 }
 
 /// Users, conversations and messages that are there, by whatever a record may call them
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct ExistingRows {
     users: HashMap<UserKey, Account>,
     user_ids: HashMap<UserId, UserKey>,
     usernames: HashMap<String, UserKey>,
     emails: HashMap<String, UserKey>,
-    conversations: HashMap<ConversationKey, Place>,
+    conversations: HashMap<ConversationKey, ExistingConversation>,
     conversation_ids: HashMap<ConversationId, ConversationKey>,
     names: HashMap<String, ConversationKey>,
     pairs: HashMap<(UserKey, UserKey), ConversationKey>,
@@ -206,24 +206,24 @@ impl MessageRecord {
     }
 }
 
-impl Known {
+impl ExistingRows {
     /// Looks up whatever these records name.
     pub(super) fn find(tx: &mut Tx<'_>, entries: &[Entry]) -> Result<Self> {
         let wanted = Wanted::of(entries);
-        let mut known = Self::default();
+        let mut existing = Self::default();
         let (usernames, emails): (Vec<_>, Vec<_>) =
             (wanted.usernames.into_iter().collect(), wanted.emails.into_iter().collect());
         for account in bulk::accounts(tx, wanted.user_ids, &usernames, &emails)? {
-            known.learn_user(account);
+            existing.learn_user(account);
         }
         let group_names: Vec<_> = wanted.names.into_iter().collect();
-        known.learn_conversations(bulk::conversations(tx, wanted.conversation_ids, &group_names)?);
-        known.find_pairs(tx, &wanted.pairs)?;
+        existing.learn_conversations(bulk::conversations(tx, wanted.conversation_ids, &group_names)?);
+        existing.find_pairs(tx, &wanted.pairs)?;
         for message in bulk::messages(tx, wanted.message_ids, &wanted.keys.into_iter().collect::<Vec<_>>())? {
-            known.learn_message(message);
+            existing.learn_message(message);
         }
-        known.find_details(tx, entries)?;
-        Ok(known)
+        existing.find_details(tx, entries)?;
+        Ok(existing)
     }
 
     /// Looks up the direct conversations of users as they are called.
@@ -239,7 +239,7 @@ impl Known {
 
     fn learn_conversations(&mut self, places: Vec<(Conversation, Number)>) {
         for (conversation, last_number) in places {
-            self.learn_conversation(Place { conversation, last_number });
+            self.learn_conversation(ExistingConversation { conversation, last_number });
         }
     }
 
@@ -324,7 +324,7 @@ impl Known {
         self.users.insert(person.key, account);
     }
 
-    pub(super) fn learn_conversation(&mut self, place: Place) {
+    pub(super) fn learn_conversation(&mut self, place: ExistingConversation) {
         let conversation = &place.conversation;
         self.conversation_ids.insert(conversation.id, conversation.key);
         self.names.extend(conversation.name.as_deref().map(|name| (fold_case(name), conversation.key)));
@@ -380,7 +380,7 @@ impl Known {
     }
 
     /// The conversation a record names; of a direct one, the sender says whose
-    pub(super) fn conversation(&self, reference: &str, sender: Option<UserKey>) -> Option<&Place> {
+    pub(super) fn conversation(&self, reference: &str, sender: Option<UserKey>) -> Option<&ExistingConversation> {
         let key = match conversation_name(reference) {
             ConversationName::Id(id) => self.conversation_ids.get(&id),
             ConversationName::Name(name) => self.names.get(&name),
@@ -390,7 +390,7 @@ impl Known {
     }
 
     /// The conversation that a record is, by id, or else by name, or else by its pair
-    pub(super) fn conversation_of(&self, entry: &Entry, record: &ConversationRecord) -> Option<&Place> {
+    pub(super) fn conversation_of(&self, entry: &Entry, record: &ConversationRecord) -> Option<&ExistingConversation> {
         if let Some(settled) = self.settled.conversations.get(&entry.line) {
             return self.conversations.get(&(*settled)?);
         }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
-use super::{Known, Wanted};
+use super::{ExistingRows, Wanted};
 use crate::error::Result;
 use crate::model::{ConversationKey, UserKey, fold_case, normalize};
 use crate::store::Tx;
@@ -81,7 +81,7 @@ fn name(record: &ConversationRecord) -> Said {
     record.name.as_ref().map(|_| record.names().0.map(fold_case))
 }
 
-impl Known {
+impl ExistingRows {
     /// From here on everything is called as it will be once these records are applied.
     ///
     /// A record with an id is the row with that id, whatever it is called now; then one with a name is the row of that name,
@@ -142,8 +142,8 @@ impl Known {
             })
             .collect();
         let mut named: HashMap<ConversationKey, &ConversationRecord> = HashMap::new();
-        let said_id = |record: &ConversationRecord, known: &Self| {
-            record.conversation_id.and_then(|id| known.conversation_ids.get(&id)).copied()
+        let said_id = |record: &ConversationRecord, existing: &Self| {
+            record.conversation_id.and_then(|id| existing.conversation_ids.get(&id)).copied()
         };
         let (with_id, others): (Vec<_>, Vec<_>) =
             records.iter().partition(|(_, record)| said_id(record, self).is_some());
