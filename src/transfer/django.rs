@@ -5,12 +5,12 @@
 //! two people say to each other outside of conversations is their direct conversation. A message is read where its
 //! notification is, or where it says so itself and there is none.
 
+mod conversations;
 mod fields;
 mod index;
 mod messages;
 mod parse;
 mod people;
-mod places;
 mod report;
 mod rows;
 
@@ -18,9 +18,9 @@ use std::io::BufRead;
 
 use uuid::Uuid;
 
+use self::conversations::Conversations;
 use self::index::derived;
 use self::people::People;
-use self::places::Places;
 pub use self::report::NotCarried;
 use self::report::{Origin, Report};
 use self::rows::Rows;
@@ -51,15 +51,22 @@ pub fn read(input: impl BufRead) -> Result<Imported, RecordProblem> {
     parse::each_row(input, |row| rows.add(row, &mut report))?;
 
     let (mut people, users) = People::carry(rows.users, &mut report);
-    let mut places = Places::carry(rows.conversations, rows.memberships, &rows.messages, &mut people, &mut report);
-    let messages =
-        messages::carry(rows.messages, rows.histories, rows.notifications, &mut people, &mut places, &mut report);
+    let mut conversations =
+        Conversations::carry(rows.conversations, rows.memberships, &rows.messages, &mut people, &mut report);
+    let messages = messages::carry(
+        rows.messages,
+        rows.histories,
+        rows.notifications,
+        &mut people,
+        &mut conversations,
+        &mut report,
+    );
 
     let mut imported = Imported { entries: Vec::new(), origins: Vec::new(), not_carried: Vec::new() };
     for (origin, user) in users {
         imported.add(origin, user.user_id.map(|id| id.0), Record::User(user));
     }
-    for (origin, conversation) in places.records(&people) {
+    for (origin, conversation) in conversations.records(&people) {
         imported.add(origin, conversation.conversation_id.map(|id| id.0), Record::Conversation(conversation));
     }
     for (origin, message, notifications) in messages {

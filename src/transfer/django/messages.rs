@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::conversations::Conversations;
 use super::fields::Key;
 use super::index::{Ids, Index};
 use super::people::{Hanging, People};
-use super::places::Places;
 use super::report::{Origin, Report};
 use super::rows::{History, Message, Notification, order};
 use crate::model::{Kind, MessageId};
@@ -31,7 +31,7 @@ pub(super) fn carry(
     histories: Vec<History>,
     notifications: Vec<Notification>,
     people: &mut People,
-    places: &mut Places,
+    conversations: &mut Conversations,
     report: &mut Report,
 ) -> Vec<Carried> {
     let mut index = Index::default();
@@ -41,7 +41,7 @@ pub(super) fn carry(
     for row in sorted(rows) {
         index.add(&row.origin, fates.len());
         let origin = row.origin.clone();
-        match find(row, people, places, report) {
+        match find(row, people, conversations, report) {
             Ok(message) => {
                 fates.push(Some(found.len()));
                 found.push(message);
@@ -56,7 +56,7 @@ pub(super) fn carry(
     messages.find_parents(&mut found, report);
     let order = behind_parents(&mut found, report);
     let mut histories = messages.histories(histories, report);
-    let mut notified = Notified::of(&messages, notifications, &found, people, places, report);
+    let mut notified = Notified::of(&messages, notifications, &found, people, conversations, report);
 
     let mut ids = Ids::default();
     let ids: Vec<MessageId> =
@@ -66,13 +66,13 @@ pub(super) fn carry(
         let message = &found[place];
         let revisions = revisions(message, histories.remove(&place).unwrap_or_default(), people, report);
         let id = ids[place];
-        let notifications = notified.take(place, message, places).into_iter().map(|(user, is_read)| {
+        let notifications = notified.take(place, message, conversations).into_iter().map(|(user, is_read)| {
             NotificationRecord { user: people.username(user), message: id.to_string(), kind: None, is_read }
         });
         let notifications = notifications.collect();
         let record = MessageRecord {
             message_id: Some(id),
-            conversation: places.get(message.place).id.to_string(),
+            conversation: conversations.get(message.place).id.to_string(),
             sender: Some(people.username(message.sender)),
             receiver: message.receiver.map(|receiver| people.username(receiver)),
             reply_to: message.parent.map(|parent| ids[parent].to_string()),
@@ -92,7 +92,12 @@ fn sorted(mut rows: Vec<Message>) -> Vec<Message> {
 }
 
 /// Finds the people and the conversation of a message; else says why it is left out.
-fn find(row: Message, people: &mut People, places: &mut Places, report: &mut Report) -> Result<Found, String> {
+fn find(
+    row: Message,
+    people: &mut People,
+    conversations: &mut Conversations,
+    report: &mut Report,
+) -> Result<Found, String> {
     let left = |reason: String| format!("{reason} The message is left out.");
     let Some(sender) = &row.sender else { return Err(left("It has no sender.".to_owned())) };
     let sender = people.find(sender, &row.origin, Some(Hanging::Message)).map_err(left)?;
@@ -102,16 +107,16 @@ fn find(row: Message, people: &mut People, places: &mut Places, report: &mut Rep
         .as_ref()
         .map(|key| people.find(key, &row.origin, row.conversation.is_none().then_some(Hanging::Message)));
     let place = match (&row.conversation, &receiver) {
-        (Some(conversation), _) => places.find(conversation, &row.origin).map_err(left)?,
+        (Some(conversation), _) => conversations.find(conversation, &row.origin).map_err(left)?,
         (None, Some(Ok(receiver))) if *receiver == sender => {
             return Err(left("It goes from somebody to themselves.".to_owned()));
         }
-        (None, Some(Ok(receiver))) => places.between((sender, *receiver), &row, people),
+        (None, Some(Ok(receiver))) => conversations.between((sender, *receiver), &row, people),
         (None, Some(Err(reason))) => return Err(left(reason.clone())),
         (None, None) => return Err(left("It has neither a conversation nor a receiver.".to_owned())),
     };
     let receiver = match receiver.transpose() {
-        Ok(Some(receiver)) if receiver == sender || !places.get(place).people.contains(&receiver) => {
+        Ok(Some(receiver)) if receiver == sender || !conversations.get(place).people.contains(&receiver) => {
             Err("The receiver does not take part in the conversation, or is the sender.".to_owned())
         }
         found => found,
@@ -261,7 +266,7 @@ impl Notified {
         rows: Vec<Notification>,
         found: &[Found],
         people: &mut People,
-        places: &Places,
+        conversations: &Conversations,
         report: &mut Report,
     ) -> Self {
         let mut notified = Self { rows: HashMap::new(), models: HashSet::new() };
@@ -272,7 +277,7 @@ impl Notified {
                 let user = people.find(user, &origin, Some(Hanging::Notification))?;
                 if user == found[place].sender {
                     Err("Nobody is notified of their own message.".to_owned())
-                } else if places.get(found[place].place).people.contains(&user) {
+                } else if conversations.get(found[place].place).people.contains(&user) {
                     Ok((place, user))
                 } else {
                     Err("The user does not take part in the conversation.".to_owned())
@@ -300,9 +305,9 @@ impl Notified {
         notified
     }
 
-    fn take(&mut self, place: usize, message: &Found, places: &Places) -> BTreeMap<usize, bool> {
+    fn take(&mut self, place: usize, message: &Found, conversations: &Conversations) -> BTreeMap<usize, bool> {
         let Found { row, sender, receiver, place: conversation, .. } = message;
-        let conversation = places.get(*conversation);
+        let conversation = conversations.get(*conversation);
         let mut notified = self.rows.remove(&place).unwrap_or_default();
         let others = conversation.people.iter().filter(|user| *user != sender);
         let receivers: Vec<usize> = match receiver {

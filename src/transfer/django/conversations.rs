@@ -15,16 +15,16 @@ use crate::transfer::records::{ConversationRecord, Participant};
 
 /// The conversations of a dump
 #[derive(Default)]
-pub(super) struct Places {
+pub(super) struct Conversations {
     index: Index,
     /// Of each row, the place it is carried to
     fates: Vec<Option<usize>>,
-    carried: Vec<Place>,
+    carried: Vec<CarriedConversation>,
     direct: HashMap<(usize, usize), usize>,
 }
 
 /// A conversation that is carried
-pub(super) struct Place {
+pub(super) struct CarriedConversation {
     /// Its row, or else that of its first message
     origin: Origin,
     pub(super) id: Uuid,
@@ -35,7 +35,7 @@ pub(super) struct Place {
     created: Option<Timestamp>,
 }
 
-impl Places {
+impl Conversations {
     /// Takes over the conversations of a dump.
     pub(super) fn carry(
         mut conversations: Vec<Conversation>,
@@ -47,16 +47,16 @@ impl Places {
         // The first of several direct ones of a pair is the oldest.
         conversations
             .sort_by(|one, other| (one.created, order(&one.origin.pk)).cmp(&(other.created, order(&other.origin.pk))));
-        let mut places = Self::default();
+        let mut carried = Self::default();
         let mut rows: Vec<(Conversation, Vec<(Origin, Key)>)> = Vec::new();
         for conversation in conversations {
-            places.index.add(&conversation.origin, rows.len());
+            carried.index.add(&conversation.origin, rows.len());
             let named = conversation.participants.iter().map(|key| (conversation.origin.clone(), key.clone()));
             let named = named.collect();
             rows.push((conversation, named));
         }
         for Membership { origin, conversation, user } in memberships {
-            let row = conversation.and_then(|key| places.index.find(&key, origin.app()));
+            let row = conversation.and_then(|key| carried.index.find(&key, origin.app()));
             match (row, user) {
                 (Some(row), Some(user)) => rows[row].1.push((origin, user)),
                 _ => {
@@ -66,7 +66,7 @@ impl Places {
         }
         let mut involved: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); rows.len()];
         for message in messages {
-            let row = message.conversation.as_ref().and_then(|key| places.index.find(key, message.origin.app()));
+            let row = message.conversation.as_ref().and_then(|key| carried.index.find(key, message.origin.app()));
             let sender = message.sender.as_ref().and_then(|key| people.find(key, &message.origin, None).ok());
             if let (Some(row), Some(sender)) = (row, sender) {
                 involved[row].insert(sender);
@@ -74,10 +74,10 @@ impl Places {
         }
         let mut ids = Ids::default();
         for ((row, named), involved) in rows.into_iter().zip(involved) {
-            let fate = places.carry_one(row, named, &involved, &mut ids, people, report);
-            places.fates.push(fate);
+            let fate = carried.carry_one(row, named, &involved, &mut ids, people, report);
+            carried.fates.push(fate);
         }
-        places
+        carried
     }
 
     fn carry_one(
@@ -137,7 +137,15 @@ impl Places {
         let place = self.carried.len();
         self.direct.extend(pair.map(|pair| (pair, place)));
         let kind = if pair.is_some() { Kind::Direct } else { Kind::Group };
-        self.carried.push(Place { origin, id, kind, people: participants, title, creator, created: row.created });
+        self.carried.push(CarriedConversation {
+            origin,
+            id,
+            kind,
+            people: participants,
+            title,
+            creator,
+            created: row.created,
+        });
         Some(place)
     }
 
@@ -160,7 +168,7 @@ impl Places {
         names.sort();
         let place = self.carried.len();
         self.direct.insert(pair, place);
-        self.carried.push(Place {
+        self.carried.push(CarriedConversation {
             origin: first.origin.clone(),
             id: derived(&["direct", &names[0], &names[1]]),
             kind: Kind::Direct,
@@ -172,13 +180,13 @@ impl Places {
         place
     }
 
-    pub(super) fn get(&self, place: usize) -> &Place {
+    pub(super) fn get(&self, place: usize) -> &CarriedConversation {
         &self.carried[place]
     }
 
     /// The conversations as records
     pub(super) fn records(&self, people: &People) -> Vec<(Origin, ConversationRecord)> {
-        let record = |place: &Place| ConversationRecord {
+        let record = |place: &CarriedConversation| ConversationRecord {
             conversation_id: Some(ConversationId(place.id)),
             kind: Some(place.kind),
             title: place.title.clone(),
