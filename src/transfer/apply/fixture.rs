@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_saphyr::{Spanned, UserMessageFormatter};
 use sha2::{Digest, Sha256};
 
-use super::lines::Places;
+use super::lines::LineFinder;
 use crate::error::{Error, Kind, Result};
 use crate::transfer::RecordProblem;
 use crate::transfer::input::{Input, said_of};
@@ -136,11 +136,11 @@ fn yaml(input: &Input, text: &str) -> Result<Found> {
         let line = error.location().map_or(1, |location| location.line());
         no_fixture(input, line, format!("This is no YAML list of records: {}.", said_of_yaml(error)))
     })?;
-    let places = Places::new(text);
+    let finder = LineFinder::new(text);
     let read = |(index, spanned): (usize, Spanned<Value>)| match Record::deserialize(&spanned.value) {
         Ok(record) => (spanned.referenced.line(), Ok(record)),
         Err(error) => {
-            let line = places.of_problem(index, spanned.value).unwrap_or(spanned.referenced.line());
+            let line = finder.of_problem(index, spanned.value).unwrap_or(spanned.referenced.line());
             (line, Err(said_of(&error)))
         }
     };
@@ -159,7 +159,7 @@ pub(super) fn from_yaml<T: DeserializeOwned>(text: &str) -> std::result::Result<
 fn array(input: &Input, text: &str) -> Result<Found> {
     let found: Vec<&RawValue> =
         serde_json::from_str(text).map_err(|error| no_fixture(input, error.line() as u64, said_of(&error)))?;
-    let places = Places::new(text);
+    let finder = LineFinder::new(text);
     let (mut line, mut end) = (1, 0);
     let read = |(index, raw): (usize, &RawValue)| {
         // Where it stands in the text it is a part of.
@@ -169,7 +169,7 @@ fn array(input: &Input, text: &str) -> Result<Found> {
         serde_json::from_str(raw.get()).map_or_else(
             |error| {
                 let value = serde_json::from_str(raw.get()).ok();
-                let place = value.and_then(|value| places.of_problem(index, value));
+                let place = value.and_then(|value| finder.of_problem(index, value));
                 (place.unwrap_or(line), Err(said_of(&error)))
             },
             |record| (line, Ok(record)),

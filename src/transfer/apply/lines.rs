@@ -11,14 +11,14 @@ use serde_saphyr::Spanned;
 use super::fixture::from_yaml;
 use crate::transfer::records::{ConversationRecord, MessageRecord, NotificationRecord, UserRecord};
 
-/// The lines of a text, which is read for them once something is wrong with it
-pub(super) struct Places<'t> {
+/// Finds lines in a text, which is read again for them once something is wrong with it
+pub(super) struct LineFinder<'t> {
     text: &'t str,
     lines: OnceCell<Option<Lines>>,
 }
 
-impl<'t> Places<'t> {
-    /// The lines of a list of records, in YAML, or in JSON, which is read as YAML too.
+impl<'t> LineFinder<'t> {
+    /// For a list of records, in YAML, or in JSON, which is read as YAML too.
     pub(super) fn new(text: &'t str) -> Self {
         Self { text, lines: OnceCell::new() }
     }
