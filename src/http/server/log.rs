@@ -11,10 +11,11 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
 
-/// How many bytes wait to be written; a slow reader of the log loses lines, and holds nobody up.
+/// How many bytes wait to be written at most; beyond that lines are lost, so that a slow reader of the log delays no request.
 const WAITING: usize = 1024 * 1024;
 
-/// How long lines are gathered, so that not each of them wakes the thread that writes: that took a tenth of all requests.
+/// How long lines are collected before they are written together: to wake the writing thread for each took a tenth of the time of
+/// all requests.
 const GATHERED: Duration = Duration::from_millis(20);
 
 /// How long the end of a server waits for its last lines to be written
@@ -40,25 +41,26 @@ struct Waiting {
     is_over: bool,
 }
 
-/// What is said of a request.
+/// A line for a request.
 #[derive(Debug, Serialize)]
 pub(crate) struct Line<'l> {
     pub(crate) at: Timestamp,
     pub(crate) request: &'l str,
     pub(crate) method: &'l str,
-    /// The pattern of the path: what it names is nobody's business
+    /// The pattern of the path, without the ids in it
     pub(crate) route: &'l str,
     pub(crate) status: u16,
-    /// From the first byte of its head to the last of its answer's
+    /// From when the head of the request was read until the head of the answer was ready: with the time to read a body, without
+    /// the time to send the answer, and to write one that is written while it is sent
     pub(crate) milliseconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<std::net::IpAddr>,
-    /// What stood behind a failure
+    /// The cause of a failure
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<&'l str>,
 }
 
-/// What the operator should know of, beside the requests.
+/// A line for what the operator should know beside the requests.
 #[derive(Debug, Serialize)]
 pub(crate) struct Note<'l> {
     pub(crate) at: Timestamp,
@@ -82,7 +84,7 @@ impl Log {
         Ok(Self { lines: Some(lines), written: Mutex::new(written) })
     }
 
-    /// A log that says nothing.
+    /// A log that writes nothing.
     pub fn silent() -> Self {
         Self { lines: None, written: Mutex::new(mpsc::channel().1) }
     }
@@ -97,7 +99,7 @@ impl Log {
         }
     }
 
-    /// How many lines were lost because whoever reads the log is too slow
+    /// How many lines were lost because the reader of the log is too slow
     pub(crate) fn lost(&self) -> u64 {
         self.lines.as_ref().map_or(0, |lines| lines.lost.load(Ordering::Relaxed))
     }

@@ -15,10 +15,10 @@ use prometheus_client::registry::{Registry, Unit};
 use super::Shared;
 use crate::error::{Error, Result};
 
-/// The upper bounds of what is counted together, in seconds
+/// The upper bounds of the buckets of durations, in seconds
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// As [`SECONDS`], in writes
+/// The upper bounds of the buckets of commits, in writes
 const WRITES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -52,7 +52,7 @@ impl Default for Metrics {
         let requests = Family::default();
         registry.register("http_requests", "Requests that were answered", requests.clone());
         let seconds = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
-        let help = "From the first byte of a request's head to the answer";
+        let help = "From when a request's head was read until the head of its answer was ready";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, seconds.clone());
         let commits = Histogram::new(WRITES);
         registry.register("commit_writes", "Writes that shared a commit", commits.clone());
@@ -69,7 +69,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// What hears how many writes shared each commit
+    /// Returns what is to be called with the number of writes that shared a commit.
     pub fn commits(&self) -> impl Fn(usize) + Send + 'static {
         let commits = self.commits.clone();
         move |count| commits.observe(f64::from(u32::try_from(count).unwrap_or(u32::MAX)))
@@ -86,7 +86,7 @@ impl Metrics {
         Connected(Arc::clone(self))
     }
 
-    /// All of it, in the text format of OpenMetrics
+    /// All metrics in the text format of OpenMetrics
     pub(crate) fn text(&self, server: &Shared) -> Result<String> {
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.log_bytes.set(signed(server.app.pool().log_bytes()));
