@@ -166,7 +166,7 @@ fn parameters(endpoint: &Endpoint, reading: &mut SchemaGenerator) -> Vec<Value> 
     if endpoint.is_tagged() {
         header("If-None-Match", "Answers 304 where nothing is new", json!({ "type": "string" }));
     }
-    if endpoint.answers.iter().any(|(_, meaning, _)| meaning.contains("Prefer")) {
+    if endpoint.has_receipt {
         header("Prefer", "return=representation: with a receipt", json!({ "type": "string" }));
     }
     parameters

@@ -49,6 +49,8 @@ pub struct Endpoint {
     pub(super) takes_idempotency_key: bool,
     /// Whether it is carried out only where an entity tag still is, or is not, what is asked for
     pub(super) is_conditional: bool,
+    /// Whether `Prefer: return=representation` asks for a receipt
+    pub(super) has_receipt: bool,
     pub(super) handler: MethodRouter<Shared>,
 }
 
@@ -76,6 +78,7 @@ impl Endpoint {
             answers: Vec::new(),
             takes_idempotency_key: false,
             is_conditional: false,
+            has_receipt: false,
             handler: on(filter, handler),
         }
     }
@@ -108,6 +111,12 @@ impl Endpoint {
     pub(super) fn response<T: JsonSchema>(mut self, status: u16, meaning: &'static str) -> Self {
         self.answers.push((status, meaning, Some(SchemaGenerator::subschema_for::<T>)));
         self
+    }
+
+    /// Answers with a receipt where that is preferred.
+    pub(super) fn receipt<T: JsonSchema>(self) -> Self {
+        let answered = self.response::<T>(200, "The receipt, for `Prefer: return=representation`");
+        Self { has_receipt: true, ..answered }
     }
 
     pub(super) fn no_content(mut self) -> Self {

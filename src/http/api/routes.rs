@@ -78,13 +78,13 @@ pub fn endpoints() -> Vec<Endpoint> {
             .cli("user delete USER --yes")
             .no_content()
             .on_condition()
-            .response::<Receipt>(200, "The receipt, for `Prefer: return=representation`")
+            .receipt::<Receipt>()
             .or(&[Forbidden, NotFound]),
         delete("/api/user/delete/", "Delete your account", users::delete_own)
             .cli("user delete USER --yes")
             .no_content()
             .on_condition()
-            .response::<Receipt>(200, "The receipt, for `Prefer: return=representation`")
+            .receipt::<Receipt>()
             .or(&[Forbidden]),
         show("/api/conversations/", "List your conversations", conversations::list)
             .cli("conversation list")
