@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::model::Actor;
 
-/// The result of whatever can fail with an [`Error`]
+/// The result of what can fail with an [`Error`]
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The kinds of errors; the contract's table is `Kind::row`.
@@ -22,11 +22,11 @@ pub enum Kind {
     NotFound,
     /// Already there
     Conflict,
-    /// Not the revision that was meant
+    /// Changed since: not the revision that was meant
     Stale,
     /// No such method on this path
     MethodNotAllowed,
-    /// A body that was transferred in a way that is not known
+    /// A body with an unknown transfer encoding
     NotImplemented,
     /// A body of another type than JSON
     UnsupportedMediaType,
@@ -88,7 +88,7 @@ impl Kind {
     }
 }
 
-/// Something that is not there, as it was named: what may have been meant is looked for where people read it, and only then.
+/// What was not found, as it was named. Similar names are only looked for when a person reads the error.
 #[derive(Clone, Debug)]
 pub enum Sought {
     /// A user, by username or email
@@ -97,11 +97,13 @@ pub enum Sought {
     Group(Actor, String),
 }
 
-/// Something that did not happen, and why, in words for whoever asked for it.
+/// Why something failed, in words for the person or program that asked for it.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
     detail: String,
+    /// Whether `detail` ends with [`NOTHING_CHANGED`]
+    says_unchanged: bool,
     hint: Option<String>,
     /// What is wrong with each field, or place in a file, in their order
     fields: Vec<(String, Vec<String>)>,
@@ -117,11 +119,15 @@ pub struct Error {
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+/// How the detail of an error ends that says so
+const NOTHING_CHANGED: &str = "nothing was changed.";
+
 impl Error {
     fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self {
             kind,
             detail: detail.into(),
+            says_unchanged: false,
             hint: None,
             fields: Vec::new(),
             is_of_file: false,
@@ -131,6 +137,11 @@ impl Error {
             retry_after: None,
             cause: None,
         }
+    }
+
+    /// Something failed, and nothing was changed.
+    fn unchanged(kind: Kind, what: &str) -> Self {
+        Self { says_unchanged: true, ..Self::new(kind, format!("{what}; {NOTHING_CHANGED}")) }
     }
 
     /// A field's value breaks a rule; `detail` is a whole sentence.
@@ -194,12 +205,12 @@ impl Error {
 
     /// The disk is full.
     pub fn no_space() -> Self {
-        Self::new(Kind::NoSpace, "The disk is full; nothing was changed.")
+        Self::unchanged(Kind::NoSpace, "The disk is full")
     }
 
-    /// Our fault; `cause` is for the log, never for whoever asked.
+    /// Our fault; `cause` is for the log and never shown.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(Kind::Internal, "Something went wrong inside tidings; nothing was changed.").with_source(cause)
+        Self::unchanged(Kind::Internal, "Something went wrong inside tidings").with_source(cause)
     }
 
     /// Several things are wrong with a file; each is named with its place.
@@ -221,7 +232,7 @@ impl Error {
         self
     }
 
-    /// The same failure, as it turns out, of a disk that is full.
+    /// The same failure where the disk turns out to be full.
     #[must_use]
     pub fn for_lack_of_space(self) -> Self {
         Self { cause: self.cause, ..Self::no_space() }
@@ -232,13 +243,13 @@ impl Error {
     pub fn of_unknown_outcome(self) -> Self {
         let unknown = "whether the change was made is not known; the same idempotency key settles it.";
         let detail = format!("{} It failed at the last moment: {unknown}", self.detail);
-        let error = Self { kind: Kind::Unavailable, detail, is_open: true, ..self };
+        let error = Self { kind: Kind::Unavailable, detail, says_unchanged: false, is_open: true, ..self };
         error.hint(
             "Look whether it was made before you try again. With an idempotency key, try again with the same one: it is done once.",
         )
     }
 
-    /// The same for somebody who is not to know where the database lies: what it said, and the hint, are its cause.
+    /// The same without the location of the database, for those who must not know it: detail and hint become the cause.
     #[must_use]
     pub fn without_place(self) -> Self {
         let said = match &self.hint {
@@ -267,7 +278,7 @@ impl Error {
         self
     }
 
-    /// As whoever sent a body hears it: what a field names that is not there makes the field invalid.
+    /// The error for the sender of a body: a field that names something that does not exist is invalid.
     #[must_use]
     pub fn of_body(self) -> Self {
         match (self.kind, self.named_by) {
@@ -276,14 +287,14 @@ impl Error {
         }
     }
 
-    /// Says what was changed before, in the place of that nothing was.
+    /// Says what was changed before the failure, in place of “nothing was changed”.
     #[must_use]
     pub fn with_partial_result(mut self, changed: &str) -> Self {
-        self.detail = match self.detail.strip_suffix("nothing was changed.") {
-            Some(begin) => format!("{begin}{changed}."),
-            None => format!("{} But {changed}.", self.detail),
-        };
-        self
+        let kept = self.detail.len() - if self.says_unchanged { NOTHING_CHANGED.len() } else { 0 };
+        self.detail.truncate(kept);
+        self.detail.push_str(if self.says_unchanged { "" } else { " But " });
+        self.detail.extend([changed, "."]);
+        Self { says_unchanged: false, ..self }
     }
 
     /// Adds what to do about it: a whole sentence for a person.
@@ -293,14 +304,28 @@ impl Error {
         self
     }
 
-    /// The same for somebody else whom it concerns, without the cause: that is in the log once.
+    /// A copy for another request that failed with this one, without the cause: the log has that once.
     #[must_use]
     pub fn again(&self) -> Self {
-        let Self { kind, detail, hint, fields, is_of_file, named_by, sought, is_open, retry_after, .. } = self;
+        let Self {
+            kind, detail, says_unchanged, hint, fields, is_of_file, named_by, sought, is_open, retry_after, ..
+        } = self;
         let (kind, is_of_file, named_by, is_open) = (*kind, *is_of_file, *named_by, *is_open);
         let (detail, hint, fields, sought) = (detail.clone(), hint.clone(), fields.clone(), sought.clone());
-        let retry_after = *retry_after;
-        Self { kind, detail, hint, fields, is_of_file, named_by, sought, is_open, retry_after, cause: None }
+        let (says_unchanged, retry_after) = (*says_unchanged, *retry_after);
+        Self {
+            kind,
+            detail,
+            says_unchanged,
+            hint,
+            fields,
+            is_of_file,
+            named_by,
+            sought,
+            is_open,
+            retry_after,
+            cause: None,
+        }
     }
 
     /// The kind
@@ -318,7 +343,7 @@ impl Error {
         self.retry_after
     }
 
-    /// What is not there, where it may be another name's slip
+    /// What was not found, where a similar name may exist
     pub fn sought(&self) -> Option<&Sought> {
         self.sought.as_deref()
     }

@@ -239,7 +239,8 @@ pub(super) fn said_of(error: &serde_json::Error) -> String {
 /// What the parser says, without its place and in words that people know
 pub(super) fn in_words(error: &serde_json::Error) -> String {
     let said = error.to_string();
-    let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let said = said.strip_suffix(&place).unwrap_or(&said);
     // What the file itself says stands between marks, and stays.
     let mut words = String::new();
     for (index, part) in said.split_inclusive(['`', '"']).enumerate() {
