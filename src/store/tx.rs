@@ -156,7 +156,8 @@ macro_rules! addition {
     };
 }
 
-/// A `SELECT` of rows to lock: on PostgreSQL as a change that leaves their keys as they are does, but without a dead row.
+/// A `SELECT` of rows to lock: on PostgreSQL as a change that leaves their keys as they are does, but without a dead row, and in
+/// the order of the keys, so that two who lock several do not wait for each other.
 pub(super) struct Locking {
     sqlite: &'static str,
     postgres: &'static str,
@@ -168,10 +169,10 @@ impl Locking {
     }
 }
 
-/// The [`Locking`] of a `SELECT` made of these parts
+/// The [`Locking`] of a `SELECT` made of these parts, of one table, without an order
 macro_rules! locking {
     ($($part:tt)+) => {
-        $crate::store::tx::Locking::new(concat!($($part)+), concat!($($part)+, " FOR NO KEY UPDATE"))
+        $crate::store::tx::Locking::new(concat!($($part)+), concat!($($part)+, " ORDER BY key FOR NO KEY UPDATE"))
     };
 }
 
