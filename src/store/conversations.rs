@@ -317,14 +317,7 @@ pub fn take_number(tx: &mut Tx<'_>, conversation: &Conversation) -> Result<Optio
     let last = if tx.split(true, false) {
         Some((conversation.last_number, conversation.last_sent_at))
     } else {
-        // Not an UPDATE, which would need the time that is known only behind the lock.
-        let last = tx.one(
-            "SELECT last_number, last_sent_at FROM conversation WHERE key = $1 FOR NO KEY UPDATE",
-            &[&conversation.key],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        tx.take_turn();
-        last
+        lock(tx, conversation.key)?.map(|locked| (locked.last_number, locked.last_sent_at))
     };
     match last {
         Some((number, _)) if number.0 >= Number::HIGHEST => {
