@@ -50,13 +50,14 @@ pub fn pending(tx: &mut Tx<'_>) -> Result<Vec<Pending>> {
 pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
     const LOCKING: Locking = locking!(
         "SELECT key FROM conversation WHERE key IN (
-             SELECT conversation_key FROM message WHERE message.key > $1 ORDER BY message.key LIMIT $2)
+             SELECT conversation_key FROM message WHERE message.key > $1 AND message.key <= $2)
          /* scans: a batch may touch every conversation, once after an update of the program */"
     );
     let Some(position) = position(tx, Task::Index)?.map(MessageKey) else { return Ok(false) };
-    // Whoever changes a message locks its conversation first, so what is read here is what is indexed.
-    tx.lock(&LOCKING, &[&position, &MESSAGES], |_| Ok(()))?;
-    if let Some(last) = search::index_older(tx, position, MESSAGES)? {
+    if let Some(last) = search::last_to_index(tx, position, MESSAGES)? {
+        // Whoever changes a message locks its conversation first, so what is read here is what is indexed.
+        let locked = tx.lock(&LOCKING, &[&position, &last], |row| row.get(0))?.into_iter().collect();
+        let last = search::index_older(tx, (position, last), &locked)?;
         tx.run(concat!("UPDATE maintenance SET position = $1 WHERE task = $2", few!()), &[&last, &Task::Index])?;
         return Ok(true);
     }

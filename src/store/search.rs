@@ -5,6 +5,7 @@
 //! conversations is answered from these alone: what others say is not even read. The words as they are serve those who see
 //! everything.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::tx::Tx;
@@ -192,13 +193,28 @@ pub fn hits(
 /// statement, some thirty times as long at the worst, and an engine takes no more than 1 GB.
 const INDEXED_AT_ONCE: usize = 1024 * 1024;
 
-/// Indexes the next messages that were there before their entries were; returns the key of the last one, none at the end.
-pub(super) fn index_older(tx: &mut Tx<'_>, after: MessageKey, limit: i64) -> Result<Option<MessageKey>> {
+/// The last of the next messages behind a key, up to a limit; none at the end
+pub(super) fn last_to_index(tx: &mut Tx<'_>, after: MessageKey, limit: i64) -> Result<Option<MessageKey>> {
+    tx.only(
+        "SELECT max(next.key) FROM (SELECT key FROM message WHERE key > $1 ORDER BY key LIMIT $2) AS next",
+        &[&after, &limit],
+        |row| row.get(0),
+    )
+}
+
+/// Indexes the messages behind a key and up to another that were there before their entries were; returns how far it came.
+///
+/// Those of conversations that are not locked came in since: whoever sent them indexes them.
+pub(super) fn index_older(
+    tx: &mut Tx<'_>,
+    (after, last): (MessageKey, MessageKey),
+    locked: &HashSet<ConversationKey>,
+) -> Result<MessageKey> {
     let mut found: Vec<(MessageKey, ConversationKey, Option<UserKey>, String)> = Vec::new();
     let mut bytes = 0;
     tx.each(
-        "SELECT key, conversation_key, sender_key, content FROM message WHERE key > $1 ORDER BY key LIMIT $2",
-        &[&after, &limit],
+        "SELECT key, conversation_key, sender_key, content FROM message WHERE key > $1 AND key <= $2 ORDER BY key",
+        &[&after, &last],
         |row| {
             let content: String = row.get(3)?;
             bytes += content.len();
@@ -206,11 +222,11 @@ pub(super) fn index_older(tx: &mut Tx<'_>, after: MessageKey, limit: i64) -> Res
             Ok(if bytes < INDEXED_AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         },
     )?;
-    let last = found.last().map(|(key, ..)| *key);
+    let reached = if bytes < INDEXED_AT_ONCE { last } else { found.last().map_or(last, |(key, ..)| *key) };
     for (key, conversation, sender, content) in found {
-        if let Some(sender) = sender {
+        if let Some(sender) = sender.filter(|_| locked.contains(&conversation)) {
             index_words(tx, key, conversation, sender, &content);
         }
     }
-    Ok(last)
+    Ok(reached)
 }
