@@ -10,8 +10,11 @@ use std::time::Instant;
 pub(super) use self::writer::Job;
 pub use self::writer::Sharing;
 use self::writer::{Task, Write, Writer, write_in_groups};
-use super::{Db, Engine, Location, Stamp, Tx, sqlite};
+use super::{Db, Engine, Location, Stamp, Tx, postgres, sqlite};
 use crate::error::{Error, Kind, Result};
+
+/// How many connections are kept that nobody uses
+const IDLE: usize = 8;
 
 /// An open database that threads share, with as many connections as they use at once: nobody waits here for another's.
 pub struct Pool {
@@ -135,11 +138,21 @@ impl Pool {
         let db = idle.map_or_else(|| self.connect(), Ok)?;
         // Whoever panics takes it with them.
         let outcome = work(&db);
-        // Of what failed nobody knows what it believes.
-        if db.is_usable() && !outcome.as_ref().is_err_and(is_of_database) {
-            self.idle().push(db);
+        if outcome.as_ref().is_err_and(postgres::has_lost_connection) {
+            // After a restart of the server the others are lost too.
+            let _lost = std::mem::take(&mut *self.idle());
+        } else if db.is_usable() && !outcome.as_ref().is_err_and(is_of_database) {
+            // Of what failed nobody knows what it believes.
+            self.put_back(db);
         }
         outcome
+    }
+
+    fn put_back(&self, db: Db) {
+        let mut idle = self.idle();
+        if idle.len() < IDLE {
+            idle.push(db);
+        }
     }
 
     /// Refuses to read what nobody else finds any more. While all is well nobody has to look.

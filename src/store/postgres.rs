@@ -186,9 +186,8 @@ pub(super) fn prepare(
 /// Whether another transaction got in the way of this one, so that it ends otherwise when run again: a deadlock, or a row
 /// that came or went between a rule's look and its write.
 fn is_retryable(error: &Error) -> bool {
-    let failure = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<PgFailure>());
     matches!(
-        failure.and_then(|failure| failure.code.as_ref()),
+        failure(error).and_then(|failure| failure.code.as_ref()),
         Some(
             &SqlState::T_R_DEADLOCK_DETECTED
                 | &SqlState::T_R_SERIALIZATION_FAILURE
@@ -199,11 +198,21 @@ fn is_retryable(error: &Error) -> bool {
     )
 }
 
+/// Whether it failed because the connection was lost
+pub(super) fn has_lost_connection(error: &Error) -> bool {
+    failure(error).is_some_and(|failure| failure.is_lost)
+}
+
 /// A failure as PostgreSQL reports it, for the log, without its DETAIL, which quotes whole rows.
 #[derive(Debug)]
 struct PgFailure {
     code: Option<SqlState>,
     text: String,
+    is_lost: bool,
+}
+
+fn failure(error: &Error) -> Option<&PgFailure> {
+    std::error::Error::source(error).and_then(|cause| cause.downcast_ref())
 }
 
 impl From<&postgres::Error> for PgFailure {
@@ -215,7 +224,7 @@ impl From<&postgres::Error> for PgFailure {
             }
             None => cause.to_string(),
         };
-        Self { code: cause.code().cloned(), text }
+        Self { code: cause.code().cloned(), text, is_lost: is_lost(cause) }
     }
 }
 
@@ -259,10 +268,15 @@ pub(super) fn meaning(cause: &postgres::Error) -> Option<Error> {
     })
 }
 
-/// Whether the connection was lost
+/// Whether the connection was lost: of the codes, class 08 says so, and 57P that the server or the connection was ended.
 fn is_lost(cause: &postgres::Error) -> bool {
-    cause.is_closed()
-        || std::error::Error::source(cause).and_then(|source| source.downcast_ref::<std::io::Error>()).is_some()
+    match cause.code() {
+        Some(code) => ["08", "57P"].iter().any(|class| code.code().starts_with(class)),
+        None => {
+            cause.is_closed()
+                || std::error::Error::source(cause).and_then(|source| source.downcast_ref::<std::io::Error>()).is_some()
+        }
+    }
 }
 
 /// A commit that failed. Where the connection ended before the answer came, it may have happened.

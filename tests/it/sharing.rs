@@ -1,14 +1,14 @@
 //! A database that threads share: writes in line, several in one commit.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 use tidings::app::{App, Options, SharedApp};
 use tidings::error::{Error, Kind};
 use tidings::model::Message;
 use tidings::service::messages::{self, Search};
-use tidings::store::{Db, Location};
+use tidings::store::{Db, Location, conversations};
 
 use crate::support::{NOON, World, draft, on_every_engine, operator};
 
@@ -163,5 +163,53 @@ fn a_message_that_is_deleted_in_the_commit_it_was_sent_in_leaves_nothing_whether
             assert!(world.notifications(&bob).is_empty());
             assert!(world.app.check(|_| {}).unwrap().is_empty());
         }
+    });
+}
+
+/// Has so many read at once, and returns the processes of PostgreSQL that they read with.
+fn read_at_once(app: &SharedApp, client: &mut postgres::Client, count: usize) -> Vec<i32> {
+    let barrier = Barrier::new(count + 1);
+    std::thread::scope(|scope| {
+        for _ in 0..count {
+            scope.spawn(|| {
+                app.read(|tx| {
+                    conversations::count(tx)?;
+                    barrier.wait();
+                    barrier.wait();
+                    Ok(())
+                })
+                .unwrap();
+            });
+        }
+        barrier.wait();
+        let processes = "SELECT DISTINCT pg_locks.pid FROM pg_locks JOIN pg_class ON pg_class.oid = pg_locks.relation
+            WHERE pg_class.relnamespace = to_regnamespace(current_schema()) AND pg_class.relname = 'conversation'";
+        let processes = client.query(processes, &[]).unwrap().iter().map(|row| row.get(0)).collect();
+        barrier.wait();
+        processes
+    })
+}
+
+#[test]
+fn eight_connections_are_kept_after_many_were_used_and_all_are_given_up_when_one_is_lost() {
+    on_every_engine(|world| {
+        let Location::Postgres(url) = &world.location else { return };
+        let mut client = postgres::Client::connect(url, postgres::NoTls).unwrap();
+        let (app, _) = share(world);
+        let processes = read_at_once(&app, &mut client, 12);
+        assert_eq!(processes.len(), 12);
+        let mut kept = || -> i64 {
+            let count = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)";
+            client.query_one(count, &[&processes]).unwrap().get(0)
+        };
+        let start = Instant::now();
+        while kept() > 8 && start.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(kept(), 8);
+        let end = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE pid = ANY($1)";
+        client.query(end, &[&processes]).unwrap();
+        let failed = (0..8).filter(|_| app.read(conversations::count).is_err()).count();
+        assert_eq!(failed, 1);
     });
 }
