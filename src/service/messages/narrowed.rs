@@ -8,13 +8,16 @@ use crate::store::messages::{Passed, Scope, pass_matching, pass_numbers};
 /// How far each of the two walks goes at first
 const FEW: i64 = 100;
 
+/// How far it goes at once at the most: a statement's rows are kept in memory
+const MANY: i64 = 10_000;
+
 /// The messages between two numbers that are meant, up to the filter's limit: those with the highest numbers, highest first, or
 /// the lowest, lowest first.
 ///
 /// Loaded messages bring their times and may take numbers that were left out, so nothing tells which numbers those of a time have,
-/// or the unread ones. Two walks take turns, each twice as far as before: along the numbers until there are enough, and through
-/// everything of that time, or everything unread. The first that ends has the answer, and the other has gone no more than twice
-/// as far.
+/// or the unread ones. Two walks take turns, each twice as far as before, up to [`MANY`]: along the numbers until there are enough,
+/// and through everything of that time, or everything unread. The first that ends has the answer, and the other has gone about as
+/// far: where few are far from the end among many of their time, both are long.
 pub(super) fn find(
     tx: &mut Tx<'_>,
     scope: &Scope,
@@ -22,6 +25,7 @@ pub(super) fn find(
     lowest_first: bool,
 ) -> Result<Vec<MessageKey>> {
     let limit = usize::try_from(scope.filter.limit).unwrap_or(usize::MAX);
+    let order = |passed: &Passed| if lowest_first { passed.number.0 } else { -passed.number.0 };
     let mut rest = (above, below);
     let mut in_order = Vec::new();
     let mut matching: Vec<Passed> = Vec::new();
@@ -40,15 +44,16 @@ pub(super) fn find(
         let passed = pass_matching(tx, scope, behind.as_ref(), size)?;
         let is_between = |number| above < number && number < below;
         matching.extend(passed.iter().filter(|passed| passed.is_meant && is_between(passed.number)));
+        if matching.len() > limit {
+            matching.select_nth_unstable_by_key(limit, order);
+            matching.truncate(limit);
+        }
         if !is_full(&passed, size) {
-            matching.sort_unstable_by_key(|passed| passed.number);
-            if !lowest_first {
-                matching.reverse();
-            }
-            return Ok(matching.into_iter().take(limit).map(|passed| passed.key).collect());
+            matching.sort_unstable_by_key(order);
+            return Ok(matching.into_iter().map(|passed| passed.key).collect());
         }
         behind = passed.last().copied();
-        size = size.saturating_mul(2);
+        size = size.saturating_mul(2).min(MANY);
     }
 }
 
