@@ -92,6 +92,13 @@ pub struct Term {
     pub is_prefix: bool,
 }
 
+impl Term {
+    /// Whether a word of a text is it, or begins with it
+    fn is(&self, word: &Word) -> bool {
+        self.folded == word.folded || self.is_prefix && word.folded.starts_with(self.folded.as_str())
+    }
+}
+
 impl Terms {
     /// Reads what a person types: words, of which those that end in `*` are beginnings. Everything else is separation, so
     /// nothing is an error.
@@ -126,9 +133,13 @@ impl Terms {
 
     /// The term that a word of a text is
     pub fn position(&self, word: &Word) -> Option<usize> {
-        self.0.iter().position(|term| {
-            term.folded == word.folded || term.is_prefix && word.folded.starts_with(term.folded.as_str())
-        })
+        self.0.iter().position(|term| term.is(word))
+    }
+
+    /// Whether a text has all of them
+    pub fn are_in(&self, text: &str) -> bool {
+        let words: Vec<Word> = words(text).collect();
+        self.iter().all(|term| words.iter().any(|word| term.is(word)))
     }
 }
 

@@ -12,14 +12,16 @@ use crate::service::{self, page::Page};
 use crate::store::search::{Hit, Query};
 use crate::store::{self, Tx};
 
-/// Where the messages found first are not enough, of the time asked for or to be sure of their order, so many more are looked at;
-/// then ten times as many
+/// Where the messages found first are not enough, of the time asked for or to be sure of their order, so many more are looked at
 const MORE: i64 = 10_000;
+
+/// How many the index is asked for at once at the most: on PostgreSQL it goes through all it has, however few are asked for
+const MOST: i64 = 100_000;
 
 /// How many of the newest are put in order of rank
 const RANKED: i64 = 500;
 
-/// How many of them are read at once
+/// How many messages are read at once
 const AT_ONCE: usize = 50;
 
 /// What to search for.
@@ -107,10 +109,13 @@ pub fn search_page(
         newer..older.min(found.len())
     };
     let needed = |found: &[Position]| {
-        let part = &found[part(found, seek, size.saturating_add(1))];
+        let range = part(found, seek, size.saturating_add(1));
+        let is_first = range.start == 0;
+        let part = &found[range];
         match seek {
-            None => Some((*part.last()?, LAST)),
-            Some(Seek::Behind(position)) => Some((*part.last()?, *position)),
+            Some(Seek::Behind(position)) if !is_first => Some((*part.last()?, *position)),
+            // There is a page before, whose messages may have come in earlier.
+            None | Some(Seek::Behind(_)) => Some((*part.last()?, LAST)),
             Some(Seek::Before(position)) if count(part) > size => Some((*position, *part.first()?)),
             Some(Seek::Before(position)) => Some((*position, LAST)),
         }
@@ -139,7 +144,8 @@ fn findings(tx: &mut Tx<'_>, found: &[Position], terms: &Terms) -> Result<Vec<Fi
 /// The newest messages with all the words, at least `limit` of them, where there are so many, and why there may be more.
 ///
 /// They are found as they came in, which is not their order where old messages were loaded: `needed` says between which positions
-/// the answer lies, of those found. As long as others that came in before lie there too, more are looked for.
+/// the answer lies, of those found. Others that came in before and lie there too are looked at one by one; where that would be too
+/// many, more are looked for once.
 fn find(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -154,7 +160,7 @@ fn find(
         None => None,
     };
     let sender = request.sender.as_ref().map(|selector| service::user(tx, actor, selector)).transpose();
-    let sender = sender.map_err(|error| error.naming("sender"))?;
+    let sender = sender.map_err(|error| error.naming("sender"))?.map(|sender| sender.person.key);
     let terms = Terms::parse(&request.query);
     let viewer = super::list::viewer(actor);
     let conversations = match (conversation, viewer) {
@@ -166,28 +172,34 @@ fn find(
         return Ok((Vec::new(), None));
     }
     let mut seeking = Seeking {
-        query: Query::new(&terms, sender.map(|sender| sender.person.key)),
+        query: Query::new(&terms, sender),
         since: request.since.unwrap_or(Timestamp::MIN),
         until: request.until.unwrap_or(Timestamp::MAX),
         limit,
+        below: MessageKey(i64::MAX),
         found: Vec::new(),
     };
     let place = |hit: &Hit| if conversation.is_some() { hit.number.0 } else { hit.sent_at.0 };
-    let (found, is_complete) = loop {
+    let (mut found, is_complete) = loop {
         let is_complete = seeking.seek(tx, conversations.as_deref(), is_late)?;
         let mut found: Vec<Position> = seeking.found.iter().map(|hit| (place(hit), hit.key)).collect();
         found.sort_unstable_by(|one, other| other.cmp(one));
         let first = seeking.found.last().filter(|_| count(&found) >= seeking.limit).map(|hit| hit.key);
-        let (Some(first), Some(needed)) = (first, needed(&found)) else { break (found, is_complete) };
-        if !is_complete || !seeking.may_miss(tx, (conversation, viewer), needed, first)? {
+        let (true, Some(first), Some(needed)) = (is_complete, first, needed(&found)) else {
+            break (found, is_complete);
+        };
+        if let Some(earlier) = seeking.earlier(tx, (conversation, viewer), needed, first)? {
+            let (hits, is_complete) = seeking.among(tx, &earlier, (&terms, sender), is_late)?;
+            found.extend(hits.iter().map(|hit| (place(hit), hit.key)));
             break (found, is_complete);
         }
-        if is_late() {
+        if seeking.limit >= MORE || is_late() {
             break (found, false);
         }
-        seeking.limit = if seeking.limit < MORE { MORE } else { seeking.limit.saturating_mul(10) };
-        seeking.found.clear();
+        seeking.below = first;
+        seeking.limit += MORE;
     };
+    found.sort_unstable_by(|one, other| other.cmp(one));
     let is_indexed = store::maintenance::pending(tx)?.iter().all(|pending| pending.task != Task::Index);
     let partial = match (is_indexed, is_complete) {
         (false, _) => Some(Partial::Index),
@@ -212,6 +224,8 @@ struct Seeking {
     since: Timestamp,
     until: Timestamp,
     limit: i64,
+    /// Before which came in what is looked for: of the others all are found
+    below: MessageKey,
     /// Those found so far, the last come in first
     found: Vec<Hit>,
 }
@@ -244,8 +258,8 @@ impl Seeking {
     ) -> Result<bool> {
         let limit = size_of(self.limit);
         let above = self.found.last().filter(|_| self.found.len() >= limit).map_or(MessageKey(0), |first| first.key);
-        let mut below = MessageKey(i64::MAX);
-        let mut at_once = self.limit;
+        let mut below = self.below;
+        let mut at_once = self.limit.min(MOST);
         let mut found = Vec::new();
         let is_complete = loop {
             let hits = store::search::hits(tx, &self.query, conversations, (above, below), at_once)?;
@@ -258,7 +272,7 @@ impl Seeking {
                 break false;
             }
             below = last.key;
-            at_once = if at_once < MORE { MORE } else { at_once.saturating_mul(10) };
+            at_once = if at_once < MORE { MORE } else { MOST };
         };
         self.found.append(&mut found);
         self.found.sort_unstable_by_key(|hit| Reverse(hit.key));
@@ -266,24 +280,51 @@ impl Seeking {
         Ok(is_complete)
     }
 
-    /// Whether messages between two positions came in before those found. Where there are too many to look at all of them, it may
-    /// be so, unless many were found.
-    fn may_miss(
+    /// The messages between two positions that came in before those found; none where too many lie there to say.
+    fn earlier(
         &self,
         tx: &mut Tx<'_>,
         (conversation, viewer): (Option<ConversationKey>, Option<UserKey>),
         (older, newer): (Position, Position),
         first: MessageKey,
-    ) -> Result<bool> {
-        let (passed, earliest) = if let Some(conversation) = conversation {
+    ) -> Result<Option<Vec<MessageKey>>> {
+        let mut keys = if let Some(conversation) = conversation {
             let between = (Number(older.0), Number(newer.0));
-            store::messages::first_between_numbers(tx, conversation, between, MORE)?
+            store::messages::any_between_numbers(tx, conversation, between, MORE)?
         } else {
             let older = (Timestamp(older.0), older.1);
             let newer = (Timestamp(newer.0), newer.1).min((self.until, MessageKey(i64::MIN)));
-            store::messages::first_between(tx, viewer, (older, newer), MORE)?
+            store::messages::any_between(tx, viewer, (older, newer), MORE)?
         };
-        Ok(passed >= MORE && self.limit < MORE || earliest.is_some_and(|earliest| earliest < first))
+        if count(&keys) >= MORE {
+            return Ok(None);
+        }
+        keys.retain(|key| *key < first);
+        Ok(Some(keys))
+    }
+
+    /// Those of these messages that are looked for, and whether it came to its end before it was late: their texts are read, because
+    /// the index would have to be asked for each.
+    fn among(
+        &self,
+        tx: &mut Tx<'_>,
+        keys: &[MessageKey],
+        (terms, sender): (&Terms, Option<UserKey>),
+        is_late: &dyn Fn() -> bool,
+    ) -> Result<(Vec<Hit>, bool)> {
+        let mut hits = Vec::new();
+        for part in keys.chunks(AT_ONCE) {
+            if is_late() {
+                return Ok((hits, false));
+            }
+            let messages = store::messages::by_keys(tx, part)?.into_iter().filter(|message| {
+                (self.since..self.until).contains(&message.timestamp)
+                    && sender.is_none_or(|sender| message.is_from(sender))
+                    && terms.are_in(&message.content)
+            });
+            hits.extend(messages.map(|Message { key, number, timestamp, .. }| Hit { key, number, sent_at: timestamp }));
+        }
+        Ok((hits, true))
     }
 }
 

@@ -183,50 +183,41 @@ pub fn newest_unread(tx: &mut Tx<'_>, user: UserKey, filter: &Filter) -> Result<
     )
 }
 
-/// How many messages of a conversation lie between two numbers, up to `most`, and which of these came in first
-pub fn first_between_numbers(
+/// The messages of a conversation between two numbers, up to a limit
+pub fn any_between_numbers(
     tx: &mut Tx<'_>,
     conversation: ConversationKey,
     (above, below): (Number, Number),
-    most: i64,
-) -> Result<(i64, Option<MessageKey>)> {
-    tx.only(
-        "SELECT count(*), min(passed.key)
-         FROM (SELECT key FROM message WHERE conversation_key = $1 AND number > $2 AND number < $3
-               ORDER BY number LIMIT $4) AS passed",
-        &[&conversation, &above, &below, &most],
-        counted_first,
+    limit: i64,
+) -> Result<Vec<MessageKey>> {
+    tx.all(
+        "SELECT key FROM message WHERE conversation_key = $1 AND number > $2 AND number < $3 ORDER BY number LIMIT $4",
+        &[&conversation, &above, &below, &limit],
+        key,
     )
 }
 
-/// How many messages of a user's conversations, or of all, lie between two positions, up to `most`, and which of these came in
-/// first
-pub fn first_between(
+/// The messages of a user's conversations, or of all, between two positions, up to a limit
+pub fn any_between(
     tx: &mut Tx<'_>,
     viewer: Option<UserKey>,
     (above, below): (Position, Position),
-    most: i64,
-) -> Result<(i64, Option<MessageKey>)> {
+    limit: i64,
+) -> Result<Vec<MessageKey>> {
     let Some(viewer) = viewer else {
-        return tx.only(
-            "SELECT count(*), min(passed.key)
-             FROM (SELECT key FROM message WHERE (sent_at, key) > ($1, $2) AND (sent_at, key) < ($3, $4)
-                   ORDER BY sent_at, key LIMIT $5) AS passed",
-            &[&above.0, &above.1, &below.0, &below.1, &most],
-            counted_first,
+        return tx.all(
+            "SELECT key FROM message WHERE (sent_at, key) > ($1, $2) AND (sent_at, key) < ($3, $4)
+             ORDER BY sent_at, key LIMIT $5",
+            &[&above.0, &above.1, &below.0, &below.1, &limit],
+            key,
         );
     };
-    tx.only(
-        "SELECT count(*), min(passed.key)
-         FROM (SELECT message.key FROM participant CROSS JOIN message
-               WHERE message.conversation_key = participant.conversation_key
-                 AND (message.sent_at, message.key) > ($1, $2) AND (message.sent_at, message.key) < ($3, $4)
-                 AND participant.user_key = $5 LIMIT $6) AS passed",
-        &[&above.0, &above.1, &below.0, &below.1, &viewer, &most],
-        counted_first,
+    tx.all(
+        "SELECT message.key FROM participant CROSS JOIN message
+         WHERE message.conversation_key = participant.conversation_key
+           AND (message.sent_at, message.key) > ($1, $2) AND (message.sent_at, message.key) < ($3, $4)
+           AND participant.user_key = $5 LIMIT $6",
+        &[&above.0, &above.1, &below.0, &below.1, &viewer, &limit],
+        key,
     )
-}
-
-fn counted_first(row: &Row<'_>) -> Result<(i64, Option<MessageKey>)> {
-    Ok((row.get(0)?, row.get(1)?))
 }

@@ -1,5 +1,6 @@
 //! One order in a conversation, by number; and times that never run backwards in it.
 
+use std::cell::Cell;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use tidings::app::{App, Options};
 use tidings::error::{Error, Result};
 use tidings::model::{Actor, Message, MessageSelector, Number, Seek, Timestamp};
 use tidings::service::conversations::{self, ConversationChange};
-use tidings::service::messages::{self, List, Matching, MessageEdit, Search};
+use tidings::service::messages::{self, List, Matching, MessageEdit, Partial, Search};
 use tidings::store::{Db, Location, Tx};
 
 use crate::support::{NOON, World, draft, on_every_engine, operator, place};
@@ -189,6 +190,86 @@ fn a_search_shows_the_newest_however_many_older_messages_were_loaded_since() {
                 assert!(shown(actor, None, true).0.iter().all(|number| *number <= 40 || *number > 20_000));
             }
         }
+    });
+}
+
+/// Messages of bob's that search does not find, to the second conversation that was made, a second apart
+fn say_nothing(world: &World, count: i64, first: Timestamp) {
+    world.insert(&format!(
+        "WITH RECURSIVE step (number) AS (SELECT 101 UNION ALL SELECT number + 1 FROM step WHERE number < 100 + {count})
+         INSERT INTO message (id, conversation_key, number, sender_key, content, sent_at)
+         SELECT gen_random_uuid(), 2, number, 2, 'nothing', {} + CAST(number AS BIGINT) * 1000000 FROM step",
+        first.0
+    ));
+}
+
+#[test]
+fn a_search_finds_a_message_of_the_future_that_came_in_long_ago_without_looking_at_everything() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        world.group("hall", &ann, &[&bob]);
+        index_words(world, 2, 1..=1, NOON.plus_seconds(1_000_000));
+        say_nothing(world, 1, NOON.plus_seconds(1_000_000));
+        index_words(world, 1, 1..=10_100, NOON);
+        for actor in [&bob, &operator()] {
+            let of = |query: &str, sender: &str, until| Search {
+                query: query.to_owned(),
+                sender: Some(sender.to_owned().into()),
+                until,
+                limit: 3,
+                ..Search::default()
+            };
+            let found = |request: &Search| {
+                let asked = Cell::new(0);
+                let is_late = || asked.replace(asked.get() + 1) > 0;
+                let found = world.app.read(|tx| messages::search(tx, actor, request, &is_late)).unwrap();
+                assert_eq!(found.partial, None, "it took more than one look");
+                found.messages.into_iter().map(|found| found.message.number.0).collect::<Vec<_>>()
+            };
+            assert_eq!(found(&of("wor*", "bob", None)), [1, 10_100, 10_099]);
+            assert_eq!(found(&of("words", "bob", Some(NOON.plus_seconds(1_000_000)))), [10_100, 10_099, 10_098]);
+            assert_eq!(found(&of("words", "ann", None)), [0; 0]);
+        }
+    });
+}
+
+#[test]
+fn a_search_that_has_no_time_to_be_sure_of_the_order_keeps_what_it_found() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        for number in 1..=260 {
+            world.group(&format!("g{number}"), &ann, &[&bob]);
+        }
+        // Their conversations are searched in two parts: the first of them first, the last of them last.
+        world.execute("UPDATE conversation SET active_at = active_at + 1 WHERE key = 1");
+        world.execute("UPDATE conversation SET active_at = active_at - 1 WHERE key = 260");
+        index_words(world, 1, 1..=1, NOON);
+        index_words(world, 260, 11..=15, NOON.plus_seconds(1));
+        say_nothing(world, 10_000, NOON.plus_seconds(100));
+        let query = "words w* wo* wor* word* words*".to_owned();
+        let request = Search { query, limit: 5, ..Search::default() };
+        let asked = Cell::new(0);
+        let is_late = || asked.replace(asked.get() + 1) > 1;
+        let found = world.app.read(|tx| messages::search(tx, &bob, &request, &is_late)).unwrap();
+        assert_eq!(found.partial, Some(Partial::Time));
+        let found: Vec<i64> = found.messages.into_iter().map(|found| found.message.number.0).collect();
+        assert_eq!(found, [15, 14, 13, 12, 11]);
+    });
+}
+
+#[test]
+fn a_page_of_very_many_messages_found_says_where_newer_ones_may_be_missing() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        world.group("hall", &ann, &[&bob]);
+        index_words(world, 2, 1..=1, NOON.plus_seconds(1_000_000));
+        say_nothing(world, 10_000, NOON.plus_seconds(100_000));
+        index_words(world, 1, 1..=10_001, NOON);
+        let request = Search { query: "words".to_owned(), limit: 5, ..Search::default() };
+        let (page, partial) = world.app.read(|tx| messages::search_page(tx, &bob, &request, None, &|| false)).unwrap();
+        assert!(page.items[0].message.number == Number(1) || partial == Some(Partial::Time), "{partial:?}");
     });
 }
 
