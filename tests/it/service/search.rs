@@ -1,10 +1,14 @@
 //! Searching messages: what is found, in which order, by whom.
 
+use std::thread;
+use std::time::Duration;
+
 use proptest::prelude::*;
+use tidings::app::{App, Options};
 use tidings::model::{Actor, Message, MessageSelector, UserSelector};
 use tidings::service::messages::{self, Findings, MessageEdit, Partial, Search};
 use tidings::service::{accounts, conversations};
-use tidings::store::{Location, Tx};
+use tidings::store::{Db, Location, Tx};
 
 use crate::assert_refused;
 use crate::support::{NOON, World, brought_along_from, draft, on_every_engine, operator, place, selector};
@@ -288,6 +292,52 @@ fn a_database_of_each_older_version_is_indexed_anew() {
             assert_eq!(world.app.check(|_| {}).unwrap().len(), 0);
         });
     }
+}
+
+#[test]
+fn what_is_edited_while_older_messages_are_indexed_is_found_by_its_new_words() {
+    on_every_engine(|world| {
+        let Location::Postgres(url) = &world.location else { return };
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        world.group("hall", &ann, &[&bob]);
+        // In the one as many as are indexed at once, and in the other the one behind them.
+        world.insert(
+            "INSERT INTO message (id, conversation_key, number, sender_key, content, sent_at)
+                 SELECT gen_random_uuid(), 1, number, 1, 'old', 1 FROM generate_series(1, 2000) AS number;
+             INSERT INTO message (id, conversation_key, number, sender_key, content, sent_at)
+                 VALUES (gen_random_uuid(), 2, 1, 1, 'old', 1);
+             INSERT INTO maintenance (task, since, position) VALUES (0, 1, 0)",
+        );
+        let changing = |conversation: i64, change: &str| {
+            let lock = format!("SELECT key FROM conversation WHERE key = {conversation} FOR NO KEY UPDATE");
+            let mut client = postgres::Client::connect(url, postgres::NoTls).unwrap();
+            client.batch_execute(&format!("BEGIN; {lock}; {change}")).unwrap();
+            client
+        };
+        let mut deleting = changing(1, "DELETE FROM message WHERE conversation_key = 1");
+        let mut editing = changing(
+            2,
+            "UPDATE message SET content = 'new' WHERE conversation_key = 2;
+             INSERT INTO message_search (message_key, words, conversation_words)
+                 SELECT key, array_to_tsvector(ARRAY['_1', 'new']), array_to_tsvector(ARRAY['_2__1', '_2_new'])
+                 FROM message WHERE conversation_key = 2",
+        );
+        let location = world.location.clone();
+        thread::scope(|scope| {
+            let indexing = scope.spawn(move || {
+                let (db, _) = Db::open(&location, true).unwrap();
+                App::new(db, Options::default()).index().unwrap();
+            });
+            for client in [&mut deleting, &mut editing] {
+                thread::sleep(Duration::from_millis(500));
+                client.batch_execute("COMMIT").unwrap();
+            }
+            indexing.join().unwrap();
+        });
+        assert_eq!(found(world, &bob, "new"), ["new"]);
+        assert_eq!(found(world, &bob, "old"), Vec::<String>::new());
+    });
 }
 
 #[test]
