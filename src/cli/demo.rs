@@ -78,7 +78,7 @@ pub(super) fn run(global: &Global, settings: &Settings, out: &mut Output) -> Out
         super::dispatch(Cli { global, command: step.command }, settings, out)?;
     }
     out.line("")?;
-    out.line("# Now you: the database stays. For example (`cargo install --path .` puts tidings on your path)")?;
+    out.line("# Now you: the database stays. For example (`cargo install --locked --profile dist --path .` puts tidings on your path)")?;
     out.line(&format!("export TIDINGS_DB={}", quoted(&location)))?;
     out.line("tidings message send --to carol 'Hello!' --as bob")?;
     out.line("tidings notifications list --as carol")?;

@@ -204,7 +204,7 @@ impl Output {
         if !left_out.is_empty() {
             let columns = left_out.join(", ");
             self.status(&format!(
-                "The terminal is too narrow for these columns: {columns}. Choose some with --fields."
+                "The terminal is too narrow for these columns: {columns}. A pipe and -o json show everything."
             ));
         }
         Ok(progress.shown)

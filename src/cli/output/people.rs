@@ -187,8 +187,8 @@ impl Rows {
         Self { columns: headings.into_iter().map(column).collect(), shows_all, is_first: true }
     }
 
-    /// Writes a page of rows, a line each. On a terminal that is too narrow it leaves columns out: ids first, then from the
-    /// right.
+    /// Writes a page of rows, a line each. On a terminal that is too narrow it leaves columns out: ids first, then the
+    /// widest, but never the first.
     pub(super) fn write(&mut self, out: &mut impl Write, looks: Looks, rows: &[Vec<Piece>]) -> io::Result<()> {
         let widths = self.table(looks, rows).column_max_content_widths();
         for (column, needed) in self.columns.iter_mut().filter(|column| column.is_shown).zip(widths) {
@@ -215,8 +215,11 @@ impl Rows {
             let shown: Vec<usize> = (0..self.columns.len()).filter(|index| self.columns[*index].is_shown).collect();
             let needed = shown.iter().fold(0, |sum: u16, index| sum.saturating_add(self.columns[*index].width));
             let [_, others @ ..] = shown.as_slice() else { return };
-            let Some(last) = others.last().filter(|_| needed > width) else { return };
-            let left_out = others.iter().rfind(|index| holds_ids(**index)).unwrap_or(last);
+            let Some(widest) = others.iter().max_by_key(|index| self.columns[**index].width) else { return };
+            if needed <= width {
+                return;
+            }
+            let left_out = others.iter().rfind(|index| holds_ids(**index)).unwrap_or(widest);
             self.columns[*left_out].is_shown = false;
         }
     }
@@ -297,6 +300,11 @@ mod tests {
         let (text, shown) = rows(Some(1), LOOKS, false);
         assert_eq!(text, " name\n ann\n bob\\u{1b}\n e\n");
         assert_eq!(shown.left_out(), ["id", "role"]);
+        let mut out = Vec::new();
+        let mut rows_of_many = Rows::new(["name", "people", "role"].map(ToOwned::to_owned).to_vec(), false);
+        let row = vec!["team".into(), "ann, bob, eve and many others".into(), "user".into()];
+        rows_of_many.write(&mut out, Looks { width: Some(20), ..LOOKS }, &[row]).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), " name  role\n team  user\n", "the widest is left out");
         let (text, shown) = rows(Some(1), LOOKS, true);
         assert_eq!((text, shown.left_out().len()), (rows(None, LOOKS, false).0, 0), "what was asked for is all shown");
     }
