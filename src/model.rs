@@ -89,7 +89,7 @@ pub struct UserDetails {
 /// Who does something.
 #[derive(Clone, Debug)]
 pub enum Actor {
-    /// Whoever runs the command line without a user: access to the database is the authority. Holds the name of their
+    /// The person who runs the command line without a user: access to the database is the authority. Holds the name of their
     /// account on the machine.
     Operator(String),
     /// A user, with exactly their rights

@@ -33,7 +33,7 @@ pub(super) struct Context<'c> {
 }
 
 impl<'c> Context<'c> {
-    /// Opens the database, making it or bringing it up to date where needed. Whoever only reads makes none: there would be
+    /// Opens the database, making it or bringing it up to date where needed. A command that only reads makes none: there would be
     /// nothing to read, and a slip of the pen would leave a file.
     pub(super) fn open(
         global: &Global,
@@ -51,7 +51,7 @@ impl<'c> Context<'c> {
         let location = settings.location_or(global.db.as_deref())?;
         if !(global.dry_run && location.is_absent()) {
             let context = Self::open_at(location, global, settings, out, !global.dry_run)?;
-            // Whoever fills a database believes that it holds nothing but what they load.
+            // A database that is being filled is expected to hold nothing but what is loaded.
             context.app.db().must_be_as_made()?;
             return Ok(context);
         }
@@ -148,7 +148,7 @@ impl<'c> Context<'c> {
         Err(Failure::Usage("This command acts as a user; say which with --as USER.".to_owned()))
     }
 
-    /// Does what cannot be undone. It is tried and taken back first, so that whoever is asked knows what would go, and
+    /// Does what cannot be undone. It is tried and taken back first, so that the person who is asked knows what would go, and
     /// types its name; where there is no question, nobody is asked. Without a terminal to ask on, `--yes` is needed.
     pub(super) fn destroy<T>(
         &self,
@@ -184,7 +184,7 @@ impl<'c> Context<'c> {
         shown
     }
 
-    /// Says that there may be more than a list shows, to whoever did not say how many.
+    /// Says that there may be more than a list shows, where no limit was given.
     pub(super) fn say_if_cut(&self, shown: usize, limit: Option<i64>, default: i64) {
         if limit.is_none() && i64::try_from(shown) == Ok(default) {
             self.out.status(&format!("These are {shown}; there may be more: see --limit."));

@@ -82,7 +82,7 @@ fn read(path: &Path, database: &Path) -> Result<(String, Option<String>)> {
     let unreadable = |cause| unusable(path, "read", cause);
     let mut file = File::open(path).map_err(unreadable)?;
     let found = file.metadata().map_err(unreadable)?;
-    // Whoever may put files beside the database would know the secret. To whom the database belongs, that one knows all anyway.
+    // Anybody who may put files beside the database would know the secret. The owner of the database can read all of it anyway.
     let is_of_database = database.metadata().is_ok_and(|database| database.uid() == found.uid());
     if found.uid() != rustix::process::geteuid().as_raw() && !is_of_database {
         let detail = format!("The key file {shown} belongs to another user (number {}).", found.uid());

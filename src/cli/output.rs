@@ -173,7 +173,7 @@ impl Output {
         }
     }
 
-    /// Shows what was just created: to whoever wants nothing else, its id alone.
+    /// Shows what was just created; with --quiet, its id alone.
     pub(super) fn created<T: Record>(&mut self, thing: &T) -> io::Result<()> {
         if self.terse && self.options.format == Format::Table {
             thing.ids().iter().try_for_each(|id| self.line(id))
@@ -256,7 +256,7 @@ impl Output {
         }
     }
 
-    /// Writes a long result of JSON as it is produced. Whoever produces it never waits for whoever reads it: what is read more
+    /// Writes a long result of JSON as it is produced. The producer never waits for the reader: what is read more
     /// slowly than it comes lies in a file without a name, which only this program can read.
     pub(super) fn stream<T>(
         &mut self,

@@ -280,7 +280,7 @@ pub(super) fn variables() -> Vec<(String, Option<String>)> {
     variables
 }
 
-/// Why a value cannot be used, as whoever set a variable reads it
+/// Why a value cannot be used, naming the variable where it was set by one
 fn reason(error: &clap::Error) -> String {
     match (error.get(ContextKind::ValidValue), std::error::Error::source(error)) {
         (_, Some(cause)) => cause.to_string(),
@@ -307,7 +307,7 @@ fn each(
 }
 
 impl Options {
-    /// The socket that whoever started this program opened, where it is not said where to listen, or one of its own
+    /// The socket that the parent process opened, where no address to listen at is given, or one of its own
     fn listen(&self, is_bound: bool) -> Result<Listener> {
         if !is_bound && let Some(given) = Listener::given()? {
             return Ok(given);

@@ -62,7 +62,7 @@ pub(super) enum Source {
 }
 
 impl Settings {
-    /// Reads the env file: the one named, or `./.env` where there is one that belongs to whoever runs this.
+    /// Reads the env file: the one named, or `./.env` where there is one that belongs to the user who runs this.
     pub(super) fn load(env_file: Option<&Path>) -> Result<Self, Failure> {
         let path = env_file.unwrap_or(Path::new(USUAL_FILE));
         let unusable = |why: String| Failure::Usage(format!("The env file {} cannot be used: {why}.", path.display()));
@@ -224,7 +224,7 @@ impl Settings {
         flag.map_or_else(|| Ok(self.get("TIDINGS_AS")?.map(UserSelector::from)), |user| Ok(Some(user.clone())))
     }
 
-    /// The name of whoever runs the program, for the log of events
+    /// The name of the system user who runs the program, for the log of events
     pub(super) fn operator(&self) -> Result<String, Failure> {
         for name in ["USER", "LOGNAME", "USERNAME"] {
             if let Some(operator) = self.get(name)? {

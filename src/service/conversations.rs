@@ -197,7 +197,7 @@ pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> 
 /// Changes a group's name or title.
 ///
 /// # Errors
-/// `NotFound`, `Forbidden` for whoever is neither creator, admin nor operator, `Invalid` for a direct conversation,
+/// `NotFound`, `Forbidden` for all but the creator, admins and the operator, `Invalid` for a direct conversation,
 /// `Conflict` where the name is taken.
 pub fn update(
     tx: &mut Tx<'_>,
@@ -359,7 +359,7 @@ fn change_level(
 /// Deletes a conversation, messages and all; returns it as it was.
 ///
 /// # Errors
-/// `NotFound`, `Forbidden` for whoever is neither creator, admin nor operator; a direct conversation is both people's,
+/// `NotFound`, `Forbidden` for all but the creator, admins and the operator; a direct conversation is both people's,
 /// so only admins and the operator delete it.
 pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<ConversationView> {
     delete_if(tx, actor, selector, &mut |_, _| Ok(()))

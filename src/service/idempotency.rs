@@ -1,4 +1,4 @@
-//! Requests that are carried out once, however often they are sent: whoever got no answer sends again.
+//! Requests that are carried out once, however often they are sent: a client that got no answer sends its request again.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;

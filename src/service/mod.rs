@@ -53,7 +53,7 @@ pub fn probe(tx: &mut Tx<'_>, size: usize) -> Result<()> {
 /// # Errors
 /// `NotFound` where there is no such user, `Forbidden` where they are deactivated.
 pub fn acting(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<Actor> {
-    // Whoever says so is the operator.
+    // Only the operator names a user to act as.
     let user = user_named(tx, selector, true)?;
     if !user.is_active {
         return Err(Error::forbidden(format!(
@@ -157,7 +157,7 @@ fn must_be_few(field: &'static str, count: usize) -> Result<()> {
     Err(Error::invalid(field, detail))
 }
 
-/// Finds a conversation whoever looks for it.
+/// Finds a conversation, without regard to who may see it.
 fn find_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<Option<Conversation>> {
     match selector {
         ConversationSelector::Id(id) => store::conversations::by_id(tx, *id),

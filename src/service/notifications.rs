@@ -1,4 +1,4 @@
-//! Notifications: one's own only, listed by their messages.
+//! Notifications of one user, listed by their messages.
 
 use std::ops::Deref;
 

@@ -57,7 +57,7 @@ pub fn hash(password: &str, salt: [u8; 16]) -> Result<String> {
 
 /// Checks that a text is a hash that [`verify`] knows, as another system's export holds it: argon2 in PHC form that takes no
 /// more than 256 MiB and 16 passes, or PBKDF2 as Django writes it (`pbkdf2_sha256$…`) of at most 5,000,000 iterations. One
-/// that takes more would let whoever logs in bring the server down.
+/// that takes more would let anybody who logs in bring the server down.
 ///
 /// # Errors
 /// `Invalid`, naming the field `password_hash`.

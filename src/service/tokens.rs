@@ -27,7 +27,7 @@ pub const REFRESH_LIFETIME: i64 = 30 * 24 * 60 * 60;
 /// How long a refresh token that was used gives its successor again, in seconds
 pub const AGAIN: i64 = 30;
 
-/// What whoever does not get in hears, whatever the reason: the words of the original system
+/// What a refused log-in says, whatever the reason: the words of the original system
 const NO_ACCOUNT: &str = "No active account found with the given credentials";
 
 /// A new refresh token: 256 random bits.
@@ -115,7 +115,7 @@ pub fn log_in(
 /// Begins a log-in for somebody, by the operator or an admin.
 ///
 /// # Errors
-/// `NotFound`, `Forbidden` where the account is deactivated, or for whoever is neither operator nor admin.
+/// `NotFound`, `Forbidden` where the account is deactivated, or for all but the operator and admins.
 pub fn issue(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, refresh: Secret) -> Result<LoggedIn> {
     let user = super::user(tx, actor, selector)?;
     if !actor.administers() {
@@ -169,7 +169,7 @@ impl Refreshed {
 
 /// Puts a new refresh token in the place of one, for a client at that address.
 ///
-/// Which one that is follows from the token and the key, so that whoever comes again within [`AGAIN`], another tab or one that
+/// Which one that is follows from the token and the key, so that a client that comes again within [`AGAIN`], another tab or one that
 /// lost the answer, gets the same. Later that counts only while nobody used the successor. Where somebody did, two have what one
 /// should: it was stolen, and nothing counts any more that its log-in began (RFC 9700, section 4.14.2). The outcome is no error,
 /// because what a theft ends must stay ended.

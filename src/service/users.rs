@@ -36,7 +36,7 @@ pub struct UserChange {
 /// Creates an account; says whether it was not there already.
 ///
 /// # Errors
-/// `Forbidden` for whoever is neither operator nor admin, `Invalid`, `Conflict` where the username or email is taken.
+/// `Forbidden` for all but the operator and admins, `Invalid`, `Conflict` where the username or email is taken.
 pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bool)> {
     if !actor.administers() {
         return Err(Error::forbidden("Only admins create users."));
@@ -118,7 +118,7 @@ fn profile(actor: &Actor, user: User) -> Profile {
     if actor.administers() || actor.is(user.person.key) { Profile::Full(user) } else { Profile::Short(user.person) }
 }
 
-/// Changes an account: one's own, or another's as operator or admin. Nobody sets their own role.
+/// Changes an account: the actor's own, or another's as operator or admin. Nobody sets their own role.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden`, `Invalid`, `Conflict` where the username or email is taken.
@@ -200,7 +200,7 @@ fn changed(tx: &mut Tx<'_>, actor: &Actor, user: &User, change: &UserChange) -> 
     Ok(details)
 }
 
-/// Replaces a password, one's own or another's as operator or admin; tokens given out before stop at once.
+/// Replaces a password, the actor's own or another's as operator or admin; tokens given out before stop at once.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden`, `Invalid` where the hash is none.
@@ -218,7 +218,7 @@ pub fn set_password(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, has
 /// Lets another's account log in and act, or not; it keeps everything and still receives.
 ///
 /// # Errors
-/// `NotFound`, `Forbidden` for one's own account, for whoever is neither operator nor admin, and for the last admin.
+/// `NotFound`, `Forbidden` for the actor's own account, for all but the operator and admins, and for the last admin.
 pub fn set_active(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, is_active: bool) -> Result<User> {
     let user = locked(tx, actor, selector)?;
     if !actor.administers() || actor.is(user.person.key) {

@@ -47,7 +47,7 @@ macro_rules! by_pairs {
 /// Takes keys for new rows of a table, in order.
 macro_rules! take_keys {
     ($name:ident, $key:ident, $table:literal) => {
-        /// Takes keys for as many new rows, in order; whoever else adds rows meanwhile gets others.
+        /// Takes keys for as many new rows, in order; other transactions that add rows meanwhile get others.
         pub fn $name(tx: &mut Tx<'_>, count: usize) -> Result<Vec<$key>> {
             let sql = tx.split(
                 concat!(
@@ -204,7 +204,7 @@ pub fn users_besides(tx: &mut Tx<'_>, keys: &[UserKey]) -> Result<Vec<UserRef>> 
             users::person!(),
             " FROM account WHERE key > 0 AND key NOT IN ",
             list!("$1"),
-            " ORDER BY key /* scans: whoever wants nothing else there has all of it looked at */"
+            " ORDER BY key /* scans: what is to be the only content is compared with all of it */"
         ),
         &[&list(keys.iter().map(|key| key.0))],
         |row| users::read_person(row, 0),

@@ -189,7 +189,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         check: "revision",
-        // A revision may be missing: it goes with the account of whoever wrote it.
+        // A revision may be missing: it goes with the account of its author.
         wrong: "has a revision that is not earlier than its content",
         subject: "message",
         remedy: FROM_BACKUP,

@@ -15,7 +15,7 @@ pub struct Remembered {
     pub created_at: Timestamp,
 }
 
-/// Takes the key for this transaction. Whoever asks with the same key meanwhile waits for its end.
+/// Takes the key for this transaction. Another request with the same key waits for its end.
 ///
 /// Returns what is remembered where the key was taken before.
 pub fn take(tx: &mut Tx<'_>, actor: UserKey, key: &str, request_hash: &[u8]) -> Result<Option<Remembered>> {

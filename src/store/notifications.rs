@@ -1,6 +1,6 @@
 //! Notifications: one row a message and recipient.
 //!
-//! Whoever means the read and the unread asks for both: an index of SQLite has the unread first, then whose they are.
+//! A list of the read and the unread asks for both: an index of SQLite has the unread first, then whose they are.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

@@ -22,7 +22,7 @@ mod embedded {
     refinery::embed_migrations!("migrations/postgres");
 }
 
-/// `tidi`, twice: whoever prepares the database holds this advisory lock.
+/// The advisory lock that is held while the database is prepared: `tidi`, twice.
 const LOCK: i64 = 0x7469_6469_7469_6469;
 
 /// How often a transaction that another got in the way of is run again.

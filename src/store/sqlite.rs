@@ -125,7 +125,7 @@ impl Database {
         Ok(value)
     }
 
-    /// Commits for good: in the file that whoever opens the database finds.
+    /// Commits for good: in the file that every other connection reads.
     fn commit(&self, transaction: Transaction<'_>) -> Result<()> {
         transaction.commit().map_err(failure::of_commit)?;
         // It was there when it was opened, and is in what was moved away; nobody knows what becomes of that.

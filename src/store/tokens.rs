@@ -14,7 +14,7 @@ pub type Hash = [u8; 32];
 /// A keyed hash of an account and an address that it was logged in from
 pub type AddressHash = [u8; 32];
 
-/// An account as whoever logs in meets it.
+/// An account as a log-in needs it.
 pub struct Login {
     pub user: User,
     /// None: cannot log in

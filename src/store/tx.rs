@@ -279,7 +279,7 @@ impl<'c> Tx<'c> {
         self.notes.push(note);
     }
 
-    /// What was noted so far, for the log or for whoever gave the command
+    /// What was noted so far, for the log or the command line
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }

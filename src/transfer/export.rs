@@ -25,7 +25,7 @@ const PAGE: i64 = 100;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Writes all there is about a person: each page is read in a transaction of its own, none of which is open while something
-/// is written. What changes meanwhile is in the document or not. It ends when the tokens of whoever asked by one are revoked.
+/// is written. What changes meanwhile is in the document or not. It ends when the tokens of a user who asked with one are revoked.
 ///
 /// # Errors
 /// `Refused` with `NotFound` or `Forbidden`, before anything is written, or with `Unauthenticated`; `Unwritten`.

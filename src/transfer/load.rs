@@ -251,7 +251,7 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
         written.add(step);
         done += count as u64;
         on_progress(done);
-        #[expect(clippy::disallowed_methods, reason = "whoever waits to write is let in")]
+        #[expect(clippy::disallowed_methods, reason = "other writers are let in")]
         std::thread::sleep(PAUSE);
     }
 }

@@ -1,4 +1,4 @@
-//! The JSON Schemas of what is written and read, for editors and for whoever makes records elsewhere (draft 2020-12).
+//! The JSON Schemas of what is written and read, for editors and for programs that make records (draft 2020-12).
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};

@@ -13,7 +13,7 @@ use crate::transfer::apply::{self, Action, Fixture, Options, Plan, PlannedChange
 use crate::transfer::input::Input;
 use crate::transfer::load::Stage;
 
-/// The exit code that tells of changes to whoever asks for it
+/// The exit code for changes, with --detailed-exitcode
 const CHANGED: u8 = 10;
 
 /// Make the database what a fixture says: users, conversations, messages, notifications

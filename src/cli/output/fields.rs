@@ -9,7 +9,7 @@ pub(in crate::cli) enum Field {
     Value(&'static str),
     /// An object with fields of its own
     Object(&'static str, &'static [Field]),
-    /// The fields of another record, among one's own
+    /// The fields of a nested record
     All(&'static [Field]),
 }
 

@@ -40,7 +40,7 @@ fn written(thing: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, Error> {
     Ok(body)
 }
 
-/// What a request asked to see, with an entity tag; to whoever has it already, that it is the same.
+/// The representation that was asked for, with its entity tag; 304 for a client that has it already.
 pub(super) fn shown(if_none_match: &IfNoneMatch, thing: &impl Serialize) -> Answer {
     tagged(if_none_match, StatusCode::OK, None, thing)
 }

@@ -82,7 +82,7 @@ pub(super) struct Listing {
     page_size: Option<i64>,
 }
 
-/// Lists one's own conversations.
+/// Lists the caller's conversations.
 pub(super) async fn list(
     State(server): State<Shared>,
     here: Here,

@@ -57,7 +57,7 @@ pub(super) async fn enter(
     let content = if body.is_end_stream() {
         Vec::new()
     } else if parts.headers.contains_key(EXPECT) && body.size_hint().lower() > BODY_LIMIT as u64 {
-        // Whoever asks first has not sent it yet.
+        // A client that asks first (`Expect: 100-continue`) has not sent it yet.
         return Err(too_large().into());
     } else if parts.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         let detail = "A body is to be sent as it is, without a Content-Encoding.";

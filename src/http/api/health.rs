@@ -1,4 +1,4 @@
-//! For whoever looks after the server: whether it lives, whether it can work, what it counts.
+//! For the operator: whether the server is up, whether it is ready, and its metrics.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::http::server::{MetricsFor, Shared};
 use crate::service;
 use crate::service::login::Client;
 
-/// How long what was found out last counts: everybody may ask, and finding it out writes to the disk.
+/// How long the last result is used again: everybody may ask, and a check writes to the disk.
 const KNOWN: Duration = Duration::from_secs(1);
 
 /// How long the database may take before the server says that it cannot work

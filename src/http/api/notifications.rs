@@ -1,4 +1,4 @@
-//! Notifications over HTTP: one's own.
+//! Notifications over HTTP: those of the caller.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -23,7 +23,7 @@ pub(super) struct Listing {
     page_size: Option<i64>,
 }
 
-/// Lists one's own notifications.
+/// Lists the caller's notifications.
 pub(super) async fn list(
     State(server): State<Shared>,
     here: Here,

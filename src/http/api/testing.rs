@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::http::server::problem::Problem;
 use crate::http::server::{Shared, aside};
 
-/// The header of whoever means it: a page of another site cannot send it without being asked first
+/// The header that shows that a reset is intended: a page of another site cannot send it without being asked first
 static TEST: HeaderName = HeaderName::from_static("tidings-test");
 
 /// A request that no page of another site made

@@ -154,7 +154,7 @@ pub(super) async fn show(
     shown_to_change(&if_none_match, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
 }
 
-/// Shows one's own account.
+/// Shows the caller's account.
 pub(super) async fn show_own(State(server): State<Shared>, if_none_match: IfNoneMatch, caller: Caller) -> Answer {
     let selector = UserSelector::Id(caller.0.user);
     shown_to_change(&if_none_match, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
@@ -194,7 +194,7 @@ pub(super) struct OwnChange {
     rest: Rest,
 }
 
-/// Changes one's own account.
+/// Changes the caller's account.
 pub(super) async fn change_own(
     State(server): State<Shared>,
     Address(client): Address,
@@ -312,7 +312,7 @@ pub(super) async fn delete(
     delete_account(&server, &headers, caller, id).await
 }
 
-/// Deletes one's own account.
+/// Deletes the caller's account.
 pub(super) async fn delete_own(State(server): State<Shared>, headers: HeaderMap, caller: Caller) -> Answer {
     let id = caller.0.user;
     delete_account(&server, &headers, caller, id).await
@@ -338,7 +338,7 @@ async fn delete_account(server: &Shared, headers: &HeaderMap, caller: Caller, id
     Ok(answer)
 }
 
-/// Exports everything about oneself: written while it is read, however much there is, until one's tokens are revoked.
+/// Exports everything about the caller: written while it is read, however much there is, until the caller's tokens are revoked.
 pub(super) async fn export_own(State(server): State<Shared>, caller: Caller) -> Answer {
     let selector = UserSelector::Id(caller.0.user);
     let actor = server.read(caller.clone(), |_, actor| Ok(actor.clone())).await?;

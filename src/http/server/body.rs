@@ -18,7 +18,7 @@ use crate::service::login::Client;
 /// How large a body may be: the longest message with every byte of it escaped needs 393,216 bytes.
 pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
 
-/// How much of a body that is too large is read and thrown away, so that whoever sends it gets to read the answer
+/// How much of a body that is too large is read and thrown away, so that its sender gets to read the answer
 const DRAINED: usize = 8 * 1024 * 1024;
 
 /// Larger ones are not all read at once: what thousands of connections begin to send would fill the memory.

@@ -24,7 +24,7 @@ pub(crate) fn is_passed_on(headers: &HeaderMap) -> bool {
     PASSED_ON.iter().any(|name| headers.contains_key(*name))
 }
 
-/// Whether a client speaks TLS, as the proxy nearest to it saw; a lie makes nothing but the links in one's own answers wrong.
+/// Whether a client speaks TLS, as the proxy nearest to it saw; a lie makes only the links in the liar's own answers wrong.
 pub(crate) fn is_secure(headers: &HeaderMap, is_behind_proxy: bool) -> bool {
     let scheme = headers.get("x-forwarded-proto").filter(|_| is_behind_proxy).and_then(|list| list.to_str().ok());
     let scheme = scheme.and_then(|list| list.split(',').next()).unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// Slots for computing with passwords: each takes a core, and 19 MiB.
 pub(crate) struct Hashing {
     cores: Arc<Semaphore>,
-    /// Those of what is no log-in, half of them: whoever registers or changes a password keeps nobody from logging in
+    /// Those of what is no log-in, half of them: registrations and new passwords never delay a log-in
     others: Arc<Semaphore>,
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Io {
     stream: Stream,
     /// What is written in place of what hyper would say, and how far it is
     instead: Option<(Vec<u8>, usize)>,
-    /// When whoever does not read on has had enough time for it
+    /// When the time is up for a client that does not read on
     stalled: Option<Pin<Box<Sleep>>>,
     /// For pages of other sites, on what is written in place of what hyper would say
     cors: HeaderMap,

@@ -107,7 +107,7 @@ impl Listener {
         Ok(Self::Tcp(listener))
     }
 
-    /// The socket that whoever started this program opened for it, where there is one (systemd's `LISTEN_FDS`).
+    /// The socket that the parent process opened for this program, if it did (systemd's `LISTEN_FDS`).
     ///
     /// # Errors
     /// `Unavailable` where that is no socket that listens.
@@ -230,7 +230,7 @@ pub(crate) fn serve(
             () = ends => {}
             () = signalled => {}
         }
-        // Whoever came until now is answered.
+        // The connections that came until now are answered.
         let _ = tokio::time::timeout(LAST_CONNECTIONS, accepting).await;
         Ok(())
     });

@@ -220,7 +220,7 @@ impl Server {
         self: &Arc<Self>,
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        // Whoever waited in vain for a turn has learnt nothing of the database.
+        // A request that got no turn says nothing about the state of the database.
         let turn = if self.app.pool().is_embedded() { None } else { Some(self.turns.take().await?) };
         let outcome = self.carry_out(turn, work).await;
         self.readiness.note(&outcome);
@@ -237,7 +237,7 @@ impl Server {
         let (sender, receiver) = oneshot::channel();
         let work = move |tx: &mut Tx<'_>| Ok((work(tx)?, tx.take_notes()));
         let end = move |outcome| {
-            // Whoever asked may be gone.
+            // The client may be gone.
             let _ = sender.send(outcome);
         };
         if self.app.pool().is_embedded() {

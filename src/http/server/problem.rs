@@ -1,4 +1,4 @@
-//! What went wrong, as a client hears it: a problem document (RFC 9457), and what stands in the log about it.
+//! Errors as clients get them: a problem document (RFC 9457), and the cause for the log.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl IntoResponse for Problem {
         if error.kind() == Kind::Unauthenticated {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        // What to do about it is for whoever looks after the server, not for a client.
+        // What to do about it is for the operator, not for a client.
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         let advice = error.advice().filter(|_| response.status().is_server_error()).map(ToOwned::to_owned);
         let said: Vec<String> = cause.into_iter().chain(advice).collect();

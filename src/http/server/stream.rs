@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
 
-/// How many pieces wait to be read; then whoever writes waits.
+/// How many pieces wait to be read; then the writer waits.
 const PIECES: usize = 4;
 
 /// How many bytes are sent together

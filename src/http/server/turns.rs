@@ -1,6 +1,6 @@
 //! Turns to work with the database: as many at once as there are connections to it, and fewer of what takes long.
 //!
-//! Whoever waits for a turn keeps no thread and no connection, so that the threads that answer go on answering.
+//! A request that waits for a turn keeps no thread and no connection, so that the threads that answer go on answering.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -87,7 +87,7 @@ enum Fit {
     Open,
 }
 
-/// The participant, or whoever else `is_meant`, with the longest username that a folded text begins with, and how long
+/// The participant, or another user who `is_meant`, with the longest username that a folded text begins with, and how long
 /// that is in bytes.
 ///
 /// A username the text begins with stands, in the order of bytes, between itself and the text, and so does whatever

@@ -1,6 +1,6 @@
 //! Access tokens: JSON Web Tokens (RFC 7519) signed by HMAC-SHA-256, for one server and its own clients.
 //!
-//! Whoever signs is who verifies, so a token's header is always the same text, and any other is refused unread: there is no
+//! The same program signs and verifies, so a token's header is always the same text, and any other is refused unread: there is no
 //! algorithm to choose, and none to confuse.
 
 use base64::Engine;
@@ -17,7 +17,7 @@ use crate::model::{Timestamp, UserId};
 /// How long an access token counts, in seconds
 pub const LIFETIME: i64 = 600;
 
-/// How far the clock of whoever issued a token may be ahead, in seconds
+/// How far the clock of a token's issuer may be ahead, in seconds
 pub(super) const AHEAD: i64 = 60;
 
 /// Who issues the tokens and for whom

@@ -161,7 +161,7 @@ pub fn conversations_besides(
         concat!(
             "SELECT id, name FROM conversation WHERE key > 0 AND key NOT IN ",
             list!("$1"),
-            " ORDER BY key /* scans: whoever wants nothing else there has all of it looked at */"
+            " ORDER BY key /* scans: what is to be the only content is compared with all of it */"
         ),
         &[&list(keys.iter().map(|key| key.0))],
         |row| Ok((row.get(0)?, row.get(1)?)),

@@ -6,7 +6,7 @@ use crate::model::{ConversationKey, MessageId, MessageKey, NotificationKind, Num
 use crate::store::tx::{Addition, Row, Tx};
 use crate::store::{list, search};
 
-/// A message's row; its parent by its key, or as whoever reads the row needs it.
+/// A message's row; its parent by its key, or in another form that the caller needs.
 #[derive(Clone, Debug)]
 pub struct MessageRow<Parent = MessageKey> {
     pub key: MessageKey,
@@ -222,7 +222,7 @@ pub fn messages_besides(tx: &mut Tx<'_>, keys: &[MessageKey]) -> Result<Vec<(Mes
         concat!(
             "SELECT id, key_name FROM message WHERE key > 0 AND sender_key IS NOT NULL AND key NOT IN ",
             list!("$1"),
-            " ORDER BY key /* scans: whoever wants nothing else there has all of it looked at */"
+            " ORDER BY key /* scans: what is to be the only content is compared with all of it */"
         ),
         &[&list(keys.iter().map(|key| key.0))],
         |row| Ok((row.get(0)?, row.get(1)?)),

@@ -49,7 +49,7 @@ pub fn remove(
     )
 }
 
-/// Which messages notify a participant; none for whoever is not one.
+/// Which messages notify a participant; none where the user is not one.
 pub fn level(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey) -> Result<Option<Level>> {
     tx.one(
         "SELECT level FROM participant WHERE conversation_key = $1 AND user_key = $2",

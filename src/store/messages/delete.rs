@@ -149,7 +149,7 @@ pub fn delete_all_of(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Resu
     Ok(Gone { revisions, notifications, tombstones: Vec::new() })
 }
 
-/// Deletes the earlier contents a user replaced, whoever's messages they were; returns how many.
+/// Deletes the earlier contents a user replaced, of anybody's messages; returns how many.
 pub fn delete_revisions_by(tx: &mut Tx<'_>, editor: UserKey) -> Result<i64> {
     maintenance::must_erase(tx)?;
     tx.run("DELETE FROM revision WHERE editor_key = $1", &[&editor])

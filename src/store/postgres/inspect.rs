@@ -24,7 +24,7 @@ impl Database {
         texts(&mut self.session.borrow_mut().client, broken)
     }
 
-    /// References are checked here too: whoever restored data may have switched the checks off.
+    /// References are checked here too: a restore may have run with the checks switched off.
     pub(in crate::store) fn references(&self) -> Result<Vec<String>> {
         let client = &mut self.session.borrow_mut().client;
         let keys = "SELECT CAST(CAST(conrelid AS regclass) AS TEXT), CAST(CAST(confrelid AS regclass) AS TEXT),

@@ -20,7 +20,7 @@ use super::{
 use crate::error::{Error, Kind, Result};
 use crate::store::Contents;
 
-/// How long a restore waits for others to close the database. Whoever has it open keeps it open.
+/// How long a restore waits for others to close the database. A program that has it open keeps it open.
 const SHORT: Duration = Duration::from_millis(300);
 
 /// Copies the database while others use it.

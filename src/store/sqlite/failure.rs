@@ -1,4 +1,4 @@
-//! What SQLite's errors mean, in words for whoever asked, as far as it says and the disk does.
+//! What SQLite's errors mean, in words for people, as far as SQLite and the disk tell.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -104,7 +104,7 @@ fn unwritable(path: &Path) -> Option<String> {
     (!names.is_empty()).then(|| format!("Let its owner write: chmod u+w {}", names.join(" ")))
 }
 
-/// Whether a file can be written by whoever runs this, and by its owner
+/// Whether a file can be written by the user who runs this, and by its owner
 fn is_writable(file: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     access(file, Access::WRITE_OK).is_ok() && file.metadata().is_ok_and(|found| found.mode() & 0o200 != 0)

@@ -68,7 +68,7 @@ impl Drop for Partial {
     }
 }
 
-/// Removes what a run left that was broken off: the name is ours, and whoever writes such a file has it locked. What it holds
+/// Removes what a run left that was broken off: the name is ours, and a run that still writes such a file has it locked. What it holds
 /// does not matter; after a power cut not even its header need be there.
 fn remove_abandoned(path: &Path) -> io::Result<()> {
     let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();

@@ -13,7 +13,7 @@ pub(in crate::store) const PATIENCE: Duration = Duration::from_secs(30);
 const NAP: Duration = Duration::from_millis(5);
 
 thread_local! {
-    /// Until when whoever works in this thread waits
+    /// Until when work in this thread waits
     static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
     /// Since when the lock is waited for
     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };

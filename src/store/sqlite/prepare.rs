@@ -111,7 +111,7 @@ fn switch_to_wal(connection: &Connection) -> Result<()> {
 /// the database itself would drop the locks SQLite holds on it.
 pub(super) fn lock_file(path: &Path) -> std::io::Result<File> {
     let lock = beside(path, "-lock");
-    // Whoever may make files here could have it lead anywhere.
+    // Anybody who may make files here could have made it a link to anywhere.
     let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
     let file =
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(lock)?;

@@ -76,7 +76,7 @@ impl Database {
     /// Puts a new connection in the place of this one, which can write; where that cannot be had, this one stays.
     pub(in crate::store) fn reopen(&mut self, is_temporary: bool) -> Result<()> {
         self.file.must_be_at(&self.path)?;
-        // Whoever wants to write may be a stranger.
+        // The request may be that of an unauthenticated client.
         let mut reopened = Self::open_again(&self.path, self.file).map_err(Error::without_place)?;
         reopened.must_be_writable()?;
         reopened.expect_many_writes(is_temporary)?;
@@ -175,7 +175,7 @@ fn throw_away(path: &Path) -> std::io::Result<()> {
     match std::fs::rename(path, &aside) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        // Whoever cannot start a thread has the file go with its folder.
+        // Where no thread can be started, the file goes with its folder.
         Ok(()) => {
             let _ = std::thread::Builder::new().spawn(move || std::fs::remove_file(aside));
             Ok(())

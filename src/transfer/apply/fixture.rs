@@ -149,7 +149,7 @@ fn yaml(input: &Input, text: &str) -> Result<Found> {
 
 /// Reads YAML.
 pub(super) fn from_yaml<T: DeserializeOwned>(text: &str) -> std::result::Result<T, serde_saphyr::Error> {
-    // Whoever shares a list by an alias has enough with these; an alias bomb has not.
+    // Enough for lists that are shared by aliases, not for an alias bomb.
     let limits = serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 };
     // In YAML 1.2, and in a conversation, “yes” and “on” are words.
     let options = serde_saphyr::options! { alias_limits: limits, strict_booleans: true };

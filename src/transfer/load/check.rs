@@ -19,7 +19,7 @@ use crate::transfer::load::Passwords;
 use crate::transfer::records::{ConversationRecord, Entry, Record, UserRecord};
 use crate::transfer::{RecordProblem, Tally, quoted};
 
-/// More problems are not shown: whoever has these looks at where the file comes from.
+/// More problems are not shown: with these it is the source of the file that needs a look.
 pub const MOST_PROBLEMS: usize = 1000;
 
 /// How many names are kept at hand

@@ -73,7 +73,7 @@ impl Text {
         self.written.extend([" cc @", username]);
     }
 
-    /// The text, for whoever writes with capitals or without
+    /// The text, with capitals or without
     pub(super) fn finish(&mut self, is_casual: bool) -> String {
         if is_casual {
             self.written = self.written.to_lowercase();
