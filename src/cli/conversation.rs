@@ -201,7 +201,7 @@ impl Add {
 
 /// Remove people from a group, or leave it
 ///
-/// Their notifications of it go, and they see it no more. A group ends, messages and all, with its last participant.
+/// Their notifications of it are deleted, and they no longer see it. A group ends, messages and all, with its last participant.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings conversation remove support dave")]
 pub(super) struct Remove {

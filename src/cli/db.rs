@@ -54,7 +54,7 @@ impl Command {
     }
 }
 
-/// Bring the database up to date, making it where there is none; every command does so by itself
+/// Bring the database up to date, creating it if needed; every command does so by itself
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings db migrate --db postgres://tidings@localhost/tidings")]
 pub(super) struct Migrate {}
@@ -287,7 +287,7 @@ impl Restore {
 fn file_of<'l>(location: &'l Location, instead: &str) -> Result<&'l Path, Failure> {
     match location {
         Location::Sqlite(path) => Ok(path),
-        Location::Postgres(_) => Err(Failure::Usage(format!("The database {location} is no file; {instead}."))),
+        Location::Postgres(_) => Err(Failure::Usage(format!("The database {location} is not a file; {instead}."))),
     }
 }
 
@@ -334,7 +334,7 @@ impl Record for Copy {
     }
 }
 
-/// Give back the space of what was deleted, scrub what is left of it, and bring the search index in order
+/// Free the space of what was deleted, scrub what is left of it, and tidy the search index
 ///
 /// The file is rewritten, which temporarily needs up to twice its size; writers wait meanwhile.
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::{Pending, Task, Timestamp};
 use crate::store::{self, Inspection, Location};
 
-/// Look for what is wrong: settings, rights, disk, clock, engine
+/// Look for problems: settings, permissions, disk, clock, engine
 ///
 /// Says of everything it finds what to do about it. It makes and changes nothing, and works where there is no database or
 /// it cannot be opened. Exit code 7 where there is a problem. What a database holds is checked by `tidings db check`.
@@ -208,7 +208,9 @@ fn look_at_engine(location: &Location, inspected: Result<Inspection>, findings: 
     }
     findings.extend(found.pending.into_iter().map(of_pending));
     findings.push(match found.version {
-        0 => Finding::ok("database", format!("there is none at {location}; the first command that uses it makes it")),
+        0 => {
+            Finding::ok("database", format!("no database at {location} yet; the first command that uses it creates it"))
+        }
         store::VERSION => Finding::ok("database", format!("version {}, up to date", store::VERSION)),
         older => Finding::warning(
             "database",

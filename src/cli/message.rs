@@ -83,7 +83,7 @@ pub(super) struct Send {
     /// from standard input, and after -- it may begin with a dash
     #[arg(value_name = "CONV TEXT", num_args = 0..)]
     words: Vec<String>,
-    /// Send to this user, in the direct conversation, begun where there is none
+    /// Send to this user, in the direct conversation, which is created if needed
     #[arg(long, value_name = "USER")]
     to: Option<UserSelector>,
     /// The message this replies to: its id, or CONVERSATION#NUMBER

@@ -83,7 +83,7 @@ struct Global {
     #[arg(long, global = true, value_name = "WHEN")]
     color: Option<When>,
 
-    /// Say nothing but the result; of what is created, print the id alone
+    /// Print only the result; of what is created, only the id
     #[arg(short, long, global = true)]
     quiet: bool,
 

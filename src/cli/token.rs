@@ -59,7 +59,7 @@ impl Issue {
         })?;
         let pair = logged_in.pair(&keys, context.app.now(), secret()?)?;
         context.status(&format!(
-            "The access token of {} counts for {}, the refresh token for {}.",
+            "The access token of {} is valid for {}, the refresh token for {}.",
             pair.user.person.username,
             counted(LIFETIME / 60, "minute"),
             counted(REFRESH_LIFETIME / (24 * 60 * 60), "day"),

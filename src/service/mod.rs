@@ -96,7 +96,7 @@ fn no_user(selector: &UserSelector) -> Error {
     let name = match selector {
         UserSelector::Id(id) => id.to_string(),
         UserSelector::Name(name) if name.len() > LONGEST_NAME => {
-            return Error::not_found("There is no user with so long a name.");
+            return Error::not_found("No user has a name that long.");
         }
         UserSelector::Name(name) => normalize(name),
     };

@@ -62,13 +62,13 @@ impl Location {
         let first = path.split('/').next().unwrap_or_default();
         if first.split_once(':').is_some_and(|(scheme, _)| scheme.is_empty() || is_scheme(scheme)) {
             return refuse(
-                "That is no path of a file: it begins as an address does.",
+                "That is not the path of a file: it begins as an address does.",
                 "Name a file by its path, with ./ before a name that has a colon, or PostgreSQL by postgres://user@host/database",
             );
         }
         if first.split_whitespace().any(is_setting_of_postgres) {
             return refuse(
-                "That is no path of a file: it says how to reach PostgreSQL.",
+                "That is not the path of a file: it says how to reach PostgreSQL.",
                 "Name PostgreSQL by postgres://user@host/database, or by the variables DB_HOST, DB_NAME, DB_USER and DB_PASSWORD.",
             );
         }

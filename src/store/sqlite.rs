@@ -215,7 +215,7 @@ fn refuse_other_than_file(path: &Path) -> Result<()> {
             Err(Error::unavailable(format!("{} is a folder, not a database.", path.display())))
         }
         Ok(found) if !found.is_file() => {
-            Err(Error::unavailable(format!("{} is not a file, so it is no database.", path.display())))
+            Err(Error::unavailable(format!("{} is not a file, so it is not a database.", path.display())))
         }
         Ok(found) if found.len() == 0 => refuse_leftover_log(path),
         _ => Ok(()),

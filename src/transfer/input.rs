@@ -230,9 +230,9 @@ fn other_format(line: &str) -> Option<&'static str> {
 pub(super) fn said_of(error: &serde_json::Error) -> String {
     let said = in_words(error);
     match error.classify() {
-        Category::Data => format!("This is no record: {said}."),
-        Category::Eof => format!("This is no JSON: the line ends in the middle of it (column {}).", error.column()),
-        _ => format!("This is no JSON: {said} (column {}).", error.column()),
+        Category::Data => format!("This is not a record: {said}."),
+        Category::Eof => format!("This is not JSON: the line ends in the middle of it (column {}).", error.column()),
+        _ => format!("This is not JSON: {said} (column {}).", error.column()),
     }
 }
 
@@ -271,7 +271,7 @@ const PLAIN: &[(&str, &str)] = &[
     ("struct RevisionRecord", "an object"),
     ("struct NotificationRecord", "an object"),
     ("struct Row", "a row"),
-    ("invalid unicode code point", "what is no Unicode"),
+    ("invalid unicode code point", "invalid Unicode"),
 ];
 
 fn plain(said: &str) -> String {

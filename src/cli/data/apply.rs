@@ -16,7 +16,7 @@ use crate::transfer::load::Stage;
 /// The exit code for changes, with --detailed-exitcode
 const CHANGED: u8 = 10;
 
-/// Make the database what a fixture says: users, conversations, messages, notifications
+/// Make the database match a fixture: users, conversations, messages, notifications
 ///
 /// Users and groups are matched by name, direct conversations by their two people, messages by key. What is not there is
 /// created, what differs is changed, as one transaction; applying again changes nothing. What a fixture does not name stays,

@@ -203,7 +203,7 @@ impl Here {
 
     /// Where to go on from, as a link said it
     pub(super) fn seek<P: DeserializeOwned>(&self, cursor: Option<&str>) -> Result<Option<Seek<P>>, Error> {
-        let forged = || Error::invalid("cursor", "That is no cursor of this list; take the links that it gives.");
+        let forged = || Error::invalid("cursor", "That is not a cursor of this list; take the links that it gives.");
         let open = |cursor| {
             let text = self.server.keys.open(self.address.path(), cursor).ok_or_else(forged)?;
             serde_json::from_slice(&text).map_err(|_| forged())

@@ -155,7 +155,7 @@ fn instead_of(bytes: &[u8], cors: &HeaderMap) -> Option<Vec<u8>> {
     let status = bytes.strip_prefix(b"HTTP/1.1 4")?.get(..2)?;
     let is_bare = || bytes.ends_with(b"\r\n\r\n") && bytes.windows(19).any(|part| part == b"content-length: 0\r\n");
     let error = match status {
-        b"00" if is_bare() => Error::of_fields("That is no request of HTTP/1.1.", Vec::new()),
+        b"00" if is_bare() => Error::of_fields("That is not an HTTP/1.1 request.", Vec::new()),
         b"14" | b"31" if is_bare() => too_long(),
         _ => return None,
     };

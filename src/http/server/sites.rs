@@ -16,7 +16,7 @@ pub fn host(text: &str) -> Result<String, &'static str> {
         return Ok(format!("[{address}]"));
     }
     if name.contains("://") || name.contains('/') {
-        return Err("it is an address; only the host counts, chat.example.org");
+        return Err("it is an address; give only its host, such as chat.example.org");
     }
     if name.contains(':') {
         return Err("it has a port, and any port will do: leave it out");
@@ -31,7 +31,7 @@ pub fn host(text: &str) -> Result<String, &'static str> {
     let is_label = |label: &str| {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
-    if labels.split('.').all(is_label) { Ok(name) } else { Err("that is no name of a host") }
+    if labels.split('.').all(is_label) { Ok(name) } else { Err("that is not a host name") }
 }
 
 /// A site's origin as browsers say it: scheme, host and, where it is not the usual one, port; `*` is every site.
@@ -62,9 +62,9 @@ pub fn origin(text: &str) -> Result<String, &'static str> {
     let port = match port {
         None | Some("") => None,
         Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(port.parse::<u16>().map_err(|_| "its port is none")?)
+            Some(port.parse::<u16>().map_err(|_| "its port is not a number from 0 to 65535")?)
         }
-        Some(_) => return Err("its port is none"),
+        Some(_) => return Err("its port is not a number from 0 to 65535"),
     };
     let usual = match scheme.as_str() {
         "https" => Some(443),

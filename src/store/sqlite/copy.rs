@@ -210,5 +210,5 @@ fn must_be_there(path: &Path) -> Result<()> {
 }
 
 fn empty(path: &Path) -> Error {
-    Error::unavailable(format!("{} is empty: it is no database yet.", path.display()))
+    Error::unavailable(format!("{} is empty: it is not a database yet.", path.display()))
 }

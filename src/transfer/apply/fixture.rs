@@ -103,7 +103,7 @@ fn records(input: &Input) -> Result<Found> {
 
 /// Says why a file cannot be read as a fixture.
 fn no_fixture(input: &Input, line: u64, said: String) -> Error {
-    let detail = format!("{} is no fixture; nothing was changed.", input.name);
+    let detail = format!("{} is not a fixture; nothing was changed.", input.name);
     Error::of_file(Kind::Invalid, detail, vec![(format!("{}:{line}", input.name), said)])
 }
 
@@ -134,7 +134,7 @@ fn yaml(input: &Input, text: &str) -> Result<Found> {
     let found = from_yaml::<Option<Vec<Spanned<Value>>>>(text).map_err(|error| {
         let error = error.without_snippet();
         let line = error.location().map_or(1, |location| location.line());
-        no_fixture(input, line, format!("This is no YAML list of records: {}.", said_of_yaml(error)))
+        no_fixture(input, line, format!("This is not a YAML list of records: {}.", said_of_yaml(error)))
     })?;
     let finder = LineFinder::new(text);
     let read = |(index, spanned): (usize, Spanned<Value>)| match Record::deserialize(&spanned.value) {

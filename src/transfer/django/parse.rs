@@ -83,7 +83,7 @@ fn refused(error: &serde_json::Error, lines: usize) -> RecordProblem {
     let (line, said) = (error.line() + lines, in_words(error));
     match error.classify() {
         Category::Io => unreadable(line, &said),
-        Category::Syntax => problem(line, format!("This is no JSON: {said} (column {}).", error.column())),
+        Category::Syntax => problem(line, format!("This is not JSON: {said} (column {}).", error.column())),
         Category::Eof => problem(line, "The file ends in the middle of it."),
         Category::Data => problem(line, format!("This is not what `manage.py dumpdata` writes: {said}.")),
     }

@@ -188,7 +188,7 @@ fn hash(password: &str, origin: &Origin, report: &mut Report) -> Option<String> 
         {
             format!("The password is hashed by {hasher} in a way that is not verified here")
         }
-        _ => "The password is no hash of Django's".to_owned(),
+        _ => "The password is not a hash that Django makes".to_owned(),
     };
     report.row(origin, Some("password"), format!("{what}; the user is carried without one."));
     None

@@ -193,7 +193,7 @@ impl<'r> Check<'r> {
             return Ok(Some(true));
         }
         let earlier = (self.rules.place)(earlier.line.unsigned_abs());
-        self.invalid(seen.line.unsigned_abs(), format!("{what} stands on {earlier} already."));
+        self.invalid(seen.line.unsigned_abs(), format!("{what} is on {earlier} already."));
         Ok(Some(false))
     }
 
@@ -300,7 +300,10 @@ impl<'r> Check<'r> {
                 }
                 self.at_hand.insert(reference.to_owned(), identity);
             }
-            None => self.invalid(line, format!("There is no user {} here, nor before.", quoted(reference))),
+            None => self.invalid(
+                line,
+                format!("There is no user {} in the database or in earlier records.", quoted(reference)),
+            ),
         }
         Ok(found)
     }
@@ -317,7 +320,7 @@ impl<'r> Check<'r> {
                 people.push(person);
                 if !named.insert(person) {
                     let name = quoted(participant.user());
-                    self.invalid(line, format!("{name} stands twice among those who take part."));
+                    self.invalid(line, format!("{name} is listed twice among the participants."));
                 }
             }
         }
@@ -405,7 +408,10 @@ impl<'r> Check<'r> {
         let Some(SeenRecord { identity: place, .. }) = seen else {
             let with =
                 if reference.starts_with('@') { "; a direct one needs a record too, with its two people" } else { "" };
-            self.invalid(line, format!("There is no conversation {} here, nor before{with}.", quoted(reference)));
+            self.invalid(
+                line,
+                format!("There is no conversation {} in the database or in earlier records{with}.", quoted(reference)),
+            );
             return Ok(None);
         };
         let pair = self.scratch.pair(&number_name(b'd', place, 0))?;

@@ -101,7 +101,7 @@ fn what_cannot_be_imported_is_told_with_its_place_and_changes_nothing() {
     let before = shell.dump();
     assert_snapshot!(shell.run_with("data import django -", "[\n{\"model\" \"auth.user\"}]"), @"
     --- stderr
-    standard input:2: This is no JSON: expected `:` (column 10).
+    standard input:2: This is not JSON: expected `:` (column 10).
     tidings: standard input has a problem; nothing was changed.
     --- exit code 6
     ");

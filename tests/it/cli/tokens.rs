@@ -51,13 +51,13 @@ fn tokens_are_shown_in_every_format_and_alone_to_a_script() {
      refresh   REFRESH
      id        019b78c9-0a80-7398-89bc-6d63798b4571
     --- stderr
-    The access token of ann counts for 10 minutes, the refresh token for 30 days.
+    The access token of ann is valid for 10 minutes, the refresh token for 30 days.
     ");
     assert_snapshot!(named(&shell.run("token issue ann --quiet")), @"ACCESS");
     assert_snapshot!(named(&shell.run("token issue ann -o ids")), @"
     ACCESS
     --- stderr
-    The access token of ann counts for 10 minutes, the refresh token for 30 days.
+    The access token of ann is valid for 10 minutes, the refresh token for 30 days.
     ");
     assert_snapshot!(named(&shell.run("token issue ann -q -o json")), @r#"
     {
@@ -83,7 +83,7 @@ fn tokens_are_shown_in_every_format_and_alone_to_a_script() {
     REFRESH
     ann
     --- stderr
-    The access token of ann counts for 10 minutes, the refresh token for 30 days.
+    The access token of ann is valid for 10 minutes, the refresh token for 30 days.
     ");
 }
 

@@ -190,13 +190,13 @@ fn every_problem_is_named_with_its_file_and_line() {
         let said: Vec<String> = problems.into_iter().map(|(place, _, detail)| format!("{place}: {detail}")).collect();
         insta::allow_duplicates! { insta::assert_snapshot!(said.join("\n"), @"
         users.json:3: The username holds white space or a control character.
-        users.json:4: This is no record: invalid type: integer `7`, expected an object with a `type`.
-        groups.yml:1: “ann” stands twice among those who take part.
+        users.json:4: This is not a record: invalid type: integer `7`, expected an object with a `type`.
+        groups.yml:1: “ann” is listed twice among the participants.
         groups.yml:2: The group has neither name nor id; applying the fixture again would not find it.
-        talk.jsonl:1: There is no conversation “team” here, nor before.
+        talk.jsonl:1: There is no conversation “team” in the database or in earlier records.
         talk.jsonl:1: The message has no key; applying the fixture again would not find it.
-        talk.jsonl:3: The username “ANN”, whatever its case, stands on users.json:2 already.
-        talk.jsonl:4: This is no JSON: the line ends in the middle of it (column 1).
+        talk.jsonl:3: The username “ANN”, whatever its case, is on users.json:2 already.
+        talk.jsonl:4: This is not JSON: the line ends in the middle of it (column 1).
         "); }
         assert_eq!(count(world, "SELECT count(*) FROM account"), 0);
     });
@@ -354,13 +354,13 @@ fn two_records_of_one_row_and_what_a_rule_refuses_are_told_with_their_lines() {
         let yaml = format!("- {{type: user, username: anna, user_id: {ann}}}\n- {{type: user, username: Anna}}");
         let problems = apply(world, &yaml).unwrap_err();
         assert_eq!((problems[0].0.as_str(), problems.len()), ("world.yaml:2", 1), "{problems:?}");
-        assert!(problems[0].2.contains("stands on world.yaml:1 already"), "{problems:?}");
+        assert!(problems[0].2.contains("is on world.yaml:1 already"), "{problems:?}");
         let yaml = "- {type: user, username: ann}\n- {type: user, username: bob, is_active: false}";
         let last = apply(world, yaml);
         assert!(last.is_ok(), "the operator may: {last:?}");
         let yaml =
             "- {type: user, username: bob, password: a good one}\n- {type: user, username: bob, password: other one}";
         let problems = apply(world, yaml).unwrap_err();
-        assert!(problems[0].2.contains("stands on world.yaml:1 already"), "{problems:?}");
+        assert!(problems[0].2.contains("is on world.yaml:1 already"), "{problems:?}");
     });
 }

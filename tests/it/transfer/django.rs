@@ -140,12 +140,12 @@ fn what_is_no_django_dump_is_refused_with_the_line() {
     assert_snapshot!(refused(b" \n"), @"1: The file is empty.");
     assert_snapshot!(refused(b"\n\nhello"), @"3: This is neither the beginning of an array nor of a row, as `manage.py dumpdata` writes them as json or jsonl.");
     assert_snapshot!(refused(b"\xFF\xFE[\0]\0"), @"1: The file is UTF-16, which is not JSON. Let Django write it by itself: python -Xutf8 manage.py dumpdata --output dump.json");
-    assert_snapshot!(refused(b"\n[\n{\"model\": \"auth.user\", \"pk\": 1, \"fields\": {}},\n{\"model\" \"auth.user\"}]"), @"4: This is no JSON: expected `:` (column 10).");
+    assert_snapshot!(refused(b"\n[\n{\"model\": \"auth.user\", \"pk\": 1, \"fields\": {}},\n{\"model\" \"auth.user\"}]"), @"4: This is not JSON: expected `:` (column 10).");
     assert_snapshot!(refused(b"[\n{\"model\": \"auth.user\", \"pk\": 1, \"fields\": {}},\n"), @"3: The file ends in the middle of it.");
     assert_snapshot!(refused(b"[{\"name\": \"alice\"}]"), @"1: This is not what `manage.py dumpdata` writes: missing field `model`.");
     assert_snapshot!(refused(b"{\"users\": [1]}"), @"1: This is not what `manage.py dumpdata` writes: missing field `model`.");
-    assert_snapshot!(refused(b"[] []"), @"1: This is no JSON: trailing characters (column 4).");
-    assert_snapshot!(refused(b"[{\"model\": \"auth.user\", \"pk\": 1, \"fields\": {\"username\": \"\xE9\"}}]"), @"1: This is no JSON: what is no Unicode (column 58).");
+    assert_snapshot!(refused(b"[] []"), @"1: This is not JSON: trailing characters (column 4).");
+    assert_snapshot!(refused(b"[{\"model\": \"auth.user\", \"pk\": 1, \"fields\": {\"username\": \"\xE9\"}}]"), @"1: This is not JSON: invalid Unicode (column 58).");
     assert!(read(&b"[]"[..]).unwrap().entries.is_empty());
 }
 

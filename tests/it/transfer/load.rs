@@ -234,31 +234,31 @@ fn every_problem_of_a_file_is_named_with_its_line() {
         let problems = load(world, records).unwrap_err();
         let said: Vec<String> = problems.into_iter().map(|(line, _, detail)| format!("{line}: {detail}")).collect();
         insta::allow_duplicates! { insta::assert_snapshot!(said.join("\n"), @r#"
-        2: The username “Ann”, whatever its case, stands on line 1 already.
-        3: This is no record: unknown word `usr`, expected one of `user`, `conversation`, `message`, `notification`.
-        4: This is no record: unknown field `nick`, expected one of `user_id`, `username`, `email`, `first_name`, `last_name`, `role`, `is_active`, `created_at`, `password`, `password_hash`.
+        2: The username “Ann”, whatever its case, is on line 1 already.
+        3: This is not a record: unknown word `usr`, expected one of `user`, `conversation`, `message`, `notification`.
+        4: This is not a record: unknown field `nick`, expected one of `user_id`, `username`, `email`, `first_name`, `last_name`, `role`, `is_active`, `created_at`, `password`, `password_hash`.
         5: The username holds white space or a control character.
-        7: This is no record: “10000-01-01T00:00:00Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999.
+        7: This is not a record: “10000-01-01T00:00:00Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999.
         8: The password is too short; it needs at least 8 characters.
         9: That is neither an argon2 hash in PHC form ($argon2id$v=19$…) nor one of Django's (pbkdf2_sha256$…), of usual cost.
-        10: There is no user “nobody” here, nor before.
+        10: There is no user “nobody” in the database or in earlier records.
         10: A conversation needs at least two people; name everybody who takes part.
         11: The name of a conversation is 1 to 64 of the characters A–Z a–z 0–9 . _ -
         13: It refers to “b”, which comes later (line 14): a message stands before what refers to it, so none replies to itself, directly or by others.
         15: It replies to itself.
-        16: There is no message “gone” here, nor before.
+        16: There is no message “gone” in the database or in earlier records.
         17: The message is blank.
         18: The message has no sender.
         19: The message was deleted, but no reply follows that would keep its place.
-        20: There is no conversation “elsewhere” here, nor before.
+        20: There is no conversation “elsewhere” in the database or in earlier records.
         21: The revisions do not count up from 1.
         22: The number of a message is 1 to 9007199254740991.
         23: “ann” sent the message, and is not notified.
         24: “joe” does not take part in the conversation, and is not notified.
-        25: A message with the number 7 stands on line 19 already.
-        26: A message with the number 7 stands on line 19 already.
-        27: This is no record: invalid type: string "type", expected an object with a `type`.
-        28: This is no JSON: the line ends in the middle of it (column 39).
+        25: A message with the number 7 is on line 19 already.
+        26: A message with the number 7 is on line 19 already.
+        27: This is not a record: invalid type: string "type", expected an object with a `type`.
+        28: This is not JSON: the line ends in the middle of it (column 39).
         "#); }
         assert_eq!(world.app.read(tidings::store::users::count).unwrap(), 0);
     });
@@ -276,7 +276,7 @@ fn a_line_that_is_no_utf_8_and_one_far_down_are_found() {
         assert_eq!(load(world, "\n \n").unwrap(), Loaded::default(), "a dump of nothing is an empty file");
         let cut = "{\"type\":\"user\",\"username\":\"an\r\n{\"type\":\"user\",\"username\":\"ann\"}\n";
         let problems = load(world, cut).unwrap_err();
-        let said = "This is no JSON: the line ends in the middle of it (column 29).";
+        let said = "This is not JSON: the line ends in the middle of it (column 29).";
         assert_eq!((problems.len(), problems[0].0, problems[0].2.as_str()), (1, 1, said));
     });
 }

@@ -77,7 +77,7 @@ fn no_number_is_given_out_twice_whether_it_is_said_or_not() {
         let next = || message(r#","key":"next""#);
         assert_eq!(
             refused(&[next(), message(r#","number":6"#)]),
-            "2: A message with the number 6 stands on line 1 already."
+            "2: A message with the number 6 is on line 1 already."
         );
         assert_eq!(refused(&[message(r#","number":5,"key":"other""#)]), "1: Another message has the number 5.");
         assert_eq!(
@@ -130,9 +130,9 @@ fn names_that_cannot_be_are_refused_at_their_line() {
             (r#"{"type":"conversation","participants":["ann","bob","ANN"]}"#.to_owned(), "“ANN” stands twice"),
             (
                 r#"{"type":"conversation","name":"x","participants":["ann",{"user":"ann","level":"none"}]}"#.to_owned(),
-                "“ann” stands twice among those who take part.",
+                "“ann” is listed twice among the participants.",
             ),
-            (message(&format!(r#","receiver":"{}""#, "x".repeat(9999))), "x…” here, nor before."),
+            (message(&format!(r#","receiver":"{}""#, "x".repeat(9999))), "x…” in the database or in earlier records."),
         ] {
             let problems = load(world, &record).unwrap_err();
             assert!(problems.iter().any(|(line, _, detail)| *line == 1 && detail.contains(said)), "{problems:?}");

@@ -46,7 +46,7 @@ impl Check<'_> {
         if !self.is_hopeless() {
             self.missing.push((reference.to_owned(), self.problems.len()));
         }
-        self.invalid(line, format!("There is no message {} here, nor before.", quoted(reference)));
+        self.invalid(line, format!("There is no message {} in the database or in earlier records.", quoted(reference)));
         Ok(None)
     }
 
@@ -192,7 +192,7 @@ impl Check<'_> {
     ) -> Result<bool> {
         let line = entry.line;
         if self.rules.notify {
-            self.invalid(line, "The records bring notifications of their own; leave out --notify.");
+            self.invalid(line, "The records contain notifications; leave out --notify.");
             return Ok(false);
         }
         let user = self.find_user(existing, line, &record.user)?;

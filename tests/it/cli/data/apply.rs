@@ -105,33 +105,33 @@ fn what_is_no_fixture_is_refused_with_its_place_and_changes_nothing() {
         run.stderr
     };
     assert_snapshot!(refused("data apply bomb.yaml", 6), @"
-    bomb.yaml:6: This is no YAML list of records: its aliases stand for more than a fixture may hold (column 13).
-    tidings: bomb.yaml is no fixture; nothing was changed.
+    bomb.yaml:6: This is not a YAML list of records: its aliases stand for more than a fixture may hold (column 13).
+    tidings: bomb.yaml is not a fixture; nothing was changed.
     ");
-    assert_snapshot!(refused("data apply good.jsonl bad.yaml -o json", 6), @r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"The fixture of 2 files has 4 problems; nothing was changed.","errors":{"good.jsonl:5":["The message has no key; applying the fixture again would not find it."],"bad.yaml:1":["The username holds white space or a control character."],"bad.yaml:2":["This is no record: unknown word `usr`, expected one of `user`, `conversation`, `message`, `notification`."],"bad.yaml:3":["The message has no key; applying the fixture again would not find it."]}}"#);
+    assert_snapshot!(refused("data apply good.jsonl bad.yaml -o json", 6), @r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"The fixture of 2 files has 4 problems; nothing was changed.","errors":{"good.jsonl:5":["The message has no key; applying the fixture again would not find it."],"bad.yaml:1":["The username holds white space or a control character."],"bad.yaml:2":["This is not a record: unknown word `usr`, expected one of `user`, `conversation`, `message`, `notification`."],"bad.yaml:3":["The message has no key; applying the fixture again would not find it."]}}"#);
     assert_snapshot!(refused("data apply open.yaml", 6), @"
-    open.yaml:1: This is no YAML list of records: unclosed bracket '{' at line 1, column 3.
-    tidings: open.yaml is no fixture; nothing was changed.
+    open.yaml:1: This is not a YAML list of records: unclosed bracket '{' at line 1, column 3.
+    tidings: open.yaml is not a fixture; nothing was changed.
     ");
     for (name, text, said) in [
         (
             "twice.yaml",
             "- {type: user, type: user}\n",
-            "twice.yaml:1: This is no YAML list of records: the key `type` stands twice",
+            "twice.yaml:1: This is not a YAML list of records: the key `type` stands twice",
         ),
         (
             "two.yaml",
             "- {type: user, username: x}\n---\n- 1\n",
-            "two.yaml:3: This is no YAML list of records: a second document begins",
+            "two.yaml:3: This is not a YAML list of records: a second document begins",
         ),
-        ("deep.yaml", &"[".repeat(3000), "This is no YAML list of records: it is nested too deeply at line 1"),
+        ("deep.yaml", &"[".repeat(3000), "This is not a YAML list of records: it is nested too deeply at line 1"),
         ("many.yaml", &"- 1\n".repeat(250_001), "there is more in it, or it is nested deeper, than is read as YAML"),
-        ("word.jsonl", "{\"type\":nul}", "This is no JSON: expected true, false or null (column"),
-        ("type.jsonl", "{\"type\":7}", "This is no record: invalid type: integer `7`, expected a word."),
+        ("word.jsonl", "{\"type\":nul}", "This is not JSON: expected true, false or null (column"),
+        ("type.jsonl", "{\"type\":7}", "This is not a record: invalid type: integer `7`, expected a word."),
         (
             "list.jsonl",
             "{\"type\":\"user\",\"username\":[\"map\"]}",
-            "This is no record: invalid type: a list, expected a string.",
+            "This is not a record: invalid type: a list, expected a string.",
         ),
     ] {
         write(&shell, name, text);

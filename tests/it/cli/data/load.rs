@@ -101,16 +101,16 @@ fn every_problem_stands_in_one_document_by_file_and_line() {
 {"type":"message","conversation":"room","sender":"eve","content":"t","timestamp":1767258000}
 "#,
     );
-    assert_snapshot!(refused(&shell, "data load bad.jsonl -o json", "", 6), @r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"bad.jsonl has 8 problems; nothing was changed.","errors":{"bad.jsonl:1":["The user “ann” is there already; it differs in username."],"bad.jsonl:2":["This is no record: unknown word `usr`, expected one of `user`, `conversation`, `message`, `notification`."],"bad.jsonl:4":["The username “EVE”, whatever its case, stands on line 3 already."],"bad.jsonl:6":["There is no message “missing” here, nor before."],"bad.jsonl:7":["It refers to “c”, which comes later (line 8): a message stands before what refers to it, so none replies to itself, directly or by others."],"bad.jsonl:9":["This is no record: “10000-01-01T00:00:00Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999."],"bad.jsonl:10":["This is no record: “0000-12-31T23:59:59Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999."],"bad.jsonl:11":["This is no record: invalid type: integer `1767258000`, expected a string."]}}"#);
+    assert_snapshot!(refused(&shell, "data load bad.jsonl -o json", "", 6), @r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"bad.jsonl has 8 problems; nothing was changed.","errors":{"bad.jsonl:1":["The user “ann” is there already; it differs in username."],"bad.jsonl:2":["This is not a record: unknown word `usr`, expected one of `user`, `conversation`, `message`, `notification`."],"bad.jsonl:4":["The username “EVE”, whatever its case, is on line 3 already."],"bad.jsonl:6":["There is no message “missing” in the database or in earlier records."],"bad.jsonl:7":["It refers to “c”, which comes later (line 8): a message stands before what refers to it, so none replies to itself, directly or by others."],"bad.jsonl:9":["This is not a record: “10000-01-01T00:00:00Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999."],"bad.jsonl:10":["This is not a record: “0000-12-31T23:59:59Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999."],"bad.jsonl:11":["This is not a record: invalid type: integer `1767258000`, expected a string."]}}"#);
     assert_snapshot!(refused(&shell, "data load bad.jsonl", "", 6), @"
     bad.jsonl:1: The user “ann” is there already; it differs in username.
-    bad.jsonl:2: This is no record: unknown word `usr`, expected one of `user`, `conversation`, `message`, `notification`.
-    bad.jsonl:4: The username “EVE”, whatever its case, stands on line 3 already.
-    bad.jsonl:6: There is no message “missing” here, nor before.
+    bad.jsonl:2: This is not a record: unknown word `usr`, expected one of `user`, `conversation`, `message`, `notification`.
+    bad.jsonl:4: The username “EVE”, whatever its case, is on line 3 already.
+    bad.jsonl:6: There is no message “missing” in the database or in earlier records.
     bad.jsonl:7: It refers to “c”, which comes later (line 8): a message stands before what refers to it, so none replies to itself, directly or by others.
-    bad.jsonl:9: This is no record: “10000-01-01T00:00:00Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999.
-    bad.jsonl:10: This is no record: “0000-12-31T23:59:59Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999.
-    bad.jsonl:11: This is no record: invalid type: integer `1767258000`, expected a string.
+    bad.jsonl:9: This is not a record: “10000-01-01T00:00:00Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999.
+    bad.jsonl:10: This is not a record: “0000-12-31T23:59:59Z” is not a time like 2026-01-01T09:00:00Z, years 1 to 9999.
+    bad.jsonl:11: This is not a record: invalid type: integer `1767258000`, expected a string.
     tidings: bad.jsonl has 8 problems; nothing was changed.
     ");
     refused(&shell, "data load bad.jsonl --dry-run", "", 6);
@@ -125,7 +125,7 @@ fn broken_json_far_down_a_file_is_found() {
     }
     far.push_str("{\"type\":\"user\",\"username\":\n{\"type\":\"user\",\"username\":\"last\"}\n");
     write(&shell, "far.jsonl", far);
-    assert_snapshot!(refused(&shell, "data load far.jsonl -o json", "", 6), @r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"far.jsonl has a problem; nothing was changed.","errors":{"far.jsonl:70000":["This is no JSON: the line ends in the middle of it (column 26)."]}}"#);
+    assert_snapshot!(refused(&shell, "data load far.jsonl -o json", "", 6), @r#"{"type":"about:blank","title":"Bad Request","status":400,"code":"invalid","detail":"far.jsonl has a problem; nothing was changed.","errors":{"far.jsonl:70000":["This is not JSON: the line ends in the middle of it (column 26)."]}}"#);
 }
 
 #[test]
@@ -170,8 +170,8 @@ fn what_is_no_file_of_records_is_refused() {
     assert_eq!(shell.done("data load - --dry-run -q -o json").stderr, "");
     assert_snapshot!(refused(&shell, "data load png.jsonl", "", 6), @"
     png.jsonl:1: The line is not UTF-8 from byte 1 on.
-    png.jsonl:2: This is no JSON: expected value (column 1).
-    png.jsonl:3: This is no JSON: expected value (column 1).
+    png.jsonl:2: This is not JSON: expected value (column 1).
+    png.jsonl:3: This is not JSON: expected value (column 1).
     tidings: png.jsonl has 3 problems; nothing was changed.
     ");
     refused(&shell, "data load", "", 2);
@@ -195,7 +195,7 @@ fn where_there_is_nothing_to_read_no_database_is_made() {
     for (line, code, said) in [
         ("load absent.jsonl", 3, "There is no file absent.jsonl."),
         ("apply absent.yaml", 3, "There is no file absent.yaml."),
-        ("apply bad.yaml", 6, "bad.yaml:1: This is no YAML list of records"),
+        ("apply bad.yaml", 6, "bad.yaml:1: This is not a YAML list of records"),
         ("apply latin.yaml", 6, "latin.yaml:2: The line is not UTF-8 from byte 14 on."),
         ("apply - bad.yaml -", 2, "Standard input can be read once only."),
         ("import django absent.json", 3, "There is no file absent.json."),
