@@ -166,7 +166,7 @@ impl SharedApp {
     }
 
     /// The same application with a connection of its own, to read for long
-    pub fn alone(&self) -> Result<App> {
+    pub fn with_own_connection(&self) -> Result<App> {
         Ok(App::new(self.pool.connect()?, self.options))
     }
 

@@ -344,7 +344,7 @@ pub(super) async fn export_own(State(server): State<Shared>, caller: Caller) -> 
     let actor = server.read(caller.clone(), |_, actor| Ok(actor.clone())).await?;
     let slot = server.exports.try_take(caller.0.user).ok_or_else(|| Problem::rate_limited(10))?;
     let shared = Arc::clone(&server);
-    let app = aside(move || shared.app.alone()).await?;
+    let app = aside(move || shared.app.with_own_connection()).await?;
     let pipe = Pipe::fill(move |out| {
         let _slot = slot;
         export(&app, &actor, &selector, Some(&caller.0), out).is_ok()
