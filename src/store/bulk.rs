@@ -71,12 +71,12 @@ mod conversations;
 mod messages;
 
 pub use self::conversations::{
-    Advance, NewConversation, add_conversations, advance, conversations, conversations_besides, direct_conversations,
+    Advance, NewConversation, add_conversations, advance, conversations, conversations_except, direct_conversations,
     lock_conversations, participants, participating,
 };
 pub use self::messages::{
     MessageRow, NotificationRow, RevisionRow, add_messages, add_notifications, add_revisions, concerned, messages,
-    messages_besides, newest_times, notified, revisions, taken_numbers,
+    messages_except, newest_times, notified, revisions, taken_numbers,
 };
 
 take_keys!(take_user_keys, UserKey, "account");
@@ -197,7 +197,7 @@ pub fn free_names(tx: &mut Tx<'_>, conversations: &[ConversationKey]) -> Result<
 }
 
 /// The people without those with these keys
-pub fn users_besides(tx: &mut Tx<'_>, keys: &[UserKey]) -> Result<Vec<UserRef>> {
+pub fn users_except(tx: &mut Tx<'_>, keys: &[UserKey]) -> Result<Vec<UserRef>> {
     tx.all(
         concat!(
             "SELECT ",

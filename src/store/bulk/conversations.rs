@@ -153,7 +153,7 @@ pub fn advance(tx: &mut Tx<'_>, advances: impl IntoIterator<Item = Advance>) -> 
 }
 
 /// The ids and names of the conversations without those with these keys
-pub fn conversations_besides(
+pub fn conversations_except(
     tx: &mut Tx<'_>,
     keys: &[ConversationKey],
 ) -> Result<Vec<(ConversationId, Option<String>)>> {

@@ -217,7 +217,7 @@ pub fn notified(
 }
 
 /// The ids and keys of the messages without those with these keys, tombstones aside
-pub fn messages_besides(tx: &mut Tx<'_>, keys: &[MessageKey]) -> Result<Vec<(MessageId, Option<String>)>> {
+pub fn messages_except(tx: &mut Tx<'_>, keys: &[MessageKey]) -> Result<Vec<(MessageId, Option<String>)>> {
     tx.all(
         concat!(
             "SELECT id, key_name FROM message WHERE key > 0 AND sender_key IS NOT NULL AND key NOT IN ",

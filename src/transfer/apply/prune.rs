@@ -56,7 +56,7 @@ pub(super) fn prune(tx: &mut Tx<'_>, actor: &Actor, entries: &[Entry], doomed: &
     let Kept { messages, conversations, users } = Kept::find(tx, &existing, entries)?;
     let users: Vec<UserKey> = users.difference(&doomed.users).copied().collect();
     let conversations: Vec<ConversationKey> = conversations.difference(&doomed.conversations).copied().collect();
-    let others = bulk::users_besides(tx, &users)?;
+    let others = bulk::users_except(tx, &users)?;
     for person in &others {
         plan.note(Action::Removed, "user", &person.username, Vec::new());
     }
@@ -66,11 +66,11 @@ pub(super) fn prune(tx: &mut Tx<'_>, actor: &Actor, entries: &[Entry], doomed: &
         let receipt = service::accounts::delete(tx, actor, &removed)?;
         gone += receipt.messages_sent + receipt.messages_received + receipt.messages_of_groups;
     }
-    for (id, name) in bulk::conversations_besides(tx, &conversations)? {
+    for (id, name) in bulk::conversations_except(tx, &conversations)? {
         gone += service::conversations::delete(tx, actor, &ConversationSelector::Id(id))?.message_count;
         plan.note(Action::Removed, "conversation", &name.unwrap_or_else(|| id.to_string()), Vec::new());
     }
-    let others = bulk::messages_besides(tx, &messages)?;
+    let others = bulk::messages_except(tx, &messages)?;
     for (id, key) in &others {
         plan.note(Action::Removed, "message", &key.clone().unwrap_or_else(|| id.to_string()), Vec::new());
     }
