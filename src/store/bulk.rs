@@ -71,8 +71,8 @@ mod conversations;
 mod messages;
 
 pub use self::conversations::{
-    Advance, NewConversation, add_conversations, advance, conversations, conversations_except, direct_conversations,
-    lock_conversations, participants, participating,
+    ConversationUpdate, NewConversation, add_conversations, conversations, conversations_except, direct_conversations,
+    lock_conversations, participants, participating, update_conversations,
 };
 pub use self::messages::{
     MessageRow, NotificationRow, RevisionRow, add_messages, add_notifications, add_revisions, concerned, messages,

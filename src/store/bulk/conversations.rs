@@ -120,9 +120,9 @@ pub fn add_conversations(tx: &mut Tx<'_>, new: &[NewConversation]) -> Result<()>
     tx.add(&PARTICIPANTS, &participants, |(conversation, user, level)| [conversation, user, level])
 }
 
-/// What changes of a conversation when messages are added to it.
+/// The new state of a conversation to which messages were added.
 #[derive(Clone, Copy, Debug)]
-pub struct Advance {
+pub struct ConversationUpdate {
     pub conversation: ConversationKey,
     pub last_number: Number,
     /// How many of the new messages are no tombstones
@@ -131,8 +131,8 @@ pub struct Advance {
     pub active_at: Timestamp,
 }
 
-/// Lets conversations, which the transaction locked, know of new messages.
-pub fn advance(tx: &mut Tx<'_>, advances: impl IntoIterator<Item = Advance>) -> Result<()> {
+/// Updates conversations, which the transaction locked, after messages were added to them.
+pub fn update_conversations(tx: &mut Tx<'_>, updates: impl IntoIterator<Item = ConversationUpdate>) -> Result<()> {
     macro_rules! sql {
         ($number:ident) => {
             concat!(
@@ -145,7 +145,7 @@ pub fn advance(tx: &mut Tx<'_>, advances: impl IntoIterator<Item = Advance>) -> 
             )
         };
     }
-    let rows = advances
+    let rows = updates
         .into_iter()
         .map(|to| [to.conversation.0, to.last_number.0, to.messages, to.created_at.0, to.active_at.0]);
     tx.run(tx.split(sql!(sqlite), sql!(postgres)), &[&tuples(rows)?])?;

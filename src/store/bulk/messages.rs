@@ -87,7 +87,7 @@ pub fn newest_times(
     Ok(newest.into_iter().filter_map(|(key, newest)| Some((key, newest?))).collect())
 }
 
-/// Adds messages, and lets search know them; their conversations are to be told with `advance`.
+/// Adds messages, and lets search know them; their conversations are updated with `update_conversations`.
 pub fn add_messages(tx: &mut Tx<'_>, messages: &[MessageRow]) -> Result<()> {
     const ADDITION: Addition = addition!(
         "message",

@@ -10,7 +10,9 @@ use crate::model::{
 use crate::service;
 use crate::service::rules::pair;
 use crate::store::Tx;
-use crate::store::bulk::{self, Account, Advance, MessageRow, NewConversation, NotificationRow, RevisionRow};
+use crate::store::bulk::{
+    self, Account, ConversationUpdate, MessageRow, NewConversation, NotificationRow, RevisionRow,
+};
 use crate::transfer::existing::{ExistingConversation, ExistingRows, deleted, said_of};
 use crate::transfer::load::Outcome;
 use crate::transfer::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
@@ -236,9 +238,9 @@ impl Batch<'_, '_, '_> {
         // From here on nobody else sends to these conversations; what is read of them now is true at the commit.
         let wanted: BTreeSet<ConversationKey> = new.iter().map(|(.., conversation)| *conversation).collect();
         let locked = bulk::lock_conversations(self.tx, &wanted.into_iter().collect::<Vec<_>>())?;
-        let mut places: HashMap<ConversationKey, (Conversation, Advance)> = locked
+        let mut places: HashMap<ConversationKey, (Conversation, ConversationUpdate)> = locked
             .into_iter()
-            .map(|(conversation, number)| (conversation.key, advance_of(conversation, number)))
+            .map(|(conversation, number)| (conversation.key, update_of(conversation, number)))
             .collect();
         let numbered = new.iter().filter_map(|(_, record, _, conversation)| Some((*conversation, record.number?)));
         let mut taken = self.taken(numbered.collect(), &places)?;
@@ -247,25 +249,25 @@ impl Batch<'_, '_, '_> {
         let mut revisions = Vec::new();
         let (mut appended, mut may_be_older) = (Vec::new(), false);
         for ((entry, record, sender, conversation), key) in new.into_iter().zip(keys) {
-            let Some((conversation, advance)) = places.get_mut(&conversation) else {
+            let Some((conversation, update)) = places.get_mut(&conversation) else {
                 return Err(absent(entry, "conversation", &record.conversation).into());
             };
-            let last_number = advance.last_number;
-            let row = self.message(entry, record, (key, sender), conversation, advance)?;
+            let last_number = update.last_number;
+            let row = self.message(entry, record, (key, sender), conversation, update)?;
             if !taken.insert((conversation.key, row.number)) {
                 let detail = format!("Another message has the number {}.", row.number.0);
                 return Err(RecordProblem::new(entry.line, Kind::Conflict, detail).into());
             }
             if self.undated.remove(&conversation.key) {
-                advance.created_at = row.sent_at;
-                advance.active_at = row.sent_at;
+                update.created_at = row.sent_at;
+                update.active_at = row.sent_at;
             }
             if row.number > last_number {
                 appended.push((row.conversation, row.sent_at));
                 // What a conversation says of its activity may not be that of a message.
-                may_be_older |= row.sent_at < advance.active_at;
+                may_be_older |= row.sent_at < update.active_at;
             }
-            advance.active_at = advance.active_at.max(row.sent_at);
+            update.active_at = update.active_at.max(row.sent_at);
             for (revision, one) in record.numbered_revisions() {
                 revisions.push(RevisionRow {
                     message: key,
@@ -285,7 +287,7 @@ impl Batch<'_, '_, '_> {
         }
         bulk::add_messages(self.tx, &rows)?;
         bulk::add_revisions(self.tx, &revisions)?;
-        bulk::advance(self.tx, places.values().map(|(_, advance)| *advance))?;
+        bulk::update_conversations(self.tx, places.values().map(|(_, update)| *update))?;
         self.written.messages += rows.len() as u64;
         if self.write.notify {
             for row in &rows {
@@ -315,11 +317,11 @@ impl Batch<'_, '_, '_> {
     fn taken(
         &mut self,
         mut numbered: Vec<(ConversationKey, Number)>,
-        places: &HashMap<ConversationKey, (Conversation, Advance)>,
+        places: &HashMap<ConversationKey, (Conversation, ConversationUpdate)>,
     ) -> Outcome<HashSet<(ConversationKey, Number)>> {
         // Above the highest that was ever given out, every number is free.
         numbered.retain(|(conversation, number)| {
-            places.get(conversation).is_some_and(|(_, advance)| *number <= advance.last_number)
+            places.get(conversation).is_some_and(|(_, update)| *number <= update.last_number)
         });
         if self.write.is_alone || numbered.is_empty() {
             return Ok(HashSet::new());
@@ -333,7 +335,7 @@ impl Batch<'_, '_, '_> {
         record: &MessageRecord,
         (key, sender): (MessageKey, Option<UserKey>),
         conversation: &Conversation,
-        advance: &mut Advance,
+        update: &mut ConversationUpdate,
     ) -> Result<MessageRow, RecordProblem> {
         let named = self.user_if_named(entry, record.receiver.as_deref())?;
         let other = sender.and_then(|sender| conversation.other(sender));
@@ -341,13 +343,13 @@ impl Batch<'_, '_, '_> {
             Some(parent) => Some(self.existing.message(parent).ok_or_else(|| absent(entry, "message", parent))?),
             None => None,
         };
-        let number = record.number.unwrap_or(Number(advance.last_number.0 + 1));
+        let number = record.number.unwrap_or(Number(update.last_number.0 + 1));
         if let Some(parent) = parent.filter(|parent| parent.number >= number) {
             let detail = format!("It would be number {}, but replies to {}.", number.0, parent.number.0);
             return Err(RecordProblem::new(entry.line, Kind::Invalid, detail));
         }
-        advance.last_number = advance.last_number.max(number);
-        advance.messages += i64::from(sender.is_some());
+        update.last_number = update.last_number.max(number);
+        update.messages += i64::from(sender.is_some());
         Ok(MessageRow {
             key,
             id: record.id(entry),
@@ -424,7 +426,7 @@ fn is_unused(place: &ExistingConversation, record: &ConversationRecord) -> bool 
 }
 
 /// A conversation that was locked, and how it changes
-fn advance_of(conversation: Conversation, last_number: Number) -> (Conversation, Advance) {
+fn update_of(conversation: Conversation, last_number: Number) -> (Conversation, ConversationUpdate) {
     let Conversation { key, created_at, active_at, .. } = conversation;
-    (conversation, Advance { conversation: key, last_number, messages: 0, created_at, active_at })
+    (conversation, ConversationUpdate { conversation: key, last_number, messages: 0, created_at, active_at })
 }
