@@ -1,20 +1,26 @@
-//! Parts of long lists, found again by the position of a row, never by counting: they stay right while rows come and go.
+//! Keyset pagination: a page begins after, or ends before, the position of a row. So no row is shown twice or left out while other
+//! rows are added or deleted.
 
 use crate::error::Result;
 use crate::model::Seek;
 
-/// A part of a list, and where the parts around it begin.
+/// A page of a list, with the positions that lead to the pages around it.
 #[derive(Clone, Debug)]
 pub struct Page<T, P> {
     pub items: Vec<T>,
-    /// How many there are in the whole list
+    /// How many items the whole list has
     pub count: i64,
+    /// None on the last page
     pub next: Option<Seek<P>>,
+    /// None on the first page
     pub previous: Option<Seek<P>>,
 }
 
-/// Reads one page: `read` returns up to so many rows behind a position (none: from the beginning) in the order of the list, or
-/// before it, nearest first.
+/// Reads one page of `size` rows. `read` gets a position (none: the beginning of the list) and a limit, and returns the rows
+/// after it, in the order of the list, or the rows before it, nearest first. The count stays 0: [`Page::of`] sets it.
+///
+/// # Errors
+/// Those of `read`.
 pub fn page<T, P: Clone>(
     seek: Option<&Seek<P>>,
     size: i64,
@@ -29,7 +35,7 @@ pub fn page<T, P: Clone>(
         items.reverse();
     }
     let (first, last) = (items.first().map(&position), items.last().map(&position));
-    // On the side it came from there is what it was sought from, unless that is gone by now, with all beyond it.
+    // In the direction the client came from there usually are rows; they may have been deleted since.
     let mut is_any = |seek: Seek<P>| Ok::<_, crate::error::Error>(!read(Some(&seek), 1)?.is_empty());
     let behind = last.map(Seek::Behind);
     let before = first.map(Seek::Before);
@@ -45,13 +51,13 @@ pub fn page<T, P: Clone>(
 }
 
 impl<T, P> Page<T, P> {
-    /// The same page of a list that has so many
+    /// The same page, of a list with `count` items
     #[must_use]
     pub fn of(self, count: i64) -> Self {
         Self { count, ..self }
     }
 
-    /// The same page, with something made of each of its rows
+    /// The same page with other items, made of these.
     pub fn map<U>(self, make: impl FnOnce(Vec<T>) -> Result<Vec<U>>) -> Result<Page<U, P>> {
         let Self { items, count, next, previous } = self;
         Ok(Page { items: make(items)?, count, next, previous })
@@ -81,7 +87,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_follows_next_sees_all_and_previous_leads_back(length in 0..30_i64, size in 1..10_i64) {
+        fn following_next_shows_all_rows_and_previous_leads_back(length in 0..30_i64, size in 1..10_i64) {
             let mut seen = Vec::new();
             let mut page = of(length, None, size);
             prop_assert_eq!(page.previous, None);
