@@ -1,4 +1,4 @@
-//! What there is to say of an endpoint: a row of the table in [`super::routes`].
+//! The description of an endpoint: a row of the table in [`super::routes`].
 
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -20,34 +20,34 @@ pub enum Access {
     User,
 }
 
-/// What is counted of those who use an endpoint
+/// The limit that applies to an endpoint's clients
 pub(super) type Limited = fn(&Limits) -> &Limit<Client>;
 
-/// What something that is sent looks like
+/// Makes the JSON Schema of a query, a body or a response.
 type Shape = fn(&mut SchemaGenerator) -> Schema;
 
-/// A method on a path, and what there is to say of it.
+/// A method on a path, with its description.
 pub struct Endpoint {
     pub method: &'static str,
-    /// What stands in braces is an id
+    /// Its ids in braces: `/api/users/{user_id}/`
     pub path: &'static str,
     /// What it does, in the imperative
     pub summary: &'static str,
-    /// The command that does the same; none where there is none
+    /// The command that does the same, if there is one
     pub twin: Option<&'static str>,
     pub access: Access,
-    /// How often a client may use it, before anything of a body is read
+    /// How often a client may use it; checked before the body is read
     pub(super) limit: Option<Limited>,
-    /// Its own errors, beside those that every endpoint has
+    /// Its errors, without those that every endpoint has
     pub errors: Vec<Kind>,
     pub(super) query: Option<Shape>,
-    /// What the body looks like, and whether it has to be there
+    /// The schema of the body, and whether a body is required
     pub(super) body: Option<(Shape, bool)>,
-    /// Status, what it means, what the answer looks like
+    /// The responses: status, meaning, schema
     pub(super) answers: Vec<(u16, &'static str, Option<Shape>)>,
-    /// Whether it is carried out once under a key
+    /// Whether it takes an `Idempotency-Key`
     pub(super) takes_idempotency_key: bool,
-    /// Whether it is carried out only where an entity tag still is, or is not, what is asked for
+    /// Whether it takes `If-Match` and `If-None-Match`
     pub(super) is_conditional: bool,
     /// Whether `Prefer: return=representation` asks for a receipt
     pub(super) has_receipt: bool,
@@ -113,7 +113,7 @@ impl Endpoint {
         self
     }
 
-    /// Answers with a receipt where that is preferred.
+    /// Answers with a receipt if the client prefers one.
     pub(super) fn receipt<T: JsonSchema>(self) -> Self {
         let answered = self.response::<T>(200, "The receipt, for `Prefer: return=representation`");
         Self { has_receipt: true, ..answered }
@@ -140,18 +140,18 @@ impl Endpoint {
         Self { body: self.body.map(|(shape, _)| (shape, false)), ..self }
     }
 
-    /// Whether what it shows has an entity tag
+    /// Whether its response has an entity tag
     pub(super) fn is_tagged(&self) -> bool {
         self.method == "GET" && self.access == Access::User && !self.path.ends_with("/export/")
     }
 
-    /// The ids in its path
+    /// The names of the ids in its path
     pub(super) fn parameters(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
     }
 }
 
-/// A constructor for each method
+/// A constructor for each method.
 macro_rules! methods {
     ($($name:ident: $method:literal, $filter:ident;)+) => {$(
         pub(super) fn $name<H, T>(path: &'static str, summary: &'static str, handler: H) -> Endpoint

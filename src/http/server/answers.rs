@@ -1,4 +1,4 @@
-//! What lies around every handler: compression, and the end of one that panics.
+//! Runs the router on a request, compresses responses, and answers 500 where a handler panics.
 
 use std::panic::AssertUnwindSafe;
 
@@ -19,11 +19,11 @@ use crate::error::Error;
 #[derive(Clone, Copy)]
 pub(crate) struct Route(pub(crate) &'static str);
 
-/// What answers requests.
+/// Answers requests with the router.
 #[derive(Clone)]
 pub(crate) struct Answers {
     plain: Router,
-    /// For those who take gzip: a layer costs something even where it does nothing.
+    /// For clients that accept gzip: the layer costs something even where it does nothing.
     compressing: Router,
 }
 
@@ -49,13 +49,13 @@ impl Answers {
     }
 }
 
-/// What is large enough to become smaller
+/// Responses that are worth compressing: from 1 KiB, no event streams
 fn is_worth_it() -> impl Predicate {
     SizeAbove::new(1024).and(NotForContentType::const_new("text/event-stream"))
 }
 
-/// Whether an answer may come in gzip, and no less gladly than as it is (RFC 9110, section 12.5.3). What a client takes at all is
-/// not asked: an answer it would rather not have is better than none, to a request that was carried out.
+/// Whether an answer may come in gzip, and with no lower weight than without (RFC 9110, section 12.5.3). Whether the client
+/// accepts what it gets is not checked: a response it does not accept is better than none, to a request that was carried out.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let (mut gzip, mut any, mut identity) = (None, None, None);
     for value in headers.get_all(ACCEPT_ENCODING) {
