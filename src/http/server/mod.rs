@@ -54,22 +54,22 @@ use crate::store::Tx;
 const EXPORTS: usize = 16;
 const EXPORTS_OF_ONE: usize = 2;
 
-/// How a server works.
+/// The settings of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Hosts that requests may be for, beside this machine; `.example.org` stands for every host under it, `*` for all
+    /// Hosts that requests may name, besides this machine; `.example.org` is every host under it, `*` every host
     pub hosts: Vec<String>,
-    /// Whether strangers may register
+    /// Whether people without an account may register
     pub registration: bool,
     /// Whether a proxy in front says whose requests it passes on
     pub behind_proxy: bool,
-    /// How many connections at once
+    /// The largest number of open connections
     pub connections: usize,
-    /// How many connections to the database at once, beside those that write to SQLite and that export
+    /// The largest number of connections to the database, without the one that writes to SQLite and those of exports
     pub database_connections: usize,
     /// How long a request waits for one of them
     pub database_wait: Duration,
-    /// How often somebody may try
+    /// The rate limits
     pub allowed: Allowed,
     /// Origins of the sites whose pages may use the API, or `*`
     pub origins: Vec<String>,
@@ -78,7 +78,7 @@ pub struct Options {
     pub is_ephemeral: bool,
 }
 
-/// Who is told what the server counts
+/// Who may read the metrics
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MetricsFor {
     #[default]
@@ -87,7 +87,7 @@ pub enum MetricsFor {
     Nobody,
 }
 
-/// What all requests share.
+/// The state that all requests share.
 pub struct Server {
     pub(crate) app: SharedApp,
     pub(crate) keys: Keys,
@@ -99,11 +99,11 @@ pub struct Server {
     pub(crate) readiness: Readiness,
     pub(crate) hashing: Hashing,
     turns: Turns,
-    /// Each has a connection to the database as long as somebody reads
+    /// Exports: each holds a connection to the database until its client has read it
     pub(crate) exports: Slots<UserId>,
-    /// Large ones
+    /// Large bodies
     pub(crate) bodies: Slots<Client>,
-    /// Tells the requests of this process from those of others
+    /// The first part of request ids: the id of this process
     pub(crate) instance: u32,
     pub(crate) requests: AtomicU64,
 }
@@ -138,12 +138,12 @@ impl Server {
         })
     }
 
-    /// A name for the next request that has none
+    /// An id for a request that came without one
     pub(crate) fn next_request(&self) -> String {
         format!("{:x}-{:x}", self.instance, self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Runs `work`, which only reads, for a caller whose token still counts.
+    /// Runs `work`, which only reads, for a caller whose token is still valid.
     pub(crate) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         caller: Caller,
@@ -152,7 +152,7 @@ impl Server {
         self.read_unauthenticated(acting(caller, work)).await
     }
 
-    /// Runs `work`, which only reads: in place where that takes so little that nobody has to wait for it.
+    /// Runs `work`, which only reads: on SQLite in this thread if a turn is free, as it takes so little time.
     pub(crate) async fn read_unauthenticated<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
@@ -166,7 +166,7 @@ impl Server {
         self.read_aside(turn, work).await
     }
 
-    /// As [`Server::read`], for what may take long: beside the thread that answers.
+    /// As [`Server::read`], for what may take long: in another thread.
     pub(crate) async fn read_slowly<T: Send + 'static>(
         self: &Arc<Self>,
         caller: Caller,
@@ -183,14 +183,14 @@ impl Server {
     ) -> Result<T> {
         let server = Arc::clone(self);
         let read = move || {
-            // Also of what nobody waits for any more.
+            // The turn is kept until the work ends, even if the client is gone.
             let _turn = turn;
             server.app.read(work)
         };
         aside(read).await
     }
 
-    /// Runs `work` in one transaction, for a caller whose token still counts, on what has no entity tag to be changed by.
+    /// Runs `work` in one transaction, for a caller whose token is still valid, on what has no entity tag.
     pub(crate) async fn write<T: Send + 'static>(
         self: &Arc<Self>,
         caller: Caller,
@@ -205,7 +205,7 @@ impl Server {
         self.write_if(caller, work).await
     }
 
-    /// As [`Server::write`], where `work` looks by itself whether the caller's conditions are met.
+    /// As [`Server::write`], where `work` itself checks the caller's conditions.
     pub(crate) async fn write_if<T: Send + 'static>(
         self: &Arc<Self>,
         mut caller: Caller,
@@ -215,7 +215,7 @@ impl Server {
         self.write_unauthenticated(acting(caller, move |tx, actor| work(tx, actor, &conditions))).await
     }
 
-    /// Runs `work` in one transaction; what came of it is in the database for good.
+    /// Runs `work` in one transaction, and returns after the commit.
     pub(crate) async fn write_unauthenticated<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
@@ -227,8 +227,8 @@ impl Server {
         outcome
     }
 
-    /// As [`Server::write_unauthenticated`], with a turn that was waited for, or without one: whoever looks whether the database
-    /// can be written does not wait with those who keep it busy.
+    /// As [`Server::write_unauthenticated`], with a turn that was taken before, or none: the readiness check does not wait behind
+    /// the requests that keep the database busy.
     pub(crate) async fn carry_out<T: Send + 'static>(
         self: &Arc<Self>,
         turn: Option<Turn>,
@@ -260,7 +260,7 @@ impl Server {
     }
 }
 
-/// Work that begins with a look whether the caller's token still counts.
+/// Wraps `work` in a check that the caller's token is still valid.
 fn acting<T>(
     Caller(claims, _): Caller,
     mut work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send,
@@ -271,7 +271,7 @@ fn acting<T>(
     }
 }
 
-/// Does what takes long beside the thread that answers.
+/// Runs work that takes long in a thread for blocking work.
 pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::internal(error)))
 }

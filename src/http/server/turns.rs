@@ -1,4 +1,4 @@
-//! Turns to work with the database: as many at once as there are connections to it, and fewer of what takes long.
+//! Limits how many requests work with the database at once: one for each connection to it, and half of that for slow requests.
 //!
 //! A request that waits for a turn keeps no thread and no connection, so that the threads that answer go on answering.
 
@@ -9,44 +9,44 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 
-/// In how many seconds who waited too long may come again
+/// In how many seconds a client that waited too long may try again
 const COME_AGAIN: u64 = 1;
 
-/// The turns there are
+/// The turns to work with the database
 pub(crate) struct Turns {
     all: Arc<Semaphore>,
-    /// Those of what takes long, half of them: the others are left for what takes a moment
+    /// The turns of slow requests, half of all: the others are left for quick ones
     long: Arc<Semaphore>,
     longest_wait: Duration,
 }
 
-/// A turn, as long as it lives
+/// A turn that is taken until this is dropped
 pub(crate) struct Turn {
     _own: OwnedSemaphorePermit,
     _of_long: Option<OwnedSemaphorePermit>,
 }
 
 impl Turns {
-    /// As many turns, but at least two, so that what takes long never has all.
+    /// A turn for each connection, but at least two, so that slow requests never have all.
     pub(crate) fn new(connections: usize, longest_wait: Duration) -> Self {
         let all = connections.clamp(2, Semaphore::MAX_PERMITS);
         Self { all: Arc::new(Semaphore::new(all)), long: Arc::new(Semaphore::new(all / 2)), longest_wait }
     }
 
-    /// A turn, where one is free
+    /// Takes a turn if one is free.
     pub(crate) fn try_take(&self) -> Option<Turn> {
         Arc::clone(&self.all).try_acquire_owned().ok().map(|own| Turn { _own: own, _of_long: None })
     }
 
-    /// A turn, once one is free
+    /// Takes a turn; waits until one is free.
     ///
     /// # Errors
-    /// `Unavailable` where that takes longer than anybody shall wait.
+    /// `Unavailable` where that takes too long.
     pub(crate) async fn take(&self) -> Result<Turn> {
         self.in_time(async { Ok(Turn { _own: taken(&self.all).await?, _of_long: None }) }).await
     }
 
-    /// As [`Turns::take`], for what may take long
+    /// As [`Turns::take`], for a slow request.
     pub(crate) async fn take_long(&self) -> Result<Turn> {
         let long = async {
             let of_long = taken(&self.long).await?;
