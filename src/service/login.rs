@@ -100,7 +100,7 @@ pub fn attempt(tx: &mut Tx<'_>, keys: &Keys, name: &str, client: Client) -> Resu
     };
     let user = &login.user.person;
     let is_familiar = match keys.hash_address(user.user_id, client) {
-        Some((hash, earlier)) => store::tokens::count_at(tx, user.key, login.generation, [&hash, &earlier])?,
+        Some((hash, earlier)) => store::tokens::is_any_valid_at(tx, user.key, login.generation, [&hash, &earlier])?,
         None => false,
     };
     let subject = Subject::Account(user.key);

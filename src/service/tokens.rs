@@ -1,5 +1,5 @@
 //! Log-ins and tokens: short access tokens that are checked by themselves and against the account's generation, and refresh
-//! tokens of which each counts once.
+//! tokens of which each is valid once.
 
 mod access;
 mod hashes;
@@ -21,7 +21,7 @@ use crate::model::{Actor, Event, EventKind, Timestamp, User, UserSelector};
 use crate::store::tokens::{self, AddressHash, Hash, Login, RefreshToken};
 use crate::store::{self, Tx};
 
-/// How long a refresh token counts, in seconds: 30 days
+/// How long a refresh token is valid, in seconds: 30 days
 pub const REFRESH_LIFETIME: i64 = 30 * 24 * 60 * 60;
 
 /// How long a refresh token that was used gives its successor again, in seconds
@@ -170,8 +170,8 @@ impl Refreshed {
 /// Puts a new refresh token in the place of one, for a client at that address.
 ///
 /// Which one that is follows from the token and the key, so that a client that comes again within [`AGAIN`], another tab or one that
-/// lost the answer, gets the same. Later that counts only while nobody used the successor. Where somebody did, two have what one
-/// should: it was stolen, and nothing counts any more that its log-in began (RFC 9700, section 4.14.2). The outcome is no error,
+/// lost the answer, gets the same. Later that is so only while nobody used the successor. Where somebody did, two have what one
+/// should: it was stolen, and nothing is valid any more that its log-in began (RFC 9700, section 4.14.2). The outcome is no error,
 /// because what a theft ends must stay ended.
 pub fn refresh(tx: &mut Tx<'_>, keys: &Keys, token: &str, client: Client) -> Result<Refreshed> {
     let Some((secret, login, found)) = locked(tx, token)? else { return Ok(Refreshed::Refused) };
@@ -228,15 +228,15 @@ pub fn revoke_all(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Re
     Ok((user, count))
 }
 
-/// Looks whether a refresh token counts.
+/// Checks that a refresh token is valid.
 ///
 /// # Errors
 /// `Unauthenticated` where it does not.
-pub fn must_count(tx: &mut Tx<'_>, token: &str) -> Result<()> {
+pub fn must_be_valid(tx: &mut Tx<'_>, token: &str) -> Result<()> {
     let secret = secret_of(token).ok_or_else(bad_token)?;
     let latest = tx.now().plus_seconds(REFRESH_LIFETIME + access::AHEAD);
-    let counts = tokens::counts(tx, &secret.hash(), latest)?;
-    if counts { Ok(()) } else { Err(bad_token()) }
+    let is_valid = tokens::is_valid(tx, &secret.hash(), latest)?;
+    if is_valid { Ok(()) } else { Err(bad_token()) }
 }
 
 /// The hash of a user's password, where they have one
@@ -262,6 +262,6 @@ pub fn must_not_be_revoked(tx: &mut Tx<'_>, claims: &Claims) -> Result<()> {
 }
 
 fn unrevoked(tx: &mut Tx<'_>, claims: &Claims) -> Result<Login> {
-    let counts = |login: &Login| login.user.is_active && login.generation == claims.generation;
-    tokens::login_by_id(tx, claims.user)?.filter(counts).ok_or_else(bad_token)
+    let is_valid = |login: &Login| login.user.is_active && login.generation == claims.generation;
+    tokens::login_by_id(tx, claims.user)?.filter(is_valid).ok_or_else(bad_token)
 }

@@ -151,8 +151,8 @@ pub fn set_successor(tx: &mut Tx<'_>, hash: &Hash, successor: &Hash) -> Result<(
     Ok(())
 }
 
-/// Whether a refresh token of an account counts that was asked for at an address, by either of its hashes
-pub fn count_at(tx: &mut Tx<'_>, user: UserKey, generation: i64, address: [&AddressHash; 2]) -> Result<bool> {
+/// Whether any refresh token of an account is valid that was issued at an address, by either of the address's hashes
+pub fn is_any_valid_at(tx: &mut Tx<'_>, user: UserKey, generation: i64, address: [&AddressHash; 2]) -> Result<bool> {
     let found = tx.one(
         "SELECT TRUE FROM refresh_token
          WHERE user_key = $1 AND address_hash IN ($2, $3) AND generation = $4 AND successor_hash IS NULL AND expires_at > $5
@@ -180,9 +180,9 @@ pub fn forget_expired(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether a refresh token counts: nothing took its place, its time is not over and ends at `latest`, and its account is not
+/// Whether a refresh token is valid: nothing took its place, its time is not over and ends at `latest`, and its account is not
 /// revoked or deactivated
-pub fn counts(tx: &mut Tx<'_>, hash: &Hash, latest: Timestamp) -> Result<bool> {
+pub fn is_valid(tx: &mut Tx<'_>, hash: &Hash, latest: Timestamp) -> Result<bool> {
     let found = tx.one(
         "SELECT account.is_active AND account.token_generation = refresh_token.generation
              AND refresh_token.successor_hash IS NULL AND refresh_token.expires_at > $1

@@ -21,7 +21,7 @@ use crate::store::Tx;
 /// How many things are read in one transaction, and so are in memory. A message has up to 64 KiB.
 const PAGE: i64 = 100;
 
-/// How long a token counts on without another look: a reader may take its time.
+/// How long a token is taken for valid after a check: a reader may take its time.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Writes all there is about a person: each page is read in a transaction of its own, none of which is open while something
@@ -109,8 +109,8 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Looks whether the token still counts.
-    fn must_count(&self, tx: &mut Tx<'_>) -> Result<()> {
+    /// Checks that the token is still valid.
+    fn must_be_valid(&self, tx: &mut Tx<'_>) -> Result<()> {
         let Some(token) = self.token else { return Ok(()) };
         *self.is_late.borrow_mut() = Box::new(late_after(LOOK));
         tokens::must_not_be_revoked(tx, token)
@@ -132,7 +132,7 @@ impl Source<'_> {
         let mut last = None;
         loop {
             let page = self.app.read(|tx| {
-                self.must_count(tx)?;
+                self.must_be_valid(tx)?;
                 read(tx, last)
             });
             let page = page.map_err(failed)?;
@@ -140,7 +140,7 @@ impl Source<'_> {
             last = page.last().map(&place);
             for thing in page {
                 if (self.is_late.borrow())() {
-                    self.app.read(|tx| self.must_count(tx)).map_err(failed)?;
+                    self.app.read(|tx| self.must_be_valid(tx)).map_err(failed)?;
                 }
                 array.serialize_element(&show(thing))?;
             }

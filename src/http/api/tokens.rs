@@ -77,13 +77,13 @@ pub(super) async fn refresh(
     json(StatusCode::OK, &NewTokens { access, refresh })
 }
 
-/// Says whether a token counts.
+/// Says whether a token is valid.
 pub(super) async fn verify(State(server): State<Shared>, Body(Token { token }): Body<Token>) -> Answer {
     match server.keys.verify(&token, server.app.now()) {
         Some(claims) => {
             server.read_unauthenticated(move |tx| tokens::acting(tx, &claims)).await?;
         }
-        None => server.read_unauthenticated(move |tx| tokens::must_count(tx, &token)).await?,
+        None => server.read_unauthenticated(move |tx| tokens::must_be_valid(tx, &token)).await?,
     }
     json(StatusCode::OK, &Nothing {})
 }

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use crate::error::Error;
 use crate::service::tokens::{Claims, bad_token};
 
-/// Who sends a request: what an access token says, and on which conditions. Whether these are met and the token still counts
+/// Who sends a request: what an access token says, and on which conditions. Whether these are met and the token is still valid
 /// is looked at in the transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(pub(crate) Claims, pub(crate) Conditions);

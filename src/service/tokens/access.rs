@@ -14,7 +14,7 @@ use super::Keys;
 use crate::error::{Error, Result};
 use crate::model::{Timestamp, UserId};
 
-/// How long an access token counts, in seconds
+/// How long an access token is valid, in seconds
 pub const LIFETIME: i64 = 600;
 
 /// How far the clock of a token's issuer may be ahead, in seconds
