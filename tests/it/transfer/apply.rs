@@ -217,7 +217,7 @@ fn what_is_no_fixture_is_refused_whatever_it_would_unpack_to() {
         ] {
             let problems = apply_files(world, &[(name, text)], Options::default(), false).unwrap_err();
             assert_eq!(problems[0].1, Kind::Invalid, "{problems:?}");
-            assert!(problems[0].2.contains("is no fixture"), "{problems:?}");
+            assert!(problems[0].2.contains("is not a fixture"), "{problems:?}");
         }
         assert_eq!(apply(world, "# nothing\n").unwrap().changes, []);
     });
