@@ -244,7 +244,8 @@ impl Message {
 
 /// A message that a search found.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Finding {
+#[schemars(rename = "Finding")]
+pub struct SearchHit {
     #[serde(flatten)]
     pub message: Message,
     pub snippet: Snippet,

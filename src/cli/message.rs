@@ -17,7 +17,7 @@ use super::output::{Changed, Field, Piece, Record};
 use super::text::TextSource;
 use super::{Context, ERASURE, Failure, Outcome, counted};
 use crate::error::Kind;
-use crate::model::{ConversationSelector, Finding, Message, MessageId, MessageSelector, ThreadMessage, UserSelector};
+use crate::model::{ConversationSelector, Message, MessageId, MessageSelector, SearchHit, ThreadMessage, UserSelector};
 use crate::service;
 use crate::service::messages::{self, Destination, Draft, MessageEdit};
 use crate::store::Tx;
@@ -46,7 +46,7 @@ impl Command {
             Self::History(command) => command.fields(),
             Self::Delete(_) => Deleted::FIELDS,
             Self::Read(_) => Changed::FIELDS,
-            Self::Search(_) => Finding::FIELDS,
+            Self::Search(_) => SearchHit::FIELDS,
             Self::Thread(_) => ThreadMessage::FIELDS,
             _ => Message::FIELDS,
         }

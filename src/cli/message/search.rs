@@ -7,7 +7,7 @@ use clap::Args;
 use crate::app::late_after;
 use crate::cli::output::{Field, Paragraph, Record, TextMark, View};
 use crate::cli::{Context, Outcome, limit, time};
-use crate::model::{ConversationSelector, Finding, Message, Terms, Timestamp, UserSelector};
+use crate::model::{ConversationSelector, Message, SearchHit, Terms, Timestamp, UserSelector};
 use crate::service::messages::{self, Partial};
 
 /// How many messages a search shows unless told
@@ -78,7 +78,7 @@ impl Search {
     }
 }
 
-impl Record for Finding {
+impl Record for SearchHit {
     const FIELDS: &'static [Field] = &[Field::All(Message::FIELDS), Field::Value("snippet")];
 
     fn ids(&self) -> Vec<String> {

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::http::server::Shared;
 use crate::http::server::caller::Caller;
 use crate::model::{
-    Actor, ConversationId, ConversationSelector, Finding, MessageId, MessageSelector, Number, Seek, Timestamp,
+    Actor, ConversationId, ConversationSelector, MessageId, MessageSelector, Number, SearchHit, Seek, Timestamp,
     UserSelector,
 };
 use crate::service::messages::{self, Destination, Draft, Matching, MessageEdit, Search};
@@ -136,7 +136,7 @@ pub(super) async fn list(
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Findings {
     #[serde(flatten)]
-    list: List<Finding>,
+    list: List<SearchHit>,
     /// There may be more than was found
     partial: bool,
 }

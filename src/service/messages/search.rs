@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::error::Result;
 use crate::model::{
-    Actor, ConversationKey, ConversationSelector, Finding, Message, MessageKey, Number, Seek, Snippet, Task, Terms,
+    Actor, ConversationKey, ConversationSelector, Message, MessageKey, Number, SearchHit, Seek, Snippet, Task, Terms,
     Timestamp, UserKey, UserSelector, words,
 };
 use crate::service::{self, page::Page};
@@ -45,7 +45,7 @@ pub struct Search {
 /// What was found.
 #[derive(Clone, Debug)]
 pub struct Findings {
-    pub messages: Vec<Finding>,
+    pub messages: Vec<SearchHit>,
     /// Why there may be more
     pub partial: Option<Partial>,
 }
@@ -91,7 +91,7 @@ pub fn search_page(
     request: &Search,
     seek: Option<&Seek<Position>>,
     is_late: &dyn Fn() -> bool,
-) -> Result<(Page<Finding, Position>, Option<Partial>)> {
+) -> Result<(Page<SearchHit, Position>, Option<Partial>)> {
     let size = request.limit;
     // Newest first, so that the positions descend.
     let part = |found: &[Position], seek: Option<&Seek<Position>>, limit: i64| {
@@ -135,10 +135,10 @@ pub fn search_page(
 }
 
 /// Messages with what was found of them
-fn findings(tx: &mut Tx<'_>, found: &[Position], terms: &Terms) -> Result<Vec<Finding>> {
+fn findings(tx: &mut Tx<'_>, found: &[Position], terms: &Terms) -> Result<Vec<SearchHit>> {
     let keys: Vec<MessageKey> = found.iter().map(|(_, key)| *key).collect();
-    let finding = |message: Message| Finding { snippet: Snippet::new(&message.content, terms), message };
-    Ok(store::messages::by_keys(tx, &keys)?.into_iter().map(finding).collect())
+    let hit = |message: Message| SearchHit { snippet: Snippet::new(&message.content, terms), message };
+    Ok(store::messages::by_keys(tx, &keys)?.into_iter().map(hit).collect())
 }
 
 /// The newest messages with all the words, at least `limit` of them, where there are so many, and why there may be more.
