@@ -9,7 +9,7 @@ pub use self::hashing::{hash_password, hash_passwords};
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
 use crate::service;
-use crate::store::{self, Clock, Db, Erasure, Ids, Location, Pool, Sharing, Stamp, Tx};
+use crate::store::{self, Clock, Db, Erasure, Ids, Location, Pool, PoolOptions, Stamp, Tx};
 
 /// A database with a clock and a source of ids.
 pub struct App {
@@ -99,7 +99,7 @@ impl App {
     ) -> Result<SharedApp> {
         let Self { db, options } = self;
         let stamp = Box::new(move || options.stamp());
-        let pool = Pool::new(db, location, Sharing { stamp, committed: Box::new(committed), is_temporary })?;
+        let pool = Pool::new(db, location, PoolOptions { stamp, committed: Box::new(committed), is_temporary })?;
         Ok(SharedApp { pool, options })
     }
 

@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 pub use inspect::{Contents, Inspection, Sizes, backup, inspect, restore, verify_backup};
 pub use location::Location;
 use matching::{beginning_with, pattern};
-pub use pool::{Pool, Sharing};
+pub use pool::{Pool, PoolOptions};
 pub use sqlite::schema::Strange;
 pub use tx::{Clock, Ids, Stamp, Tx};
 use tx::{Row, ids, list, texts};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 pub(super) use self::writer::Job;
-pub use self::writer::Sharing;
+pub use self::writer::PoolOptions;
 use self::writer::{Task, Write, Writer, write_in_groups};
 use super::{Db, Engine, Location, Stamp, Tx, postgres, sqlite};
 use crate::error::{Error, Kind, Result};
@@ -32,16 +32,16 @@ impl Pool {
     ///
     /// # Errors
     /// `Internal` where no thread can be started.
-    pub fn new(db: Db, location: Location, sharing: Sharing) -> Result<Self> {
+    pub fn new(db: Db, location: Location, options: PoolOptions) -> Result<Self> {
         match db.engine {
             Engine::Sqlite(mut database) => {
-                database.expect_many_writes(sharing.is_temporary)?;
+                database.expect_many_writes(options.is_temporary)?;
                 let (tasks, queue) = mpsc::channel();
                 let (file, waiting, is_stuck) = (database.file(), Arc::default(), Arc::default());
                 let shared = (Arc::clone(&waiting), Arc::clone(&is_stuck));
                 let thread = std::thread::Builder::new()
                     .name("writer".to_owned())
-                    .spawn(move || write_in_groups(database, &queue, &shared.0, &shared.1, &sharing))
+                    .spawn(move || write_in_groups(database, &queue, &shared.0, &shared.1, &options))
                     .map_err(Error::internal)?;
                 let writer = Writer { tasks: Some(tasks), waiting, file, is_stuck, thread: Some(thread) };
                 Ok(Self { location, idle: Mutex::default(), in_use: RwLock::default(), writer: Some(writer) })
@@ -89,23 +89,23 @@ impl Pool {
         end: impl FnOnce(Result<T>) + Send + 'static,
     ) {
         match &self.writer {
-            Some(writer) => writer.line_up(Box::new(Write { since: Instant::now(), stamp, work, value: None, end })),
+            Some(writer) => writer.enqueue(Box::new(Write { since: Instant::now(), stamp, work, value: None, end })),
             None => end(self.with(|db| db.write(stamp, work))),
         }
     }
 
     /// Notes the state of a temporary database, to return to.
     pub fn mark(&self) -> Result<()> {
-        self.alone(Task::Mark)
+        self.exclusively(Task::Mark)
     }
 
     /// Returns a temporary database to the state that was noted last.
     pub fn return_to_mark(&self) -> Result<()> {
-        self.alone(Task::Return)
+        self.exclusively(Task::Return)
     }
 
     /// Has the writer do something while nobody reads.
-    fn alone(&self, task: fn(Sender<Result<()>>) -> Task) -> Result<()> {
+    fn exclusively(&self, task: fn(Sender<Result<()>>) -> Task) -> Result<()> {
         let tasks = self.writer.as_ref().and_then(|writer| writer.tasks.as_ref());
         let tasks = tasks.ok_or_else(|| Error::internal("the database is not embedded"))?;
         let _nobody = self.in_use.write().unwrap_or_else(PoisonError::into_inner);

@@ -79,18 +79,18 @@ pub(super) enum Task {
     Return(Sender<Result<()>>),
 }
 
-/// How a pool works.
-pub struct Sharing {
+/// The options of a pool.
+pub struct PoolOptions {
     /// What the writer's own work is stamped with, when it has nothing else to do
     pub stamp: Box<dyn Fn() -> Stamp + Send>,
-    /// Hears how many writes shared each commit
+    /// Is called with the number of writes that shared a commit
     pub committed: Box<dyn Fn(usize) + Send>,
     /// The database is gone when the process is: nothing has to last, and all can be taken back
     pub is_temporary: bool,
 }
 
 impl Writer {
-    pub(super) fn line_up(&self, job: Box<dyn Job>) {
+    pub(super) fn enqueue(&self, job: Box<dyn Job>) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let sent = self.tasks.as_ref().map(|tasks| tasks.send(Task::Write(job)));
         if let Some(Err(mpsc::SendError(Task::Write(job)))) = sent {
@@ -106,7 +106,7 @@ pub(super) fn write_in_groups(
     queue: &Receiver<Task>,
     waiting: &AtomicUsize,
     is_stuck: &AtomicBool,
-    Sharing { stamp, committed, is_temporary }: &Sharing,
+    PoolOptions { stamp, committed, is_temporary }: &PoolOptions,
 ) {
     let mut is_clean = *is_temporary;
     let mut jobs: Vec<Box<dyn Job>> = Vec::new();
@@ -193,8 +193,8 @@ mod tests {
         // As SQLite opens a file that cannot be written at that moment
         database.become_read_only();
         let stamp = || Stamp { clock: Clock::Frozen(Timestamp(0)), ids: Ids::Seeded(1), dry_run: false };
-        let sharing = Sharing { stamp: Box::new(stamp), committed: Box::new(|_| {}), is_temporary: false };
-        let pool = Pool::new(Db { engine: Engine::Sqlite(database) }, location, sharing).unwrap();
+        let options = PoolOptions { stamp: Box::new(stamp), committed: Box::new(|_| {}), is_temporary: false };
+        let pool = Pool::new(Db { engine: Engine::Sqlite(database) }, location, options).unwrap();
         let write = || {
             let (sender, written) = mpsc::channel();
             pool.write(stamp(), |tx| maintenance::probe(tx, 0), move |outcome| sender.send(outcome).unwrap());
@@ -212,8 +212,8 @@ mod tests {
         let stamp = || Stamp { clock: Clock::Frozen(Timestamp(0)), ids: Ids::Seeded(1), dry_run: false };
         let (sizes, committed) = mpsc::channel();
         let committing = Box::new(move |size| sizes.send(size).unwrap());
-        let sharing = Sharing { stamp: Box::new(stamp), committed: committing, is_temporary: false };
-        let pool = Pool::new(db, location, sharing).unwrap();
+        let options = PoolOptions { stamp: Box::new(stamp), committed: committing, is_temporary: false };
+        let pool = Pool::new(db, location, options).unwrap();
         let ((begun, has_begun), (end, ended)) = (mpsc::channel(), mpsc::channel());
         let first = move |tx: &mut Tx<'_>| {
             begun.send(()).unwrap();
