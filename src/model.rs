@@ -28,8 +28,9 @@ pub use words::{Term, Terms, Word, words};
 /// Where in a list to go on from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Seek<P> {
-    /// Behind this position
-    Behind(P),
+    /// After this position; cursors that were given out call it `Behind`
+    #[serde(rename = "Behind")]
+    After(P),
     /// Before this position, nearest first
     Before(P),
 }

@@ -101,7 +101,7 @@ impl Subject {
         if store::conversations::level(tx, conversation, self.key())?.is_none() {
             return Ok(Vec::new());
         }
-        store::conversations::participants_from(tx, conversation, &Seek::Behind(after.unwrap_or(UserKey(0))), limit)
+        store::conversations::participants_from(tx, conversation, &Seek::After(after.unwrap_or(UserKey(0))), limit)
     }
 
     /// The messages they sent, or received
@@ -113,7 +113,7 @@ impl Subject {
         limit: i64,
     ) -> Result<Vec<Message>> {
         let below = below.unwrap_or((Timestamp::MAX, MessageKey(i64::MAX)));
-        let range = Range::new(Timestamp::MIN, Timestamp::MAX, limit).from(Some(&Seek::Behind(below)), limit);
+        let range = Range::new(Timestamp::MIN, Timestamp::MAX, limit).from(Some(&Seek::After(below)), limit);
         let found = match side {
             Side::Sent => store::messages::sent_by_one(tx, self.key(), None, None, &range)?,
             Side::Received => store::messages::received_by_one(tx, self.key(), None, &range)?,
@@ -147,6 +147,6 @@ impl Subject {
     /// Their notifications
     pub fn notifications(&self, tx: &mut Tx<'_>, below: Option<MessageKey>, limit: i64) -> Result<Vec<Notification>> {
         let below = below.unwrap_or(MessageKey(i64::MAX));
-        store::notifications::page(tx, &self.user.person, &Seek::Behind(below), None, limit)
+        store::notifications::page(tx, &self.user.person, &Seek::After(below), None, limit)
     }
 }

@@ -70,7 +70,7 @@ pub fn page_of(
     size: i64,
 ) -> Result<Page<Notification, MessageKey>> {
     let read = |seek: Option<&Seek<MessageKey>>, limit| {
-        let from_the_first = Seek::Behind(MessageKey(i64::MAX));
+        let from_the_first = Seek::After(MessageKey(i64::MAX));
         store::notifications::page(tx, owner, seek.unwrap_or(&from_the_first), is_read, limit)
     };
     let page = service::page::page(seek, size, |notification: &Notification| notification.message.key, read)?;
@@ -90,7 +90,7 @@ pub fn page(
     unread_only: bool,
     limit: i64,
 ) -> Result<Vec<Notification>> {
-    store::notifications::page(tx, owner, &Seek::Behind(before), unread_only.then_some(false), limit)
+    store::notifications::page(tx, owner, &Seek::After(before), unread_only.then_some(false), limit)
 }
 
 /// How many unread and how many notifications in all a user has, each up to 10,000.
@@ -153,7 +153,7 @@ pub fn read_once(
 pub fn show(tx: &mut Tx<'_>, owner: &Owner, message: MessageId) -> Result<Notification> {
     let absent = || Error::not_found(format!("{} has no notification of the message “{message}”.", owner.username));
     let key = store::messages::by_id(tx, message)?.ok_or_else(absent)?.key;
-    let next = Seek::Behind(MessageKey(key.0 + 1));
+    let next = Seek::After(MessageKey(key.0 + 1));
     let found = store::notifications::page(tx, owner, &next, None, 1)?.pop();
     found.filter(|notification| notification.id == message).ok_or_else(absent)
 }

@@ -37,10 +37,10 @@ pub fn page<T, P: Clone>(
     let (first, last) = (items.first().map(&position), items.last().map(&position));
     // In the direction the client came from there usually are rows; they may have been deleted since.
     let mut is_any = |seek: Seek<P>| Ok::<_, crate::error::Error>(!read(Some(&seek), 1)?.is_empty());
-    let behind = last.map(Seek::Behind);
+    let after = last.map(Seek::After);
     let before = first.map(Seek::Before);
-    let next = match behind {
-        Some(behind) if if backwards { is_any(behind.clone())? } else { is_more } => Some(behind),
+    let next = match after {
+        Some(after) if if backwards { is_any(after.clone())? } else { is_more } => Some(after),
         _ => None,
     };
     let previous = match before {
@@ -76,7 +76,7 @@ mod tests {
             let limit = usize::try_from(limit).unwrap();
             Ok(match seek {
                 None => (0..length).take(limit).collect(),
-                Some(Seek::Behind(position)) => (0..length).filter(|number| number > position).take(limit).collect(),
+                Some(Seek::After(position)) => (0..length).filter(|number| number > position).take(limit).collect(),
                 Some(Seek::Before(position)) => {
                     (0..length).rev().filter(|number| number < position).take(limit).collect()
                 }

@@ -80,7 +80,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, details: &UserDetails, password_hash: Opti
 pub fn list(tx: &mut Tx<'_>, actor: &Actor, after: &str, search: Option<&str>, limit: i64) -> Result<Vec<Profile>> {
     super::check_search(search)?;
     super::check_text("after", after, 150)?;
-    let users = store::users::page(tx, &Seek::Behind(after.to_owned()), search, actor.administers(), limit)?;
+    let users = store::users::page(tx, &Seek::After(after.to_owned()), search, actor.administers(), limit)?;
     Ok(users.into_iter().map(|user| profile(actor, user)).collect())
 }
 
@@ -97,7 +97,7 @@ pub fn page(
 ) -> Result<Page<Profile, String>> {
     super::check_search(search)?;
     let read = |seek: Option<&Seek<String>>, limit| {
-        let from_the_first = Seek::Behind(String::new());
+        let from_the_first = Seek::After(String::new());
         store::users::page(tx, seek.unwrap_or(&from_the_first), search, actor.administers(), limit)
     };
     let page = super::page::page(seek, size, |user: &User| user.person.username.clone(), read)?;

@@ -164,7 +164,7 @@ pub fn page_of(
     limit: i64,
 ) -> Result<Vec<Conversation>> {
     let (sql, position) = match seek {
-        Seek::Behind(position) => (page_of!("<", "DESC"), position),
+        Seek::After(position) => (page_of!("<", "DESC"), position),
         Seek::Before(position) => (page_of!(">", "ASC"), position),
     };
     tx.all(sql, &[&user, &search.map(super::pattern), &position.0, &position.1, &limit], read)

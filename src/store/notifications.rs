@@ -96,7 +96,7 @@ pub fn page(
     limit: i64,
 ) -> Result<Vec<Notification>> {
     let (sql, position) = match seek {
-        Seek::Behind(message) => (page!(is_read, "<", "DESC"), message),
+        Seek::After(message) => (page!(is_read, "<", "DESC"), message),
         Seek::Before(message) => (page!(is_read, ">", "ASC"), message),
     };
     let found = tx.all(sql, &[&user.key, position, &limit], read)?;

@@ -240,7 +240,7 @@ pub fn page(
     limit: i64,
 ) -> Result<Vec<User>> {
     let (sql, position) = match seek {
-        Seek::Behind(username) => (page!(">", "ASC"), username),
+        Seek::After(username) => (page!(">", "ASC"), username),
         Seek::Before(username) => (page!("<", "DESC"), username),
     };
     tx.all(sql, &[&fold_case(position), &search.map(super::pattern), &by_email, &limit], read)

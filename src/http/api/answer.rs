@@ -233,10 +233,10 @@ impl Here {
     pub(super) fn numbered<T: Serialize>(&self, page: Page<T, Number>, lowest_first: bool) -> Answer {
         let link = |seek: Option<Seek<Number>>| {
             seek.map(|seek| match (seek, lowest_first) {
-                (Seek::Behind(number), false) | (Seek::Before(number), true) => {
+                (Seek::After(number), false) | (Seek::Before(number), true) => {
                     self.link("before", &number.0.to_string())
                 }
-                (Seek::Before(number), false) | (Seek::Behind(number), true) => {
+                (Seek::Before(number), false) | (Seek::After(number), true) => {
                     self.link("after", &number.0.to_string())
                 }
             })

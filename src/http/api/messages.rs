@@ -119,8 +119,8 @@ pub(super) async fn list(
     let seek = match (listing.before.map(Number), listing.after.map(Number)) {
         (Some(_), Some(_)) => return Err(Error::invalid("before", "Say either before or after.").into()),
         (Some(before), None) if oldest_first => Some(Seek::Before(before)),
-        (Some(before), None) => Some(Seek::Behind(before)),
-        (None, Some(after)) if oldest_first => Some(Seek::Behind(after)),
+        (Some(before), None) => Some(Seek::After(before)),
+        (None, Some(after)) if oldest_first => Some(Seek::After(after)),
         (None, after) => after.map(Seek::Before),
     };
     let matching = Matching { sender, receiver: None, since, until };

@@ -63,7 +63,7 @@ pub fn page(
 ) -> Result<Vec<ConversationView>> {
     service::check_search(search)?;
     let conversations = match viewer {
-        Some(viewer) => store::conversations::page_of(tx, *viewer, &Seek::Behind(*below), search, limit)?,
+        Some(viewer) => store::conversations::page_of(tx, *viewer, &Seek::After(*below), search, limit)?,
         None => store::conversations::page(tx, below.1, search, limit)?,
     };
     views(tx, *viewer, conversations, PARTICIPANTS_LISTED)
@@ -84,7 +84,7 @@ pub fn page_of(
     service::check_search(search)?;
     let Some(viewer) = actor.key() else { return Err(Error::forbidden("The operator takes part in no conversation.")) };
     let read = |seek: Option<&Seek<_>>, limit| {
-        let from_the_first = Seek::Behind((Timestamp::MAX, ConversationKey(i64::MAX)));
+        let from_the_first = Seek::After((Timestamp::MAX, ConversationKey(i64::MAX)));
         store::conversations::page_of(tx, viewer, seek.unwrap_or(&from_the_first), search, limit)
     };
     let position = |conversation: &Conversation| (conversation.active_at, conversation.key);
@@ -106,7 +106,7 @@ pub fn participants(
 ) -> Result<Page<UserRef, UserKey>> {
     let (conversation, _) = service::conversation(tx, actor, selector)?;
     let read = |seek: Option<&Seek<UserKey>>, limit| {
-        store::conversations::participants_from(tx, conversation.key, seek.unwrap_or(&Seek::Behind(UserKey(0))), limit)
+        store::conversations::participants_from(tx, conversation.key, seek.unwrap_or(&Seek::After(UserKey(0))), limit)
     };
     let page = service::page::page(seek, size, |person: &UserRef| person.key, read)?;
     Ok(page.of(store::conversations::count_participants(tx, conversation.key)?))

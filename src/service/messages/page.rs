@@ -75,8 +75,8 @@ pub fn page_of(
     let read = |seek: Option<&Seek<Number>>, limit| {
         let (bounds, lowest_first) = match (seek, oldest_first) {
             (None, oldest_first) => ((Number(0), Number::MAX), oldest_first),
-            (Some(Seek::Behind(number)), false) | (Some(Seek::Before(number)), true) => ((Number(0), *number), false),
-            (Some(Seek::Before(number)), false) | (Some(Seek::Behind(number)), true) => ((*number, Number::MAX), true),
+            (Some(Seek::After(number)), false) | (Some(Seek::Before(number)), true) => ((Number(0), *number), false),
+            (Some(Seek::Before(number)), false) | (Some(Seek::After(number)), true) => ((*number, Number::MAX), true),
         };
         let filter = Filter { limit, ..filter };
         if !matching.is_of_a_time() {
@@ -102,7 +102,7 @@ fn newest_page(tx: &mut Tx<'_>, conversation: &Conversation, size: i64) -> Resul
     let living = i64::try_from(items.iter().filter(|message| !message.deleted).count()).unwrap_or(i64::MAX);
     let next = match items.last().map(|last| last.number) {
         Some(last) if living < count || store::messages::has_before(tx, conversation.key, last)? => {
-            Some(Seek::Behind(last))
+            Some(Seek::After(last))
         }
         _ => None,
     };
@@ -174,7 +174,7 @@ pub fn history_page(
         size,
         |revision: &Revision| revision.revision,
         |seek, limit| {
-            let seek = seek.unwrap_or(&Seek::Behind(i64::MAX));
+            let seek = seek.unwrap_or(&Seek::After(i64::MAX));
             store::messages::history_from(tx, (message.key, message.message_id), seek, limit)
         },
     )?;
@@ -202,7 +202,7 @@ pub fn thread_page(
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let places: Vec<usize> = match seek {
             None => (0..order.len()).take(limit).collect(),
-            Some(Seek::Behind(position)) => (place(position).saturating_add(1)..order.len()).take(limit).collect(),
+            Some(Seek::After(position)) => (place(position).saturating_add(1)..order.len()).take(limit).collect(),
             Some(Seek::Before(position)) => (0..place(position).min(order.len())).rev().take(limit).collect(),
         };
         Ok(places)

@@ -97,7 +97,7 @@ pub fn search_page(
     let part = |found: &[Position], seek: Option<&Seek<Position>>, limit: i64| {
         let (newer, older) = match seek {
             None => (0, size_of(limit)),
-            Some(Seek::Behind(position)) => {
+            Some(Seek::After(position)) => {
                 let first = found.partition_point(|found| found >= position);
                 (first, first.saturating_add(size_of(limit)))
             }
@@ -113,9 +113,9 @@ pub fn search_page(
         let is_first = range.start == 0;
         let part = &found[range];
         match seek {
-            Some(Seek::Behind(position)) if !is_first => Some((*part.last()?, *position)),
+            Some(Seek::After(position)) if !is_first => Some((*part.last()?, *position)),
             // There is a page before, whose messages may have come in earlier.
-            None | Some(Seek::Behind(_)) => Some((*part.last()?, LAST)),
+            None | Some(Seek::After(_)) => Some((*part.last()?, LAST)),
             Some(Seek::Before(position)) if count(part) > size => Some((*position, *part.first()?)),
             Some(Seek::Before(position)) => Some((*position, LAST)),
         }

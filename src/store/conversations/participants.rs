@@ -118,7 +118,7 @@ pub fn participants_from(
     limit: i64,
 ) -> Result<Vec<UserRef>> {
     let (sql, position) = match seek {
-        Seek::Behind(user) => (page!(">", "ASC"), user),
+        Seek::After(user) => (page!(">", "ASC"), user),
         Seek::Before(user) => (page!("<", "DESC"), user),
     };
     tx.all(sql, &[&conversation, position, &limit], |row| read_person(row, 0))

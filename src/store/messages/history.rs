@@ -16,7 +16,7 @@ pub fn history_below(
     below: i64,
     limit: i64,
 ) -> Result<Vec<Revision>> {
-    history_from(tx, message, &Seek::Behind(below), limit)
+    history_from(tx, message, &Seek::After(below), limit)
 }
 
 macro_rules! history {
@@ -40,7 +40,7 @@ pub fn history_from(
     limit: i64,
 ) -> Result<Vec<Revision>> {
     let (sql, position) = match seek {
-        Seek::Behind(revision) => (history!("<", "DESC"), revision),
+        Seek::After(revision) => (history!("<", "DESC"), revision),
         Seek::Before(revision) => (history!(">", "ASC"), revision),
     };
     let found = tx.all(sql, &[&key, position, &limit], |row| Ok((read(row, id)?, row.get::<Option<UserKey>>(3)?)))?;

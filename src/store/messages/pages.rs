@@ -29,7 +29,7 @@ impl Range {
     pub fn from(self, seek: Option<&Seek<Position>>, limit: i64) -> Self {
         match seek {
             None => Self { limit, ..self },
-            Some(Seek::Behind(position)) => Self { below: self.below.min(*position), limit, ..self },
+            Some(Seek::After(position)) => Self { below: self.below.min(*position), limit, ..self },
             Some(Seek::Before(position)) => {
                 Self { above: self.above.max(*position), newest_first: false, limit, ..self }
             }
@@ -175,7 +175,7 @@ pub fn unread_by(
         behind => (
             "SELECT message_key FROM notification
              WHERE user_key = $1 AND is_read = FALSE AND message_key < $2 ORDER BY message_key DESC LIMIT $3",
-            if let Some(Seek::Behind(position)) = behind { *position } else { MessageKey(i64::MAX) },
+            if let Some(Seek::After(position)) = behind { *position } else { MessageKey(i64::MAX) },
         ),
     };
     tx.all(sql, &[&user, &position, &limit], |row| row.get(0))

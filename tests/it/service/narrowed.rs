@@ -197,8 +197,8 @@ fn a_narrowed_list_is_in_the_order_of_numbers_whatever_the_times_and_the_order_o
         for (seek, oldest_first, from) in [
             (None, false, (None, Some(i64::MAX))),
             (None, true, (Some(0), None)),
-            (Some(Seek::Behind(Number(500))), false, (None, Some(500))),
-            (Some(Seek::Behind(Number(500))), true, (Some(500), None)),
+            (Some(Seek::After(Number(500))), false, (None, Some(500))),
+            (Some(Seek::After(Number(500))), true, (Some(500), None)),
             (Some(Seek::Before(Number(500))), false, (Some(500), None)),
             (Some(Seek::Before(Number(500))), true, (None, Some(500))),
         ] {

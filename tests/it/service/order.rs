@@ -67,7 +67,7 @@ fn whatever_time_its_messages_bring_a_conversation_is_in_the_order_of_their_numb
             numbers(&page.unwrap().items)
         };
         assert_eq!(page(None), [9, 7, 5]);
-        assert_eq!(page(Some(Seek::Behind(Number(5)))), [4, 3, 2]);
+        assert_eq!(page(Some(Seek::After(Number(5)))), [4, 3, 2]);
         assert_eq!(page(Some(Seek::Before(Number(5)))), [9, 7]);
         let view = world.app.read(|tx| conversations::show(tx, &bob, &place("team"))).unwrap();
         assert_eq!(view.last_message.map(|last| last.number), Some(Number(9)));
