@@ -328,7 +328,7 @@ pub fn take_number(tx: &mut Tx<'_>, conversation: &Conversation) -> Result<Optio
 }
 
 /// What a conversation is to one viewer.
-pub struct Standing {
+pub struct ViewerState {
     pub conversation: ConversationKey,
     pub participant_count: i64,
     /// None for whoever is not a participant
@@ -338,7 +338,11 @@ pub struct Standing {
 }
 
 /// What these conversations are to one viewer
-pub fn standings(tx: &mut Tx<'_>, viewer: Option<UserKey>, conversations: &[ConversationKey]) -> Result<Vec<Standing>> {
+pub fn viewer_states(
+    tx: &mut Tx<'_>,
+    viewer: Option<UserKey>,
+    conversations: &[ConversationKey],
+) -> Result<Vec<ViewerState>> {
     tx.all(
         concat!(
             "SELECT conversation.key,
@@ -355,7 +359,7 @@ pub fn standings(tx: &mut Tx<'_>, viewer: Option<UserKey>, conversations: &[Conv
         ),
         &[&viewer, &super::list(conversations.iter().map(|key| key.0))],
         |row| {
-            Ok(Standing {
+            Ok(ViewerState {
                 conversation: row.get(0)?,
                 participant_count: row.get(1)?,
                 level: row.get(2)?,

@@ -127,10 +127,10 @@ pub(super) fn views(
     }
     let newest = store::messages::newest_of(tx, &keys)?;
     let mut newest: HashMap<_, _> = newest.into_iter().map(|message| (message.conversation_key, message)).collect();
-    let standings = store::conversations::standings(tx, viewer, &keys)?;
-    let standings: HashMap<_, _> = standings.into_iter().map(|standing| (standing.conversation, standing)).collect();
+    let viewer_states = store::conversations::viewer_states(tx, viewer, &keys)?;
+    let viewer_states: HashMap<_, _> = viewer_states.into_iter().map(|state| (state.conversation, state)).collect();
     let view = |conversation: Conversation| {
-        let standing = standings.get(&conversation.key)?;
+        let state = viewer_states.get(&conversation.key)?;
         Some(ConversationView {
             key: conversation.key,
             active_at: conversation.active_at,
@@ -140,12 +140,12 @@ pub(super) fn views(
             title: conversation.title,
             creator: conversation.creator_key.and_then(|creator| creators.get(&creator).cloned()),
             participants: participants.remove(&conversation.key).unwrap_or_default(),
-            participant_count: standing.participant_count,
+            participant_count: state.participant_count,
             created_at: conversation.created_at,
             last_message: newest.remove(&conversation.key),
             message_count: conversation.message_count,
-            unread_count: standing.level.map(|_| standing.unread_count),
-            level: standing.level,
+            unread_count: state.level.map(|_| state.unread_count),
+            level: state.level,
         })
     };
     Ok(conversations.into_iter().filter_map(view).collect())
