@@ -327,17 +327,17 @@ pub fn take_number(tx: &mut Tx<'_>, conversation: &Conversation) -> Result<Optio
     }
 }
 
-/// What a conversation is to one viewer.
+/// The state of a conversation for one viewer.
 pub struct ViewerState {
     pub conversation: ConversationKey,
     pub participant_count: i64,
-    /// None for whoever is not a participant
+    /// None for a viewer who does not take part
     pub level: Option<Level>,
     /// Up to 1,000
     pub unread_count: i64,
 }
 
-/// What these conversations are to one viewer
+/// The states of these conversations for one viewer
 pub fn viewer_states(
     tx: &mut Tx<'_>,
     viewer: Option<UserKey>,

@@ -55,7 +55,7 @@ pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
     );
     let Some(position) = position(tx, Task::Index)?.map(MessageKey) else { return Ok(false) };
     if let Some(last) = search::last_to_index(tx, position, MESSAGES)? {
-        // Whoever changes a message locks its conversation first, so what is read here is what is indexed.
+        // Every change of a message locks its conversation first, so what is read here is what is indexed.
         let locked = tx.lock(&LOCKING, &[&position, &last], |row| row.get(0))?.into_iter().collect();
         let last = search::index_older(tx, (position, last), &locked)?;
         tx.run(concat!("UPDATE maintenance SET position = $1 WHERE task = $2", few!()), &[&last, &Task::Index])?;

@@ -19,11 +19,11 @@ const IDLE: usize = 8;
 /// An open database that threads share, with as many connections as they use at once: nobody waits here for another's.
 pub struct Pool {
     location: Location,
-    /// Connections that nobody uses; the one that was used last is the next
+    /// Connections that are not in use; the one that was used last is taken first
     idle: Mutex<Vec<Db>>,
-    /// Held by whoever uses one, so that it can be waited for that nobody does
+    /// Held for reading while a connection is in use, and for writing by work that needs the database to itself
     in_use: RwLock<()>,
-    /// Of SQLite
+    /// Only with SQLite
     writer: Option<Writer>,
 }
 
@@ -52,7 +52,7 @@ impl Pool {
         }
     }
 
-    /// Whether reading takes so little that whoever asks can wait for it in place, and writing never waits
+    /// Whether this is SQLite: a read is short enough to run in the caller's thread, and a write never blocks it
     pub fn is_embedded(&self) -> bool {
         self.writer.is_some()
     }
@@ -117,7 +117,7 @@ impl Pool {
 
     /// Another connection, for work that goes on for long
     pub fn connect(&self) -> Result<Db> {
-        // Whoever asks may be a stranger.
+        // The caller may answer an unauthenticated client.
         self.open().map_err(Error::without_place)
     }
 
@@ -130,19 +130,19 @@ impl Pool {
         }
     }
 
-    /// Works with a connection of one's own.
+    /// Runs work on a connection that nobody else uses meanwhile.
     fn with<T>(&self, work: impl FnOnce(&Db) -> Result<T>) -> Result<T> {
         self.must_be_in_place()?;
         let _in_use = self.in_use.read().unwrap_or_else(PoisonError::into_inner);
         let idle = self.idle().pop();
         let db = idle.map_or_else(|| self.connect(), Ok)?;
-        // Whoever panics takes it with them.
+        // A connection in whose use something panicked is dropped.
         let outcome = work(&db);
         if outcome.as_ref().is_err_and(postgres::has_lost_connection) {
             // After a restart of the server the others are lost too.
             let _lost = std::mem::take(&mut *self.idle());
         } else if db.is_usable() && !outcome.as_ref().is_err_and(is_of_database) {
-            // Of what failed nobody knows what it believes.
+            // A connection that failed may be in any state: it is dropped.
             self.put_back(db);
         }
         outcome

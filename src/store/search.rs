@@ -1,9 +1,9 @@
-//! The search index: the words of each message and its sender, twice, as they are and behind the conversation they stand in.
+//! The search index: the words of each message and its sender, in two columns: as they are, and prefixed with the conversation.
 //!
-//! An entry for `Hello, Bob` from the user 3 in the conversation 12 is `_3 hello bob` and `_12__3 _12_hello _12_bob`. The
-//! terms of a conversation lie together in the index, and among them those that begin alike. So whoever sees only their own
-//! conversations is answered from these alone: what others say is not even read. The words as they are serve those who see
-//! everything.
+//! The entry of `Hello, Bob` from user 3 in conversation 12 is `_3 hello bob` and `_12__3 _12_hello _12_bob`. In the sorted index
+//! the terms of one conversation are neighbours, and so are those of them with the same prefix. A user who sees only some
+//! conversations is answered from the terms of these; the entries of others are not read. The words without a prefix answer those
+//! who see everything.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -20,30 +20,30 @@ pub struct Hit {
     pub sent_at: Timestamp,
 }
 
-/// What search knows of a message, with spaces between.
+/// The entry of a message: words with spaces between them.
 pub(super) struct Entry {
     words: String,
     conversation_words: String,
 }
 
-/// The word that stands for a sender; no word of a text holds `_`.
+/// The term of a sender. No word of a text contains `_`.
 fn sender_word(sender: UserKey) -> String {
     format!("_{}", sender.0)
 }
 
-/// What the words of a conversation begin with in the index
+/// The prefix of a conversation's terms
 fn place(conversation: ConversationKey) -> String {
     format!("_{}_", conversation.0)
 }
 
-/// Lets search know a message's content from the end of the transaction on.
+/// Indexes a message's content at the end of the transaction.
 pub(super) fn index(tx: &mut Tx<'_>, message: &Message) {
     if let Some(sender) = &message.sender {
         index_words(tx, message.key, message.conversation_key, sender.key, &message.content);
     }
 }
 
-/// As [`index`], of a message's parts.
+/// As [`index`], for a message whose parts are given.
 pub(super) fn index_words(
     tx: &mut Tx<'_>,
     message: MessageKey,
@@ -61,7 +61,7 @@ pub(super) fn index_words(
     tx.to_index.insert(message, Some(entry));
 }
 
-/// Writes what search shall know: one statement for all messages of a transaction, a fifth of the cost of one for each.
+/// Writes the entries of a transaction's messages with one statement, which costs a fifth of one for each message.
 pub(super) fn write_index(tx: &mut Tx<'_>) -> Result<()> {
     let entries: Vec<(i64, String, String)> = std::mem::take(&mut tx.to_index)
         .into_iter()
@@ -86,7 +86,7 @@ pub(super) fn write_index(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Makes search forget messages.
+/// Removes messages from the index.
 pub(super) fn forget(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<()> {
     tx.to_index.extend(messages.iter().map(|key| (*key, None)));
     let sql = tx.split(
@@ -97,10 +97,10 @@ pub(super) fn forget(tx: &mut Tx<'_>, messages: &[MessageKey]) -> Result<()> {
     Ok(())
 }
 
-/// How many terms the engine is asked for at once: looking one up takes some 50 µs.
+/// How many terms one statement looks up at most: each takes about 50 µs.
 const MOST_TERMS: usize = 1000;
 
-/// What is looked for: messages with all these terms.
+/// A search for messages with all these terms.
 #[derive(Clone, Debug)]
 pub struct Query(Vec<Term>);
 
@@ -111,23 +111,23 @@ impl Query {
         Self(sender.into_iter().chain(terms.iter().cloned()).collect())
     }
 
-    /// How many conversations are searched at once
+    /// How many conversations one statement searches
     pub fn conversations_at_once(&self) -> usize {
         (MOST_TERMS / self.0.len().max(1)).max(1)
     }
 
-    /// FTS5's language. Each term is quoted, and holds nothing but letters, digits, marks and `_`.
+    /// The query for FTS5. Each term is quoted, and contains only letters, digits, marks and `_`.
     fn fts5(&self, conversations: Option<&[ConversationKey]>) -> String {
         self.alternatives(conversations, " AND ", "\"", " *").join(" OR ")
     }
 
-    /// A list of texts in the language of `tsquery`, each to be looked up by itself: of a long one with `|` PostgreSQL
-    /// expects so much that it reads the whole table.
+    /// A JSON list of `tsquery` texts, each looked up by itself: for a long one with `|` PostgreSQL estimates so many rows
+    /// that it reads the whole table.
     fn tsqueries(&self, conversations: Option<&[ConversationKey]>) -> String {
         serde_json::json!(self.alternatives(conversations, " & ", "'", ":*")).to_string()
     }
 
-    /// The whole query for each of the conversations, or once for everything.
+    /// The query once for each conversation, or once for all messages.
     fn alternatives(
         &self,
         conversations: Option<&[ConversationKey]>,
@@ -164,10 +164,9 @@ macro_rules! postgres_hits {
     };
 }
 
-/// The messages between two keys that a query finds in these conversations, everywhere where there are none named; the newest
-/// first.
+/// The messages between two keys that a query finds, newest first: in these conversations, or in all where none are given.
 ///
-/// `message_key + 0` keeps PostgreSQL from walking through all messages from the newest down, for words that few have.
+/// `message_key + 0` keeps PostgreSQL from scanning all messages from the newest down for rare words.
 pub fn hits(
     tx: &mut Tx<'_>,
     query: &Query,
@@ -204,7 +203,7 @@ pub(super) fn last_to_index(tx: &mut Tx<'_>, after: MessageKey, limit: i64) -> R
 
 /// Indexes the messages behind a key and up to another that were there before their entries were; returns how far it came.
 ///
-/// Those of conversations that are not locked came in since: whoever sent them indexes them.
+/// Those of conversations that are not locked came in since: their own transactions index them.
 pub(super) fn index_older(
     tx: &mut Tx<'_>,
     (after, last): (MessageKey, MessageKey),

@@ -145,9 +145,9 @@ pub(super) fn write_in_groups(
         }
         waiting.fetch_sub(jobs.len() - before, Ordering::Relaxed);
         is_clean = *is_temporary;
-        // Whoever came first.
+        // Since the job that waits longest came.
         let since = jobs[0].since();
-        // A connection that cannot write is none: the next is looked for until there is one.
+        // A connection that cannot write is replaced; this is tried again until it works.
         let opened = if is_stuck.load(Ordering::Relaxed) { database.reopen(*is_temporary) } else { Ok(()) };
         is_stuck.store(opened.is_err(), Ordering::Relaxed);
         match opened.and_then(|()| database.write_group(&mut jobs, since, search::write_index)) {
@@ -155,7 +155,7 @@ pub(super) fn write_in_groups(
                 committed(jobs.len());
                 jobs.drain(..).zip(outcomes).for_each(|(job, outcome)| job.end(outcome));
             }
-            // Another program keeps the lock: whoever has waited for long enough hears it, the others go on to wait.
+            // Another program keeps the lock: jobs that have waited for long enough fail, the others wait on.
             Err(error) if sqlite::is_busy(&error) => {
                 let late = jobs.iter().take_while(|job| job.since().elapsed() >= sqlite::PATIENCE).count().max(1);
                 fail(jobs.drain(..late), error);
