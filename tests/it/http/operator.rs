@@ -27,6 +27,7 @@ fn a_full_disk_refuses_writes_whole_and_a_server_recovers_by_itself() {
     shell.done("db backup disk/there.db");
     let server = Server::start(&shell.path(""), &["--db", "disk/there.db"], &[]);
     let (token, _) = server.log_in("ann", "correct horse 7");
+    let (bob, _) = server.log_in("bob", "correct horse 8");
     let messages = messages_of(&server, &token);
     let send = |content: &str| server.post(&messages, &token, &json!({ "content": content }));
     let count = || server.get(&messages, &token).expect(200).json()["count"].as_i64().unwrap();
@@ -47,7 +48,7 @@ fn a_full_disk_refuses_writes_whole_and_a_server_recovers_by_itself() {
     for _ in 0..20 {
         send(&words).problem(507, "no_space");
     }
-    server.ask("DELETE", "/api/user/delete/", &token, &[], None).problem(507, "no_space");
+    server.ask("DELETE", "/api/user/delete/", &bob, &[], None).problem(507, "no_space");
     wait_until("it is ready", || server.get("/health/ready", "").status == 507);
     server.get("/health/ready", "").problem(507, "no_space");
     server.get("/health/live", "").expect(200);
