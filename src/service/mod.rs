@@ -120,8 +120,9 @@ fn people(tx: &mut Tx<'_>, actor: &Actor, field: &'static str, selectors: &[User
             }
             UserSelector::Name(name) if !may_name_user(name) => return Err(no_user(selector).naming(field)),
             UserSelector::Name(name) => {
-                names.push(fold_case(name));
-                fold_case(name)
+                let folded = fold_case(name);
+                names.push(folded.clone());
+                folded
             }
         };
         sought.push((selector, folded));

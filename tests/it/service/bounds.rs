@@ -10,7 +10,9 @@ use tidings::store::Tx;
 
 use super::notifications::told;
 use crate::assert_refused;
-use crate::support::{World, draft, new_user, on_every_engine, operator, place};
+#[cfg(debug_assertions)]
+use crate::support::World;
+use crate::support::{draft, new_user, on_every_engine, operator, place};
 
 fn named(names: impl IntoIterator<Item = impl ToString>) -> Vec<UserSelector> {
     names.into_iter().map(|name| UserSelector::from(name.to_string())).collect()
