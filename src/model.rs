@@ -302,33 +302,42 @@ pub struct Event {
     pub user: Option<UserKey>,
     /// The message, conversation or user it is about; none: several
     pub subject: Option<Uuid>,
+    /// Of notifications: whether they are read now
+    pub is_read: Option<bool>,
 }
 
 impl Event {
     /// Something happened to a message.
     pub fn message(kind: EventKind, conversation: ConversationKey, message: MessageId) -> Self {
-        Self { kind, conversation: Some(conversation), user: None, subject: Some(message.0) }
+        Self { kind, conversation: Some(conversation), user: None, subject: Some(message.0), is_read: None }
     }
 
     /// Something happened to a conversation.
     pub fn conversation(kind: EventKind, conversation: &Conversation) -> Self {
-        Self { kind, conversation: Some(conversation.key), user: None, subject: Some(conversation.id.0) }
+        Self { kind, conversation: Some(conversation.key), user: None, subject: Some(conversation.id.0), is_read: None }
     }
 
     /// Somebody's part in a conversation changed.
     pub fn participant(kind: EventKind, conversation: ConversationKey, user: &UserRef) -> Self {
-        Self { kind, conversation: Some(conversation), user: Some(user.key), subject: Some(user.user_id.0) }
+        Self {
+            kind,
+            conversation: Some(conversation),
+            user: Some(user.key),
+            subject: Some(user.user_id.0),
+            is_read: None,
+        }
     }
 
     /// An account changed.
     pub fn user(kind: EventKind, user: &UserRef) -> Self {
-        Self { kind, conversation: None, user: Some(user.key), subject: Some(user.user_id.0) }
+        Self { kind, conversation: None, user: Some(user.key), subject: Some(user.user_id.0), is_read: None }
     }
 
-    /// A user's own notifications changed: that of one message, or several.
-    pub fn notifications(user: UserKey, message: Option<MessageId>) -> Self {
+    /// A user's own notifications, that of one message or several, were made read or unread.
+    pub fn notifications(user: UserKey, message: Option<MessageId>, is_read: bool) -> Self {
         let subject = message.map(|message| message.0);
-        Self { kind: EventKind::NotificationUpdated, conversation: None, user: Some(user), subject }
+        let kind = EventKind::NotificationUpdated;
+        Self { kind, conversation: None, user: Some(user), subject, is_read: Some(is_read) }
     }
 }
 

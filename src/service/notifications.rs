@@ -161,7 +161,7 @@ pub fn show(tx: &mut Tx<'_>, owner: &Owner, message: MessageId) -> Result<Notifi
 /// Makes all of a user's notifications read; returns how many were unread.
 pub fn read_all(tx: &mut Tx<'_>, actor: &Actor, owner: &Owner) -> Result<i64> {
     let count = store::notifications::read_all(tx, owner.key)?;
-    tell(tx, actor, owner, count, None)
+    tell(tx, actor, owner, count, None, true)
 }
 
 pub(super) fn mark(
@@ -174,13 +174,20 @@ pub(super) fn mark(
     let keys: Vec<MessageKey> = messages.iter().map(|(key, ..)| *key).collect();
     let count = store::notifications::mark(tx, owner.key, &keys, is_read)?;
     let only = if let [(_, only, _)] = messages { Some(*only) } else { None };
-    tell(tx, actor, owner, count, only)
+    tell(tx, actor, owner, count, only, is_read)
 }
 
-/// Records that notifications changed, where any did: one event, however many. Returns how many.
-pub(super) fn tell(tx: &mut Tx<'_>, actor: &Actor, owner: &Owner, count: i64, only: Option<MessageId>) -> Result<i64> {
+/// Records that notifications were made read or unread, where any were: one event, however many. Returns how many.
+pub(super) fn tell(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    owner: &Owner,
+    count: i64,
+    only: Option<MessageId>,
+    is_read: bool,
+) -> Result<i64> {
     if count > 0 {
-        store::events::record(tx, actor, Event::notifications(owner.key, only))?;
+        store::events::record(tx, actor, Event::notifications(owner.key, only, is_read))?;
     }
     Ok(count)
 }

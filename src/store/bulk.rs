@@ -215,13 +215,13 @@ pub fn users_except(tx: &mut Tx<'_>, keys: &[UserKey]) -> Result<Vec<UserRef>> {
 pub fn record(tx: &mut Tx<'_>, actor: &Actor, events: &[Event]) -> Result<()> {
     const ADDITION: Addition = addition!(
         "event",
-        "kind, at, actor_key, operator, conversation_key, user_key, subject_id",
-        "$1, $2, $3, $4, $5, $6, $7"
+        "kind, at, actor_key, operator, conversation_key, user_key, subject_id, is_read",
+        "$1, $2, $3, $4, $5, $6, $7, $8"
     );
     let (now, actor_key, operator) = (tx.now(), actor.key(), actor.operator());
     tx.add(&ADDITION, events, |event| {
-        let Event { kind, conversation, user, subject } = event;
-        [kind, &now, &actor_key, &operator, conversation, user, subject]
+        let Event { kind, conversation, user, subject, is_read } = event;
+        [kind, &now, &actor_key, &operator, conversation, user, subject, is_read]
     })
 }
 

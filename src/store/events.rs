@@ -1,5 +1,7 @@
 //! The log of events: one row for each state change, keys and ids only.
 
+use uuid::Uuid;
+
 use super::Tx;
 use crate::error::Result;
 use crate::model::{Actor, ConversationKey, Event, EventKey, EventKind, UserKey};
@@ -7,9 +9,18 @@ use crate::model::{Actor, ConversationKey, Event, EventKey, EventKind, UserKey};
 /// Appends an event to the log.
 pub fn record(tx: &mut Tx<'_>, actor: &Actor, event: Event) -> Result<EventKey> {
     tx.only(
-        "INSERT INTO event (kind, at, actor_key, operator, conversation_key, user_key, subject_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING key",
-        &[&event.kind, &tx.now(), &actor.key(), &actor.operator(), &event.conversation, &event.user, &event.subject],
+        "INSERT INTO event (kind, at, actor_key, operator, conversation_key, user_key, subject_id, is_read)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING key",
+        &[
+            &event.kind,
+            &tx.now(),
+            &actor.key(),
+            &actor.operator(),
+            &event.conversation,
+            &event.user,
+            &event.subject,
+            &event.is_read,
+        ],
         |row| row.get(0),
     )
 }
@@ -59,4 +70,12 @@ pub fn tell_participants(
 pub fn newest(tx: &mut Tx<'_>) -> Result<EventKey> {
     let newest = tx.one("SELECT key FROM event WHERE key > 0 ORDER BY key DESC LIMIT 1", &[], |row| row.get(0))?;
     Ok(newest.unwrap_or(EventKey(0)))
+}
+
+/// What a cursor names beside its place: which log it is of. It is drawn at random when the log begins, and anew when a backup
+/// takes the place of the database and when the database returns to an earlier state; a copy of the file keeps it.
+pub fn generation(tx: &mut Tx<'_>) -> Result<[u8; 16]> {
+    let generation: Uuid =
+        tx.only("SELECT generation FROM event_log /* scans: it has one row */", &[], |row| row.get(0))?;
+    Ok(generation.into_bytes())
 }

@@ -25,6 +25,11 @@ mod embedded {
 /// The advisory lock that is held while the database is prepared: `tidi`, twice.
 const LOCK: i64 = 0x7469_6469_7469_6469;
 
+/// Ends a transaction in which nothing is done for a minute, unless the operator has set another limit: as long as one is open,
+/// nobody hears of events that come after it. A pooler between may keep it for the next client, which is one of ours.
+const LIMIT_IDLE: &str = "SELECT set_config('idle_in_transaction_session_timeout', '60s', FALSE)
+    WHERE current_setting('idle_in_transaction_session_timeout') = '0'";
+
 /// How often a transaction that another got in the way of is run again.
 const ATTEMPTS: usize = 5;
 
@@ -50,6 +55,9 @@ impl Database {
             return Err(super::must_not_prepare(location, found > 0));
         }
         let opened = if found < VERSION { prepare_database(&mut client, location)? } else { Opened::Ready };
+        if may_change {
+            adopt_events(&mut client)?;
+        }
         let session = Session { client, statements: HashMap::new() };
         Ok((Self { session: RefCell::new(session) }, opened))
     }
@@ -109,7 +117,9 @@ fn connect(location: &Location, config: &str) -> Result<Client> {
             .hint("It looks like postgres://user@host:5432/database")
     })?;
     config.application_name("tidings");
-    config.connect(NoTls).map_err(failed)
+    let mut client = config.connect(NoTls).map_err(failed)?;
+    client.batch_execute(LIMIT_IDLE).map_err(failed)?;
+    Ok(client)
 }
 
 /// The number of the database's last migration; 0 where there was none.
@@ -157,6 +167,24 @@ fn prepare_alone(client: &mut Client) -> Result<Opened> {
         embedded::migrations::runner().run(client).map_err(migration_failed)?;
     }
     Ok(super::opened(from))
+}
+
+/// Makes the log of events readable where it was restored into a younger cluster: with transaction ids that this one has not
+/// reached, what happens now would come before what happened, and be read by nobody. Its order is that of the keys then.
+fn adopt_events(client: &mut Client) -> Result<()> {
+    let newest =
+        "SELECT transaction_id >= CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) FROM event
+                  ORDER BY transaction_id DESC, key DESC LIMIT 1";
+    let is_ahead = client.query_opt(newest, &[])?.map(|row| row.try_get(0)).transpose()?;
+    if is_ahead == Some(true) {
+        client.batch_execute(
+            "BEGIN;
+             UPDATE event SET transaction_id = 0 WHERE transaction_id > 0;
+             UPDATE event_log SET generation = gen_random_uuid();
+             COMMIT;",
+        )?;
+    }
+    Ok(())
 }
 
 /// The statements that this process prepared on PostgreSQL, in debug builds: their plans are looked at by a test.

@@ -39,6 +39,9 @@ pub(super) use shared::log_bytes;
 /// How large the log beside a file stays once it begins anew, in bytes
 const LARGEST_LOG: u64 = 64 << 20;
 
+/// Gives the log of events another generation, so that cursors from before are found out.
+const RENEW_GENERATION: &str = "UPDATE event_log SET generation = randomblob(16)";
+
 /// Up to 3.51.2 a checkpoint beside a writer of another process could corrupt the file.
 const OLDEST_ENGINE: i32 = 3_051_003;
 

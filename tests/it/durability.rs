@@ -24,7 +24,7 @@ use tidings::model::Actor;
 use tidings::service::messages;
 use tidings::store::Location;
 
-use crate::support::{Schema, Shell, World, draft, on_engine, postgres_server};
+use crate::support::{Schema, Shell, World, draft, on_engine, postgres_server, texts};
 
 /// What bash runs is given the program as `$0` and the database as `$1`.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tidings");
@@ -67,21 +67,6 @@ fn tally(count: usize, what: &str) {
     let Ok(file) = std::env::var("TIDINGS_TEST_TALLY") else { return };
     let mut file = std::fs::File::options().append(true).create(true).open(file).unwrap();
     file.write_all(format!("{count} {what}\n").as_bytes()).unwrap();
-}
-
-/// The texts a statement asks for, one a row
-fn texts(location: &Location, sql: &str) -> Vec<String> {
-    match location {
-        Location::Sqlite(path) => {
-            let connection = rusqlite::Connection::open(path).unwrap();
-            let mut statement = connection.prepare(sql).unwrap();
-            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-        }
-        Location::Postgres(url) => {
-            let mut client = postgres_client(url);
-            client.query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
-        }
-    }
 }
 
 /// The one number a statement asks for

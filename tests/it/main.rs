@@ -12,6 +12,7 @@ mod check;
 mod cli;
 mod durability;
 mod erasure;
+mod event_log;
 mod examples;
 mod http;
 mod kinds;

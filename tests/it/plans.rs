@@ -222,6 +222,7 @@ fn run_every_statement(world: &World) {
         suggest::users(tx, "b", 10)?;
         crate::assert_refused!(users::show(tx, &bob, &UserSelector::from("bod".to_owned())), NotFound);
         store::users::count(tx)?;
+        store::events::generation(tx)?;
         store::conversations::those_of(tx, bob.key().unwrap(), [root.conversation_key])?;
         store::conversations::count(tx)
     })

@@ -262,6 +262,21 @@ mod old {
     }
 }
 
+/// The texts a statement asks for, one a row
+pub(crate) fn texts(location: &Location, sql: &str) -> Vec<String> {
+    match location {
+        Location::Sqlite(path) => {
+            let connection = rusqlite::Connection::open(path).unwrap();
+            let mut statement = connection.prepare(sql).unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        }
+        Location::Postgres(url) => {
+            let mut client = postgres::Client::connect(url, postgres::NoTls).unwrap();
+            client.query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+        }
+    }
+}
+
 /// For [`brought_along_from`]: two people and two groups, in one a message of 1970 after one of 2026, unread by the other
 pub(crate) const OLD_ROWS: &str = "
     INSERT INTO account (id, username, username_folded, first_name, last_name, names_folded, role, created_at)
@@ -275,24 +290,26 @@ pub(crate) const OLD_ROWS: &str = "
         VALUES (gen_random_uuid(), 1, 1, 1, 'hello', 1767258000000000), (gen_random_uuid(), 1, 2, 1, 'hi', 5);
     INSERT INTO notification (message_key, user_key, conversation_key, kind) VALUES (1, 2, 1, 0), (2, 2, 1, 0);";
 
+/// An SQLite file that a program of an older version made, with these rows
+pub(crate) fn old_file(path: &Path, version: i32, rows: &str) {
+    let target = refinery::Target::Version(version);
+    let mut connection = rusqlite::Connection::open(path).unwrap();
+    connection.pragma_update(None, "application_id", 0x7469_6469).unwrap();
+    old::sqlite::migrations::runner().set_target(target).run(&mut connection).unwrap();
+    connection.execute_batch(&rows.replace("gen_random_uuid()", "randomblob(16)")).unwrap();
+}
+
 /// Runs a test on databases that a program of an older version made and filled with these rows, on SQLite with some more,
 /// brought up to date: on every engine, with the migrations up to that version.
 pub(crate) fn brought_along_from(version: i32, rows: &str, on_sqlite: &str, test: impl Fn(&World)) {
-    let target = refinery::Target::Version(version);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("old.db");
-    let mut connection = rusqlite::Connection::open(&path).unwrap();
-    connection.pragma_update(None, "application_id", 0x7469_6469).unwrap();
-    old::sqlite::migrations::runner().set_target(target).run(&mut connection).unwrap();
-    let rows_of_sqlite = rows.replace("gen_random_uuid()", "randomblob(16)").replace(r"'\x", "x'");
-    connection.execute_batch(&rows_of_sqlite).unwrap();
-    connection.execute_batch(on_sqlite).unwrap();
-    drop(connection);
+    old_file(&path, version, &[&rows.replace(r"'\x", "x'"), on_sqlite].concat());
     on_engine(&format!("SQLite, from version {version}"), || test(&World::open(Location::Sqlite(path))));
     let Some(server) = postgres_server() else { return };
     let schema = Schema::create(server);
     let mut client = postgres::Client::connect(&schema.url(), postgres::NoTls).unwrap();
-    old::postgres::migrations::runner().set_target(target).run(&mut client).unwrap();
+    old::postgres::migrations::runner().set_target(refinery::Target::Version(version)).run(&mut client).unwrap();
     client.batch_execute(rows).unwrap();
     drop(client);
     let engine = format!("PostgreSQL, from version {version}");
@@ -498,7 +515,7 @@ impl Shell {
     }
 }
 
-/// Every row of every table of an SQLite file, and as `message_word` the terms that search knows of each message
+/// Every row of every table of an SQLite file but what is drawn at random whatever the seed, and as `message_word` the terms that search knows of each message
 pub(crate) fn dump(file: &Path) -> String {
     let connection = rusqlite::Connection::open(file).unwrap();
     // A file that is empty yet has no index.
@@ -514,8 +531,8 @@ pub(crate) fn dump(file: &Path) -> String {
         .unwrap();
     let names: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let mut dump = String::new();
-    // When a migration ran is the one thing the frozen clock does not reach.
-    for name in names.iter().filter(|name| *name != "refinery_schema_history") {
+    // When a migration ran is the one thing the frozen clock does not reach, and the generation of the log no seed.
+    for name in names.iter().filter(|name| !["refinery_schema_history", "event_log"].contains(&name.as_str())) {
         let mut rows = connection.prepare(&format!("SELECT * FROM {name}")).unwrap();
         let columns = rows.column_count();
         let mut rows = rows.query([]).unwrap();

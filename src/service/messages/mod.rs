@@ -225,7 +225,7 @@ fn tell_of_deletion(tx: &mut Tx<'_>, actor: &Actor, messages: &[Message]) -> Res
     let conversations: BTreeSet<ConversationKey> = messages.iter().map(|message| message.conversation_key).collect();
     let conversations: Vec<ConversationKey> = conversations.into_iter().collect();
     let conversation = if let [only] = conversations.as_slice() { Some(*only) } else { None };
-    let event = store::events::record(tx, actor, Event { kind, conversation, user: None, subject })?;
+    let event = store::events::record(tx, actor, Event { kind, conversation, user: None, subject, is_read: None })?;
     if conversation.is_none() {
         store::events::tell_participants(tx, event, &conversations, None)?;
     }
@@ -253,7 +253,7 @@ pub fn read_conversation(
 ) -> Result<i64> {
     let (conversation, _) = super::conversation(tx, actor, selector)?;
     let count = store::notifications::read_conversation(tx, reader.key, conversation.key)?;
-    super::notifications::tell(tx, actor, reader, count, None)
+    super::notifications::tell(tx, actor, reader, count, None, true)
 }
 
 /// As [`read_conversation`], once: the same request with the same key has the same answer.

@@ -14,8 +14,8 @@ use super::place::Identity;
 use super::prepare::{lock_file, make_folder};
 use super::schema::{self, Strange};
 use super::{
-    APPLICATION_ID, connect, connect_to_read, folder_of, foreign, inspect, real, refuse_other_than_file, unreadable,
-    version,
+    APPLICATION_ID, RENEW_GENERATION, connect, connect_to_read, folder_of, foreign, inspect, real,
+    refuse_other_than_file, unreadable, version,
 };
 use crate::error::{Error, Kind, Result};
 use crate::store::Contents;
@@ -139,6 +139,8 @@ fn put_in_place(source: &Path, target: &Path, may_replace: bool) -> Result<bool>
         // It is synced at the end, and nobody else sees it before.
         into.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF")?;
         copy(&from, &mut into)?;
+        renew_generation(&into)?;
+        into.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         into.close().map_err(|(_, cause)| cause)?;
         verify_for_use(partial.path())?;
         partial.publish()?;
@@ -166,6 +168,11 @@ fn put_in_place(source: &Path, target: &Path, may_replace: bool) -> Result<bool>
     .map_err(|cause| if_in_use(target, cause))?;
     copy(&from, &mut into)?;
     // From here on the backup is what the database holds.
+    renew_generation(&into).map_err(|error| {
+        Error::unavailable("The backup was restored, but who follows the events will not be told so.")
+            .hint("Restore it again.")
+            .with_source(error)
+    })?;
     let is_moved = into.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).is_ok();
     Ok(into.close().is_ok() && is_moved)
 }
@@ -188,6 +195,15 @@ fn copy(from: &Connection, into: &mut Connection) -> Result<()> {
         StepResult::Done => Ok(()),
         _ => Err(Error::unavailable("The database is busy; nothing was changed.").hint("Try again.")),
     }
+}
+
+/// Makes cursors from before void: the log of events goes on from where the copy was made.
+fn renew_generation(connection: &Connection) -> Result<()> {
+    // A backup of an older version gets one when it is brought up to date.
+    if connection.table_exists(None, "event_log")? {
+        connection.execute(RENEW_GENERATION, [])?;
+    }
+    Ok(())
 }
 
 fn if_in_use(path: &Path, cause: rusqlite::Error) -> Error {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, MAIN_DB, Transaction, TransactionBehavior};
 
 use super::failure::read_only;
 use super::patience::{PATIENCE, waiting_until};
-use super::{Database, LARGEST_LOG, beside, configure, connect, explain, real};
+use super::{Database, LARGEST_LOG, RENEW_GENERATION, beside, configure, connect, explain, real};
 use crate::error::{Error, Result};
 use crate::store::pool::Job;
 use crate::store::tx::{Inner, Tx};
@@ -54,7 +54,10 @@ impl Database {
             throw_away(&beside(&path, suffix)).map_err(Error::internal)?;
         }
         self.connection = configure(connect(&path)?)?;
-        self.expect_many_writes(true)
+        self.expect_many_writes(true)?;
+        // Cursors from after the mark are void, though the keys of their events are given out again.
+        self.connection.execute(RENEW_GENERATION, [])?;
+        Ok(())
     }
 
     /// Lets the log take a quarter of what is free at the most: what stands in it has to fit into the file too. On a disk with

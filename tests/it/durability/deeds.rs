@@ -210,7 +210,7 @@ pub(super) fn state(folder: &Path) -> Result<State, String> {
     for path in crate::layers::files(folder) {
         let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
         if path.extension().is_some_and(|end| end == "db") {
-            let damages = super::texts(&tidings::store::Location::Sqlite(path.clone()), "PRAGMA integrity_check");
+            let damages = support::texts(&tidings::store::Location::Sqlite(path.clone()), "PRAGMA integrity_check");
             if damages != ["ok"] {
                 return Err(format!("{name}: {damages:?}"));
             }

@@ -8,25 +8,10 @@ use tidings::service::{self, accounts};
 use tidings::store::{Location, Tx, events};
 
 use crate::assert_refused;
-use crate::support::{World, new_user, on_every_engine, operator, place, selector};
+use crate::support::{World, new_user, on_every_engine, operator, place, selector, texts};
 
 /// Django's of `correct horse 7`
 const HASH: &str = "pbkdf2_sha256$1000$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=";
-
-/// The first column, a text, of what a statement finds
-fn texts(world: &World, sql: &str) -> Vec<String> {
-    match &world.location {
-        Location::Sqlite(path) => {
-            let connection = rusqlite::Connection::open(path).unwrap();
-            let mut statement = connection.prepare(sql).unwrap();
-            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-        }
-        Location::Postgres(url) => {
-            let mut client = postgres::Client::connect(url, postgres::NoTls).unwrap();
-            client.query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
-        }
-    }
-}
 
 /// What the log was told since then: kind, who did it, whom it is about, the conversation whose participants hear of it, and
 /// who else does; a user by name while there is one
@@ -42,7 +27,7 @@ fn told_since(world: &World, key: i64) -> Vec<String> {
         name("user_key"),
     );
     let kinds = EventKind::ALL;
-    let worded = texts(world, &sql).into_iter().map(|row| {
+    let worded = texts(&world.location, &sql).into_iter().map(|row| {
         let (code, rest) = row.split_once(' ').unwrap();
         let kind = kinds.iter().find(|kind| kind.code().to_string() == code).unwrap();
         format!("{} {rest}", kind.word())
@@ -60,7 +45,7 @@ fn audience(world: &World, key: i64) -> Vec<String> {
         "SELECT username FROM account WHERE key IN (SELECT user_key FROM event_audience WHERE event_key = {key})
          ORDER BY username"
     );
-    texts(world, &sql)
+    texts(&world.location, &sql)
 }
 
 type Deed = fn(&mut Tx<'_>, &Actor, &Actor) -> tidings::error::Result<()>;
@@ -144,7 +129,7 @@ fn who_took_part_in_something_with_somebody_hears_that_they_are_gone() {
             Location::Sqlite(_) => "lower(hex(subject_id))",
             Location::Postgres(_) => "replace(CAST(subject_id AS TEXT), '-', '')",
         };
-        let subject = texts(world, &format!("SELECT {subject} FROM event WHERE key = {}", newest(world)));
+        let subject = texts(&world.location, &format!("SELECT {subject} FROM event WHERE key = {}", newest(world)));
         assert_eq!(subject, [id.0.simple().to_string()]);
     });
 }
@@ -167,7 +152,7 @@ fn a_receipt_counts_the_refresh_tokens_of_all_who_go() {
         };
         assert_eq!(delete(&[&bob, &zoe]), 4);
         assert_eq!(delete(&[&eve]), 1);
-        assert_eq!(texts(world, "SELECT 'left' FROM refresh_token"), [""; 0]);
+        assert_eq!(texts(&world.location, "SELECT 'left' FROM refresh_token"), [""; 0]);
         let plain = new_user("max", Role::User);
         let (max, _) = world.app.write(|tx| users::create(tx, &operator(), &plain)).unwrap();
         assert_eq!(delete(&[&Actor::User(max)]), 0);

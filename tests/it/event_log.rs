@@ -1,0 +1,166 @@
+//! The log of events as a whole: which log it is, and its order where it was moved.
+
+use std::sync::mpsc;
+
+use tidings::app::{App, Options};
+use tidings::service::messages;
+use tidings::store::{Db, Location, events};
+
+use crate::support::{
+    NOON, OLD_ROWS, Schema, Shell, World, brought_along_from, draft, old_file, on_every_engine, postgres_server, texts,
+};
+
+fn generation(world: &World) -> [u8; 16] {
+    world.app.read(events::generation).unwrap()
+}
+
+/// The generation of the log in a file
+fn generation_of(shell: &Shell, file: &str) -> [u8; 16] {
+    generation(&World::open(Location::Sqlite(shell.path(file))))
+}
+
+#[test]
+fn a_log_keeps_its_generation_and_no_two_have_the_same() {
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        // Each with the same seed.
+        on_every_engine(|world| {
+            world.user("ann");
+            assert_eq!(world.later(1).read(events::generation).unwrap(), generation(world));
+            assert_ne!(generation(world), [0; 16]);
+        });
+        let shell = Shell::new();
+        seen.push(generation_of(&shell, "test.db"));
+    }
+    assert_ne!(seen[0], seen[1]);
+}
+
+#[test]
+fn a_restored_log_has_another_generation_and_a_copied_one_the_same() {
+    let shell = Shell::new();
+    shell.done("user create ann --no-password");
+    let first = generation_of(&shell, "test.db");
+    shell.done("db backup copy.db");
+    assert_eq!(generation_of(&shell, "copy.db"), first);
+    shell.done("user create bob --no-password");
+    shell.done("db restore copy.db --dry-run --yes");
+    assert_eq!(generation_of(&shell, "test.db"), first);
+    shell.done("db restore copy.db --yes");
+    let second = generation_of(&shell, "test.db");
+    shell.done("db restore copy.db --db new.db");
+    let third = generation_of(&shell, "new.db");
+    assert!(first != second && first != third && second != third);
+    assert_eq!(generation_of(&shell, "copy.db"), first);
+    for file in ["test.db", "new.db"] {
+        assert_eq!(shell.done(&format!("user list -o ids --db {file}")).stdout.lines().count(), 1);
+        shell.done(&format!("db check --db {file}"));
+    }
+}
+
+#[test]
+fn a_log_of_an_older_version_is_brought_along_and_has_a_generation() {
+    let rows = "INSERT INTO event (kind, at, user_key, subject_id) VALUES (3, 5, 1, NULL);";
+    for version in 1..=7 {
+        brought_along_from(version, &[OLD_ROWS, rows].concat(), "", |world| {
+            assert_ne!(generation(world), [0; 16]);
+            assert_eq!(texts(&world.location, "SELECT coalesce(CAST(is_read AS TEXT), '-') FROM event"), ["-"]);
+            assert_eq!(world.app.read(events::newest).unwrap().0, 1);
+        });
+    }
+}
+
+#[test]
+fn a_backup_from_before_logs_had_generations_gets_one() {
+    let shell = Shell::new();
+    old_file(&shell.path("old.db"), 7, OLD_ROWS);
+    let first = generation_of(&shell, "test.db");
+    shell.done("db restore old.db --yes");
+    assert_eq!(shell.done("user list -o ids").stdout.lines().count(), 2);
+    assert_ne!(generation_of(&shell, "test.db"), first);
+}
+
+#[test]
+fn a_log_that_returns_to_an_earlier_state_has_another_generation_each_time() {
+    let shell = Shell::new();
+    let location = Location::Sqlite(shell.path("test.db"));
+    let world = World::open(location.clone());
+    let [ann, bob] = [world.user("ann"), world.user("bob")];
+    world.group("team", &ann, &[&bob]);
+    drop(world);
+    let (db, _) = Db::open(&location, false).unwrap();
+    let app = App::new(db, Options { now: Some(NOON), seed: Some(1), dry_run: false });
+    let app = app.share(location, true, |_| {}).unwrap();
+    let look = || app.read(|tx| Ok((events::generation(tx)?, events::newest(tx)?))).unwrap();
+    let send = || {
+        let (sender, sent) = mpsc::channel();
+        let ann = ann.clone();
+        app.write(move |tx| messages::send(tx, &ann, &draft("team", "hi")), move |sent| sender.send(sent).unwrap());
+        sent.recv().unwrap().unwrap();
+    };
+    let mut seen = vec![look().0];
+    let mut mark = || {
+        app.pool().mark().unwrap();
+        let (generation, newest) = look();
+        assert_eq!(Some(&generation), seen.last(), "noting a state changes nothing");
+        for _ in 0..2 {
+            send();
+            assert!(look().1 > newest);
+            app.pool().return_to_mark().unwrap();
+            let (generation, returned) = look();
+            assert_eq!(returned, newest);
+            assert!(!seen.contains(&generation));
+            seen.push(generation);
+        }
+    };
+    mark();
+    send();
+    mark();
+}
+
+#[test]
+fn a_log_from_an_older_postgresql_cluster_is_read_in_the_order_of_its_keys() {
+    let Some(server) = postgres_server() else { return };
+    let schema = Schema::create(server);
+    let location = Location::parse(&schema.url()).unwrap();
+    let world = World::open(location.clone());
+    world.user("ann");
+    let first = generation(&world);
+    let rows = || texts(&world.location, "SELECT key || ' ' || transaction_id FROM event ORDER BY transaction_id, key");
+    let as_it_was = rows();
+    drop(World::open(location.clone()));
+    assert_eq!((rows(), generation(&world)), (as_it_was, first), "nothing is to be done");
+    world.execute(
+        "INSERT INTO event (transaction_id, kind, at) VALUES (4000000000000000000, 0, 1), (17, 0, 1), (3000000000000000000, 0, 1)",
+    );
+    // Who only reads changes nothing.
+    drop(Db::open(&location, false).unwrap());
+    assert_eq!(generation(&world), first);
+    drop(World::open(location.clone()));
+    assert_eq!(rows(), ["1 0", "2 0", "3 0", "4 0"]);
+    let second = generation(&world);
+    assert_ne!(second, first);
+    world.user("bob");
+    drop(World::open(location));
+    assert_eq!(generation(&world), second);
+    assert_eq!(rows().last().unwrap().split(' ').next(), Some("5"), "what happens now is the newest");
+}
+
+#[test]
+fn a_transaction_that_does_nothing_ends_on_postgresql_after_a_minute_or_as_the_operator_says() {
+    let Some(server) = postgres_server() else { return };
+    let schema = Schema::create(server);
+    let url = schema.url();
+    for (address, limit) in
+        [(url.clone(), "1min"), (format!("{url}%20-c%20idle_in_transaction_session_timeout=7s"), "7s")]
+    {
+        let world = World::open(Location::parse(&address).unwrap());
+        world.execute(
+            "CREATE TABLE IF NOT EXISTS noted (value TEXT); DELETE FROM noted;
+             CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+                 'BEGIN INSERT INTO noted VALUES (current_setting(''idle_in_transaction_session_timeout'')); RETURN NULL; END';
+             CREATE OR REPLACE TRIGGER note AFTER INSERT ON account FOR EACH ROW EXECUTE FUNCTION note();",
+        );
+        world.user(&format!("ann{limit}"));
+        assert_eq!(texts(&world.location, "SELECT value FROM noted"), [limit]);
+    }
+}
