@@ -95,7 +95,7 @@ impl App {
         self,
         location: Location,
         is_temporary: bool,
-        committed: impl Fn(usize) + Send + 'static,
+        committed: impl Fn(usize) + Send + Sync + 'static,
     ) -> Result<SharedApp> {
         let Self { db, options } = self;
         let stamp = Box::new(move || options.stamp());

@@ -9,6 +9,7 @@
 //! | [`store`]    | SQL, written once and run on SQLite and PostgreSQL                                      |
 //! | [`service`]  | the rules: who may do what, and what a change brings with it                            |
 //! | [`app`]      | the clock, chance, and transactions for every front end                                 |
+//! | [`feed`]     | events as they happen, for everybody who listens                                        |
 //! | [`transfer`] | records: data in and out as JSON Lines                                                   |
 //! | [`http`]     | REST: paths, requests, answers, connections                                              |
 //! | [`cli`]      | the command line: settings, commands, every byte of output                              |
@@ -26,6 +27,8 @@ pub mod store;
 pub mod service;
 
 pub mod app;
+
+pub mod feed;
 
 pub mod transfer;
 

@@ -20,6 +20,7 @@ use super::settings::Settings;
 use super::{Context, Failure, Global, Outcome};
 use crate::app::{App, secret};
 use crate::error::{Error, Result};
+use crate::feed::Feed;
 use crate::http::{self, Allowed, Listener, Log, Metrics, MetricsFor, Server, Stop};
 use crate::model::{Actor, UserSelector};
 use crate::service::tokens::{self, Keys, Secret};
@@ -112,6 +113,10 @@ struct Options {
     #[arg(long, value_name = "N", value_parser = number, default_value = "8000")]
     max_connections: u32,
 
+    /// Maximum number of open event streams, which are not counted as connections
+    #[arg(long, value_name = "N", value_parser = number, default_value = "12000")]
+    max_streams: u32,
+
     /// Maximum number of connections to the database, 2 or more; slow requests get half of them, and exports use up to 16
     /// more [default: 8 for each core, at most 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
@@ -183,12 +188,18 @@ impl Serve {
         }
         let tokens = tokens_for(&context.app, &actor, &keys, &serve.token_for)?;
         let metrics = Metrics::default();
-        let app = context.app.share(context.location, serve.ephemeral, metrics.commits())?;
+        let feed = Feed::default();
+        let (commits, committed) = (metrics.commits(), feed.clone());
+        let committed = move |count| {
+            commits(count);
+            committed.look();
+        };
+        let app = context.app.share(context.location, serve.ephemeral, committed)?;
         if serve.ephemeral {
             app.pool().mark()?;
         }
         let log = if context.out.is_quiet() { Log::silent() } else { Log::new(output::stderr())? };
-        let server = Server::new(app, keys, serve.of_server(), log, metrics);
+        let server = Server::new(app, keys, serve.of_server(), log, metrics, feed);
         raise_limit_of_files();
         let ready = Ready { url: listener.url(), pid: std::process::id(), version: env!("CARGO_PKG_VERSION"), tokens };
         let announce = || {
@@ -324,6 +335,7 @@ impl Options {
             database_connections: self
                 .db_connections
                 .map_or_else(database_connections, |number| usize::try_from(number).unwrap_or(usize::MAX)),
+            streams: usize::try_from(self.max_streams).unwrap_or(usize::MAX),
             database_wait: Duration::from_secs(self.db_wait.into()),
             allowed: Allowed { failures: self.failed_logins, log_ins: self.logins, registrations: self.registrations },
             origins: self.cors_origins.clone(),

@@ -19,5 +19,8 @@ pub fn serve(
     ready: impl FnOnce() -> Result<()>,
     ends: impl Future<Output = ()>,
 ) -> Result<()> {
+    let shared = Shared::clone(server);
+    let connect = Box::new(move || shared.app.with_own_connection());
+    let _running = server.feed.start(connect, api::FORMAT)?;
     server::listen::serve(server, api::router, listener, stop, ready, ends)
 }

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::{
-    Choice, ConversationId, Kind, Level, MessageId, NotificationKind, Number, Role, Snippet, Timestamp, UserId,
+    Choice, ConversationId, EventKind, Kind, Level, MessageId, NotificationKind, Number, Role, Snippet, Timestamp,
+    UserId,
 };
 
 macro_rules! schemas {
@@ -37,6 +38,7 @@ schemas! {
     Kind: |_| words::<Kind>();
     Level: |_| words::<Level>();
     NotificationKind: |_| words::<NotificationKind>();
+    EventKind: |_| words::<EventKind>();
 }
 
 /// What is read may be a date alone.

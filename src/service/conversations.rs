@@ -4,7 +4,7 @@ mod list;
 
 use std::collections::HashSet;
 
-use self::list::views;
+pub(in crate::service) use self::list::views;
 pub use self::list::{Listing, listing, page, page_of, participants};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{

@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod conversations;
+pub mod events;
 pub mod export;
 mod idempotency;
 pub mod login;

@@ -96,6 +96,15 @@ pub fn by_id(tx: &mut Tx<'_>, id: ConversationId) -> Result<Option<Conversation>
     tx.one(concat!("SELECT ", columns!(), " FROM conversation WHERE id = $1"), &[&id], read)
 }
 
+/// The conversations with these keys, in any order; one that is gone is left out.
+pub fn by_keys(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = ConversationKey>) -> Result<Vec<Conversation>> {
+    tx.all(
+        concat!("SELECT ", columns!(), " FROM conversation WHERE key IN ", list!("$1")),
+        &[&super::list(keys.into_iter().map(|key| key.0))],
+        read,
+    )
+}
+
 /// The conversation with that id, and whether a user takes part in it: one look for what is asked most
 pub fn by_id_for(tx: &mut Tx<'_>, id: ConversationId, user: UserKey) -> Result<Option<(Conversation, bool)>> {
     tx.one(

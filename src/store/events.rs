@@ -1,7 +1,10 @@
 //! The log of events: one row for each state change, keys and ids only.
 
+mod read;
+
 use uuid::Uuid;
 
+pub use self::read::{EventRow, MembershipChange, Position, after, at, audiences, first, last, membership_changes};
 use super::Tx;
 use crate::error::Result;
 use crate::model::{Actor, ConversationKey, Event, EventKey, EventKind, UserKey};

@@ -178,6 +178,14 @@ impl Db {
         }
     }
 
+    /// A number that changes when another connection commits; none where the engine has none.
+    pub fn data_version(&self) -> Result<Option<i64>> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.data_version().map(Some),
+            Engine::Postgres(_) => Ok(None),
+        }
+    }
+
     /// Whether the connection still works, as far as is known
     fn is_usable(&self) -> bool {
         match &self.engine {

@@ -25,6 +25,8 @@ pub struct Pool {
     in_use: RwLock<()>,
     /// Only with SQLite
     writer: Option<Writer>,
+    /// Is told of each commit; only with PostgreSQL, where it is not the writer that tells
+    committed: Option<Box<dyn Fn(usize) + Send + Sync>>,
 }
 
 impl Pool {
@@ -44,10 +46,12 @@ impl Pool {
                     .spawn(move || write_in_groups(database, &queue, &shared.0, &shared.1, &options))
                     .map_err(Error::internal)?;
                 let writer = Writer { tasks: Some(tasks), waiting, file, is_stuck, thread: Some(thread) };
-                Ok(Self { location, idle: Mutex::default(), in_use: RwLock::default(), writer: Some(writer) })
+                let (idle, in_use) = (Mutex::default(), RwLock::default());
+                Ok(Self { location, idle, in_use, writer: Some(writer), committed: None })
             }
             Engine::Postgres(_) => {
-                Ok(Self { location, idle: Mutex::new(vec![db]), in_use: RwLock::default(), writer: None })
+                let (idle, in_use) = (Mutex::new(vec![db]), RwLock::default());
+                Ok(Self { location, idle, in_use, writer: None, committed: Some(options.committed) })
             }
         }
     }
@@ -88,10 +92,14 @@ impl Pool {
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
         end: impl FnOnce(Result<T>) + Send + 'static,
     ) {
-        match &self.writer {
-            Some(writer) => writer.enqueue(Box::new(Write { since: Instant::now(), stamp, work, value: None, end })),
-            None => end(self.with(|db| db.write(stamp, work))),
+        if let Some(writer) = &self.writer {
+            return writer.enqueue(Box::new(Write { since: Instant::now(), stamp, work, value: None, end }));
         }
+        let outcome = self.with(|db| db.write(stamp, work));
+        if let (Ok(_), Some(committed)) = (&outcome, &self.committed) {
+            committed(1);
+        }
+        end(outcome);
     }
 
     /// Notes the state of a temporary database, to return to.

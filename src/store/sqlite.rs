@@ -146,6 +146,11 @@ impl Database {
         read().map_err(|error| explain(&self.path, error))
     }
 
+    /// Three microseconds; right also where a file system tells of changes before they can be read.
+    pub(super) fn data_version(&self) -> Result<i64> {
+        Ok(self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+    }
+
     pub(super) fn version(&self) -> Result<i64> {
         Ok(self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ORDER: [&str; 8] = ["model", "error", "store", "service", "app", "transfer", "http", "cli"];
+const ORDER: [&str; 9] = ["model", "error", "store", "service", "app", "feed", "transfer", "http", "cli"];
 
 /// The files of a folder, or the file itself
 pub(crate) fn files(path: &Path) -> Vec<PathBuf> {

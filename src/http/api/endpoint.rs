@@ -119,6 +119,16 @@ impl Endpoint {
         Self { has_receipt: true, ..answered }
     }
 
+    /// Answers with a stream of events.
+    pub(super) fn streams(mut self) -> Self {
+        self.answers.push((
+            200,
+            "A stream of events (`text/event-stream`), whose `data` is described as `Event`",
+            None,
+        ));
+        self
+    }
+
     pub(super) fn no_content(mut self) -> Self {
         self.answers.push((204, "It is done.", None));
         self

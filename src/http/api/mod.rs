@@ -8,6 +8,7 @@ mod conversations;
 mod document;
 mod endpoint;
 mod entrance;
+mod events;
 mod health;
 mod messages;
 mod notifications;
@@ -20,5 +21,6 @@ mod users;
 
 pub use self::document::openapi;
 pub use self::endpoint::{Access, Endpoint};
+pub(super) use self::events::FORMAT;
 pub(super) use self::router::router;
 pub use self::routes::endpoints;

@@ -1,23 +1,24 @@
 //! What answers each path.
 
-use axum::Router;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, get, on};
+use axum::{Extension, Router};
 use tower::util::MapResponseLayer;
 
 use super::endpoint::Endpoint;
 use super::entrance::{Entrance, enter};
 use super::request::not_found;
-use super::routes::endpoints;
+use super::routes::{EVENTS, endpoints};
 use super::{document, health, testing};
+use crate::feed::Outlet;
 use crate::http::server::Shared;
 use crate::http::server::answers::Route;
 use crate::http::server::problem::Problem;
 
-/// What answers each path, with and without the slash at its end
-pub(crate) fn router(server: &Shared) -> Router {
+/// What answers each path, with and without the slash at its end; events come from the outlet.
+pub(crate) fn router(server: &Shared, outlet: &Outlet) -> Router {
     let mut paths: Vec<(&'static str, MethodRouter<Shared>)> = vec![
         ("/api/schema/", get(document::schema)),
         ("/api/docs/", get(document::page)),
@@ -32,7 +33,8 @@ pub(crate) fn router(server: &Shared) -> Router {
     paths.extend(endpoints().into_iter().map(|endpoint| {
         let state = (Shared::clone(server), Entrance::of(&endpoint));
         let Endpoint { path, handler, .. } = endpoint;
-        (path, handler.route_layer(from_fn_with_state(state, enter)))
+        let handler = handler.route_layer(from_fn_with_state(state, enter));
+        (path, if path == EVENTS { handler.layer(Extension(outlet.clone())) } else { handler })
     }));
     let mut router = Router::new();
     for (path, handler) in paths {

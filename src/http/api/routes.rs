@@ -4,15 +4,18 @@ use super::answer::{List, Marked};
 use super::changes::Empty;
 use super::endpoint::{Endpoint, delete, patch, post, show};
 use super::request::Part;
-use super::{conversations, messages, notifications, tokens, users};
+use super::{conversations, events, messages, notifications, tokens, users};
 use crate::error::Kind;
 use crate::model::{ConversationView, Message, Notification, Profile, Receipt, Revision, ThreadMessage, User, UserRef};
 use crate::service::tokens::TokenPair;
 
+/// Where events are streamed
+pub(super) const EVENTS: &str = "/api/events/";
+
 /// Every endpoint of the API
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub fn endpoints() -> Vec<Endpoint> {
-    use Kind::{Conflict, Forbidden, Invalid, NotFound, RateLimited, Unauthenticated};
+    use Kind::{Conflict, Forbidden, Invalid, NotFound, RateLimited, Unauthenticated, Unavailable};
     vec![
         post("/api/token/", "Log in", tokens::log_in)
             .for_anyone()
@@ -232,5 +235,16 @@ pub fn endpoints() -> Vec<Endpoint> {
             .response::<Marked>(200, "How many were unread")
             .idempotency_key()
             .optional_body(),
+        show(EVENTS, "Stream what happens (server-sent events)", events::stream)
+            .query::<events::Listening>()
+            .streams()
+            .optional()
+            .or(&[NotFound, RateLimited, Unauthenticated, Unavailable]),
+        post(
+            "/api/events/ticket/",
+            "Get a ticket for one stream, for clients that cannot send headers",
+            events::ticket,
+        )
+        .response::<events::NewTicket>(201, "The ticket, valid for 30 seconds and once"),
     ]
 }

@@ -33,6 +33,7 @@ use super::body::Unread;
 use super::io::{HEAD_LIMIT, Io};
 use super::{Shared, middleware};
 use crate::error::{Error, Result};
+use crate::feed::Outlet;
 use crate::model::Timestamp;
 
 /// How long the head of a request may take, and a connection may wait for the next request
@@ -196,7 +197,7 @@ impl Stop {
 /// As [`crate::http::serve`]; each thread has a router of its own.
 pub(crate) fn serve(
     server: &Shared,
-    router: fn(&Shared) -> Router,
+    router: fn(&Shared, &Outlet) -> Router,
     listener: Listener,
     stop: Stop,
     ready: impl FnOnce() -> Result<()>,
@@ -268,7 +269,7 @@ impl Worker {
     fn start(
         index: usize,
         server: Shared,
-        router: fn(&Shared) -> Router,
+        router: fn(&Shared, &Outlet) -> Router,
         closing: watch::Receiver<bool>,
     ) -> Result<Self> {
         let (connections, dealt) = mpsc::unbounded_channel();
@@ -277,7 +278,10 @@ impl Worker {
             .name(format!("http-{index}"))
             .spawn(move || {
                 runtime.block_on(read_clock());
-                let answers = Answers::new(router(&server));
+                let (outlet, pump) = Outlet::new();
+                let answers = Answers::new(router(&server, &outlet));
+                runtime.spawn(pump.run());
+                runtime.spawn(close(outlet, closing.clone()));
                 runtime.block_on(work(server, answers, dealt, closing));
             })
             .map_err(Error::internal)?;
@@ -404,6 +408,12 @@ async fn converse(server: Shared, answers: Answers, io: Io, closing: watch::Rece
         _ => {}
     }
     io.linger().await;
+}
+
+/// Ends the event streams of a thread when the server closes.
+async fn close(outlet: Outlet, mut closing: watch::Receiver<bool>) {
+    let _ = closing.wait_for(|is_closing| *is_closing).await;
+    outlet.close();
 }
 
 /// Waits until the server closes, and a moment more, so that what came until then is seen.

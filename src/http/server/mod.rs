@@ -20,6 +20,7 @@ pub(crate) mod readiness;
 pub(crate) mod sites;
 pub(crate) mod slots;
 pub(crate) mod stream;
+pub(crate) mod tickets;
 pub(crate) mod turns;
 
 use std::sync::Arc;
@@ -41,9 +42,11 @@ pub use self::metrics::Metrics;
 use self::readiness::Readiness;
 pub use self::sites::{host, origin};
 use self::slots::Slots;
+use self::tickets::Tickets;
 use self::turns::{Turn, Turns};
 use crate::app::SharedApp;
 use crate::error::{Error, Result};
+use crate::feed::Feed;
 use crate::model::{Actor, UserId};
 use crate::service;
 use crate::service::login::Client;
@@ -53,6 +56,9 @@ use crate::store::Tx;
 /// How many exports there are at once, and how many of one account
 const EXPORTS: usize = 16;
 const EXPORTS_OF_ONE: usize = 2;
+
+/// How many event streams a user has at once
+const STREAMS_OF_ONE: usize = 20;
 
 /// The settings of a server.
 #[derive(Clone, Debug)]
@@ -69,6 +75,8 @@ pub struct Options {
     pub database_connections: usize,
     /// How long a request waits for one of them
     pub database_wait: Duration,
+    /// The largest number of open event streams, besides the connections
+    pub streams: usize,
     /// The rate limits
     pub allowed: Allowed,
     /// Origins of the sites whose pages may use the API, or `*`
@@ -103,6 +111,10 @@ pub struct Server {
     pub(crate) exports: Slots<UserId>,
     /// Large bodies
     pub(crate) bodies: Slots<Client>,
+    /// Event streams
+    pub(crate) streams: Slots<UserId>,
+    pub(crate) tickets: Tickets,
+    pub(crate) feed: Feed,
     /// The first part of request ids: the id of this process
     pub(crate) instance: u32,
     pub(crate) requests: AtomicU64,
@@ -112,13 +124,14 @@ pub struct Server {
 pub type Shared = Arc<Server>;
 
 impl Server {
-    pub fn new(app: SharedApp, keys: Keys, options: Options, log: Log, metrics: Metrics) -> Shared {
+    pub fn new(app: SharedApp, keys: Keys, options: Options, log: Log, metrics: Metrics, feed: Feed) -> Shared {
         let instance = std::process::id();
         let pages = Cors::new(&options.origins);
         let (limits, hashing) = (Limits::new(options.allowed), Hashing::new());
         let turns = Turns::new(options.database_connections, options.database_wait);
         let exports = Slots::new(EXPORTS, EXPORTS_OF_ONE);
         let bodies = Slots::new(LARGE_BODIES, LARGE_BODIES / 4);
+        let streams = Slots::new(options.streams, STREAMS_OF_ONE);
         let (metrics, readiness, requests) = (Arc::new(metrics), Readiness::default(), AtomicU64::new(0));
         Arc::new(Self {
             app,
@@ -133,6 +146,9 @@ impl Server {
             turns,
             exports,
             bodies,
+            streams,
+            tickets: Tickets::default(),
+            feed,
             instance,
             requests,
         })

@@ -113,7 +113,7 @@ pub fn participants(
 }
 
 /// Conversations as one viewer sees them: four statements, however many.
-pub(super) fn views(
+pub(in crate::service) fn views(
     tx: &mut Tx<'_>,
     viewer: Option<UserKey>,
     conversations: Vec<Conversation>,

@@ -22,7 +22,11 @@ const LOOK_UPS: usize = 32;
 const NAMES: usize = 1000;
 
 /// The participants that a content mentions.
-pub(super) fn find(tx: &mut Tx<'_>, conversation: ConversationKey, content: &str) -> Result<BTreeSet<UserKey>> {
+pub(in crate::service) fn find(
+    tx: &mut Tx<'_>,
+    conversation: ConversationKey,
+    content: &str,
+) -> Result<BTreeSet<UserKey>> {
     let mut mentioned = BTreeSet::new();
     let mut open = Vec::new();
     let mut look_ups = LOOK_UPS;

@@ -9,6 +9,7 @@ mod send;
 mod thread;
 
 pub use list::{List, begin, resume};
+pub(in crate::service) use mentions::find as find_mentions;
 pub use mentions::mentioned_at;
 pub use page::{Matching, history_page, page_everywhere, page_of, thread_page, unread_page};
 pub use search::{Findings, Partial, Position, Search, search, search_page};

@@ -263,6 +263,12 @@ pub fn by_id(tx: &mut Tx<'_>, id: MessageId) -> Result<Option<Message>> {
     Ok(fetch(tx, concat!(select!(), "message.id = $1"), &[&id])?.pop())
 }
 
+/// The messages with these ids, in any order; one that is gone is left out.
+pub fn with_ids(tx: &mut Tx<'_>, wanted: impl IntoIterator<Item = MessageId>) -> Result<Vec<Message>> {
+    let keys: Vec<MessageKey> = places(tx, wanted)?.into_iter().map(|(key, ..)| key).collect();
+    by_keys(tx, &keys)
+}
+
 /// The keys of the messages with these ids, and their conversations'
 pub fn places(
     tx: &mut Tx<'_>,

@@ -84,7 +84,7 @@ pub struct PoolOptions {
     /// What the writer's own work is stamped with, when it has nothing else to do
     pub stamp: Box<dyn Fn() -> Stamp + Send>,
     /// Is called with the number of writes that shared a commit
-    pub committed: Box<dyn Fn(usize) + Send>,
+    pub committed: Box<dyn Fn(usize) + Send + Sync>,
     /// The database is gone when the process is: nothing has to last, and all can be taken back
     pub is_temporary: bool,
 }

@@ -1,0 +1,193 @@
+//! The feed: whoever listens hears of every change as soon as it is committed, by whichever process.
+//!
+//! One thread reads the log of events behind its place, makes of each event what listeners get, once for all, and puts it into
+//! their outlets: one for each thread that delivers. It is woken after each commit of this process, and while anybody
+//! listens it looks every 20 ms for those of others. Who takes part where follows the log, event by event, so that nothing is
+//! heard by somebody who was removed before it.
+//!
+//! Somebody who comes with a cursor is behind: pages of the log are read for them, each when the one before is delivered,
+//! until they have reached the place of the feed.
+
+mod audience;
+mod outlet;
+mod reader;
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+use self::outlet::Counted;
+pub use self::outlet::{Delivery, EndReason, ListenerId, Outlet, Pump, Ticket};
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::model::Actor;
+use crate::service::events::{EventView, Narrowing, ResetReason};
+use crate::service::tokens::Claims;
+use crate::store::Tx;
+
+/// Makes of an event what is delivered, and of the news that a listener has to begin anew at a cursor.
+#[derive(Clone, Copy)]
+pub struct Format {
+    pub event: fn(&EventView) -> Result<Arc<[u8]>>,
+    pub reset: fn(ResetReason, &str) -> Arc<[u8]>,
+}
+
+/// Opens a connection of the feed's own.
+pub type Connect = Box<dyn Fn() -> Result<App> + Send>;
+
+/// Who listens, to what, from where.
+pub struct Request {
+    pub who: Who,
+    pub narrowing: Narrowing,
+    /// The cursor of the last event that was heard; none: from now on
+    pub since: Option<String>,
+}
+
+/// Who listens
+#[derive(Clone, Debug)]
+pub enum Who {
+    /// Everybody's events
+    Operator(Actor),
+    /// Those that concern a user, as long as the token is valid
+    User(Claims),
+}
+
+impl Who {
+    fn actor(&self, tx: &mut Tx<'_>) -> Result<Actor> {
+        match self {
+            Self::Operator(actor) => Ok(actor.clone()),
+            Self::User(claims) => crate::service::tokens::acting(tx, claims),
+        }
+    }
+}
+
+/// Where somebody begins to listen.
+#[derive(Debug)]
+pub struct Begun {
+    /// The place in the outlet
+    pub ticket: Ticket,
+    /// The cursor to begin with
+    pub cursor: Arc<str>,
+    /// Why it is not the one that was asked for
+    pub reset: Option<ResetReason>,
+}
+
+/// What the feed is asked
+enum Ask {
+    /// Something was committed.
+    Look,
+    Join(Box<Join>),
+    /// A listener who is behind has got what there was.
+    More(ListenerId),
+    Leave(ListenerId),
+    End,
+}
+
+/// Somebody who wants to listen
+struct Join {
+    outlet: Outlet,
+    request: Request,
+    counted: Counted,
+    begun: oneshot::Sender<Result<Begun>>,
+}
+
+/// The state that the feed's thread and everybody else share
+struct Shared {
+    asks: Mutex<Sender<Ask>>,
+    /// What was asked before the thread was started
+    unread: Mutex<Option<Receiver<Ask>>>,
+    /// How many listen
+    listeners: AtomicUsize,
+    /// The feed was told to look, and has not done so yet
+    is_told: AtomicBool,
+    /// How long ago the newest event happened when it was delivered, in microseconds
+    lag: AtomicI64,
+}
+
+/// The feed of a process, as everybody who uses it holds it.
+#[derive(Clone)]
+pub struct Feed(Arc<Shared>);
+
+/// The feed's thread; it ends when this is dropped.
+pub struct Running {
+    feed: Feed,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        let (sender, asks) = mpsc::channel();
+        Self(Arc::new(Shared {
+            asks: Mutex::new(sender),
+            unread: Mutex::new(Some(asks)),
+            listeners: AtomicUsize::new(0),
+            is_told: AtomicBool::new(false),
+            lag: AtomicI64::new(0),
+        }))
+    }
+}
+
+impl Feed {
+    /// Starts the thread, once.
+    ///
+    /// # Errors
+    /// `Internal` where no thread can be started.
+    pub fn start(&self, connect: Connect, format: Format) -> Result<Running> {
+        let asks = self.0.unread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let asks = asks.ok_or_else(|| Error::internal("the feed runs already"))?;
+        let feed = self.clone();
+        let thread = std::thread::Builder::new()
+            .name("feed".to_owned())
+            .spawn(move || reader::run(&feed, &asks, &connect, format))
+            .map_err(Error::internal)?;
+        Ok(Running { feed: self.clone(), thread: Some(thread) })
+    }
+
+    /// Says that something was committed in this process.
+    pub fn look(&self) {
+        let is_heard = self.0.listeners.load(Ordering::Relaxed) > 0;
+        if is_heard && !self.0.is_told.swap(true, Ordering::AcqRel) {
+            self.ask(Ask::Look);
+        }
+    }
+
+    /// Begins to listen; what is heard comes to the outlet.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, `NotFound` for a conversation that the listener may not see, `Invalid` for what is no cursor,
+    /// `Unavailable` while the database cannot be read.
+    pub async fn join(&self, outlet: &Outlet, request: Request) -> Result<Begun> {
+        let (begun, joined) = oneshot::channel();
+        // Before the feed reads the log: from here on it is told of what is committed.
+        let counted = Counted::new(self);
+        self.ask(Ask::Join(Box::new(Join { outlet: outlet.clone(), request, counted, begun })));
+        joined.await.unwrap_or_else(|_| Err(Error::unavailable("The events cannot be read right now.")))
+    }
+
+    /// How many listen
+    pub fn listeners(&self) -> usize {
+        self.0.listeners.load(Ordering::Relaxed)
+    }
+
+    /// How long after it happened the last event was delivered, in seconds
+    pub fn lag(&self) -> f64 {
+        std::time::Duration::from_micros(self.0.lag.load(Ordering::Relaxed).unsigned_abs()).as_secs_f64()
+    }
+
+    fn ask(&self, ask: Ask) {
+        // Where the feed is gone nobody listens.
+        let _ = self.0.asks.lock().unwrap_or_else(PoisonError::into_inner).send(ask);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.feed.ask(Ask::End);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

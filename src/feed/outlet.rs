@@ -1,0 +1,320 @@
+//! Where what the feed has for listeners waits until it is delivered: an outlet for each thread that delivers.
+//!
+//! The feed wakes one task of the thread, and that one the listeners: waking each from another thread takes a system call each.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use foldhash::fast::FixedState;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::{Ask, Feed};
+
+/// How many events wait for one listener at the most; then it is too slow
+const MOST_WAITING: usize = 2048;
+
+/// How many bytes they have at the most. Listeners of the same events share them.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many bytes are handed on together
+const TOGETHER: usize = 64 * 1024;
+
+/// A listener
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerId(pub(super) u64);
+
+/// Why the feed stops delivering to a listener
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// The token expired
+    Expired,
+    /// The tokens of the account were revoked, or it was deactivated or deleted
+    Revoked,
+    /// Too much waits for the listener
+    TooSlow,
+    /// The process ends
+    Shutdown,
+}
+
+impl EndReason {
+    /// The word for clients
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::TooSlow => "too_slow",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// Events, each with those who hear it
+pub(super) type Batch = Vec<(Arc<[u8]>, Vec<ListenerId>)>;
+
+/// What the feed says to an outlet, in the order of the log
+pub(super) enum Message {
+    /// Events, each for some of those who are not behind; none of them has more to come up to this cursor
+    Batch {
+        events: Batch,
+        reached: Arc<str>,
+    },
+    /// Events for one who is behind, up to a cursor, and whether more are to come
+    Page {
+        to: ListenerId,
+        events: Vec<Arc<[u8]>>,
+        reached: Arc<str>,
+        is_behind: bool,
+    },
+    End(ListenerId, EndReason),
+    /// The feed has lost its place: what it has for these listeners breaks off
+    BreakOff(Vec<ListenerId>),
+}
+
+/// Where one thread gets what its listeners are to hear.
+#[derive(Clone)]
+pub struct Outlet(Arc<Inner>);
+
+struct Inner {
+    messages: UnboundedSender<Message>,
+    boxes: Mutex<Boxes>,
+}
+
+#[derive(Default)]
+struct Boxes {
+    of: HashMap<ListenerId, Waiting, FixedState>,
+    /// How far everybody is who is not behind
+    reached: Option<Arc<str>>,
+    /// How many batches there were
+    batches: u64,
+    is_closed: bool,
+}
+
+/// What waits for a listener
+#[derive(Default)]
+struct Waiting {
+    events: VecDeque<Arc<[u8]>>,
+    bytes: usize,
+    /// How far the listener was after so many batches
+    reached: Option<(Arc<str>, u64)>,
+    is_behind: bool,
+    /// The feed was asked for more
+    has_asked: bool,
+    end: Option<EndReason>,
+    waker: Option<Waker>,
+}
+
+/// Distributes what the feed says: a task for the thread that delivers.
+pub struct Pump {
+    outlet: Outlet,
+    messages: UnboundedReceiver<Message>,
+}
+
+impl Outlet {
+    /// An outlet, and the task without which nothing comes out of it
+    pub fn new() -> (Self, Pump) {
+        let (sender, messages) = unbounded_channel();
+        let outlet = Self(Arc::new(Inner { messages: sender, boxes: Mutex::default() }));
+        (outlet.clone(), Pump { outlet, messages })
+    }
+
+    /// Ends everybody's listening, also of those who come later.
+    pub fn close(&self) {
+        let mut boxes = self.boxes();
+        boxes.is_closed = true;
+        boxes.of.values_mut().for_each(|waiting| waiting.end(EndReason::Shutdown));
+    }
+
+    pub(super) fn open(&self, listener: ListenerId, reached: Arc<str>, is_behind: bool) {
+        let mut boxes = self.boxes();
+        let end = boxes.is_closed.then_some(EndReason::Shutdown);
+        let reached = Some((reached, boxes.batches));
+        boxes.of.insert(listener, Waiting { reached, is_behind, end, ..Waiting::default() });
+    }
+
+    pub(super) fn say(&self, message: Message) {
+        // Where the thread has ended nobody listens.
+        let _ = self.0.messages.send(message);
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn boxes(&self) -> MutexGuard<'_, Boxes> {
+        self.0.boxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pump {
+    /// Distributes until nobody can say anything any more.
+    pub async fn run(mut self) {
+        let mut messages = Vec::new();
+        while self.messages.recv_many(&mut messages, 64).await > 0 {
+            self.outlet.boxes().distribute(&mut messages);
+        }
+    }
+
+    /// Distributes what there is already, or the next that comes; false where nobody can say anything any more. Blocks.
+    pub fn run_once(&mut self) -> bool {
+        let mut messages = Vec::new();
+        let some = self.messages.blocking_recv_many(&mut messages, 64) > 0;
+        self.outlet.boxes().distribute(&mut messages);
+        some
+    }
+}
+
+impl Boxes {
+    fn distribute(&mut self, messages: &mut Vec<Message>) {
+        for message in messages.drain(..) {
+            match message {
+                Message::Batch { events, reached } => {
+                    for (event, listeners) in events {
+                        for listener in listeners {
+                            if let Some(waiting) = self.of.get_mut(&listener) {
+                                waiting.add(Arc::clone(&event));
+                            }
+                        }
+                    }
+                    self.reached = Some(reached);
+                    self.batches += 1;
+                }
+                Message::Page { to, events, reached, is_behind } => {
+                    if let Some(waiting) = self.of.get_mut(&to) {
+                        waiting.bytes += events.iter().map(|event| event.len()).sum::<usize>();
+                        waiting.events.extend(events);
+                        waiting.reached = Some((reached, self.batches));
+                        (waiting.is_behind, waiting.has_asked) = (is_behind, false);
+                        waiting.wake();
+                    }
+                }
+                Message::End(listener, reason) => {
+                    if let Some(waiting) = self.of.get_mut(&listener) {
+                        waiting.end(reason);
+                    }
+                }
+                Message::BreakOff(listeners) => {
+                    for listener in listeners {
+                        if let Some(mut waiting) = self.of.remove(&listener) {
+                            waiting.wake();
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Waiting {
+    fn add(&mut self, event: Arc<[u8]>) {
+        if self.end.is_some() {
+            return;
+        }
+        self.bytes += event.len();
+        self.events.push_back(event);
+        if self.events.len() > MOST_WAITING || self.bytes > MOST_BYTES && self.events.len() > 1 {
+            self.events = VecDeque::new();
+            self.end(EndReason::TooSlow);
+        }
+        self.wake();
+    }
+
+    fn end(&mut self, reason: EndReason) {
+        self.end.get_or_insert(reason);
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// A listener's place in an outlet; dropped, it is given up.
+pub struct Ticket {
+    pub(super) id: ListenerId,
+    pub(super) outlet: Outlet,
+    pub(super) counted: Counted,
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.id.fmt(formatter)
+    }
+}
+
+/// Somebody who listens, or is about to
+pub(super) struct Counted(pub(super) Feed);
+
+impl Counted {
+    pub(super) fn new(feed: &Feed) -> Self {
+        feed.0.listeners.fetch_add(1, Ordering::Relaxed);
+        Self(feed.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.listeners.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What there is for a listener
+#[derive(Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Events were added to what is to be delivered.
+    Events,
+    /// There are no more.
+    End(EndReason),
+    /// The feed lost its place; the listener may come again with its cursor.
+    BrokenOff,
+}
+
+impl Ticket {
+    /// Adds what waits to `out`, up to some 64 KiB; waits where nothing does.
+    pub fn poll(&self, context: &Context<'_>, out: &mut Vec<u8>) -> Poll<Delivery> {
+        let mut boxes = self.outlet.boxes();
+        let Some(waiting) = boxes.of.get_mut(&self.id) else { return Poll::Ready(Delivery::BrokenOff) };
+        let start = out.len();
+        while out.len() - start < TOGETHER
+            && let Some(event) = waiting.events.pop_front()
+        {
+            waiting.bytes -= event.len();
+            out.extend_from_slice(&event);
+        }
+        if out.len() > start {
+            if waiting.events.is_empty() {
+                // One who listens for long needs no room for what once came together.
+                waiting.events.shrink_to(8);
+            }
+            return Poll::Ready(Delivery::Events);
+        }
+        if let Some(reason) = waiting.end {
+            return Poll::Ready(Delivery::End(reason));
+        }
+        waiting.waker = Some(context.waker().clone());
+        if waiting.is_behind && !waiting.has_asked {
+            waiting.has_asked = true;
+            self.counted.0.ask(Ask::More(self.id));
+        }
+        Poll::Pending
+    }
+
+    /// The newest cursor that the listener has reached; none while anything waits
+    pub fn reached(&self) -> Option<Arc<str>> {
+        let boxes = self.outlet.boxes();
+        let waiting = boxes.of.get(&self.id)?;
+        let own = waiting.reached.as_ref().filter(|(_, batches)| waiting.is_behind || *batches == boxes.batches);
+        let reached = own.map(|(cursor, _)| cursor).or(boxes.reached.as_ref());
+        reached.filter(|_| waiting.events.is_empty() && waiting.end.is_none()).cloned()
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.outlet.boxes().of.remove(&self.id);
+        self.counted.0.ask(Ask::Leave(self.id));
+    }
+}

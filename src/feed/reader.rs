@@ -1,0 +1,513 @@
+//! The thread that reads the log.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::audience::{Audience, Member, State, moves};
+use super::outlet::{Batch, EndReason, ListenerId, Message, Outlet, Ticket};
+use super::{Ask, Begun, Connect, Feed, Format, Join, Who};
+use crate::app::App;
+use crate::error::{Error, Kind, Result};
+use crate::model::{Actor, EventKind, Role, UserKey};
+use crate::service;
+use crate::service::events::{Cursors, Entry, Found, Listener, ResetReason, Told, views};
+use crate::store::Tx;
+use crate::store::events::{self, Position};
+
+/// How often the feed looks for what other processes committed, while anybody listens
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How many that were asked are answered before the feed looks for events
+const ASKS: usize = 64;
+
+/// How long it leaves a database alone that cannot be read
+const RECOVERY: Duration = Duration::from_secs(1);
+
+/// How many events are read together
+const TOGETHER: i64 = 512;
+
+/// How many bytes a listener who is behind gets together, and what the last step had beyond
+const PAGE_BYTES: usize = 256 * 1024;
+
+/// How many events are rendered together for one who is behind
+const STEP: usize = 32;
+
+/// How many pages are kept for others who are at the same place, and for how long: what they say may have changed since
+const PAGES: usize = 64;
+const PAGES_FOR: Duration = Duration::from_secs(5);
+
+/// How often those who hear nothing get to know how far the log is
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// Reads until the feed ends. If it panics, everybody's events break off, and it begins anew.
+pub(super) fn run(feed: &Feed, asks: &Receiver<Ask>, connect: &Connect, format: Format) {
+    loop {
+        let mut reader = Reader {
+            feed,
+            connect,
+            format,
+            source: None,
+            audience: Audience::default(),
+            newest_id: 0,
+            pages: HashMap::new(),
+            pages_since: Instant::now(),
+            is_out_of_order_until: None,
+        };
+        let ended = catch_unwind(AssertUnwindSafe(|| reader.work(asks)));
+        reader.break_off();
+        if ended.is_ok() {
+            return;
+        }
+    }
+}
+
+/// Where events come from
+struct Source {
+    app: App,
+    cursors: Cursors,
+    position: Position,
+    /// The cursor of the position
+    cursor: Arc<str>,
+    /// What the database said of its version at the last look
+    version: Option<i64>,
+    /// The outlets know how far the feed is, or when they were told last
+    told_at: Instant,
+    is_told: bool,
+}
+
+/// An event as it is delivered
+#[derive(Clone)]
+struct Rendered {
+    to_all: Arc<[u8]>,
+    to_oneself: Option<(UserKey, Arc<[u8]>)>,
+}
+
+/// A part of the log, for those who are behind
+struct Page {
+    entries: Vec<Entry>,
+    rendered: Vec<Option<Rendered>>,
+    /// Where the feed was when this was read, if the log ends with it
+    ends_at: Option<Position>,
+}
+
+impl Page {
+    /// Renders some of its events, those that are not yet.
+    fn render(&mut self, wanted: &[usize], source: &Source, format: Format) -> Result<()> {
+        let missing: Vec<usize> = wanted.iter().copied().filter(|index| self.rendered[*index].is_none()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let entries = missing.iter().map(|index| &self.entries[*index]);
+        let told = source.app.read(|tx| views(tx, &source.cursors, entries.clone()))?;
+        for (index, told) in missing.iter().zip(&told) {
+            self.rendered[*index] = Some(render(format, told)?);
+        }
+        Ok(())
+    }
+}
+
+struct Reader<'f> {
+    feed: &'f Feed,
+    connect: &'f Connect,
+    format: Format,
+    source: Option<Source>,
+    audience: Audience,
+    newest_id: u64,
+    pages: HashMap<Position, Rc<RefCell<Page>>>,
+    pages_since: Instant,
+    /// The database could not be read
+    is_out_of_order_until: Option<Instant>,
+}
+
+impl Reader<'_> {
+    fn work(&mut self, asks: &Receiver<Ask>) {
+        loop {
+            let first = if self.audience.is_empty() {
+                asks.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                asks.recv_timeout(LOOK)
+            };
+            let mut is_told = false;
+            match first {
+                Ok(first) => {
+                    let mut next = Some(first);
+                    for _ in 0..ASKS {
+                        let Some(ask) = next.take() else { break };
+                        match ask {
+                            Ask::Look => is_told = true,
+                            Ask::Join(join) => self.join(*join),
+                            Ask::More(id) => self.more(id),
+                            Ask::Leave(id) => drop(self.audience.remove(id)),
+                            Ask::End => return,
+                        }
+                        next = if is_told { None } else { asks.try_recv().ok() };
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if is_told {
+                self.feed.0.is_told.store(false, Ordering::Release);
+            }
+            if !self.audience.is_empty() {
+                self.look_or_recover(is_told);
+            }
+        }
+    }
+
+    /// Looks for new events; what fails breaks everybody's off who may have missed one.
+    fn look_or_recover(&mut self, is_told: bool) {
+        if self.is_out_of_order_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        self.is_out_of_order_until = self.look(is_told).is_err().then(|| Instant::now() + RECOVERY);
+        if self.is_out_of_order_until.is_some()
+            && let Some(source) = &mut self.source
+        {
+            // Another connection may read what this one could not.
+            match (self.connect)() {
+                Ok(app) => (source.app, source.version) = (app, None),
+                Err(_) => source.version = None,
+            }
+        }
+    }
+
+    /// Delivers the events behind the feed's place.
+    fn look(&mut self, is_told: bool) -> Result<()> {
+        let Some(source) = &mut self.source else { return Ok(()) };
+        let version = source.app.db().data_version()?;
+        if !is_told && version.is_some() && version == source.version {
+            self.tell_progress();
+            return Ok(());
+        }
+        while self.advance()? {}
+        if let Some(source) = &mut self.source {
+            source.version = version;
+        }
+        self.tell_progress();
+        Ok(())
+    }
+
+    /// Delivers some of the events behind the feed's place; says whether there may be more.
+    fn advance(&mut self) -> Result<bool> {
+        let Self { source: Some(source), audience, format, .. } = self else { return Ok(false) };
+        let mut has_heard = false;
+        let read = source.app.read(|tx| {
+            if !source.cursors.are_of(tx)? {
+                return Ok(None);
+            }
+            let entries = service::events::after(tx, source.position, TOGETHER)?;
+            let Some(last) = entries.last() else { return Ok(Some((Vec::new(), None, Vec::new(), Vec::new()))) };
+            let cursor: Arc<str> = source.cursors.at(Some(&last.row))?.into();
+            let progress = (last.row.position, cursor, last.row.at);
+            has_heard = true;
+            let heard: Vec<Vec<ListenerId>> = entries.iter().map(|entry| audience.hear(entry)).collect();
+            let ended = ended(tx, audience, &entries)?;
+            let told: Vec<&Entry> =
+                entries.iter().zip(&heard).filter(|(_, heard)| !heard.is_empty()).map(|(entry, _)| entry).collect();
+            let told = views(tx, &source.cursors, told.iter().copied())?;
+            let heard = heard.into_iter().filter(|heard| !heard.is_empty()).collect();
+            Ok(Some((told, Some((progress, entries.len(), entries.iter().any(is_deletion))), heard, ended)))
+        });
+        let batch = match read {
+            Ok(Some(batch)) => batch,
+            Ok(None) => {
+                self.begin_anew()?;
+                return Ok(false);
+            }
+            Err(error) => {
+                if has_heard {
+                    // Where they take part was followed further than what they heard.
+                    self.break_off();
+                }
+                return Err(error);
+            }
+        };
+        let (told, Some(((position, cursor, at), count, has_deleted)), heard, ended) = batch else { return Ok(false) };
+        let mut batches: Vec<(Outlet, Batch)> = Vec::new();
+        for (told, heard) in told.iter().zip(heard) {
+            let rendered = render(*format, told)?;
+            for id in heard {
+                let Some(member) = audience.member(id) else { continue };
+                let event = rendered.to(member.listener.user());
+                add(&mut batches, &member.outlet, event, id);
+            }
+        }
+        (source.position, source.cursor) = (position, Arc::clone(&cursor));
+        let is_told = audience.outlets().all(|outlet| batches.iter().any(|(other, _)| other.is(outlet)));
+        (source.is_told, source.told_at) = (is_told, if is_told { Instant::now() } else { source.told_at });
+        for (outlet, events) in batches {
+            outlet.say(Message::Batch { events, reached: Arc::clone(&cursor) });
+        }
+        self.feed.0.lag.store(source.app.now().0.saturating_sub(at.0), Ordering::Relaxed);
+        for (id, reason) in ended {
+            if let Some(member) = self.audience.member(id) {
+                member.outlet.say(Message::End(id, reason));
+            }
+        }
+        if has_deleted {
+            // What the pages say of it is gone.
+            self.pages.clear();
+        }
+        Ok(count == usize::try_from(TOGETHER).unwrap_or(usize::MAX))
+    }
+
+    /// Lets those who hear nothing know how far the log is, now and then.
+    fn tell_progress(&mut self) {
+        let Self { source: Some(source), audience, .. } = self else { return };
+        if !source.is_told && source.told_at.elapsed() >= PROGRESS {
+            for outlet in audience.outlets() {
+                outlet.say(Message::Batch { events: Vec::new(), reached: Arc::clone(&source.cursor) });
+            }
+            (source.is_told, source.told_at) = (true, Instant::now());
+        }
+    }
+
+    /// The log is another, or was set back: everybody goes to its end.
+    fn begin_anew(&mut self) -> Result<()> {
+        self.pages.clear();
+        let Some(source) = self.source.take() else { return Ok(()) };
+        let source = self.source.insert(begin(source.app)?);
+        for (id, member) in std::mem::take(&mut self.audience).into_members() {
+            let Member { listener, who, outlet, .. } = member;
+            let outcome = source.app.read(|tx| {
+                let actor = acting(tx, &who, &listener)?;
+                listener.anew(tx, &actor, source.position)
+            });
+            match outcome {
+                Ok(listener) => {
+                    let events = vec![(self.format.reset)(ResetReason::OtherLog, &source.cursor)];
+                    let reached = Arc::clone(&source.cursor);
+                    outlet.say(Message::Page { to: id, events, reached, is_behind: false });
+                    self.audience.add(id, Member { listener, who, outlet, state: State::Live });
+                }
+                Err(error) if matches!(error.kind(), Kind::Unauthenticated | Kind::NotFound | Kind::Forbidden) => {
+                    outlet.say(Message::End(id, EndReason::Revoked));
+                }
+                Err(_) => outlet.say(Message::BreakOff(vec![id])),
+            }
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, join: Join) {
+        let Join { outlet, request, counted, begun } = join;
+        let outcome = self.begin_with(&outlet, request.who, &request.narrowing, request.since.as_deref());
+        // The listener may have gone away; then the ticket is dropped, and the feed asked to forget it.
+        let _ = begun.send(outcome.map(|(id, cursor, reset)| Begun {
+            ticket: Ticket { id, outlet, counted },
+            cursor,
+            reset,
+        }));
+    }
+
+    fn begin_with(
+        &mut self,
+        outlet: &Outlet,
+        who: Who,
+        narrowing: &service::events::Narrowing,
+        since: Option<&str>,
+    ) -> Result<(ListenerId, Arc<str>, Option<ResetReason>)> {
+        if self.audience.is_empty() || self.source.is_none() {
+            // Nobody listened, so that the place was left where it was.
+            let app = match self.source.take() {
+                Some(source) => source.app,
+                None => (self.connect)()?,
+            };
+            self.source = Some(begin(app)?);
+        } else if since.is_some() {
+            // The cursor may be of an event that another process has just heard.
+            self.look(true)?;
+        }
+        let Some(source) = &self.source else { return Err(Error::internal("a feed without a source")) };
+        let (position, mut reset) = (source.position, None);
+        let joined = source.app.read(|tx| {
+            let actor = who.actor(tx)?;
+            let from = match since.map(|cursor| source.cursors.find(tx, cursor)).transpose()? {
+                None => position,
+                Some(Found::At(from)) if from <= position => from,
+                Some(Found::At(_)) => return Err(Error::unavailable("The events cannot be read right now.")),
+                Some(Found::Nowhere(reason)) => {
+                    reset = Some(reason);
+                    position
+                }
+            };
+            Ok((Listener::new(tx, &actor, narrowing, from)?, from))
+        });
+        let (listener, from) = joined?;
+        let is_live = from == position;
+        self.newest_id += 1;
+        let id = ListenerId(self.newest_id);
+        let cursor = match since {
+            Some(since) if reset.is_none() => since.into(),
+            _ => Arc::clone(&source.cursor),
+        };
+        outlet.open(id, Arc::clone(&cursor), !is_live);
+        let state = if is_live { State::Live } else { State::Behind(from) };
+        self.audience.add(id, Member { listener, who, outlet: outlet.clone(), state });
+        Ok((id, cursor, reset))
+    }
+
+    /// Gets the next events for one who is behind.
+    fn more(&mut self, id: ListenerId) {
+        if self.next_page(id).is_err()
+            && let Some(member) = self.audience.member(id)
+        {
+            member.outlet.say(Message::BreakOff(vec![id]));
+        }
+    }
+
+    fn next_page(&mut self, id: ListenerId) -> Result<()> {
+        let Some(Member { state: State::Behind(from), .. }) = self.audience.member(id) else { return Ok(()) };
+        let from = *from;
+        let page = self.page(from)?;
+        let page = &mut *page.borrow_mut();
+        let Self { source: Some(source), audience, .. } = self else { return Ok(()) };
+        let Some(member) = audience.member(id) else { return Ok(()) };
+        let user = member.listener.user();
+        let known = page.entries.partition_point(|entry| entry.row.position <= source.position);
+        let (mut events, mut bytes, mut read) = (Vec::new(), 0, 0);
+        while read < known && bytes < PAGE_BYTES {
+            let step = read..known.min(read + STEP);
+            let mut heard = Vec::new();
+            for index in step.clone() {
+                let entry = &page.entries[index];
+                if member.listener.hears(entry) {
+                    heard.push(index);
+                }
+                if moves(entry.row.kind) {
+                    let _ = member.listener.follow(entry);
+                }
+            }
+            page.render(&heard, source, self.format)?;
+            events.extend(heard.iter().filter_map(|index| page.rendered[*index].as_ref()).map(|event| event.to(user)));
+            bytes = events.iter().map(|event: &Arc<[u8]>| event.len()).sum();
+            read = step.end;
+        }
+        let is_all = read == known && page.ends_at.is_some();
+        let (reached, is_behind) = match page.entries[..read].last() {
+            Some(last) if !is_all && last.row.position < source.position => {
+                member.state = State::Behind(last.row.position);
+                (source.cursors.at(Some(&last.row))?.into(), true)
+            }
+            _ => (Arc::clone(&source.cursor), false),
+        };
+        member.outlet.say(Message::Page { to: id, events, reached, is_behind });
+        if !is_behind {
+            audience.catch_up(id);
+        }
+        Ok(())
+    }
+
+    /// A part of the log behind a place
+    fn page(&mut self, from: Position) -> Result<Rc<RefCell<Page>>> {
+        let Some(source) = &self.source else { return Err(Error::internal("a feed without a source")) };
+        if self.pages_since.elapsed() >= PAGES_FOR {
+            self.pages.clear();
+            self.pages_since = Instant::now();
+        }
+        if let Some(page) = self.pages.get(&from)
+            && page.borrow().ends_at.is_none_or(|end| end == source.position)
+        {
+            return Ok(Rc::clone(page));
+        }
+        let entries = source.app.read(|tx| service::events::after(tx, from, TOGETHER))?;
+        let is_full = entries.len() == usize::try_from(TOGETHER).unwrap_or(usize::MAX);
+        let rendered = vec![None; entries.len()];
+        let page = Page { entries, rendered, ends_at: (!is_full).then_some(source.position) };
+        let page = Rc::new(RefCell::new(page));
+        if self.pages.len() == PAGES {
+            self.pages.clear();
+        }
+        self.pages.insert(from, Rc::clone(&page));
+        Ok(page)
+    }
+
+    /// Ends everybody's listening without a word: they come again with their cursors.
+    fn break_off(&mut self) {
+        let members = std::mem::take(&mut self.audience);
+        for (id, member) in members.into_members() {
+            member.outlet.say(Message::BreakOff(vec![id]));
+        }
+    }
+}
+
+/// Begins at the end of the log.
+fn begin(app: App) -> Result<Source> {
+    let version = app.db().data_version()?;
+    let (cursors, last) = app.read(|tx| Ok((Cursors::of(tx)?, events::last(tx)?)))?;
+    let cursor = cursors.at(last.as_ref())?.into();
+    let position = last.map_or(Position::START, |last| last.position);
+    Ok(Source { app, cursors, position, cursor, version, told_at: Instant::now(), is_told: false })
+}
+
+/// Who of the users whose accounts changed may not listen any more
+fn ended(tx: &mut Tx<'_>, audience: &mut Audience, entries: &[Entry]) -> Result<Vec<(ListenerId, EndReason)>> {
+    let changed = entries.iter().map(|entry| &entry.row);
+    let changed = changed.filter(|row| matches!(row.kind, EventKind::UserUpdated | EventKind::UserDeleted));
+    let ids: Vec<ListenerId> = changed.filter_map(|row| row.user).flat_map(|user| audience.of(user)).copied().collect();
+    let mut ended = Vec::new();
+    for id in ids {
+        let Some(Member { listener, who, .. }) = audience.member(id) else { continue };
+        match acting(tx, who, listener) {
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), Kind::Unauthenticated | Kind::Forbidden) => {
+                ended.push((id, EndReason::Revoked));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(ended)
+}
+
+/// Who listens, where they still may.
+fn acting(tx: &mut Tx<'_>, who: &Who, listener: &Listener) -> Result<Actor> {
+    let actor = who.actor(tx)?;
+    if let Actor::User(user) = &actor
+        && listener.needs_admin()
+        && user.role != Role::Admin
+    {
+        return Err(Error::forbidden("Only admins hear of conversations that they do not take part in."));
+    }
+    Ok(actor)
+}
+
+fn is_deletion(entry: &Entry) -> bool {
+    let kind = entry.row.kind;
+    matches!(kind, EventKind::MessageDeleted | EventKind::ConversationDeleted | EventKind::UserDeleted)
+}
+
+fn render(format: Format, told: &Told) -> Result<Rendered> {
+    let to_oneself = match &told.to_oneself {
+        Some((user, view)) => Some((*user, (format.event)(view)?)),
+        None => None,
+    };
+    Ok(Rendered { to_all: (format.event)(&told.to_all)?, to_oneself })
+}
+
+impl Rendered {
+    /// As this user gets it; none: the operator
+    fn to(&self, user: Option<UserKey>) -> Arc<[u8]> {
+        let own = self.to_oneself.as_ref().filter(|(own, _)| Some(*own) == user);
+        Arc::clone(own.map_or(&self.to_all, |(_, event)| event))
+    }
+}
+
+/// Adds an event for a listener to what an outlet is to get.
+fn add(batches: &mut Vec<(Outlet, Batch)>, outlet: &Outlet, event: Arc<[u8]>, id: ListenerId) {
+    let place = batches.iter().position(|(other, _)| other.is(outlet)).unwrap_or_else(|| {
+        batches.push((outlet.clone(), Vec::new()));
+        batches.len() - 1
+    });
+    let events = &mut batches[place].1;
+    match events.last_mut() {
+        Some((last, ids)) if Arc::ptr_eq(last, &event) => ids.push(id),
+        _ => events.push((event, vec![id])),
+    }
+}
