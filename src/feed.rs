@@ -104,7 +104,7 @@ struct Shared {
     /// The feed was told to look, and has not done so yet
     is_told: AtomicBool,
     /// How long ago the newest event happened when it was delivered, in microseconds
-    lag: AtomicI64,
+    delay: AtomicI64,
 }
 
 /// The feed of a process, as everybody who uses it holds it.
@@ -125,7 +125,7 @@ impl Default for Feed {
             unread: Mutex::new(Some(asks)),
             listeners: AtomicUsize::new(0),
             is_told: AtomicBool::new(false),
-            lag: AtomicI64::new(0),
+            delay: AtomicI64::new(0),
         }))
     }
 }
@@ -173,8 +173,8 @@ impl Feed {
     }
 
     /// How long after it happened the last event was delivered, in seconds
-    pub fn lag(&self) -> f64 {
-        std::time::Duration::from_micros(self.0.lag.load(Ordering::Relaxed).unsigned_abs()).as_secs_f64()
+    pub fn delay(&self) -> f64 {
+        std::time::Duration::from_micros(self.0.delay.load(Ordering::Relaxed).unsigned_abs()).as_secs_f64()
     }
 
     fn ask(&self, ask: Ask) {

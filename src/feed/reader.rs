@@ -245,7 +245,7 @@ impl Reader<'_> {
         for (outlet, events) in batches {
             outlet.say(Message::Batch { events, reached: Arc::clone(&cursor) });
         }
-        self.feed.0.lag.store(source.app.now().0.saturating_sub(at.0), Ordering::Relaxed);
+        self.feed.0.delay.store(source.app.now().0.saturating_sub(at.0), Ordering::Relaxed);
         for (id, reason) in ended {
             if let Some(member) = self.audience.member(id) {
                 member.outlet.say(Message::End(id, reason));

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{FromRequestParts, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::IntoResponse;
@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::feed::{Begun, Delivery, EndReason, Format, Outlet, Request, Ticket, Who};
 use crate::http::server::Shared;
 use crate::http::server::caller::{Caller, no_credentials};
+use crate::http::server::connection::Connection;
 use crate::http::server::problem::Problem;
 use crate::http::server::slots::Slot;
 use crate::http::server::tickets;
@@ -132,6 +133,7 @@ impl FromRequestParts<Shared> for Wanted {
 pub(super) async fn stream(
     State(server): State<Shared>,
     Extension(outlet): Extension<Outlet>,
+    Extension(connection): Extension<Connection>,
     caller: Option<Caller>,
     Wanted { narrowing, since, ticket }: Wanted,
 ) -> Answer {
@@ -145,6 +147,7 @@ pub(super) async fn stream(
     let slot = server.streams.try_take(claims.user).ok_or_else(|| Problem::rate_limited(10))?;
     let request = Request { who: Who::User(claims), narrowing, since };
     let Begun { ticket, cursor, reset } = server.feed.join(&outlet, request).await?;
+    connection.carry_stream();
     let first = match reset {
         Some(reason) => String::from_utf8_lossy(&self::reset(reason, &cursor)).into_owned(),
         None => bookmark(&cursor),
@@ -153,6 +156,8 @@ pub(super) async fn stream(
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
         (ACCEL_BUFFERING.clone(), HeaderValue::from_static("no")),
+        // Another request on it would not be counted.
+        (CONNECTION, HeaderValue::from_static("close")),
     ];
     let head = format!("retry: {}\n\n{first}", retry()?);
     Ok((headers, axum::body::Body::new(Events::new(ticket, head.into(), lasting(now, expires_at), slot)))

@@ -13,9 +13,11 @@ use axum::http::HeaderMap;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Sleep;
 
+use super::connection::Connection;
 use super::middleware::OF_EVERY_ANSWER;
 use super::problem;
 use crate::error::{Error, Kind};
@@ -27,9 +29,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a client that is refused may go on sending
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How many bytes the kernel keeps for a client that gets a stream and does not read: unless told, it took 2.6 MB for each
+const KEPT_OF_STREAM: usize = 32 * 1024;
+
 /// A connection, whichever way it came.
 pub(crate) struct Io {
     stream: Stream,
+    connection: Connection,
+    /// The kernel keeps little for it
+    is_narrow: bool,
     /// What is written in place of what hyper would say, and how far it is
     instead: Option<(Vec<u8>, usize)>,
     /// When the time is up for a client that does not read on
@@ -68,12 +76,29 @@ pub(crate) struct SocketAddrs {
 }
 
 impl Io {
-    pub(crate) fn tcp(stream: TcpStream, cors: HeaderMap) -> Self {
-        Self { stream: Stream::Tcp(TokioIo::new(stream)), instead: None, stalled: None, cors }
+    pub(crate) fn tcp(stream: TcpStream, connection: Connection, cors: HeaderMap) -> Self {
+        Self::new(Stream::Tcp(TokioIo::new(stream)), connection, cors)
     }
 
-    pub(crate) fn unix(stream: UnixStream, cors: HeaderMap) -> Self {
-        Self { stream: Stream::Unix(TokioIo::new(stream)), instead: None, stalled: None, cors }
+    pub(crate) fn unix(stream: UnixStream, connection: Connection, cors: HeaderMap) -> Self {
+        Self::new(Stream::Unix(TokioIo::new(stream)), connection, cors)
+    }
+
+    fn new(stream: Stream, connection: Connection, cors: HeaderMap) -> Self {
+        Self { stream, connection, is_narrow: false, instead: None, stalled: None, cors }
+    }
+
+    /// Has the kernel keep little for a client that gets a stream.
+    fn narrow(&mut self) {
+        if self.is_narrow || !self.connection.carries_stream() {
+            return;
+        }
+        self.is_narrow = true;
+        // Where that cannot be, it keeps more.
+        let _ = match &self.stream {
+            Stream::Tcp(stream) => set_socket_send_buffer_size(stream.inner(), KEPT_OF_STREAM),
+            Stream::Unix(stream) => set_socket_send_buffer_size(stream.inner(), KEPT_OF_STREAM),
+        };
     }
 
     pub(crate) fn addrs(&self) -> SocketAddrs {
@@ -205,6 +230,7 @@ impl Io {
 
 impl Write for Io {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.narrow();
         if self.instead.is_none() {
             self.instead = instead_of(bytes, &self.cors).map(|bytes| (bytes, 0));
         }
@@ -224,6 +250,7 @@ impl Write for Io {
         if let [only] = parts {
             return self.poll_write(context, only);
         }
+        self.narrow();
         let poll = stream!(self.as_mut(), stream => stream.poll_write_vectored(context, parts));
         self.unless_stalled(context, poll)
     }

@@ -30,6 +30,7 @@ use tokio::task::JoinSet;
 
 use super::answers::Answers;
 use super::body::Unread;
+use super::connection::Connection;
 use super::io::{HEAD_LIMIT, Io};
 use super::{Shared, middleware};
 use crate::error::{Error, Result};
@@ -343,13 +344,13 @@ async fn work(
         tokio::select! {
             accepted = dealt.recv() => match accepted {
                 Some(Accepted { stream, slot }) => {
-                    let Ok(io) = open(stream, &server) else { continue };
+                    let connection = Connection::new(slot);
+                    let Ok(io) = open(stream, &server, &connection) else { continue };
                     let (server, answers, closing) = (Arc::clone(&server), answers.clone(), closing.clone());
                     let counted = server.metrics.connected();
                     connections.spawn(async move {
                         let _counted = counted;
-                        converse(server, answers, io, closing).await;
-                        drop(slot);
+                        converse(server, answers, io, connection, closing).await;
                     });
                 }
                 None => break,
@@ -360,25 +361,27 @@ async fn work(
     let _ = tokio::time::timeout(LAST_REQUESTS, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-fn open(stream: Accept, server: &Shared) -> std::io::Result<Io> {
+fn open(stream: Accept, server: &Shared, connection: &Connection) -> std::io::Result<Io> {
+    let connection = connection.clone();
     let cors = server.cors.unasked();
     Ok(match stream {
         Accept::Tcp(stream) => {
             let stream = tokio::net::TcpStream::from_std(stream)?;
             stream.set_nodelay(true)?;
-            Io::tcp(stream, cors)
+            Io::tcp(stream, connection, cors)
         }
-        Accept::Unix(stream) => Io::unix(tokio::net::UnixStream::from_std(stream)?, cors),
+        Accept::Unix(stream) => Io::unix(tokio::net::UnixStream::from_std(stream)?, connection, cors),
     })
 }
 
 /// Answers the requests of one connection.
-async fn converse(server: Shared, answers: Answers, io: Io, closing: watch::Receiver<bool>) {
+async fn converse(server: Shared, answers: Answers, io: Io, connection: Connection, closing: watch::Receiver<bool>) {
     let addrs = io.addrs();
     let is_unread = Arc::new(AtomicBool::new(false));
     let unread = Unread(Arc::clone(&is_unread));
     let service = service_fn(move |request| {
-        let answer = middleware::answer(Arc::clone(&server), answers.clone(), addrs, unread.clone(), request);
+        let of_connection = (connection.clone(), unread.clone());
+        let answer = middleware::answer(Arc::clone(&server), answers.clone(), addrs, of_connection, request);
         Box::pin(async move { Ok::<_, std::convert::Infallible>(answer.await) })
     });
     let mut connection = http1::Builder::new()

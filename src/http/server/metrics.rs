@@ -44,6 +44,8 @@ pub struct Metrics {
     log_bytes: Gauge,
     waiting: Gauge,
     lost_lines: Gauge<u64, AtomicU64>,
+    listeners: Gauge,
+    delay: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -64,7 +66,12 @@ impl Default for Metrics {
         registry.register("waiting_writes", "Writes that wait for their turn", waiting.clone());
         let lost_lines = Gauge::default();
         registry.register("log_lost_lines", "Lines of the log that nobody read in time", lost_lines.clone());
-        Self { registry, requests, seconds, commits, connections, log_bytes, waiting, lost_lines }
+        let listeners = Gauge::default();
+        registry.register("event_listeners", "Event streams that are open", listeners.clone());
+        let delay = Gauge::default();
+        let help = "How long after it happened the last event was delivered that anybody heard";
+        registry.register_with_unit("event_delay", help, Unit::Seconds, delay.clone());
+        Self { registry, requests, seconds, commits, connections, log_bytes, waiting, lost_lines, listeners, delay }
     }
 }
 
@@ -92,6 +99,8 @@ impl Metrics {
         self.log_bytes.set(signed(server.app.pool().log_bytes()));
         self.waiting.set(signed(server.app.pool().waiting() as u64));
         self.lost_lines.set(server.log.lost());
+        self.listeners.set(signed(server.feed.listeners() as u64));
+        self.delay.set(server.feed.delay());
         let mut text = String::new();
         encode(&mut text, &self.registry).map_err(Error::internal)?;
         Ok(text)

@@ -16,6 +16,7 @@ use super::Shared;
 use super::answers::{Answers, Route};
 use super::body::Unread;
 use super::client::client;
+use super::connection::Connection;
 use super::io::{HEAD_LIMIT, SocketAddrs, too_long};
 use super::log::Line;
 use super::problem::{Cause, Problem};
@@ -38,7 +39,7 @@ pub(crate) async fn answer(
     server: Shared,
     answers: Answers,
     addrs: SocketAddrs,
-    unread: Unread,
+    (connection, unread): (Connection, Unread),
     request: Request<Incoming>,
 ) -> Response<Body> {
     let start = Instant::now();
@@ -48,6 +49,7 @@ pub(crate) async fn answer(
     let origin = parts.headers.get(ORIGIN).cloned();
     let client = client(&parts.headers, addrs, server.options.behind_proxy);
     parts.extensions.insert(client);
+    parts.extensions.insert(connection);
     let is_whole = body.is_end_stream();
     unread.0.store(!is_whole, Ordering::Relaxed);
     let body = if is_whole {

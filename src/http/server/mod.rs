@@ -7,6 +7,7 @@ pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod client;
 pub(crate) mod conditions;
+pub(crate) mod connection;
 pub(crate) mod cors;
 pub(crate) mod hashing;
 pub(crate) mod io;

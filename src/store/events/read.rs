@@ -123,7 +123,11 @@ pub fn at(tx: &mut Tx<'_>, position: Position) -> Result<Option<EventRow>> {
 /// The newest event, as far as the log is complete
 pub fn last(tx: &mut Tx<'_>) -> Result<Option<EventRow>> {
     if tx.split(true, false) {
-        return tx.one(concat!("SELECT ", columns!(), " FROM event ORDER BY key DESC LIMIT 1"), &[], read);
+        return tx.one(
+            concat!("SELECT ", columns!(), " FROM event WHERE key > 0 ORDER BY key DESC LIMIT 1"),
+            &[],
+            read,
+        );
     }
     let below = horizon(tx)?;
     tx.one(
@@ -139,9 +143,11 @@ pub fn last(tx: &mut Tx<'_>) -> Result<Option<EventRow>> {
 
 /// Where the oldest event is that is kept
 pub fn first(tx: &mut Tx<'_>) -> Result<Option<Position>> {
-    tx.one("SELECT transaction_id, key FROM event ORDER BY transaction_id, key LIMIT 1", &[], |row| {
-        Ok(Position { transaction: row.get(0)?, key: row.get(1)? })
-    })
+    let first = tx.split(
+        "SELECT transaction_id, key FROM event WHERE key > 0 ORDER BY key LIMIT 1",
+        "SELECT transaction_id, key FROM event ORDER BY transaction_id, key LIMIT 1",
+    );
+    tx.one(first, &[], |row| Ok(Position { transaction: row.get(0)?, key: row.get(1)? }))
 }
 
 /// Who hears of these events besides those whom the events name
