@@ -181,8 +181,9 @@ fn begin(
     people: impl IntoIterator<Item = UserKey>,
 ) -> Result<()> {
     store::conversations::add(tx, conversation.key, people)?;
-    store::events::record(tx, actor, Event::conversation(EventKind::ConversationCreated, conversation))?;
-    Ok(())
+    let event = store::events::record(tx, actor, Event::conversation(EventKind::ConversationCreated, conversation))?;
+    // Who is in it now: those who come later are told of by events of their own.
+    store::events::tell_participants(tx, event, &[conversation.key], None)
 }
 
 /// One conversation, with all its participants.

@@ -69,6 +69,21 @@ pub fn tell_participants(
     Ok(())
 }
 
+/// As [`tell_participants`], of the events that conversations began with, all behind a place in the log.
+pub fn tell_first_participants(tx: &mut Tx<'_>, after: EventKey, conversations: &[ConversationKey]) -> Result<()> {
+    tx.run(
+        concat!(
+            "INSERT INTO event_audience (event_key, user_key)
+             SELECT event.key, participant.user_key
+             FROM event JOIN participant ON participant.conversation_key = event.conversation_key
+             WHERE event.key > $1 AND event.kind = $2 AND event.conversation_key IN ",
+            list!("$3")
+        ),
+        &[&after, &EventKind::ConversationCreated, &super::list(conversations.iter().map(|key| key.0))],
+    )?;
+    Ok(())
+}
+
 /// The key of the newest event; 0 where there is none.
 pub fn newest(tx: &mut Tx<'_>) -> Result<EventKey> {
     let newest = tx.one("SELECT key FROM event WHERE key > 0 ORDER BY key DESC LIMIT 1", &[], |row| row.get(0))?;

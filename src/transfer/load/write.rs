@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::service;
 use crate::service::rules::pair;
-use crate::store::Tx;
+use crate::store::{Tx, events};
 use crate::store::bulk::{
     self, Account, ConversationUpdate, MessageRow, NewConversation, NotificationRow, RevisionRow,
 };
@@ -39,6 +39,7 @@ struct Batch<'w, 't, 'c> {
     existing: ExistingRows,
     undated: &'t mut Undated,
     events: Vec<Event>,
+    begun: Vec<ConversationKey>,
     written: Tally,
 }
 
@@ -46,7 +47,8 @@ impl Write<'_> {
     /// Writes records, in their order; returns how many of each kind were not there, or the first that cannot be written.
     pub fn records(&self, tx: &mut Tx<'_>, undated: &mut Undated, entries: &[Entry]) -> Outcome<Tally> {
         let existing = ExistingRows::find(tx, entries)?;
-        let mut batch = Batch { write: self, tx, existing, undated, events: Vec::new(), written: Tally::default() };
+        let (events, begun) = (Vec::new(), Vec::new());
+        let mut batch = Batch { write: self, tx, existing, undated, events, begun, written: Tally::default() };
         // By kind, many at once: whatever a record refers to stands before it, and is of a kind that comes before its own.
         macro_rules! of_kind {
             ($kind:ident) => {
@@ -60,8 +62,12 @@ impl Write<'_> {
         batch.conversations(of_kind!(Conversation).collect())?;
         batch.messages(of_kind!(Message).map(|(entry, record)| (entry, &**record)).collect())?;
         batch.notifications(of_kind!(Notification).collect())?;
-        let Batch { events, written, .. } = batch;
-        bulk::record(tx, self.actor, &events)?;
+        let Batch { events: recorded, begun, written, .. } = batch;
+        let before = events::newest(tx)?;
+        bulk::record(tx, self.actor, &recorded)?;
+        if !begun.is_empty() {
+            events::tell_first_participants(tx, before, &begun)?;
+        }
         Ok(written)
     }
 }
@@ -166,6 +172,7 @@ impl Batch<'_, '_, '_> {
                 self.undated.insert(key);
             }
             self.events.push(Event::conversation(EventKind::ConversationCreated, &added.conversation));
+            self.begun.push(key);
             self.existing.learn_participants(key, &added.participants);
             self.existing.learn_conversation(ExistingConversation {
                 conversation: added.conversation.clone(),
