@@ -117,6 +117,10 @@ struct Options {
     #[arg(long, value_name = "N", value_parser = number, default_value = "12000")]
     max_streams: u32,
 
+    /// Maximum number of open event streams of one user
+    #[arg(long, value_name = "N", value_parser = number, default_value = "20")]
+    user_streams: u32,
+
     /// Maximum number of connections to the database, 2 or more; slow requests get half of them, and exports use up to 16
     /// more [default: 8 for each core, at most 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
@@ -336,6 +340,7 @@ impl Options {
                 .db_connections
                 .map_or_else(database_connections, |number| usize::try_from(number).unwrap_or(usize::MAX)),
             streams: usize::try_from(self.max_streams).unwrap_or(usize::MAX),
+            user_streams: usize::try_from(self.user_streams).unwrap_or(usize::MAX),
             database_wait: Duration::from_secs(self.db_wait.into()),
             allowed: Allowed { failures: self.failed_logins, log_ins: self.logins, registrations: self.registrations },
             origins: self.cors_origins.clone(),

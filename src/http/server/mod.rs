@@ -58,9 +58,6 @@ use crate::store::Tx;
 const EXPORTS: usize = 16;
 const EXPORTS_OF_ONE: usize = 2;
 
-/// How many event streams a user has at once
-const STREAMS_OF_ONE: usize = 20;
-
 /// The settings of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -78,6 +75,8 @@ pub struct Options {
     pub database_wait: Duration,
     /// The largest number of open event streams, besides the connections
     pub streams: usize,
+    /// The largest number of them that one user has
+    pub user_streams: usize,
     /// The rate limits
     pub allowed: Allowed,
     /// Origins of the sites whose pages may use the API, or `*`
@@ -132,7 +131,7 @@ impl Server {
         let turns = Turns::new(options.database_connections, options.database_wait);
         let exports = Slots::new(EXPORTS, EXPORTS_OF_ONE);
         let bodies = Slots::new(LARGE_BODIES, LARGE_BODIES / 4);
-        let streams = Slots::new(options.streams, STREAMS_OF_ONE);
+        let streams = Slots::new(options.streams, options.user_streams);
         let (metrics, readiness, requests) = (Arc::new(metrics), Readiness::default(), AtomicU64::new(0));
         Arc::new(Self {
             app,
