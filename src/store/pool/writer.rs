@@ -54,7 +54,10 @@ impl<T: Send, W: FnMut(&mut Tx<'_>) -> Result<T> + Send, E: FnOnce(Result<T>) + 
     }
 
     fn end(self: Box<Self>, outcome: Result<()>) {
-        let Self { value, end, .. } = *self;
+        let Self { value, work, end, .. } = *self;
+        // What it holds may be the last of what keeps the database open, which is to be closed by who gets the outcome: not by
+        // this thread, which is waited for then.
+        drop(work);
         end(outcome.and_then(|()| value.ok_or_else(|| Error::internal("a write without a result"))));
     }
 }
@@ -202,6 +205,24 @@ mod tests {
         };
         assert_eq!(write().unwrap_err().kind(), Kind::Unavailable);
         write().unwrap();
+    }
+
+    #[test]
+    fn what_a_write_holds_is_given_up_before_its_outcome_is_handed_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(folder.path().join("x.db"));
+        let (db, _) = Db::open(&location, true).unwrap();
+        let stamp = || Stamp { clock: Clock::Frozen(Timestamp(0)), ids: Ids::Seeded(1), dry_run: false };
+        let options = PoolOptions { stamp: Box::new(stamp), committed: Box::new(|_| {}), is_temporary: false };
+        let pool = Pool::new(db, location, options).unwrap();
+        let held = Arc::new(());
+        let (kept, (sender, written)) = (Arc::clone(&held), mpsc::channel());
+        let work = move |tx: &mut Tx<'_>| {
+            assert_eq!(Arc::strong_count(&kept), 2);
+            maintenance::probe(tx, 0)
+        };
+        pool.write(stamp(), work, move |outcome| sender.send((outcome.is_ok(), Arc::strong_count(&held))).unwrap());
+        assert_eq!(written.recv().unwrap(), (true, 1));
     }
 
     #[test]
