@@ -9,10 +9,10 @@ use crate::model::{
 };
 use crate::service;
 use crate::service::rules::pair;
-use crate::store::{Tx, events};
 use crate::store::bulk::{
     self, Account, ConversationUpdate, MessageRow, NewConversation, NotificationRow, RevisionRow,
 };
+use crate::store::{Tx, events};
 use crate::transfer::existing::{ExistingConversation, ExistingRows, deleted, said_of};
 use crate::transfer::load::Outcome;
 use crate::transfer::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};

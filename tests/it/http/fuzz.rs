@@ -10,6 +10,9 @@ use super::WORLD;
 use crate::server::Server;
 use crate::support::{is_long, say_left_out, say_skipped};
 
+/// Its answer has no end.
+const STREAM: &str = "GET /api/events/";
+
 /// These can delete whoever asks, and then all is 401: they have a run of their own.
 const OWN_ENDS: [&str; 2] = ["DELETE /api/user/delete/", "DELETE /api/users/{user_id}/"];
 
@@ -44,12 +47,12 @@ fn fuzz(user: &str, arguments: &[&str]) -> Option<(Server, String)> {
 fn fuzz_all(user: &str) {
     let seconds = if is_long() { "150" } else { "30" };
     let [one, other] = OWN_ENDS;
-    let arguments = ["--max-time", seconds, "--exclude-name", one, "--exclude-name", other];
+    let arguments = ["--max-time", seconds, "--exclude-name", one, "--exclude-name", other, "--exclude-name", STREAM];
     let Some((server, said)) = fuzz(user, &arguments) else { return };
     // Where the token ended on the way, the rest was nothing but 401.
     server.get("/api/users/me/", server.token(user)).expect(200);
     if is_long() {
-        tested(&said, endpoints().len() - OWN_ENDS.len());
+        tested(&said, endpoints().len() - OWN_ENDS.len() - 1);
     } else if said.contains("Tested: 0\n") {
         say_left_out("what schemathesis finds (it came to nothing in its time)");
     }

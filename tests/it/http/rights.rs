@@ -109,6 +109,7 @@ const ROWS: &[Row] = &[
     ("PATCH /api/notifications/{message_id}/", "direct", "nnynnn", r#"{"is_read": true}"#),
     ("POST /api/notifications/read/", "team", "yyyyyy", ""),
     ("POST /api/notifications/read/", "team", "iiyiyi", r#"{"ids": ["{message_id}"]}"#),
+    ("POST /api/events/ticket/", "team", "yyyyyy", ""),
 ];
 
 /// A server with a world in which everybody has a part, its database, and what the rows are about
@@ -267,7 +268,9 @@ fn every_endpoint_does_for_each_caller_what_they_may_and_nothing_else() {
 #[test]
 fn no_endpoint_is_without_a_row_and_no_row_without_an_endpoint() {
     let rows: BTreeSet<String> = ROWS.iter().map(|(endpoint, ..)| (*endpoint).to_owned()).collect();
-    let all: BTreeSet<String> = endpoints().iter().map(name).collect();
+    let mut all: BTreeSet<String> = endpoints().iter().map(name).collect();
+    // Its answer has no end; who hears what is tested where streams are.
+    assert!(all.remove("GET /api/events/"));
     assert_eq!(rows, all);
 }
 

@@ -176,6 +176,7 @@ impl Scene {
             add(endpoint, "ids instead", "mallory", json!({ "participant_ids": self.unread }));
             add(endpoint, "the same again", "mallory", strangers("bob".to_owned()));
         }
+        add("POST /api/events/ticket/", "a body", "mallory", json!({ "x": long }));
         let of_one = |text: &str| text.repeat(65_536 / text.len());
         let chain = (0..77).map(|number| format!("@{}{number} ", "a".repeat(450))).collect::<Vec<_>>().concat();
         let words = (0..13_000).map(|number| format!("{number:04x} ")).collect::<Vec<_>>().concat();
