@@ -136,9 +136,7 @@ impl Reader<'_> {
             let mut is_told = false;
             match first {
                 Ok(first) => {
-                    let mut next = Some(first);
-                    for _ in 0..ASKS {
-                        let Some(ask) = next.take() else { break };
+                    for ask in std::iter::once(first).chain(asks.try_iter()).take(ASKS) {
                         match ask {
                             Ask::Look => is_told = true,
                             Ask::Join(join) => self.join(*join),
@@ -146,7 +144,9 @@ impl Reader<'_> {
                             Ask::Leave(id) => drop(self.audience.remove(id)),
                             Ask::End => return,
                         }
-                        next = if is_told { None } else { asks.try_recv().ok() };
+                        if is_told {
+                            break;
+                        }
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
