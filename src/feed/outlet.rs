@@ -18,6 +18,9 @@ const MOST_WAITING: usize = 2048;
 /// How many bytes they have at the most. Listeners of the same events share them.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
+/// For how many events room is kept
+const ROOM: usize = 64;
+
 /// How many bytes are handed on together
 const TOGETHER: usize = 64 * 1024;
 
@@ -278,6 +281,7 @@ impl Ticket {
         let mut boxes = self.outlet.boxes();
         let Some(waiting) = boxes.of.get_mut(&self.id) else { return Poll::Ready(Delivery::BrokenOff) };
         let start = out.len();
+        out.reserve(waiting.bytes.min(TOGETHER));
         while out.len() - start < TOGETHER
             && let Some(event) = waiting.events.pop_front()
         {
@@ -285,9 +289,9 @@ impl Ticket {
             out.extend_from_slice(&event);
         }
         if out.len() > start {
-            if waiting.events.is_empty() {
+            if waiting.events.is_empty() && waiting.events.capacity() > ROOM {
                 // One who listens for long needs no room for what once came together.
-                waiting.events.shrink_to(8);
+                waiting.events = VecDeque::new();
             }
             return Poll::Ready(Delivery::Events);
         }

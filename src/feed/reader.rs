@@ -23,8 +23,8 @@ use crate::store::events::{self, Position};
 /// How often the feed looks for what other processes committed, while anybody listens
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How many that were asked are answered before the feed looks for events
-const ASKS: usize = 64;
+/// How long it answers what it is asked before it looks for events
+const ROUND: Duration = Duration::from_millis(5);
 
 /// How long it leaves a database alone that cannot be read
 const RECOVERY: Duration = Duration::from_secs(1);
@@ -136,7 +136,8 @@ impl Reader<'_> {
             let mut is_told = false;
             match first {
                 Ok(first) => {
-                    for ask in std::iter::once(first).chain(asks.try_iter()).take(ASKS) {
+                    let since = Instant::now();
+                    for ask in std::iter::once(first).chain(asks.try_iter()) {
                         match ask {
                             Ask::Look => is_told = true,
                             Ask::Join(join) => self.join(*join),
@@ -144,7 +145,7 @@ impl Reader<'_> {
                             Ask::Leave(id) => drop(self.audience.remove(id)),
                             Ask::End => return,
                         }
-                        if is_told {
+                        if is_told || since.elapsed() >= ROUND {
                             break;
                         }
                     }
@@ -315,12 +316,10 @@ impl Reader<'_> {
         since: Option<&str>,
     ) -> Result<(ListenerId, Arc<str>, Option<ResetReason>)> {
         if self.audience.is_empty() || self.source.is_none() {
-            // Nobody listened, so that the place was left where it was.
-            let app = match self.source.take() {
-                Some(source) => source.app,
-                None => (self.connect)()?,
-            };
-            self.source = Some(begin(app)?);
+            // Nobody listened, so that the place was left where it was; the connection may be lost since.
+            self.pages.clear();
+            let kept = self.source.take().and_then(|source| begin(source.app).ok());
+            self.source = Some(kept.map_or_else(|| begin((self.connect)()?), Ok)?);
         } else if since.is_some() {
             // The cursor may be of an event that another process has just heard.
             self.look(true)?;
