@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use crate::error::Result;
 use crate::model::{
@@ -17,6 +18,9 @@ const MORE: i64 = 10_000;
 
 /// How many the index is asked for at once at the most: on PostgreSQL it goes through all it has, however few are asked for
 const MOST: i64 = 100_000;
+
+/// How many messages are looked through at most for those that came in before what was found: a twentieth of a second
+const LOOKED_THROUGH: i64 = 100_000;
 
 /// How many of the newest are put in order of rank
 const RANKED: i64 = 500;
@@ -280,7 +284,7 @@ impl Seeking {
         Ok(is_complete)
     }
 
-    /// The messages between two positions that came in before those found; none where too many lie there to say.
+    /// The messages between two positions that came in before those found; none where there are too many, or too many to look through.
     fn earlier(
         &self,
         tx: &mut Tx<'_>,
@@ -288,19 +292,23 @@ impl Seeking {
         (older, newer): (Position, Position),
         first: MessageKey,
     ) -> Result<Option<Vec<MessageKey>>> {
-        let mut keys = if let Some(conversation) = conversation {
+        let (mut looked_through, mut earlier) = (0, Vec::new());
+        let mut look = |key: MessageKey| {
+            looked_through += 1;
+            if key < first {
+                earlier.push(key);
+            }
+            if count(&earlier) < MORE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        if let Some(conversation) = conversation {
             let between = (Number(older.0), Number(newer.0));
-            store::messages::any_between_numbers(tx, conversation, between, MORE)?
+            store::messages::each_between_numbers(tx, conversation, between, LOOKED_THROUGH, &mut look)?;
         } else {
             let older = (Timestamp(older.0), older.1);
             let newer = (Timestamp(newer.0), newer.1).min((self.until, MessageKey(i64::MIN)));
-            store::messages::any_between(tx, viewer, (older, newer), MORE)?
-        };
-        if count(&keys) >= MORE {
-            return Ok(None);
+            store::messages::each_between(tx, viewer, (older, newer), LOOKED_THROUGH, &mut look)?;
         }
-        keys.retain(|key| *key < first);
-        Ok(Some(keys))
+        Ok((looked_through < LOOKED_THROUGH && count(&earlier) < MORE).then_some(earlier))
     }
 
     /// Those of these messages that are looked for, and whether it came to its end before it was late: their texts are read, because

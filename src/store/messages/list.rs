@@ -1,6 +1,8 @@
 //! The statements behind lists of one conversation's messages, which go by number, and of unread ones: each finds keys, eight bytes a
 //! message, however long the texts are.
 
+use std::ops::ControlFlow;
+
 use super::Position;
 use crate::error::Result;
 use crate::model::{ConversationKey, MessageKey, Number, Timestamp, UserKey};
@@ -43,6 +45,9 @@ macro_rules! between_numbers {
         )
     };
 }
+
+/// Looks at a message, and says whether to go on.
+pub type Look<'l> = dyn FnMut(MessageKey) -> ControlFlow<()> + 'l;
 
 fn key(row: &Row<'_>) -> Result<MessageKey> {
     row.get(0)
@@ -183,41 +188,43 @@ pub fn newest_unread(tx: &mut Tx<'_>, user: UserKey, filter: &Filter) -> Result<
     )
 }
 
-/// The messages of a conversation between two numbers, up to a limit
-pub fn any_between_numbers(
+/// Looks at the messages of a conversation between two numbers, up to a limit, until `look` breaks off.
+pub fn each_between_numbers(
     tx: &mut Tx<'_>,
     conversation: ConversationKey,
     (above, below): (Number, Number),
     limit: i64,
-) -> Result<Vec<MessageKey>> {
-    tx.all(
+    look: &mut Look<'_>,
+) -> Result<()> {
+    tx.each(
         "SELECT key FROM message WHERE conversation_key = $1 AND number > $2 AND number < $3 ORDER BY number LIMIT $4",
         &[&conversation, &above, &below, &limit],
-        key,
+        |row| Ok(look(row.get(0)?)),
     )
 }
 
-/// The messages of a user's conversations, or of all, between two positions, up to a limit
-pub fn any_between(
+/// Looks at the messages of a user's conversations, or of all, between two positions, up to a limit, until `look` breaks off.
+pub fn each_between(
     tx: &mut Tx<'_>,
     viewer: Option<UserKey>,
     (above, below): (Position, Position),
     limit: i64,
-) -> Result<Vec<MessageKey>> {
+    look: &mut Look<'_>,
+) -> Result<()> {
     let Some(viewer) = viewer else {
-        return tx.all(
+        return tx.each(
             "SELECT key FROM message WHERE (sent_at, key) > ($1, $2) AND (sent_at, key) < ($3, $4)
              ORDER BY sent_at, key LIMIT $5",
             &[&above.0, &above.1, &below.0, &below.1, &limit],
-            key,
+            |row| Ok(look(row.get(0)?)),
         );
     };
-    tx.all(
+    tx.each(
         "SELECT message.key FROM participant CROSS JOIN message
          WHERE message.conversation_key = participant.conversation_key
            AND (message.sent_at, message.key) > ($1, $2) AND (message.sent_at, message.key) < ($3, $4)
            AND participant.user_key = $5 LIMIT $6",
         &[&above.0, &above.1, &below.0, &below.1, &viewer, &limit],
-        key,
+        |row| Ok(look(row.get(0)?)),
     )
 }

@@ -244,9 +244,9 @@ fn a_search_that_has_no_time_to_be_sure_of_the_order_keeps_what_it_found() {
         // Their conversations are searched in two parts: the first of them first, the last of them last.
         world.execute("UPDATE conversation SET active_at = active_at + 1 WHERE key = 1");
         world.execute("UPDATE conversation SET active_at = active_at - 1 WHERE key = 260");
+        say_nothing(world, 10_000, NOON.plus_seconds(100));
         index_words(world, 1, 1..=1, NOON);
         index_words(world, 260, 11..=15, NOON.plus_seconds(1));
-        say_nothing(world, 10_000, NOON.plus_seconds(100));
         let query = "words w* wo* wor* word* words*".to_owned();
         let request = Search { query, limit: 5, ..Search::default() };
         let asked = Cell::new(0);
@@ -255,6 +255,25 @@ fn a_search_that_has_no_time_to_be_sure_of_the_order_keeps_what_it_found() {
         assert_eq!(found.partial, Some(Partial::Time));
         let found: Vec<i64> = found.messages.into_iter().map(|found| found.message.number.0).collect();
         assert_eq!(found, [15, 14, 13, 12, 11]);
+    });
+}
+
+#[test]
+fn a_search_that_found_everything_says_so_however_many_messages_that_is_and_whatever_was_said_meanwhile() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        world.group("hall", &ann, &[&bob]);
+        index_words(world, 1, 1..=10_600, NOON);
+        say_nothing(world, 10_000, NOON.plus_seconds(100_000));
+        let all = Search { query: "words".to_owned(), limit: 10_000, ..Search::default() };
+        let in_team = Search { conversation: Some(place("team")), ..all.clone() };
+        let ranked = Search { ranked: true, limit: 10, ..all.clone() };
+        for (actor, request) in [(&bob, &all), (&bob, &in_team), (&bob, &ranked), (&operator(), &ranked)] {
+            let found = world.app.read(|tx| messages::search(tx, actor, request, &|| false)).unwrap();
+            let limit = usize::try_from(request.limit).unwrap();
+            assert_eq!((found.messages.len(), found.partial), (limit, None), "{request:?}");
+        }
     });
 }
 
