@@ -333,7 +333,7 @@ pub fn set_level(
     let Actor::User(user) = actor else {
         return Err(Error::forbidden("A level is a participant's own; the operator has none."));
     };
-    let (conversation, takes_part) = super::conversation(tx, actor, selector)?;
+    let (conversation, takes_part) = locked(tx, actor, selector)?;
     if !takes_part {
         return Err(Error::not_found(format!("{} does not take part in “{selector}”.", user.person.username)));
     }
@@ -341,6 +341,7 @@ pub fn set_level(
     view(tx, actor.key(), conversation)
 }
 
+/// Sets which messages of a conversation notify a user, if they take part in it.
 fn change_level(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -348,8 +349,7 @@ fn change_level(
     conversation: &Conversation,
     level: Level,
 ) -> Result<()> {
-    if store::conversations::level(tx, conversation.key, user)? != Some(level) {
-        store::conversations::set_level(tx, conversation.key, user, level)?;
+    if store::conversations::set_level(tx, conversation.key, user, level)? {
         // The level is nobody else's business: only the user hears of it.
         let event = Event::conversation(EventKind::ParticipantUpdated, conversation);
         store::events::record(tx, actor, Event { user: Some(user), conversation: None, ..event })?;

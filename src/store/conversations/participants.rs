@@ -58,13 +58,10 @@ pub fn level(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey) -> R
     )
 }
 
-/// Changes which messages notify a participant.
-pub fn set_level(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey, level: Level) -> Result<()> {
-    tx.run(
-        "UPDATE participant SET level = $1 WHERE conversation_key = $2 AND user_key = $3",
-        &[&level, &conversation, &user],
-    )?;
-    Ok(())
+/// Changes which messages notify a participant; says whether it did: the user takes part, and the level was another.
+pub fn set_level(tx: &mut Tx<'_>, conversation: ConversationKey, user: UserKey, level: Level) -> Result<bool> {
+    let sql = "UPDATE participant SET level = $1 WHERE conversation_key = $2 AND user_key = $3 AND level <> $1";
+    Ok(tx.run(sql, &[&level, &conversation, &user])? == 1)
 }
 
 /// Whether anybody takes part in the conversation

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidings::app::{App, Options};
 use tidings::error::Result;
-use tidings::model::{Actor, Message, MessageSelector, Role};
+use tidings::model::{Actor, Level, Message, MessageSelector, Role};
 use tidings::service::accounts;
 use tidings::service::conversations::{self, NewConversation};
 use tidings::service::messages::{self, Destination, Draft, MessageEdit};
@@ -205,6 +205,21 @@ fn who_is_being_removed_is_told_of_no_edit() {
         removed.unwrap();
         edited.unwrap();
         assert_eq!(world.notifications(&eve), []);
+    });
+}
+
+#[test]
+fn who_is_being_removed_sets_no_level() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        let (removed, set) = meanwhile(
+            world,
+            |tx| conversations::remove(tx, &ann, &place("team"), &[selector(&bob)]),
+            |tx| conversations::set_level(tx, &bob, &place("team"), Level::None),
+        );
+        removed.unwrap();
+        assert_refused!(set, NotFound);
     });
 }
 

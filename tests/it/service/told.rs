@@ -187,6 +187,18 @@ fn a_level_is_its_participants_own_and_nobody_else_hears_of_it() {
         assert_eq!([&ann, &bob].map(|user| level(user, "other")), [Level::All; 2]);
         assert_refused!(set(&operator(), Level::None), Forbidden);
         assert_refused!(set(&eve, Level::None), NotFound);
+        let zoe = world.admin("zoe");
+        let there = NewConversation {
+            participants: vec![selector(&bob)],
+            name: Some("team".to_owned()),
+            level: Some(Level::None),
+            if_not_exists: true,
+            ..NewConversation::default()
+        };
+        let before = newest(world);
+        let (team, is_new) = world.app.write(|tx| conversations::create(tx, &zoe, &there)).unwrap();
+        assert_eq!((team.level, is_new), (None, false), "an admin who does not take part has no level");
+        assert_eq!(told_since(world, before), [""; 0]);
         let created = NewConversation {
             participants: vec![selector(&bob), selector(&eve)],
             name: Some("new".to_owned()),
