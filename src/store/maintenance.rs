@@ -53,27 +53,36 @@ pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
              SELECT conversation_key FROM message WHERE message.key > $1 AND message.key <= $2)
          /* scans: a batch may touch every conversation, once after an update of the program */"
     );
-    let Some(position) = position(tx, Task::Index)?.map(MessageKey) else { return Ok(false) };
-    if let Some(last) = search::last_to_index(tx, position, MESSAGES)? {
-        // Every change of a message locks its conversation first, so what is read here is what is indexed.
-        let locked = tx.lock(&LOCKING, &[&position, &last], |row| row.get(0))?.into_iter().collect();
-        let last = search::index_older(tx, (position, last), &locked)?;
-        tx.run(concat!("UPDATE maintenance SET position = $1 WHERE task = $2", few!()), &[&last, &Task::Index])?;
-        return Ok(true);
-    }
-    tx.run(concat!("DELETE FROM maintenance WHERE task = $1", few!()), &[&Task::Index])?;
-    Ok(false)
+    let Some(position) = position(tx, Task::Index)? else { return Ok(false) };
+    let Some(last) = search::last_to_index(tx, MessageKey(position), MESSAGES)? else {
+        return end(tx, Task::Index, position);
+    };
+    // Every change of a message locks its conversation first, so what is read here is what is indexed.
+    let locked = tx.lock(&LOCKING, &[&position, &last], |row| row.get(0))?.into_iter().collect();
+    let last = search::index_older(tx, (MessageKey(position), last), &locked)?;
+    advance(tx, Task::Index, (position, last.0))
 }
 
 /// Works out what the next usernames look like that are from before that was known; says whether there may be more.
 pub fn skeletons_step(tx: &mut Tx<'_>) -> Result<bool> {
-    let Some(position) = position(tx, Task::Skeletons)?.map(UserKey) else { return Ok(false) };
-    if let Some(last) = users::add_skeletons(tx, position, USERNAMES)? {
-        tx.run(concat!("UPDATE maintenance SET position = $1 WHERE task = $2", few!()), &[&last, &Task::Skeletons])?;
-        return Ok(true);
+    let Some(position) = position(tx, Task::Skeletons)? else { return Ok(false) };
+    match users::add_skeletons(tx, UserKey(position), USERNAMES)? {
+        Some(last) => advance(tx, Task::Skeletons, (position, last.0)),
+        None => end(tx, Task::Skeletons, position),
     }
-    tx.run(concat!("DELETE FROM maintenance WHERE task = $1", few!()), &[&Task::Skeletons])?;
-    Ok(false)
+}
+
+/// Notes how far a task is, unless it was begun again meanwhile, which is possible on PostgreSQL; there may be more.
+fn advance(tx: &mut Tx<'_>, task: Task, (before, now): (i64, i64)) -> Result<bool> {
+    let sql = concat!("UPDATE maintenance SET position = $1 WHERE task = $2 AND position = $3", few!());
+    tx.run(sql, &[&now, &task, &before])?;
+    Ok(true)
+}
+
+/// Notes that a task is done which was that far; says whether there is more, as it was begun again meanwhile.
+fn end(tx: &mut Tx<'_>, task: Task, position: i64) -> Result<bool> {
+    let sql = concat!("DELETE FROM maintenance WHERE task = $1 AND position = $2", few!());
+    Ok(tx.run(sql, &[&task, &position])? == 0)
 }
 
 /// How many messages search does not know, and of how many deleted ones it knows still
@@ -138,8 +147,7 @@ pub(super) fn position(tx: &mut Tx<'_>, task: Task) -> Result<Option<i64>> {
 
 /// Notes that everything is scrubbed which was deleted up to that many deletions; says whether more was deleted since.
 pub(super) fn end_erasure(tx: &mut Tx<'_>, deletions: i64) -> Result<bool> {
-    let done = concat!("DELETE FROM maintenance WHERE task = $1 AND position = $2", few!());
-    Ok(tx.run(done, &[&Task::Erase, &deletions])? == 0)
+    end(tx, Task::Erase, deletions)
 }
 
 /// Writes a row with so many bytes and deletes it, so that a commit has something to bring to the disk.

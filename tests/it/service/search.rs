@@ -8,7 +8,7 @@ use tidings::app::{App, Options};
 use tidings::model::{Actor, Message, MessageSelector, UserSelector};
 use tidings::service::messages::{self, Findings, MessageEdit, Partial, Search};
 use tidings::service::{accounts, conversations};
-use tidings::store::{Db, Location, Tx};
+use tidings::store::{Db, Location, Tx, maintenance};
 
 use crate::assert_refused;
 use crate::support::{NOON, World, brought_along_from, draft, on_every_engine, operator, place, selector};
@@ -337,6 +337,38 @@ fn what_is_edited_while_older_messages_are_indexed_is_found_by_its_new_words() {
         });
         assert_eq!(found(world, &bob, "new"), ["new"]);
         assert_eq!(found(world, &bob, "old"), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn an_index_that_is_begun_again_while_it_is_made_is_made_whole() {
+    on_every_engine(|world| {
+        let Location::Postgres(url) = &world.location else { return };
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        for content in ["one", "two", "three"] {
+            world.send(&ann, "team", content);
+        }
+        world.execute(
+            "DELETE FROM message_search;
+             INSERT INTO maintenance (task, since, position) SELECT 0, 1, max(key) - 1 FROM message",
+        );
+        let mut other = postgres::Client::connect(url, postgres::NoTls).unwrap();
+        other.batch_execute("BEGIN; SELECT key FROM conversation FOR NO KEY UPDATE").unwrap();
+        let location = world.location.clone();
+        thread::scope(|scope| {
+            let indexing = scope.spawn(move || {
+                let (db, _) = Db::open(&location, true).unwrap();
+                App::new(db, Options::default()).index().unwrap();
+            });
+            thread::sleep(Duration::from_millis(500));
+            world.app.write(maintenance::mend_index).unwrap();
+            other.batch_execute("COMMIT").unwrap();
+            indexing.join().unwrap();
+        });
+        for word in ["one", "three"] {
+            assert_eq!(found(world, &bob, word), [word]);
+        }
     });
 }
 
