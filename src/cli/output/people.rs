@@ -172,7 +172,8 @@ pub(super) struct Rows {
     columns: Vec<Column>,
     /// Whether every column is shown, whatever fits
     shows_all: bool,
-    is_first: bool,
+    /// Whether the headings of the columns that are shown were written
+    has_headings: bool,
 }
 
 struct Column {
@@ -184,7 +185,7 @@ struct Column {
 impl Rows {
     pub(super) fn new(headings: Vec<String>, shows_all: bool) -> Self {
         let column = |heading| Column { heading, width: 0, is_shown: true };
-        Self { columns: headings.into_iter().map(column).collect(), shows_all, is_first: true }
+        Self { columns: headings.into_iter().map(column).collect(), shows_all, has_headings: false }
     }
 
     /// Writes a page of rows, a line each. On a terminal that is too narrow it leaves columns out: ids first, then the
@@ -200,7 +201,7 @@ impl Rows {
         let mut table = self.table(looks, rows);
         let shown = self.columns.iter().filter(|column| column.is_shown);
         table.set_constraints(shown.map(|column| ColumnConstraint::LowerBoundary(Width::Fixed(column.width))));
-        self.is_first = false;
+        self.has_headings = true;
         write_table(out, &table)
     }
 
@@ -221,12 +222,14 @@ impl Rows {
             }
             let left_out = others.iter().rfind(|index| holds_ids(**index)).unwrap_or(widest);
             self.columns[*left_out].is_shown = false;
+            // Those above would stand over other columns now.
+            self.has_headings = false;
         }
     }
 
     fn table(&self, looks: Looks, rows: &[Vec<Piece>]) -> Table {
         let mut table = table();
-        if self.is_first && looks.header {
+        if !self.has_headings && looks.header {
             let shown = self.columns.iter().filter(|column| column.is_shown);
             table.set_header(shown.map(|column| Meaning::Heading.paint(&column.heading, looks.colored)));
         }
@@ -295,7 +298,7 @@ mod tests {
     #[test]
     fn a_row_is_a_line_on_a_terminal_of_any_width_and_ids_are_left_out_first() {
         let (text, shown) = rows(Some(18), LOOKS, false);
-        assert_eq!(text, " name  id  role\n ann   7   user\n bob\\u{1b}  user\n e          user\n");
+        assert_eq!(text, " name  id  role\n ann   7   user\n name       role\n bob\\u{1b}  user\n e          user\n");
         assert_eq!(shown.left_out(), ["id"]);
         let (text, shown) = rows(Some(1), LOOKS, false);
         assert_eq!(text, " name\n ann\n bob\\u{1b}\n e\n");
