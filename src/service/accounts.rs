@@ -26,7 +26,7 @@ pub fn delete_if(
     selectors: &[UserSelector],
     condition: Condition<'_, User>,
 ) -> Result<Receipt> {
-    let mut receipt = Receipt { deleted_at: tx.now(), ..Receipt::default() };
+    let mut receipt = Receipt::default();
     let mut users: Vec<User> = Vec::new();
     for selector in selectors {
         let user = locked(tx, actor, selector)?;
@@ -41,6 +41,7 @@ pub fn delete_if(
         must_not_be_last_admin(tx, actor, &user, "deleted")?;
         tombstones.extend(delete_one(tx, actor, user.person, &mut receipt)?);
     }
+    receipt.deleted_at = tx.now();
     // One may have gone since, with the last reply of somebody deleted later.
     receipt.tombstones = store::messages::count_left(tx, &tombstones)?;
     Ok(receipt)

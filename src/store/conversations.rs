@@ -292,9 +292,7 @@ pub fn rename(
 /// it ended meanwhile. What a rule reads after this is true at the commit.
 pub fn lock(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<Option<Conversation>> {
     const LOCKING: Locking = locking!("SELECT ", columns!(), " FROM conversation WHERE key = $1");
-    let locked = tx.lock_one(&LOCKING, &[&conversation], read);
-    tx.take_turn();
-    locked
+    tx.lock_one(&LOCKING, &[&conversation], read)
 }
 
 /// Locks, as [`lock`] does, every conversation a user takes part in, sent a message to or received one in.

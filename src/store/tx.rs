@@ -157,7 +157,8 @@ macro_rules! addition {
 }
 
 /// A `SELECT` of rows to lock: on PostgreSQL as a change that leaves their keys as they are does, but without a dead row, and in
-/// the order of the keys, so that two who lock several do not wait for each other.
+/// the order of the keys, so that two who lock several with one statement do not wait for each other. That order ends with the
+/// statement: of two who lock more with a second one, PostgreSQL may have to undo one, which then runs again.
 pub(super) struct Locking {
     sqlite: &'static str,
     postgres: &'static str,
@@ -268,7 +269,7 @@ impl<'c> Tx<'c> {
 
     /// Takes the time anew where the transaction may have waited for a row since it began: on PostgreSQL. SQLite's begins when it
     /// has its turn.
-    pub(super) fn take_turn(&mut self) {
+    fn take_turn(&mut self) {
         if let Inner::Postgres(..) = self.inner {
             self.now = self.stamp.clock.now();
         }
@@ -387,14 +388,17 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Reads rows, and keeps everybody else from changing them to the end of the transaction. SQLite has one writer anyway.
+    /// Reads rows, and keeps everybody else from changing them to the end of the transaction, whose time is taken anew. SQLite has
+    /// one writer anyway.
     pub(super) fn lock<T>(
         &mut self,
         locking: &Locking,
         params: &[&dyn Param],
         read: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        self.all(self.split(locking.sqlite, locking.postgres), params, read)
+        let locked = self.all(self.split(locking.sqlite, locking.postgres), params, read);
+        self.take_turn();
+        locked
     }
 
     /// As [`Tx::lock`], one row at the most
@@ -404,7 +408,9 @@ impl<'c> Tx<'c> {
         params: &[&dyn Param],
         read: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        self.one(self.split(locking.sqlite, locking.postgres), params, read)
+        let locked = self.one(self.split(locking.sqlite, locking.postgres), params, read);
+        self.take_turn();
+        locked
     }
 
     /// Runs a statement that always has a row: an aggregate, or an insert that cannot meet a conflict.

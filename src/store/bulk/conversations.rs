@@ -50,9 +50,7 @@ pub fn direct_conversations(tx: &mut Tx<'_>, pairs: &[(UserKey, UserKey)]) -> Re
 pub fn lock_conversations(tx: &mut Tx<'_>, keys: &[ConversationKey]) -> Result<Vec<(Conversation, Number)>> {
     const LOCKING: Locking =
         locking!("SELECT ", conversations::columns!(), " FROM conversation WHERE key IN ", list!("$1"));
-    let locked = tx.lock(&LOCKING, &[&list(keys.iter().map(|key| key.0))], read_conversation);
-    tx.take_turn();
-    locked
+    tx.lock(&LOCKING, &[&list(keys.iter().map(|key| key.0))], read_conversation)
 }
 
 /// Who takes part in these conversations, with which level

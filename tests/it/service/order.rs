@@ -8,11 +8,13 @@ use std::time::Duration;
 use tidings::app::{App, Options};
 use tidings::error::{Error, Result};
 use tidings::model::{Actor, Message, MessageSelector, Number, Seek, Timestamp};
+use tidings::service::accounts;
 use tidings::service::conversations::{self, ConversationChange};
 use tidings::service::messages::{self, List, Matching, MessageEdit, Partial, Search};
+use tidings::service::users::{self, UserChange};
 use tidings::store::{Db, Location, Tx};
 
-use crate::support::{NOON, World, draft, on_every_engine, operator, place};
+use crate::support::{NOON, World, draft, on_every_engine, operator, place, selector, texts};
 use crate::transfer::load::load;
 
 fn numbers(messages: &[Message]) -> Vec<i64> {
@@ -347,15 +349,19 @@ fn a_message_is_not_sent_before_the_one_before_it_unless_that_is_more_than_a_min
     });
 }
 
-/// When a message was sent that had to wait for `first` and when that let it go on
-fn sent_after(world: &World, bob: &Actor, first: impl Fn(&mut Tx<'_>) -> Result<()>) -> (Timestamp, Timestamp) {
+/// When `second` was done, which had to wait for `first`, and when that let it go on
+fn done_after(
+    world: &World,
+    first: impl Fn(&mut Tx<'_>) -> Result<()>,
+    second: impl Fn(&mut Tx<'_>) -> Result<Timestamp> + Send,
+) -> (Timestamp, Timestamp) {
     let (start, started) = mpsc::channel();
     let location = world.location.clone();
     thread::scope(|scope| {
         let other = scope.spawn(move || {
             let app = App::new(Db::open(&location, true).unwrap().0, Options::default());
             started.recv().unwrap();
-            app.write(|tx| messages::send(tx, bob, &draft("team", "after you"))).unwrap().timestamp
+            app.write(second).unwrap()
         });
         let app = App::new(Db::open(&world.location, true).unwrap().0, Options::default());
         let mut let_go = Timestamp::MIN;
@@ -382,8 +388,32 @@ fn a_message_is_sent_when_its_transaction_has_its_turn_however_long_it_waited() 
             conversations::update(tx, &ann, &place("team"), &change("never"))?;
             Err(Error::conflict("It is given up."))
         };
-        for (sent, let_go) in [sent_after(world, &bob, committed), sent_after(world, &bob, undone)] {
+        let send = |tx: &mut Tx<'_>| Ok(messages::send(tx, &bob, &draft("team", "after you"))?.timestamp);
+        for (sent, let_go) in [done_after(world, committed, send), done_after(world, undone, send)] {
             assert!(sent >= let_go, "{sent} is before {let_go}");
         }
+    });
+}
+
+#[test]
+fn what_waited_for_an_account_or_its_conversations_is_done_and_logged_when_its_transaction_has_its_turn() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        let rename = UserChange { first_name: Some("Bob".to_owned()), ..UserChange::default() };
+        let rename = |tx: &mut Tx<'_>| users::update(tx, &bob, &selector(&bob), &rename).map(drop);
+        let deactivate = |tx: &mut Tx<'_>| {
+            users::set_active(tx, &operator(), &selector(&bob), false)?;
+            Ok(tx.now())
+        };
+        let send = |tx: &mut Tx<'_>| messages::send(tx, &ann, &draft("team", "before you")).map(drop);
+        let delete = |tx: &mut Tx<'_>| Ok(accounts::delete(tx, &operator(), &[selector(&bob)])?.deleted_at);
+        let newest = "SELECT CAST(at AS TEXT) FROM event ORDER BY key DESC LIMIT 1";
+        let (done, let_go) = done_after(world, rename, deactivate);
+        assert!(done >= let_go, "{done} is before {let_go}");
+        assert_eq!(texts(&world.location, newest), [done.0.to_string()]);
+        let (done, let_go) = done_after(world, send, delete);
+        assert!(done >= let_go, "{done} is before {let_go}");
+        assert_eq!(texts(&world.location, newest), [done.0.to_string()]);
     });
 }
