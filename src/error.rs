@@ -182,9 +182,8 @@ impl Error {
         Self { retry_after: Some(bounded(seconds)), ..Self::new(Kind::RateLimited, detail) }
     }
 
-    /// So many work with the database that there was no turn in time; it may be better in so many seconds.
-    pub fn busy(seconds: u64) -> Self {
-        let detail = "The database is busy: too many requests wait for it.";
+    /// So many requests do the same that this one did not get its turn in time; it may be better in so many seconds.
+    pub fn busy(detail: &str, seconds: u64) -> Self {
         Self { retry_after: Some(bounded(seconds)), ..Self::new(Kind::Unavailable, detail) }
     }
 

@@ -8,15 +8,13 @@ use axum::http::header::{CONTENT_ENCODING, EXPECT};
 use axum::middleware::Next;
 use axum::response::Response;
 use hyper::body::Body as _;
-use tokio::time::timeout;
 
 use super::endpoint::{Access, Endpoint, Limited};
 use super::request::idempotency_key;
 use crate::error::{Error, Kind};
 use crate::http::server::Shared;
-use crate::http::server::body::{BODY_LIMIT, BODY_TIMEOUT, Unread, read, too_large};
+use crate::http::server::body::{BODY_LIMIT, Unread, read, too_large};
 use crate::http::server::caller::{Caller, no_credentials};
-use crate::http::server::io::too_slow;
 use crate::http::server::problem::Problem;
 use crate::service::IdempotentRequest;
 use crate::service::login::Client;
@@ -63,8 +61,7 @@ pub(super) async fn enter(
         let detail = "A body is to be sent as it is, without a Content-Encoding.";
         return Err(Error::of_request(Kind::UnsupportedMediaType, detail).into());
     } else {
-        let reading = timeout(BODY_TIMEOUT, read(&server, client, caller.as_ref(), body));
-        let content = reading.await.unwrap_or_else(|_| Err(too_slow()))?;
+        let content = read(&server, client, caller.as_ref(), body).await?;
         if let Some(Unread(is_unread)) = parts.extensions.get() {
             is_unread.store(false, Ordering::Relaxed);
         }

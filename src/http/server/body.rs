@@ -7,11 +7,12 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Shared;
 use super::caller::Caller;
 use super::io::too_slow;
+use super::turns::COME_AGAIN;
 use crate::error::{Error, Kind};
 use crate::service::login::Client;
 
@@ -25,7 +26,7 @@ const DRAINED: usize = 8 * 1024 * 1024;
 const SMALL_BODY: usize = 16 * 1024;
 
 /// How long a body may take
-pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How much of a large body comes at least in a while, or its slot goes to another that waits for one
 const PACE: usize = 16 * 1024;
@@ -42,30 +43,38 @@ pub(crate) struct Unread(pub(crate) Arc<AtomicBool>);
 
 /// Reads a body up to the limit. A large one takes a slot of all that are read and of those of its client, and keeps it
 /// while nobody waits for one, or else as long as it comes at some pace.
+///
+/// # Errors
+/// `Timeout` where it does not come to its end in time, what it waits for here aside; `Unavailable` where it waits too long.
 pub(crate) async fn read(
     server: &Shared,
     client: Client,
     caller: Option<&Caller>,
-    mut body: Body,
+    body: Body,
 ) -> Result<Vec<u8>, Error> {
-    if body.size_hint().lower() > BODY_LIMIT as u64 {
-        return Err(drain(body, 0).await);
+    let mut coming = Coming { body, deadline: Instant::now() + BODY_TIMEOUT };
+    if coming.body.size_hint().lower() > BODY_LIMIT as u64 {
+        return Err(coming.drain(0).await);
     }
     let mut content = Vec::new();
     while content.len() <= SMALL_BODY {
-        match next(&mut body).await? {
+        match coming.next().await? {
             Some(data) => content.extend_from_slice(&data),
             None => return Ok(content),
         }
     }
+    let waiting = Instant::now();
     if let Some(caller) = caller {
         // Slots are for those whose token is still valid.
         server.read(caller.clone(), |_, _| Ok(())).await?;
     }
-    let slot = server.bodies.take(client).await;
+    let slot = timeout(server.options.database_wait, server.bodies.take(client)).await;
+    let slot = slot.map_err(|_| Error::busy("Too many large bodies are being sent.", COME_AGAIN))?;
+    // Nothing of it is read meanwhile.
+    coming.deadline += waiting.elapsed();
     let (mut since, mut before) = (Instant::now(), content.len());
     while content.len() <= BODY_LIMIT {
-        match timeout_at(since + WHILE, next(&mut body)).await {
+        match timeout_at(since + WHILE, coming.next()).await {
             Ok(Ok(Some(data))) => content.extend_from_slice(&data),
             Ok(Ok(None)) => return Ok(content),
             Ok(Err(error)) => return Err(error),
@@ -79,30 +88,38 @@ pub(crate) async fn read(
         }
     }
     drop(slot);
-    Err(drain(body, content.len()).await)
+    Err(coming.drain(content.len()).await)
 }
 
-/// Throws the rest of a body away, of which so many bytes were read, up to a limit.
-async fn drain(mut body: Body, mut length: usize) -> Error {
-    while length <= DRAINED {
-        match next(&mut body).await {
-            Ok(Some(data)) => length += data.len(),
-            Ok(None) => break,
-            Err(error) => return error,
-        }
-    }
-    too_large()
+/// A body that is being read, and when it has to be here
+struct Coming {
+    body: Body,
+    deadline: Instant,
 }
 
-/// The next piece of a body; none behind its end
-async fn next(body: &mut Body) -> Result<Option<Bytes>, Error> {
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Error::of_fields("The body broke off.", Vec::new()))?;
-        if let Ok(data) = frame.into_data() {
-            return Ok(Some(data));
+impl Coming {
+    /// The next piece; none behind its end
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        while let Some(frame) = timeout_at(self.deadline, self.body.frame()).await.map_err(|_| too_slow())? {
+            let frame = frame.map_err(|_| Error::of_fields("The body broke off.", Vec::new()))?;
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
         }
+        Ok(None)
     }
-    Ok(None)
+
+    /// Throws the rest away, where so many bytes were read, up to a limit.
+    async fn drain(mut self, mut length: usize) -> Error {
+        while length <= DRAINED {
+            match self.next().await {
+                Ok(Some(data)) => length += data.len(),
+                Ok(None) => break,
+                Err(error) => return error,
+            }
+        }
+        too_large()
+    }
 }
 
 pub(crate) fn too_large() -> Error {

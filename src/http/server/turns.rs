@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::error::{Error, Result};
 
 /// In how many seconds a client that waited too long may try again
-const COME_AGAIN: u64 = 1;
+pub(crate) const COME_AGAIN: u64 = 1;
 
 /// The turns to work with the database
 pub(crate) struct Turns {
@@ -56,7 +56,8 @@ impl Turns {
     }
 
     async fn in_time(&self, turn: impl Future<Output = Result<Turn>>) -> Result<Turn> {
-        tokio::time::timeout(self.longest_wait, turn).await.unwrap_or_else(|_| Err(Error::busy(COME_AGAIN)))
+        let busy = || Error::busy("The database is busy: too many requests wait for it.", COME_AGAIN);
+        tokio::time::timeout(self.longest_wait, turn).await.unwrap_or_else(|_| Err(busy()))
     }
 }
 

@@ -157,6 +157,36 @@ fn a_large_body_that_does_not_come_on_gives_its_place_to_whoever_waits_for_one()
     drop(kept);
 }
 
+#[test]
+fn who_waits_too_long_for_large_bodies_of_others_hears_when_to_come_again() {
+    let shell = world();
+    let server = Server::on(&shell.path(""), &["--db-wait", "1"]);
+    let begin = || {
+        let mut connection = Connection::to(server.address()).unwrap();
+        let length = 1024 * 1024;
+        let head =
+            format!("POST /api/token/ HTTP/1.1\r\nHost: {}\r\nContent-Length: {length}\r\n\r\n", server.address());
+        connection.stream().write_all(format!("{head}{}", " ".repeat(20_000)).as_bytes()).unwrap();
+        connection
+    };
+    // As many as one client may send, each of which comes on
+    let mut others: Vec<Connection> = (0..16).map(|_| begin()).collect();
+    std::thread::sleep(Duration::from_millis(200));
+    let late = std::thread::scope(|scope| {
+        let late = scope.spawn(|| begin().answer().unwrap());
+        let start = Instant::now();
+        while !late.is_finished() && start.elapsed() < Duration::from_secs(12) {
+            for other in &mut others {
+                other.stream().write_all(&[b' '; 10_000]).unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(150));
+        }
+        late.join().unwrap()
+    });
+    late.problem(503, "unavailable");
+    assert_eq!(late.header("retry-after"), Some("1"));
+}
+
 /// A server where somebody has a great deal to export
 fn talkative() -> (crate::support::Shell, Server, String) {
     let shell = world();
