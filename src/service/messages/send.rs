@@ -50,15 +50,9 @@ pub fn send(tx: &mut Tx<'_>, actor: &Actor, draft: &Draft) -> Result<Message> {
         return Err(Error::forbidden("The operator sends no messages; a user does.").hint("Say who with --as USER."));
     };
     check_content(&draft.content)?;
-    // First of all: a key's request is compared by the conversation that it names, or begins.
+    // First of all: a key's request is compared by the conversation that it names, or begins. One that the sender does not see is
+    // not there, whatever the key was used for.
     let conversation = destination(tx, actor, sender, &draft.destination)?;
-    // A key that was used tells nobody whether a conversation is there that they do not see.
-    if let (Some(_), Destination::Conversation(selector)) = (&draft.idempotency_key, &draft.destination)
-        && !actor.administers()
-        && store::conversations::level(tx, conversation.key, sender.person.key)?.is_none()
-    {
-        return Err(service::no_conversation(actor, selector));
-    }
     let request = draft.idempotency_key.as_deref();
     let request = request.map(|key| meaning(tx, actor, (sender, &conversation), draft, key)).transpose()?;
     let again = |tx: &mut Tx<'_>, id| match service::message(tx, actor, &MessageSelector::Id(MessageId(id))) {
@@ -166,10 +160,7 @@ pub fn notification_kind(tx: &mut Tx<'_>, message: MessageKey, user: UserKey) ->
 
 fn destination(tx: &mut Tx<'_>, actor: &Actor, sender: &User, destination: &Destination) -> Result<Conversation> {
     match destination {
-        Destination::Conversation(selector) => match service::find_conversation(tx, actor, selector)? {
-            Some(conversation) => Ok(conversation),
-            None => Err(service::no_conversation(actor, selector)),
-        },
+        Destination::Conversation(selector) => Ok(service::conversation(tx, actor, selector)?.0),
         Destination::User(selector) => {
             let other = service::user(tx, actor, selector)?;
             Ok(service::conversations::direct(tx, actor, sender.person.key, other.person.key)?.0)
