@@ -45,7 +45,7 @@ pub enum Subject {
 pub struct Attempt {
     pub subject: Subject,
     /// The account; none where nobody may log in to it
-    pub login: Option<Login>,
+    login: Option<Login>,
     /// Whether somebody is logged in to that account from there, so that strangers cannot keep them out
     pub is_familiar: bool,
     /// The hash that takes longest of those that Django made, where there still are any

@@ -82,7 +82,8 @@ fn use_tokens(world: &World, user: &Actor) {
         .write(|tx| {
             users::update(tx, &operator(), &selector(user), &email)?;
             users::set_password(tx, &operator(), &selector(user), Some(hash))?;
-            let login = login::attempt(tx, &keys, "ann@example.org", Client::Socket)?.login.unwrap();
+            login::attempt(tx, &keys, "ann@example.org", Client::Socket)?;
+            let login = store::tokens::login_by_email(tx, "ann@example.org")?.unwrap();
             tokens::log_in(tx, &login, Some(hash), Secret([1; 32]), None)?;
             tokens::must_be_valid(tx, &Secret([1; 32]).token())?;
             let second = refresh(tx, Secret([1; 32]))?.or_refuse()?.refresh;

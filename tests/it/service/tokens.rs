@@ -3,10 +3,10 @@
 use tidings::app::App;
 use tidings::error::Result;
 use tidings::model::{Actor, UserSelector};
-use tidings::service::login::{self, Client, Subject};
+use tidings::service::accounts;
+use tidings::service::login::{self, Attempt, Client, Subject};
 use tidings::service::tokens::{self, AGAIN, Claims, Keys, LIFETIME, LoggedIn, REFRESH_LIFETIME, Secret};
 use tidings::service::users::{self, UserChange};
-use tidings::service::{accounts, passwords};
 use tidings::store::tokens::Login;
 use tidings::store::{self, Tx};
 
@@ -41,9 +41,14 @@ fn at(address: &str) -> Client {
     Client::At(address.parse().unwrap())
 }
 
-/// The account that somebody says is theirs
-fn login(tx: &mut Tx<'_>, name: &str) -> Result<Option<Login>> {
-    Ok(login::attempt(tx, &keys(), name, Client::Unknown)?.login)
+/// A log-in to an account that is tried
+fn attempt(world: &World, name: &str) -> Attempt {
+    world.app.read(|tx| login::attempt(tx, &keys(), name, Client::Unknown)).unwrap()
+}
+
+/// An account as a log-in needs it
+fn login(tx: &mut Tx<'_>, username: &str) -> Result<Login> {
+    Ok(store::tokens::login_by_username(tx, username)?.unwrap())
 }
 
 fn log_in(app: &App, name: &str, refresh: u8) -> LoggedIn {
@@ -52,7 +57,7 @@ fn log_in(app: &App, name: &str, refresh: u8) -> LoggedIn {
 
 fn log_in_at(app: &App, name: &str, refresh: u8, client: Client) -> LoggedIn {
     app.write(|tx| {
-        let login = login(tx, name)?.unwrap();
+        let login = login(tx, name)?;
         let address = keys().hash_address(login.user.person.user_id, client).map(|(hash, _)| hash);
         tokens::log_in(tx, &login, None, secret(refresh), address.as_ref())
     })
@@ -96,10 +101,9 @@ fn an_account_is_logged_in_to_by_username_or_email_in_any_case() {
             let change = UserChange { email: Some(email.to_owned()), ..UserChange::default() };
             world.app.write(|tx| users::update(tx, &operator(), &selector(user), &change)).unwrap();
         }
-        let found = |name: &str| {
-            let login = world.app.read(|tx| login(tx, name)).unwrap()?;
-            assert!(passwords::verify("correct horse 7", &login.password_hash.unwrap()).unwrap());
-            Some(login.user.person.key)
+        let found = |name: &str| match attempt(world, name).subject {
+            Subject::Account(user) => Some(user),
+            Subject::Nobody(_) => None,
         };
         for name in ["Ännchen", "äNNCHEN", "A\u{308}nnchen", "ann@example.org", "Ann@Example.ORG"] {
             assert_eq!(found(name), ann.key(), "{name}");
@@ -116,7 +120,8 @@ fn nobody_logs_in_to_an_account_that_is_unknown_deactivated_or_without_a_passwor
         let [bob, _] = [with_password(world, "bob"), world.user("eve")];
         world.app.write(|tx| users::set_active(tx, &operator(), &selector(&bob), false)).unwrap();
         for name in ["nobody", "bob", "eve", "nobody@example.org", "", "a\0b"] {
-            assert!(world.app.read(|tx| login(tx, name)).unwrap().is_none(), "{name:?}");
+            let verified = attempt(world, name).verify("correct horse 7", [0; 16]).unwrap();
+            assert!(verified.is_none(), "{name:?}");
         }
     });
 }
@@ -161,7 +166,7 @@ fn a_log_in_begins_only_where_the_account_is_as_it_was_when_the_password_was_ver
         for (number, (what, end)) in (1..).zip(ENDS) {
             let name = format!("user{number}");
             let user = selector(&with_password(world, &name));
-            let login = world.app.read(|tx| login(tx, &name)).unwrap().unwrap();
+            let login = world.app.read(|tx| login(tx, &name)).unwrap();
             world.app.write(|tx| end(tx, &user)).unwrap();
             println!("{what}");
             let begun = world.app.write(|tx| tokens::log_in(tx, &login, None, secret(number), None));
@@ -292,8 +297,7 @@ fn a_log_in_counts_against_the_account_whichever_of_its_names_it_names() {
         let bob = with_password(world, "Bób");
         let change = UserChange { email: Some("bob@example.org".to_owned()), ..UserChange::default() };
         world.app.write(|tx| users::update(tx, &operator(), &selector(&bob), &change)).unwrap();
-        let subject =
-            |name: &str| world.app.read(|tx| login::attempt(tx, &keys(), name, Client::Unknown)).unwrap().subject;
+        let subject = |name: &str| attempt(world, name).subject;
         let account = Subject::Account(bob.key().unwrap());
         for name in ["Bób", "BÓB", "Bo\u{301}b", "bob@example.org", "BOB@Example.org"] {
             assert_eq!(subject(name), account, "{name}");
@@ -412,8 +416,8 @@ fn revoking_all_tells_how_many_refresh_tokens_did_count() {
 fn a_better_hash_takes_only_the_place_of_the_one_that_was_verified() {
     on_every_engine(|world| {
         with_password(world, "ann");
-        let hash = || world.app.read(|tx| login(tx, "ann")).unwrap().unwrap().password_hash.unwrap();
-        let before = world.app.read(|tx| login(tx, "ann")).unwrap().unwrap();
+        let hash = || world.app.read(|tx| login(tx, "ann")).unwrap().password_hash.unwrap();
+        let before = world.app.read(|tx| login(tx, "ann")).unwrap();
         let log_in = |better: &str, number| {
             world.app.write(|tx| tokens::log_in(tx, &before, Some(better), secret(number), None)).unwrap()
         };
