@@ -102,7 +102,7 @@ pub enum Sought {
 pub struct Error {
     kind: Kind,
     detail: String,
-    /// Whether `detail` ends with [`NOTHING_CHANGED`]
+    /// Whether it was made by [`Error::unchanged`], and its `detail` still ends with [`NOTHING_CHANGED`]
     says_unchanged: bool,
     hint: Option<String>,
     /// What is wrong with each field, or place in a file, in their order

@@ -98,7 +98,7 @@ fn read(path: &Path, database: &Path) -> Result<(String, Option<String>)> {
     let mut lines = text.trim_start_matches(BYTE_ORDER_MARK).lines().filter(|line| !line.is_empty());
     let long_enough = |line: &str| long_enough("SECRET_KEY", &format!("A secret in {shown}"), line.to_owned());
     let Some(current) = lines.next().map(long_enough).transpose()? else {
-        let hint = "Remove it, and a new one is made; access tokens from before count no more.";
+        let hint = "Remove it, and a new one is made; access tokens from before are no longer valid.";
         return Err(refuse(format!("The key file {shown} is empty.")).hint(hint));
     };
     let previous = lines.next().map(long_enough).transpose()?;
@@ -138,7 +138,7 @@ mod tests {
         token(&Keys::new(secret.as_bytes(), None).unwrap())
     }
 
-    /// Whether the secret signs; whether tokens that `others` signed still count
+    /// Whether the secret signs; whether tokens that `others` signed are still valid
     fn look(keys: &Keys, secret: &str, others: &[&str]) -> (bool, Vec<bool>) {
         let is_verified = |other: &&str| keys.verify(&signed(other), NOW).is_some();
         (token(keys) == signed(secret), others.iter().map(is_verified).collect())

@@ -48,7 +48,7 @@ pub(super) struct Issue {
 impl Issue {
     fn run(self, settings: &Settings, context: &mut Context<'_>) -> Outcome {
         if context.dry_run {
-            // Nothing is looked up for an access token but the account, so one that was shown would count.
+            // Nothing is looked up for an access token but the account, so one that was shown would be valid.
             return Err(Error::invalid("dry_run", "Issuing tokens cannot be tried out.").into());
         }
         let keys = keys(settings, &context.location)?;
@@ -96,11 +96,11 @@ pub(super) struct Revoke {
     user: UserSelector,
 }
 
-/// Whose tokens count no more.
+/// Whose tokens are no longer valid.
 #[derive(Debug, Serialize)]
 struct Revoked {
     user: User,
-    /// How many did
+    /// How many were valid
     refresh_tokens: i64,
 }
 

@@ -73,9 +73,9 @@ pub struct LoggedIn {
 /// What a log-in comes to, as clients hold it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TokenPair {
-    /// Stands behind `Authorization: Bearer`; counts for ten minutes
+    /// Sent as `Authorization: Bearer`; valid for ten minutes
     pub access: String,
-    /// Buys the next pair, once; counts for 30 days
+    /// Exchanged for the next pair, once; valid for 30 days
     pub refresh: String,
     pub user: User,
 }
@@ -152,13 +152,13 @@ fn keep(
 /// What came of a refresh token.
 pub enum Refreshed {
     LoggedIn(LoggedIn),
-    /// It does not count; where it had been used before, what its log-in began ended
+    /// It is not valid; where it had been used before, what its log-in began ended
     Refused,
 }
 
 impl Refreshed {
     /// # Errors
-    /// `Unauthenticated` where the token did not count.
+    /// `Unauthenticated` where the token was not valid.
     pub fn or_refuse(self) -> Result<LoggedIn> {
         match self {
             Self::LoggedIn(logged_in) => Ok(logged_in),
@@ -175,7 +175,7 @@ impl Refreshed {
 /// because what a theft ends must stay ended.
 pub fn refresh(tx: &mut Tx<'_>, keys: &Keys, token: &str, client: Client) -> Result<Refreshed> {
     let Some((secret, login, found)) = locked(tx, token)? else { return Ok(Refreshed::Refused) };
-    // As with access tokens: one from a clock that was ahead does not count for years.
+    // As with access tokens: one from a clock that was ahead is not valid for years.
     let latest = tx.now().plus_seconds(REFRESH_LIFETIME + access::AHEAD);
     let is_of_now = tx.now() < found.expires_at && found.expires_at <= latest;
     if !login.user.is_active || login.generation != found.generation || !is_of_now {
@@ -216,7 +216,7 @@ pub fn revoke(tx: &mut Tx<'_>, token: &str) -> Result<()> {
     Ok(())
 }
 
-/// Ends all that anybody logged in to an account with; returns whose, and how many refresh tokens did count.
+/// Ends all that anybody logged in to an account with; returns whose, and how many refresh tokens were valid.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden` for another's account unless as operator or admin.
@@ -231,7 +231,7 @@ pub fn revoke_all(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Re
 /// Checks that a refresh token is valid.
 ///
 /// # Errors
-/// `Unauthenticated` where it does not.
+/// `Unauthenticated` where it is not.
 pub fn must_be_valid(tx: &mut Tx<'_>, token: &str) -> Result<()> {
     let secret = secret_of(token).ok_or_else(bad_token)?;
     let latest = tx.now().plus_seconds(REFRESH_LIFETIME + access::AHEAD);
@@ -253,7 +253,7 @@ pub fn acting(tx: &mut Tx<'_>, claims: &Claims) -> Result<Actor> {
     if tx.now() < claims.expires_at { Ok(Actor::User(login.user)) } else { Err(bad_token()) }
 }
 
-/// Looks whether the tokens of an account still count, where it does not matter that an access token expires.
+/// Looks whether the tokens of an account are still valid, where it does not matter that an access token expires.
 ///
 /// # Errors
 /// `Unauthenticated` where they were revoked, or the account is deactivated or gone.

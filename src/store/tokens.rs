@@ -19,7 +19,7 @@ pub struct Login {
     pub user: User,
     /// None: cannot log in
     pub password_hash: Option<String>,
-    /// Tokens of an earlier generation count no more
+    /// Tokens of an earlier generation are no longer valid
     pub generation: i64,
 }
 
@@ -83,16 +83,16 @@ pub fn rehash(tx: &mut Tx<'_>, user: UserKey, before: &str, after: &str) -> Resu
     Ok(tx.run(sql, &[&after, &user, &before])? == 1)
 }
 
-/// Makes every token of an account count no more; returns how many refresh tokens did count.
+/// Makes every token of an account invalid; returns how many refresh tokens were valid.
 pub fn revoke_all(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
-    let counted = tx.run(
+    let valid = tx.run(
         "DELETE FROM refresh_token WHERE user_key = $1 AND successor_hash IS NULL AND expires_at > $2
              AND generation = (SELECT token_generation FROM account WHERE key = $1)",
         &[&user, &tx.now()],
     )?;
     tx.run("DELETE FROM refresh_token WHERE user_key = $1", &[&user])?;
     tx.run("UPDATE account SET token_generation = token_generation + 1 WHERE key = $1", &[&user])?;
-    Ok(counted)
+    Ok(valid)
 }
 
 /// A refresh token as it is kept.

@@ -108,7 +108,7 @@ pub fn update(tx: &mut Tx<'_>, user: UserKey, details: &UserDetails) -> Result<U
     )
 }
 
-/// Lets an account act, or not; tokens given out before count no more.
+/// Lets an account act, or not; tokens issued before are no longer valid.
 pub fn set_active(tx: &mut Tx<'_>, user: UserKey, is_active: bool) -> Result<User> {
     tx.only(
         concat!(
@@ -120,7 +120,7 @@ pub fn set_active(tx: &mut Tx<'_>, user: UserKey, is_active: bool) -> Result<Use
     )
 }
 
-/// Replaces an account's password; tokens given out before count no more.
+/// Replaces an account's password; tokens issued before are no longer valid.
 pub fn set_password(tx: &mut Tx<'_>, user: UserKey, password_hash: Option<&str>) -> Result<User> {
     tx.only(
         concat!(

@@ -68,7 +68,7 @@ impl Search {
         if let Some(partial) = findings.partial {
             context.out.status(match partial {
                 Partial::Time => {
-                    "There may be more: it took too long; narrow it with --in, --from, --since or more words."
+                    "There may be more, and newer ones: the search was cut short; narrow it with --in, --from, --since or more words."
                 }
                 Partial::Index => "There may be more: older messages are not indexed yet; see `tidings db migrate`.",
             });

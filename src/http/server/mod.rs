@@ -126,7 +126,7 @@ pub type Shared = Arc<Server>;
 impl Server {
     pub fn new(app: SharedApp, keys: Keys, options: Options, log: Log, metrics: Metrics, feed: Feed) -> Shared {
         let instance = std::process::id();
-        let pages = Cors::new(&options.origins);
+        let cors = Cors::new(&options.origins);
         let (limits, hashing) = (Limits::new(options.allowed), Hashing::new());
         let turns = Turns::new(options.database_connections, options.database_wait);
         let exports = Slots::new(EXPORTS, EXPORTS_OF_ONE);
@@ -140,7 +140,7 @@ impl Server {
             log,
             metrics,
             limits,
-            cors: pages,
+            cors,
             readiness,
             hashing,
             turns,

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_wanted_while_somebody_waits_who_could_have_it() {
+    fn a_slot_is_wanted_while_somebody_waits_who_could_have_it() {
         let slots = Slots::new(3, 2);
         let [one, _two] = [1, 1].map(|who| slots.try_take(who).unwrap());
         let other = slots.try_take(2).unwrap();

@@ -12,7 +12,7 @@ pub use list::{List, begin, resume};
 pub(in crate::service) use mentions::find as find_mentions;
 pub use mentions::mentioned_at;
 pub use page::{Matching, history_page, page_everywhere, page_of, thread_page, unread_page};
-pub use search::{Findings, Partial, Position, Search, search, search_page};
+pub use search::{Findings, HitPosition, Partial, Search, search, search_page};
 pub use send::{Destination, Draft, notification_kind, notify, send, sent_at};
 pub use thread::thread;
 

@@ -57,7 +57,8 @@ pub struct Findings {
 /// Why a search did not find everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Partial {
-    /// There was no time to look everywhere
+    /// There was no time to look everywhere, or there was too much to look through to be sure of the order: there may be more, and
+    /// others that come first
     Time,
     /// Messages from before an update are still being indexed
     Index,
@@ -70,7 +71,7 @@ pub enum Partial {
 /// too long.
 pub fn search(tx: &mut Tx<'_>, actor: &Actor, request: &Search, is_late: &dyn Fn() -> bool) -> Result<Findings> {
     let limit = if request.ranked { RANKED } else { request.limit };
-    let needed = |found: &[Position]| Some((*found.get(size_of(limit).checked_sub(1)?)?, LAST));
+    let needed = |found: &[HitPosition]| Some((*found.get(size_of(limit).checked_sub(1)?)?, NEWEST));
     let (mut found, mut partial) = find(tx, actor, request, limit, &needed, is_late)?;
     found.truncate(size_of(limit));
     let terms = Terms::parse(&request.query);
@@ -93,12 +94,12 @@ pub fn search_page(
     tx: &mut Tx<'_>,
     actor: &Actor,
     request: &Search,
-    seek: Option<&Seek<Position>>,
+    seek: Option<&Seek<HitPosition>>,
     is_late: &dyn Fn() -> bool,
-) -> Result<(Page<SearchHit, Position>, Option<Partial>)> {
+) -> Result<(Page<SearchHit, HitPosition>, Option<Partial>)> {
     let size = request.limit;
     // Newest first, so that the positions descend.
-    let part = |found: &[Position], seek: Option<&Seek<Position>>, limit: i64| {
+    let part = |found: &[HitPosition], seek: Option<&Seek<HitPosition>>, limit: i64| {
         let (newer, older) = match seek {
             None => (0, size_of(limit)),
             Some(Seek::After(position)) => {
@@ -112,34 +113,34 @@ pub fn search_page(
         };
         newer..older.min(found.len())
     };
-    let needed = |found: &[Position]| {
+    let needed = |found: &[HitPosition]| {
         let range = part(found, seek, size.saturating_add(1));
         let is_first = range.start == 0;
         let part = &found[range];
         match seek {
             Some(Seek::After(position)) if !is_first => Some((*part.last()?, *position)),
             // There is a page before, whose messages may have come in earlier.
-            None | Some(Seek::After(_)) => Some((*part.last()?, LAST)),
+            None | Some(Seek::After(_)) => Some((*part.last()?, NEWEST)),
             Some(Seek::Before(position)) if count(part) > size => Some((*position, *part.first()?)),
-            Some(Seek::Before(position)) => Some((*position, LAST)),
+            Some(Seek::Before(position)) => Some((*position, NEWEST)),
         }
     };
     let (mut found, partial) = find(tx, actor, request, COUNTED, &needed, is_late)?;
     found.truncate(size_of(COUNTED));
     let terms = Terms::parse(&request.query);
-    let read = |seek: Option<&Seek<Position>>, limit: i64| {
+    let read = |seek: Option<&Seek<HitPosition>>, limit: i64| {
         let mut part = found[part(&found, seek, limit)].to_vec();
         if let Some(Seek::Before(_)) = seek {
             part.reverse();
         }
         Ok(part)
     };
-    let page = service::page::page(seek, size, |found: &Position| *found, read)?;
+    let page = service::page::page(seek, size, |found: &HitPosition| *found, read)?;
     Ok((page.of(count(&found)).map(|found| findings(tx, &found, &terms))?, partial))
 }
 
 /// Messages with what was found of them
-fn findings(tx: &mut Tx<'_>, found: &[Position], terms: &Terms) -> Result<Vec<SearchHit>> {
+fn findings(tx: &mut Tx<'_>, found: &[HitPosition], terms: &Terms) -> Result<Vec<SearchHit>> {
     let keys: Vec<MessageKey> = found.iter().map(|(_, key)| *key).collect();
     let hit = |message: Message| SearchHit { snippet: Snippet::new(&message.content, terms), message };
     Ok(store::messages::by_keys(tx, &keys)?.into_iter().map(hit).collect())
@@ -149,7 +150,7 @@ fn findings(tx: &mut Tx<'_>, found: &[Position], terms: &Terms) -> Result<Vec<Se
 ///
 /// They are found as they came in, which is not their order where old messages were loaded: `needed` says between which positions
 /// the answer lies, of those found. Others that came in before and lie there too are looked at one by one; where that would be too
-/// many, more are looked for once.
+/// many, more are looked for once, unless 10,000 were asked for anyway, as for pages.
 fn find(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -157,7 +158,7 @@ fn find(
     limit: i64,
     needed: &Needed<'_>,
     is_late: &dyn Fn() -> bool,
-) -> Result<(Vec<Position>, Option<Partial>)> {
+) -> Result<(Vec<HitPosition>, Option<Partial>)> {
     service::check_text("query", &request.query, 200)?;
     let conversation = match &request.conversation {
         Some(selector) => Some(service::conversation(tx, actor, selector)?.0.key),
@@ -186,7 +187,7 @@ fn find(
     let place = |hit: &Hit| if conversation.is_some() { hit.number.0 } else { hit.sent_at.0 };
     let (mut found, is_complete) = loop {
         let is_complete = seeking.seek(tx, conversations.as_deref(), is_late)?;
-        let mut found: Vec<Position> = seeking.found.iter().map(|hit| (place(hit), hit.key)).collect();
+        let mut found: Vec<HitPosition> = seeking.found.iter().map(|hit| (place(hit), hit.key)).collect();
         found.sort_unstable_by(|one, other| other.cmp(one));
         let first = seeking.found.last().filter(|_| count(&found) >= seeking.limit).map(|hit| hit.key);
         let (true, Some(first), Some(needed)) = (is_complete, first, needed(&found)) else {
@@ -214,13 +215,13 @@ fn find(
 }
 
 /// Says between which positions an answer lies, of what was found; none where it is empty.
-type Needed<'n> = dyn Fn(&[Position]) -> Option<(Position, Position)> + 'n;
+type Needed<'n> = dyn Fn(&[HitPosition]) -> Option<(HitPosition, HitPosition)> + 'n;
 
-/// A message's place among what was found: by number in one conversation, else by time
-pub type Position = (i64, MessageKey);
+/// Where a message stands among what was found: by number in one conversation, else by time
+pub type HitPosition = (i64, MessageKey);
 
-/// Behind every place
-const LAST: Position = (i64::MAX, MessageKey(i64::MAX));
+/// Newer than every message
+const NEWEST: HitPosition = (i64::MAX, MessageKey(i64::MAX));
 
 /// A search on its way.
 struct Seeking {
@@ -289,7 +290,7 @@ impl Seeking {
         &self,
         tx: &mut Tx<'_>,
         (conversation, viewer): (Option<ConversationKey>, Option<UserKey>),
-        (older, newer): (Position, Position),
+        (older, newer): (HitPosition, HitPosition),
         first: MessageKey,
     ) -> Result<Option<Vec<MessageKey>>> {
         let (mut looked_through, mut earlier) = (0, Vec::new());
@@ -349,7 +350,7 @@ fn count<T>(things: &[T]) -> i64 {
 ///
 /// What is counted are these messages, not all: so both engines agree, and a search costs what it finds. As each of them
 /// has every term, none is rarer than another.
-fn rank(tx: &mut Tx<'_>, found: &mut [Position], terms: &Terms, is_late: &dyn Fn() -> bool) -> Result<bool> {
+fn rank(tx: &mut Tx<'_>, found: &mut [HitPosition], terms: &Terms, is_late: &dyn Fn() -> bool) -> Result<bool> {
     let mut counted = HashMap::new();
     let keys: Vec<MessageKey> = found.iter().map(|(_, key)| *key).collect();
     for part in keys.chunks(AT_ONCE) {

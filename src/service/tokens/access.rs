@@ -36,7 +36,7 @@ pub struct Claims {
     pub user: UserId,
     /// The account's generation when it was issued
     pub generation: i64,
-    /// When it stops to count
+    /// From when it is not valid
     pub expires_at: Timestamp,
 }
 
@@ -88,7 +88,7 @@ impl Keys {
         let Payload { iss, aud, sub, iat, exp, generation, .. } =
             serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
         let (issued_at, expires_at) = (Timestamp(iat.checked_mul(1_000_000)?), Timestamp(exp.checked_mul(1_000_000)?));
-        // One from a clock that was wrong would count until the right one comes to that time.
+        // One from a clock that was wrong would be valid until the right one comes to that time.
         let is_of_now = issued_at <= now.plus_seconds(AHEAD) && now < expires_at;
         (iss == NAME && aud == NAME && is_of_now).then_some(Claims { user: sub, generation, expires_at })
     }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_counts_for_ten_minutes_and_under_its_key_only() {
+    fn a_token_is_valid_for_ten_minutes_and_under_its_key_only() {
         let own = keys(b"secret", None);
         let claims = own.verify(&token(&own), NOW).unwrap();
         assert_eq!((claims.user, claims.generation), (USER, 3));
@@ -123,18 +123,18 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_a_clock_that_was_ahead_does_not_count_until_that_time() {
+    fn a_token_of_a_clock_that_was_ahead_is_not_valid_until_that_time() {
         let own = keys(b"secret", None);
         let issued_in = |seconds| own.sign(USER, 3, NOW.plus_seconds(seconds), Uuid::from_u128(1)).unwrap();
-        for (seconds, counts) in
+        for (seconds, is_valid) in
             [(60, true), (61, false), (10 * 365 * 24 * 60 * 60, false), (i64::MAX / 2_000_000, false)]
         {
-            assert_eq!(own.verify(&issued_in(seconds), NOW).is_some(), counts, "{seconds}");
+            assert_eq!(own.verify(&issued_in(seconds), NOW).is_some(), is_valid, "{seconds}");
         }
     }
 
     #[test]
-    fn no_algorithm_but_ours_counts() {
+    fn no_algorithm_but_ours_is_valid() {
         let own = keys(b"secret", None);
         let genuine = token(&own);
         let payload = genuine.split('.').nth(1).unwrap();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_another_issuer_or_for_somebody_else_does_not_count_though_the_key_is_ours() {
+    fn a_token_of_another_issuer_or_for_somebody_else_is_not_valid_though_the_key_is_ours() {
         let own = keys(b"secret", None);
         let genuine = token(&own);
         let (header, payload) = genuine.rsplit_once('.').unwrap().0.split_once('.').unwrap();
@@ -167,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_token_counts_no_more(place in any::<prop::sample::Index>(), character in "[A-Za-z0-9_.-]") {
+        fn a_changed_token_is_not_valid(place in any::<prop::sample::Index>(), character in "[A-Za-z0-9_.-]") {
             let own = keys(b"secret", None);
             let genuine = token(&own);
             let place = place.index(genuine.len());

@@ -222,7 +222,7 @@ fn a_file_that_others_can_use_or_that_holds_no_good_secret_is_refused() {
     assert_snapshot!(shell.run("token issue ann"), @"
     --- stderr
     tidings: The key file test.db-key is empty.
-    hint: Remove it, and a new one is made; access tokens from before count no more.
+    hint: Remove it, and a new one is made; access tokens from before are no longer valid.
     --- exit code 6
     ");
     fs::write(&path, format!("{SECRET}\nshort\n")).unwrap();
