@@ -21,8 +21,8 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// For how many events room is kept
 const ROOM: usize = 64;
 
-/// How many bytes are handed on together
-const TOGETHER: usize = 64 * 1024;
+/// How many bytes of several events are handed on together
+const TOGETHER: usize = 16 * 1024;
 
 /// A listener
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -210,6 +210,16 @@ impl Boxes {
 }
 
 impl Waiting {
+    fn take(&mut self) -> Option<Arc<[u8]>> {
+        let event = self.events.pop_front()?;
+        self.bytes -= event.len();
+        if self.events.is_empty() && self.events.capacity() > ROOM {
+            // One who listens for long needs no room for what once came together.
+            self.events = VecDeque::new();
+        }
+        Some(event)
+    }
+
     fn add(&mut self, event: Arc<[u8]>) {
         if self.end.is_some() {
             return;
@@ -267,8 +277,10 @@ impl Drop for Counted {
 /// What there is for a listener
 #[derive(Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// Events were added to what is to be delivered.
-    Events,
+    /// An event, which all who hear it share
+    One(Arc<[u8]>),
+    /// Several, one behind the other
+    Several(Vec<u8>),
     /// There are no more.
     End(EndReason),
     /// The feed lost its place; the listener may come again with its cursor.
@@ -276,24 +288,22 @@ pub enum Delivery {
 }
 
 impl Ticket {
-    /// Adds what waits to `out`, up to some 64 KiB; waits where nothing does.
-    pub fn poll(&self, context: &Context<'_>, out: &mut Vec<u8>) -> Poll<Delivery> {
+    /// Takes what waits, several events only up to 16 KiB: what a listener does not read is kept for each. Waits where nothing does.
+    pub fn poll(&self, context: &Context<'_>) -> Poll<Delivery> {
         let mut boxes = self.outlet.boxes();
         let Some(waiting) = boxes.of.get_mut(&self.id) else { return Poll::Ready(Delivery::BrokenOff) };
-        let start = out.len();
-        out.reserve(waiting.bytes.min(TOGETHER));
-        while out.len() - start < TOGETHER
-            && let Some(event) = waiting.events.pop_front()
-        {
-            waiting.bytes -= event.len();
-            out.extend_from_slice(&event);
-        }
-        if out.len() > start {
-            if waiting.events.is_empty() && waiting.events.capacity() > ROOM {
-                // One who listens for long needs no room for what once came together.
-                waiting.events = VecDeque::new();
+        if let Some(first) = waiting.take() {
+            if waiting.events.front().is_none_or(|next| first.len() + next.len() > TOGETHER) {
+                return Poll::Ready(Delivery::One(first));
             }
-            return Poll::Ready(Delivery::Events);
+            let mut several = Vec::with_capacity((first.len() + waiting.bytes).min(TOGETHER));
+            several.extend_from_slice(&first);
+            while waiting.events.front().is_some_and(|next| several.len() + next.len() <= TOGETHER)
+                && let Some(next) = waiting.take()
+            {
+                several.extend_from_slice(&next);
+            }
+            return Poll::Ready(Delivery::Several(several));
         }
         if let Some(reason) = waiting.end {
             return Poll::Ready(Delivery::End(reason));

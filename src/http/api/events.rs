@@ -226,9 +226,9 @@ impl Body for Events {
         if let Some(head) = events.head.take() {
             return data(head);
         }
-        let mut waiting = Vec::new();
-        match events.ticket.poll(context, &mut waiting) {
-            Poll::Ready(Delivery::Events) => return data(waiting.into()),
+        match events.ticket.poll(context) {
+            Poll::Ready(Delivery::One(event)) => return data(Bytes::from_owner(event)),
+            Poll::Ready(Delivery::Several(events)) => return data(events.into()),
             Poll::Ready(Delivery::End(reason)) => {
                 events.has_ended = true;
                 return data(end(reason));
