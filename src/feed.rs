@@ -83,6 +83,11 @@ enum Ask {
     /// A listener who is behind has got what there was.
     More(ListenerId),
     Leave(ListenerId),
+    /// The feed closes its connection, says so, and waits for the other side to be gone.
+    LetGo {
+        gone: Sender<()>,
+        until: Receiver<()>,
+    },
     End,
 }
 
@@ -165,6 +170,18 @@ impl Feed {
         let counted = Counted::new(self);
         self.ask(Ask::Join(Box::new(Join { outlet: outlet.clone(), request, counted, begun })));
         joined.await.unwrap_or_else(|_| Err(Error::unavailable("The events cannot be read right now.")))
+    }
+
+    /// Does something while the feed does not have the database open.
+    pub fn let_go<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (gone, is_gone) = mpsc::channel();
+        let (working, until) = mpsc::channel();
+        self.ask(Ask::LetGo { gone, until });
+        // Where the feed does not run any more it has nothing open.
+        let _ = is_gone.recv();
+        let outcome = work();
+        drop(working);
+        outcome
     }
 
     /// How many listen

@@ -184,7 +184,7 @@ impl Boxes {
                     self.batches += 1;
                 }
                 Message::Page { to, events, reached, is_behind } => {
-                    if let Some(waiting) = self.of.get_mut(&to) {
+                    if let Some(waiting) = self.of.get_mut(&to).filter(|waiting| waiting.end.is_none()) {
                         waiting.bytes += events.iter().map(|event| event.len()).sum::<usize>();
                         waiting.events.extend(events);
                         waiting.reached = Some((reached, self.batches));

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::audience::{Audience, Member, State, moves};
@@ -143,6 +143,7 @@ impl Reader<'_> {
                             Ask::Join(join) => self.join(*join),
                             Ask::More(id) => self.more(id),
                             Ask::Leave(id) => drop(self.audience.remove(id)),
+                            Ask::LetGo { gone, until } => self.let_go(&gone, &until),
                             Ask::End => return,
                         }
                         if is_told || since.elapsed() >= ROUND {
@@ -158,6 +159,24 @@ impl Reader<'_> {
             }
             if !self.audience.is_empty() {
                 self.look_or_recover(is_told);
+            }
+        }
+    }
+
+    /// Closes its connection until it may have one again.
+    fn let_go(&mut self, gone: &Sender<()>, until: &Receiver<()>) {
+        let kept = self.source.take().map(|source| {
+            let Source { app, cursors, position, cursor, told_at, is_told, .. } = source;
+            drop(app);
+            move |app| Source { app, cursors, position, cursor, version: None, told_at, is_told }
+        });
+        let _ = gone.send(());
+        // Nobody sends anything: it ends when the other side is done.
+        let _ = until.recv();
+        if let Some(with) = kept {
+            match (self.connect)() {
+                Ok(app) => self.source = Some(with(app)),
+                Err(_) => self.break_off(),
             }
         }
     }
@@ -208,8 +227,17 @@ impl Reader<'_> {
             let cursor: Arc<str> = source.cursors.at(Some(&last.row))?.into();
             let progress = (last.row.position, cursor, last.row.at);
             has_heard = true;
-            let heard: Vec<Vec<ListenerId>> = entries.iter().map(|entry| audience.hear(entry)).collect();
-            let ended = ended(tx, audience, &entries)?;
+            let mut heard: Vec<Vec<ListenerId>> = Vec::with_capacity(entries.len());
+            let mut ended = Vec::new();
+            for entry in &entries {
+                let mut listeners = audience.hear(entry);
+                if !ended.is_empty() {
+                    // Whoever may not listen any more hears nothing of what came after.
+                    listeners.retain(|id| !ended.iter().any(|(other, _)| other == id));
+                }
+                heard.push(listeners);
+                end(tx, audience, entry, &mut ended)?;
+            }
             let told: Vec<&Entry> =
                 entries.iter().zip(&heard).filter(|(_, heard)| !heard.is_empty()).map(|(entry, _)| entry).collect();
             let told = views(tx, &source.cursors, told.iter().copied())?;
@@ -446,13 +474,17 @@ fn begin(app: App) -> Result<Source> {
     Ok(Source { app, cursors, position, cursor, version, told_at: Instant::now(), is_told: false })
 }
 
-/// Who of the users whose accounts changed may not listen any more
-fn ended(tx: &mut Tx<'_>, audience: &mut Audience, entries: &[Entry]) -> Result<Vec<(ListenerId, EndReason)>> {
-    let changed = entries.iter().map(|entry| &entry.row);
-    let changed = changed.filter(|row| matches!(row.kind, EventKind::UserUpdated | EventKind::UserDeleted));
-    let ids: Vec<ListenerId> = changed.filter_map(|row| row.user).flat_map(|user| audience.of(user)).copied().collect();
-    let mut ended = Vec::new();
-    for id in ids {
+/// Adds the listeners of a user whose account changed, where they may not listen any more.
+fn end(
+    tx: &mut Tx<'_>,
+    audience: &mut Audience,
+    Entry { row, .. }: &Entry,
+    ended: &mut Vec<(ListenerId, EndReason)>,
+) -> Result<()> {
+    let Some(user) = row.user.filter(|_| matches!(row.kind, EventKind::UserUpdated | EventKind::UserDeleted)) else {
+        return Ok(());
+    };
+    for id in audience.of(user).to_vec() {
         let Some(Member { listener, who, .. }) = audience.member(id) else { continue };
         match acting(tx, who, listener) {
             Ok(_) => {}
@@ -462,7 +494,7 @@ fn ended(tx: &mut Tx<'_>, audience: &mut Audience, entries: &[Entry]) -> Result<
             Err(error) => return Err(error),
         }
     }
-    Ok(ended)
+    Ok(())
 }
 
 /// Who listens, where they still may.

@@ -33,14 +33,14 @@ impl FromRequestParts<Shared> for Meant {
 /// Notes the state to return to.
 pub(super) async fn checkpoint(_: Meant, State(server): State<Shared>) -> Answer {
     let shared = Arc::clone(&server);
-    aside(move || shared.app.pool().mark()).await?;
+    aside(move || shared.feed.let_go(|| shared.app.pool().mark())).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Returns to the state that was noted last, or that the server began with.
 pub(super) async fn rollback(_: Meant, State(server): State<Shared>) -> Answer {
     let shared = Arc::clone(&server);
-    aside(move || shared.app.pool().return_to_mark()).await?;
+    aside(move || shared.feed.let_go(|| shared.app.pool().return_to_mark())).await?;
     server.limits.forget();
     Ok(StatusCode::NO_CONTENT.into_response())
 }
