@@ -7,6 +7,7 @@ mod connections;
 mod counted;
 mod entrance;
 mod ephemeral;
+mod events;
 mod fuzz;
 mod idempotency;
 mod keys;

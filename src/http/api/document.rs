@@ -84,7 +84,10 @@ pub fn openapi() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
+            "securitySchemes": {
+                "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+                "ticket": { "type": "apiKey", "in": "query", "name": "ticket" },
+            },
         },
     })
 }
@@ -102,6 +105,7 @@ fn operation(endpoint: &Endpoint, reading: &mut SchemaGenerator, writing: &mut S
     match endpoint.access {
         Access::User => operation["security"] = json!([{ "bearer": [] }]),
         Access::AnyoneOrUser => operation["security"] = json!([{}, { "bearer": [] }]),
+        Access::UserOrTicket => operation["security"] = json!([{ "bearer": [] }, { "ticket": [] }]),
         Access::Anyone => operation["security"] = json!([]),
     }
     let parameters = parameters(endpoint, reading);
@@ -166,6 +170,9 @@ fn parameters(endpoint: &Endpoint, reading: &mut SchemaGenerator) -> Vec<Value> 
     if endpoint.is_tagged() {
         header("If-None-Match", "Answers 304 where nothing is new", json!({ "type": "string" }));
     }
+    if endpoint.events.is_some() {
+        header("Last-Event-ID", "The cursor of the last event that was heard", json!({ "type": "string" }));
+    }
     if endpoint.has_receipt {
         header("Prefer", "return=representation: with a receipt", json!({ "type": "string" }));
     }
@@ -192,6 +199,11 @@ fn responses(endpoint: &Endpoint, writing: &mut SchemaGenerator) -> Value {
         let mut response = json!({ "description": meaning });
         if let Some(shape) = shape {
             response["content"] = json!({ "application/json": { "schema": shape(writing) } });
+        }
+        if let Some(shape) = endpoint.events {
+            let stream =
+                json!({ "type": "string", "contentMediaType": "text/event-stream", "contentSchema": shape(writing) });
+            response["content"] = json!({ "text/event-stream": { "schema": stream } });
         }
         responses.insert(status.to_string(), response);
     }

@@ -18,6 +18,8 @@ pub enum Access {
     AnyoneOrUser,
     /// Users, by their token
     User,
+    /// Users, by their token or by a ticket
+    UserOrTicket,
 }
 
 /// The limit that applies to an endpoint's clients
@@ -45,6 +47,8 @@ pub struct Endpoint {
     pub(super) body: Option<(Shape, bool)>,
     /// The responses: status, meaning, schema
     pub(super) answers: Vec<(u16, &'static str, Option<Shape>)>,
+    /// The schema of what the events of its stream say
+    pub(super) events: Option<Shape>,
     /// Whether it takes an `Idempotency-Key`
     pub(super) takes_idempotency_key: bool,
     /// Whether it takes `If-Match` and `If-None-Match`
@@ -76,6 +80,7 @@ impl Endpoint {
             query: None,
             body: None,
             answers: Vec::new(),
+            events: None,
             takes_idempotency_key: false,
             is_conditional: false,
             has_receipt: false,
@@ -119,14 +124,10 @@ impl Endpoint {
         Self { has_receipt: true, ..answered }
     }
 
-    /// Answers with a stream of events.
-    pub(super) fn streams(mut self) -> Self {
-        self.answers.push((
-            200,
-            "A stream of events (`text/event-stream`), whose `data` is described as `Event`",
-            None,
-        ));
-        self
+    /// Answers with a stream of events; a ticket takes the place of a token.
+    pub(super) fn streams<T: JsonSchema>(mut self, meaning: &'static str) -> Self {
+        self.answers.push((200, meaning, None));
+        Self { access: Access::UserOrTicket, events: Some(SchemaGenerator::subschema_for::<T>), ..self }
     }
 
     pub(super) fn no_content(mut self) -> Self {

@@ -42,7 +42,7 @@ pub(super) async fn enter(
     let (mut parts, body) = request.into_parts();
     let caller = match entrance.access {
         Access::Anyone => None,
-        Access::AnyoneOrUser | Access::User => Caller::of(&parts, &server)?,
+        Access::AnyoneOrUser | Access::User | Access::UserOrTicket => Caller::of(&parts, &server)?,
     };
     if caller.is_none() && entrance.access == Access::User {
         return Err(no_credentials().into());

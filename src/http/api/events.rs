@@ -82,8 +82,6 @@ pub(super) struct Listening {
     event: Option<Vec<EventKind>>,
     /// The cursor of the last event that was heard, as `Last-Event-ID` says it
     since: Option<String>,
-    /// From `POST /api/events/ticket/`, for clients that cannot send headers
-    ticket: Option<String>,
 }
 
 /// Which events a request asks for

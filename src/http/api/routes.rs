@@ -7,6 +7,7 @@ use super::request::Part;
 use super::{conversations, events, messages, notifications, tokens, users};
 use crate::error::Kind;
 use crate::model::{ConversationView, Message, Notification, Profile, Receipt, Revision, ThreadMessage, User, UserRef};
+use crate::service::events::EventView;
 use crate::service::tokens::TokenPair;
 
 /// Where events are streamed
@@ -237,8 +238,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .optional_body(),
         show(EVENTS, "Stream what happens (server-sent events)", events::stream)
             .query::<events::Listening>()
-            .streams()
-            .optional()
+            .streams::<EventView>("Server-sent events: `event` is a kind, `bookmark`, `reset` or `end`")
             .or(&[NotFound, RateLimited, Unauthenticated, Unavailable]),
         post(
             "/api/events/ticket/",

@@ -127,6 +127,8 @@ fn each_setting_is_shown_with_where_it_comes_from() {
     TIDINGS_METRICS           local                                     default
     TIDINGS_BEHIND_PROXY      false                                     default
     TIDINGS_MAX_CONNECTIONS   8000                                      default
+    TIDINGS_MAX_STREAMS       12000                                     default
+    TIDINGS_USER_STREAMS      20                                        default
     TIDINGS_DB_CONNECTIONS                                              default
     TIDINGS_DB_WAIT           10                                        default
     TIDINGS_FAILED_LOGINS     10                                        default

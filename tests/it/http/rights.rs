@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tidings::http::{Access, Endpoint, endpoints};
 
+use super::events::stream::Stream;
 use super::schema::Document;
 use crate::server::{Reply, Server};
 use crate::support::dump;
@@ -109,6 +110,7 @@ const ROWS: &[Row] = &[
     ("PATCH /api/notifications/{message_id}/", "direct", "nnynnn", r#"{"is_read": true}"#),
     ("POST /api/notifications/read/", "team", "yyyyyy", ""),
     ("POST /api/notifications/read/", "team", "iiyiyi", r#"{"ids": ["{message_id}"]}"#),
+    ("GET /api/events/", "team", "yyyyyy", ""),
     ("POST /api/events/ticket/", "team", "yyyyyy", ""),
 ];
 
@@ -210,6 +212,10 @@ impl Scene {
         let path = self.place(path, about, caller);
         let body = (!body.is_empty()).then(|| serde_json::from_str(&self.place(body, about, caller)).unwrap());
         self.server.test("rollback").expect(204);
+        if *endpoint == "GET /api/events/" {
+            // A stream has no end: how it begins is the answer.
+            return Stream::ask(&self.server, "", token, &[]).map_or_else(|reply| reply, |stream| stream.head);
+        }
         self.server.ask(method, &path, token, &[], body.as_ref())
     }
 
@@ -253,7 +259,7 @@ fn every_endpoint_does_for_each_caller_what_they_may_and_nothing_else() {
         let (without, with_a_dead_one) = match access[row.0] {
             Access::Anyone => ('y', 'y'),
             Access::AnyoneOrUser => ('y', 'u'),
-            Access::User => ('u', 'u'),
+            Access::User | Access::UserOrTicket => ('u', 'u'),
         };
         scene.check(row, "nobody", "", without, &before);
         for caller in GONE {
@@ -268,9 +274,7 @@ fn every_endpoint_does_for_each_caller_what_they_may_and_nothing_else() {
 #[test]
 fn no_endpoint_is_without_a_row_and_no_row_without_an_endpoint() {
     let rows: BTreeSet<String> = ROWS.iter().map(|(endpoint, ..)| (*endpoint).to_owned()).collect();
-    let mut all: BTreeSet<String> = endpoints().iter().map(name).collect();
-    // Its answer has no end; who hears what is tested where streams are.
-    assert!(all.remove("GET /api/events/"));
+    let all: BTreeSet<String> = endpoints().iter().map(name).collect();
     assert_eq!(rows, all);
 }
 

@@ -54,9 +54,20 @@ impl Document {
         let place = format!("openapi.json#/paths/{path_part}/{method}/responses/{status}/content/{type_part}/schema");
         let (compiler, schemas) = &mut *self.schemas.borrow_mut();
         let index = compiler.compile(&place, schemas).unwrap();
-        let body = reply.json();
+        // A stream is text; what its events say is another schema.
+        let is_text = media_type.starts_with("text/");
+        let body = if is_text { String::from_utf8_lossy(&reply.bytes).into() } else { reply.json() };
         if let Err(error) = schemas.validate(&body, index) {
             panic!("{method} {path} {status}: {body}\n{error:#}");
+        }
+    }
+
+    /// Fails unless a value has the shape of that name.
+    pub(super) fn must_have_shape(&self, name: &str, value: &Value) {
+        let (compiler, schemas) = &mut *self.schemas.borrow_mut();
+        let index = compiler.compile(&format!("openapi.json#/components/schemas/{name}"), schemas).unwrap();
+        if let Err(error) = schemas.validate(value, index) {
+            panic!("{value} is not the shape of {name}\n{error:#}");
         }
     }
 }

@@ -42,7 +42,8 @@ fn the_table_of_endpoints_is_that_of_the_router() {
         codes.sort_unstable();
         codes.dedup();
         let twin = twin.map_or_else(|| "—".to_owned(), |twin| format!("`{twin}`"));
-        let who = if *access == Access::User { "" } else { "; without a token" };
+        let needs_token = matches!(access, Access::User | Access::UserOrTicket);
+        let who = if needs_token { "" } else { "; without a token" };
         format!("| `{method} {path}` | {summary}{who} | {twin} | {} |\n", codes.join(", "))
     };
     let rows: String = endpoints().iter().map(row).collect();

@@ -69,13 +69,15 @@ fn render_operation(path: &str, method: &str, operation: &Value, document: &Valu
     }
     section.push_str("<table>");
     for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-        let schema = &response["content"]["application/json"]["schema"];
-        section.extend([format!(
-            "<tr><td>{}<td>{}<td>{}",
-            escape(status),
-            text(&response["description"]),
-            kind(schema)
-        )]);
+        let content = &response["content"];
+        let events = &content["text/event-stream"]["schema"]["contentSchema"];
+        let kind = if events.is_null() {
+            kind(&content["application/json"]["schema"])
+        } else {
+            format!("stream of {}", kind(events))
+        };
+        let meaning = code(&text(&response["description"]));
+        section.extend([format!("<tr><td>{}<td>{meaning}<td>{kind}", escape(status))]);
     }
     section.push_str("</table></section>");
     section
