@@ -348,9 +348,9 @@ impl Reader<'_> {
             self.pages.clear();
             let kept = self.source.take().and_then(|source| begin(source.app).ok());
             self.source = Some(kept.map_or_else(|| begin((self.connect)()?), Ok)?);
-        } else if since.is_some() {
-            // The cursor may be of an event that another process has just heard.
-            self.look(true)?;
+        } else {
+            // The cursor may be of an event that another process has just heard; and the database may be out of reach.
+            self.look(since.is_some())?;
         }
         let Some(source) = &self.source else { return Err(Error::internal("a feed without a source")) };
         let (position, mut reset) = (source.position, None);

@@ -179,6 +179,9 @@ impl Db {
     }
 
     /// A number that changes when another connection commits; none where the engine has none.
+    ///
+    /// # Errors
+    /// `Unavailable` where the file is no longer in its place.
     pub fn data_version(&self) -> Result<Option<i64>> {
         match &self.engine {
             Engine::Sqlite(database) => database.data_version().map(Some),

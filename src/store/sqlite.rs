@@ -146,8 +146,10 @@ impl Database {
         read().map_err(|error| explain(&self.path, error))
     }
 
-    /// Three microseconds; right also where a file system tells of changes before they can be read.
+    /// Some microseconds; right also where a file system tells of changes before they can be read.
     pub(super) fn data_version(&self) -> Result<i64> {
+        // Of a file that was moved away nobody else changes anything. The caller may answer a client.
+        self.file.must_be_at(&self.path).map_err(Error::without_place)?;
         Ok(self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
     }
 

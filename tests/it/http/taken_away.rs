@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Instant;
 
 use serde_json::json;
 use tidings::http::endpoints;
 
+use super::events::stream::{PATIENCE, Stream};
 use super::{House, in_every_house, messages_of, world};
 use crate::server::Server;
 use crate::support::{Shell, say_left_out};
@@ -48,7 +50,7 @@ fn a_database_that_was_moved_away_acknowledges_nothing_until_it_is_back() {
     // By itself, and at once
     send("after").expect(201);
     server.get(&messages, &token).expect(200);
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while server.get("/health/ready", "").status != 200 {
         assert!(start.elapsed() < std::time::Duration::from_secs(10));
     }
@@ -90,6 +92,66 @@ fn another_file_in_the_place_of_the_database_is_neither_read_nor_written() {
     assert!(contents(&shell, "aside.db").contains("before"));
     shell.done("db check");
     shell.done("db check --db aside.db");
+}
+
+/// The contents that a listener hears until that one, coming again with the cursor where the stream breaks off
+fn heard_until(server: &Server, token: &str, mut stream: Stream, last: &str) -> Vec<String> {
+    let start = Instant::now();
+    let mut contents = Vec::new();
+    loop {
+        assert!(start.elapsed() < PATIENCE, "{contents:?}");
+        let Ok(Some(event)) = stream.next_heard() else {
+            let again = Stream::ask(server, "", token, &[("Last-Event-ID", &stream.cursor)]);
+            stream = again.unwrap_or(stream);
+            continue;
+        };
+        contents.push(event.data["message"]["content"].as_str().unwrap().to_owned());
+        if contents.last().is_some_and(|content| content == last) {
+            return contents;
+        }
+    }
+}
+
+#[test]
+fn who_listens_goes_on_when_a_database_that_was_moved_away_is_back() {
+    let shell = world();
+    let server = Server::on(&shell.path(""), &[]);
+    let (token, _) = server.log_in("ann", "correct horse 7");
+    let messages = messages_of(&server, &token);
+    let send = |content: &str| server.post(&messages, &token, &json!({ "content": content }));
+    let mut stream = Stream::open(&server, "", &token);
+    send("before").expect(201);
+    assert_eq!(stream.content(), "before");
+    rename(&shell, "test.db", "aside.db");
+    // What becomes of the first nobody knows; that is said.
+    send("first").problem(503, "unavailable");
+    send("later").problem(503, "unavailable");
+    let cursor = [("Last-Event-ID", stream.cursor.as_str())];
+    Stream::ask(&server, "", &token, &cursor).err().unwrap().problem(503, "unavailable");
+    rename(&shell, "aside.db", "test.db");
+    send("after").expect(201);
+    let heard = heard_until(&server, &token, stream, "after");
+    assert!(heard == ["after"] || heard == ["first", "after"], "{heard:?}");
+}
+
+#[test]
+fn who_listens_hears_nothing_of_another_file_in_the_place_of_the_database() {
+    let shell = world();
+    shell.done("db backup other.db");
+    let server = Server::on(&shell.path(""), &[]);
+    let (token, _) = server.log_in("ann", "correct horse 7");
+    let mut stream = Stream::open(&server, "", &token);
+    let cursor = stream.cursor.clone();
+    rename(&shell, "test.db", "aside.db");
+    fs::rename(shell.path("other.db"), shell.path("test.db")).unwrap();
+    shell.done("message send team foreign --as bob");
+    for headers in [&[][..], &[("Last-Event-ID", cursor.as_str())]] {
+        Stream::ask(&server, "", &token, headers).err().unwrap().problem(503, "unavailable");
+    }
+    assert_eq!(server.stop(), Some(0));
+    while let Ok(Some(event)) = stream.next_heard() {
+        assert_eq!(event.name, "end", "{event:?}");
+    }
 }
 
 /// Asks everything there is to ask; what is answered shows none of the words.
