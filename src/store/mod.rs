@@ -31,6 +31,7 @@ use crate::error::{Error, Result};
 pub use inspect::{Contents, Inspection, Sizes, backup, inspect, restore, verify_backup};
 pub use location::Location;
 use matching::{beginning_with, pattern};
+use pool::Loan;
 pub use pool::{Pool, PoolOptions};
 pub use sqlite::schema::Strange;
 pub use tx::{Clock, Ids, Stamp, Tx};
@@ -112,6 +113,8 @@ fn must_not_prepare(location: &dyn fmt::Display, exists: bool) -> Error {
 /// One open database. SQLite and PostgreSQL differ here, in [`Tx`], and nowhere above.
 pub struct Db {
     engine: Engine,
+    /// Only of a connection that a pool opened
+    _loan: Option<Loan>,
 }
 
 enum Engine {
@@ -129,11 +132,11 @@ impl Db {
         match location {
             Location::Sqlite(path) => {
                 let (database, opened) = sqlite::Database::open(path, may_change)?;
-                Ok((Self { engine: Engine::Sqlite(database) }, opened))
+                Ok((Self { engine: Engine::Sqlite(database), _loan: None }, opened))
             }
             Location::Postgres(config) => {
                 let (database, opened) = postgres::Database::open(location, config, may_change)?;
-                Ok((Self { engine: Engine::Postgres(Box::new(database)) }, opened))
+                Ok((Self { engine: Engine::Postgres(Box::new(database)), _loan: None }, opened))
             }
         }
     }

@@ -1,11 +1,15 @@
 //! A database for many threads at once: readers side by side, writers in line.
 
+mod loans;
 mod writer;
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
+
+pub(super) use self::loans::Loan;
+use self::loans::Loans;
 
 pub(super) use self::writer::Job;
 pub use self::writer::PoolOptions;
@@ -23,6 +27,8 @@ pub struct Pool {
     idle: Mutex<Vec<Db>>,
     /// Held for reading while a connection is in use, and for writing by work that needs the database to itself
     in_use: RwLock<()>,
+    /// Those that are open, in use or not
+    loans: Arc<Loans>,
     /// Only with SQLite
     writer: Option<Writer>,
     /// Is told of each commit; only with PostgreSQL, where it is not the writer that tells
@@ -47,11 +53,12 @@ impl Pool {
                     .map_err(Error::internal)?;
                 let writer = Writer { tasks: Some(tasks), waiting, file, is_stuck, thread: Some(thread) };
                 let (idle, in_use) = (Mutex::default(), RwLock::default());
-                Ok(Self { location, idle, in_use, writer: Some(writer), committed: None })
+                Ok(Self { location, idle, in_use, loans: Arc::default(), writer: Some(writer), committed: None })
             }
             Engine::Postgres(_) => {
                 let (idle, in_use) = (Mutex::new(vec![db]), RwLock::default());
-                Ok(Self { location, idle, in_use, writer: None, committed: Some(options.committed) })
+                let committed = Some(options.committed);
+                Ok(Self { location, idle, in_use, loans: Arc::default(), writer: None, committed })
             }
         }
     }
@@ -112,12 +119,14 @@ impl Pool {
         self.exclusively(Task::Return)
     }
 
-    /// Has the writer do something while nobody reads.
+    /// Has the writer do something while nobody else has the database open.
     fn exclusively(&self, task: fn(Sender<Result<()>>) -> Task) -> Result<()> {
         let tasks = self.writer.as_ref().and_then(|writer| writer.tasks.as_ref());
         let tasks = tasks.ok_or_else(|| Error::internal("the database is not embedded"))?;
         let _nobody = self.in_use.write().unwrap_or_else(PoisonError::into_inner);
         self.idle().clear();
+        // Those who export have connections of their own.
+        let _none = self.loans.until_none().ok_or_else(|| Error::unavailable("Somebody else reads the database."))?;
         let (sender, done) = mpsc::channel();
         tasks.send(task(sender)).map_err(|_| Error::internal("the writer is gone"))?;
         done.recv().unwrap_or_else(|_| Err(Error::internal("the writer is gone")))
@@ -132,7 +141,8 @@ impl Pool {
     fn open(&self) -> Result<Db> {
         match (&self.location, &self.writer) {
             (Location::Sqlite(path), Some(writer)) => {
-                Ok(Db { engine: Engine::Sqlite(sqlite::Database::open_reader(path, writer.file)?) })
+                let loan = Some(Loans::begin(&self.loans));
+                Ok(Db { engine: Engine::Sqlite(sqlite::Database::open_reader(path, writer.file)?), _loan: loan })
             }
             (location, _) => Ok(Db::open(location, false)?.0),
         }

@@ -197,7 +197,7 @@ mod tests {
         database.become_read_only();
         let stamp = || Stamp { clock: Clock::Frozen(Timestamp(0)), ids: Ids::Seeded(1), dry_run: false };
         let options = PoolOptions { stamp: Box::new(stamp), committed: Box::new(|_| {}), is_temporary: false };
-        let pool = Pool::new(Db { engine: Engine::Sqlite(database) }, location, options).unwrap();
+        let pool = Pool::new(Db { engine: Engine::Sqlite(database), _loan: None }, location, options).unwrap();
         let write = || {
             let (sender, written) = mpsc::channel();
             pool.write(stamp(), |tx| maintenance::probe(tx, 0), move |outcome| sender.send(outcome).unwrap());

@@ -204,7 +204,7 @@ fn talkative() -> (crate::support::Shell, Server, String) {
 }
 
 /// Asks for an export and reads no more than its beginning.
-fn stall(server: &Server, token: &str) -> TcpStream {
+pub(super) fn stall(server: &Server, token: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.address()).unwrap();
     let request = format!(
         "GET /api/users/me/export/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
 
+use super::connections::stall;
 use super::{WORLD, messages_of};
 use crate::server::{Connection, Server};
 
@@ -239,6 +240,39 @@ fn rollbacks_beside_requests_leave_each_request_whole() {
     assert_eq!(count(&server), marked + 1);
     assert_eq!(server.stop(), Some(0));
     assert!(left(folder.path()).is_empty());
+}
+
+#[test]
+fn a_server_does_not_go_back_under_somebody_who_reads_an_export() {
+    let folder = folder();
+    let words = "x".repeat(60_000);
+    let message = |number: usize| {
+        let content = format!("{number} {words}");
+        let key = format!("m{number}");
+        let message =
+            json!({ "type": "message", "conversation": "team", "sender": "ann", "content": content, "key": key });
+        format!("{message}\n")
+    };
+    let people = ["ann", "bob"].map(|name| format!("{}\n", json!({ "type": "user", "username": name }))).concat();
+    let team = json!({ "type": "conversation", "name": "team", "participants": ["ann", "bob"] });
+    let talk: String = (0..150).map(message).collect();
+    fs::write(folder.path().join("talk.jsonl"), format!("{people}{team}\n{talk}")).unwrap();
+    let tmp = folder.path().join("tmp");
+    let arguments = ["--ephemeral", "--fixture", "talk.jsonl", "--token-for", "ann"];
+    let server = Server::start(folder.path(), &arguments, &[("TMPDIR", tmp.to_str().unwrap())]);
+    let token = server.token("ann");
+    let messages = messages_of(&server, token);
+    let send = || server.post(&messages, token, &json!({ "content": "hello" })).expect(201);
+    let export = stall(&server, token);
+    send();
+    for what in ["rollback", "checkpoint"] {
+        server.test(what).problem(503, "unavailable");
+    }
+    send();
+    drop(export);
+    wait_until("the export has ended", || server.test("rollback").status == 204);
+    assert_eq!(send().json()["number"], 151);
+    assert_eq!(server.stop(), Some(0));
 }
 
 #[test]
