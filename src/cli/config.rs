@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::output::{Field, Output, Piece, Record};
+use super::output::{Field, Output, Piece, Record, View};
 use super::settings::Source;
 use super::{Failure, Global, Outcome, Settings};
 
@@ -75,7 +75,7 @@ impl Record for Setting {
         vec![self.name.clone()]
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         vec![self.name.as_str().into(), self.value.as_deref().unwrap_or_default().into(), self.source.as_str().into()]
     }
 }

@@ -2,10 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use super::output::{Field, Piece, Record};
+use super::output::{Field, Piece, Record, View};
 use super::user::PERSON;
 use super::{Context, ERASURE, Outcome, choice, counted, limit, pages};
-use crate::model::{ConversationSelector, ConversationView, Departure, Level, Message, UserSelector};
+use crate::model::{ConversationSelector, ConversationView, Departure, Kind, Level, Message, UserKey, UserSelector};
 use crate::service;
 use crate::service::conversations::{ConversationChange, Listing, NewConversation};
 use crate::store::Tx;
@@ -281,6 +281,17 @@ impl Delete {
     }
 }
 
+/// What names a conversation to the viewer in a command: the name of a group, and of a direct conversation of theirs the other
+/// person
+fn address(conversation: &ConversationView, viewer: Option<UserKey>) -> Option<String> {
+    let people = &conversation.participants;
+    if conversation.kind == Kind::Group || !people.iter().any(|person| Some(person.key) == viewer) {
+        return conversation.name.clone();
+    }
+    let other = people.iter().find(|person| Some(person.key) != viewer)?;
+    Some(format!("@{}", other.username))
+}
+
 /// What people call a conversation: its name, else its title, else who talks
 fn title_of(conversation: &ConversationView) -> String {
     let people = || {
@@ -307,7 +318,7 @@ impl Record for Departure {
         self.removed.iter().map(|person| person.user_id.to_string()).collect()
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         vec![names(self).into(), if self.ended { "yes" } else { "no" }.into()]
     }
 }
@@ -334,7 +345,7 @@ impl Record for ConversationView {
         vec![self.conversation_id.to_string()]
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, view: View) -> Vec<Piece> {
         let mut people: Vec<&str> = self.participants.iter().map(|person| person.username.as_str()).collect();
         let more = self.participant_count.saturating_sub(i64::try_from(people.len()).unwrap_or(i64::MAX));
         let more = format!("and {more} more");
@@ -342,7 +353,7 @@ impl Record for ConversationView {
             people.push(&more);
         }
         vec![
-            self.name.clone().map_or("".into(), Piece::Address),
+            address(self, view.viewer).map_or_else(|| title_of(self).into(), Piece::Address),
             self.title.as_deref().unwrap_or_default().into(),
             self.kind.into(),
             people.join(", ").into(),

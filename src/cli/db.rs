@@ -131,7 +131,7 @@ impl Record for State {
         Vec::new()
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         let pending: Vec<String> =
             self.pending.iter().map(|pending| format!("{} since {}", pending.task, time(pending.since))).collect();
         vec![
@@ -328,7 +328,7 @@ impl Record for Copy {
         vec![self.file.clone()]
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         let Contents { version, bytes, .. } = self.contents;
         vec![self.file.as_str().into(), self.database.as_str().into(), version.into(), bytes.into()]
     }
@@ -377,7 +377,7 @@ impl Record for Compacted {
         Vec::new()
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         let after = self.bytes_after.map(|bytes| bytes.to_string()).unwrap_or_default();
         vec![self.bytes_before.into(), after.into()]
     }

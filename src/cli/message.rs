@@ -13,7 +13,7 @@ use self::history::History;
 use self::list::List;
 use self::search::Search;
 use self::thread::Thread;
-use super::output::{Changed, Field, Piece, Record};
+use super::output::{Changed, Field, Piece, Record, View};
 use super::text::TextSource;
 use super::{Context, ERASURE, Failure, Outcome, counted};
 use crate::error::Kind;
@@ -259,7 +259,7 @@ impl Record for Deleted {
         self.message_ids.iter().map(ToString::to_string).collect()
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         vec![self.count.into()]
     }
 }

@@ -197,7 +197,7 @@ impl Record for Counts {
         Vec::new()
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         vec![self.unread.into(), self.count.into()]
     }
 }

@@ -40,7 +40,7 @@ pub(super) trait Record: Serialize {
     fn ids(&self) -> Vec<String>;
 
     /// Its columns, for people
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         Vec::new()
     }
 
@@ -64,7 +64,7 @@ impl Record for Changed {
         Vec::new()
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         vec![self.count.into()]
     }
 }
@@ -157,14 +157,14 @@ impl Output {
                 writeln!(self.stdout, "{json}")
             }
             Format::Table => {
-                let looks = self.looks();
+                let (looks, view) = (self.looks(), self.view(false));
                 if self.options.fields.is_some() {
                     let row = self.columns_of(thing)?;
                     looks.sheet(&mut self.stdout, &self.columns, &row)
-                } else if let Some(paragraph) = thing.paragraph(self.view(false)) {
+                } else if let Some(paragraph) = thing.paragraph(view) {
                     looks.paragraph(&mut self.stdout, &paragraph)
                 } else {
-                    looks.sheet(&mut self.stdout, &headings::<T>(), &thing.cells())
+                    looks.sheet(&mut self.stdout, &headings::<T>(), &thing.cells(view))
                 }
             }
             Format::Jsonl | Format::Csv | Format::Tsv | Format::Ids => {
@@ -248,7 +248,7 @@ impl Output {
                 }
                 let paragraphs: Vec<_> = things.iter().filter_map(|thing| thing.paragraph(view)).collect();
                 if paragraphs.is_empty() {
-                    let rows: Vec<_> = things.iter().map(Record::cells).collect();
+                    let rows: Vec<_> = things.iter().map(|thing| thing.cells(view)).collect();
                     return progress.rows.write(&mut self.stdout, looks, &rows);
                 }
                 paragraphs.iter().try_for_each(|paragraph| looks.paragraph(&mut self.stdout, paragraph))
@@ -368,7 +368,11 @@ impl Output {
     /// The fields asked for, as people see them
     fn columns_of<T: Record>(&self, thing: &T) -> io::Result<Vec<Piece>> {
         let record: Value = serde_json::to_value(thing)?;
-        Ok(self.columns.iter().map(|column| delimited::cell(&record, column).text().into()).collect())
+        Ok(self
+            .columns
+            .iter()
+            .map(|column| fields::at(&record, column).map_or("".into(), |value| words(value).into()))
+            .collect())
     }
 
     fn looks(&self) -> Looks {
@@ -401,6 +405,20 @@ impl Progress {
 
 fn headings<T: Record>() -> Vec<String> {
     T::COLUMNS.iter().map(|column| (*column).to_owned()).collect()
+}
+
+/// A value in words: of several things each, of a person the username, of another object its values.
+fn words(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(words).collect::<Vec<_>>().join(", "),
+        Value::Object(object) => match object.get("username") {
+            Some(username) => words(username),
+            None => object.values().map(words).collect::<Vec<_>>().join(" "),
+        },
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
 }
 
 /// Writes a text of the program's own to stdout, as it is.

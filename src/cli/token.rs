@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::keys::keys;
-use super::output::{Field, Output, Piece, Record};
+use super::output::{Field, Output, Piece, Record, View};
 use super::{Context, Global, Outcome, Settings, counted};
 use crate::app::secret;
 use crate::error::Error;
@@ -77,7 +77,7 @@ impl Record for TokenPair {
         vec![self.access.clone()]
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         let person = &self.user.person;
         vec![
             Piece::Address(person.username.clone()),
@@ -124,7 +124,7 @@ impl Record for Revoked {
         vec![self.user.person.user_id.to_string()]
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         let person = &self.user.person;
         let id = Piece::Faint(person.user_id.to_string());
         vec![Piece::Address(person.username.clone()), self.refresh_tokens.into(), id]

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use self::delete::Delete;
 use self::export::Export;
-use super::output::{Field, Format, Piece, Record};
+use super::output::{Field, Format, Piece, Record, View};
 use super::text::{Password, PasswordSource};
 use super::{Context, Failure, Outcome, choice, limit, pages};
 use crate::app::hash_password;
@@ -298,7 +298,7 @@ impl Record for Profile {
         vec![self.person().user_id.to_string()]
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         let person = self.person();
         let name = [person.first_name.as_str(), &person.last_name].join(" ").trim().to_owned();
         let mut cells = vec![Piece::Address(person.username.clone()), name.into()];

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::load::{failed, say_if_older};
-use crate::cli::output::{Field, Output, Piece, Record};
+use crate::cli::output::{Field, Output, Piece, Record, View};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, ERASURE_OF_ACCOUNTS, Failure, Outcome, counted, text};
 use crate::transfer::RecordProblem;
@@ -138,7 +138,7 @@ impl Record for PlannedChange {
         vec![self.name.clone()]
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         let action = match self.action {
             Action::Created => "created".into(),
             Action::Changed => "changed".into(),

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::load::{failed, say_if_older};
-use crate::cli::output::{Field, Output, Piece, Record};
+use crate::cli::output::{Field, Output, Piece, Record, View};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, Failure, Outcome};
 use crate::error::{Error, Kind};
@@ -99,8 +99,8 @@ impl Record for Imported {
         self.loaded.ids()
     }
 
-    fn cells(&self) -> Vec<Piece> {
-        let mut cells = self.loaded.cells();
+    fn cells(&self, view: View) -> Vec<Piece> {
+        let mut cells = self.loaded.cells(view);
         cells.push(Piece::from(self.not_carried.len() as u64));
         cells
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::output::{Field, Piece, Record};
+use crate::cli::output::{Field, Piece, Record, View};
 use crate::cli::progress::Progress;
 use crate::cli::{Context, Failure, Outcome};
 use crate::error::{Error, Kind};
@@ -98,7 +98,7 @@ impl Record for Loaded {
         Vec::new()
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         let created = self.created;
         [created.users, created.conversations, created.messages, created.notifications, self.skipped]
             .map(Piece::from)

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::output::{Field, Piece, Record};
+use crate::cli::output::{Field, Piece, Record, View};
 use crate::cli::{Context, ERASURE_OF_ACCOUNTS, Outcome, counted};
 use crate::model::{Receipt, UserSelector};
 use crate::service;
@@ -90,7 +90,7 @@ impl Record for Receipt {
         self.users.iter().map(|user| user.user_id.to_string()).collect()
     }
 
-    fn cells(&self) -> Vec<Piece> {
+    fn cells(&self, _: View) -> Vec<Piece> {
         let counts = [
             self.messages_sent,
             self.messages_received,

@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 
 use super::shell;
+use crate::terminal::Terminal;
 
 #[test]
 fn conversations_are_created_listed_changed_and_deleted() {
@@ -132,4 +133,23 @@ fn conversations_are_created_listed_changed_and_deleted() {
     --- stderr
     Deleted the conversation team and 2 messages.
     ");
+}
+
+#[test]
+fn whatever_the_width_each_conversation_in_a_list_is_named() {
+    let shell = shell();
+    shell.done("user create eve --no-password");
+    shell.done("conversation create bob --as ann");
+    shell.done("conversation create bob eve --title Untitled --as ann");
+    shell.done("conversation create bob eve --as ann");
+    let names = |line: &str| {
+        let rows = shell.done(line).stdout;
+        rows.lines().map(|row| row.trim_start().split("  ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("conversation list --no-header --as ann"), ["ann, bob, eve", "Untitled", "@bob", "team"]);
+    assert_eq!(names("conversation list --no-header --as bob"), ["ann, bob, eve", "Untitled", "@ann", "team"]);
+    assert_eq!(names("conversation list --no-header"), ["ann, bob, eve", "Untitled", "ann, bob", "team"]);
+    let line = format!("stty cols 20; {} --db test.db conversation list --as ann", env!("CARGO_BIN_EXE_tidings"));
+    let (seen, _) = Terminal::open(&shell.path(""), &line).end();
+    assert!(seen.contains("@bob") && !seen.contains("participants  "), "{seen}");
 }

@@ -98,6 +98,20 @@ fn fields_are_columns_or_what_is_left_of_json_in_their_order() {
     sender.username  bob
     ");
     assert_snapshot!(shell.run("user show ann --fields email --no-header"), @"ann@example.org");
+    assert_snapshot!(shell.run("conversation list --fields name,participants"), @"
+    name  participants
+    team  ann, bob
+    ");
+    assert_snapshot!(shell.run("conversation show team --fields participants,creator"), @"
+    participants        ann, bob
+    creator.user_id     019b78c9-0a80-7398-89bc-6d63798b4571
+    creator.username    ann
+    creator.first_name  Ann
+    ");
+    assert_snapshot!(shell.run("conversation remove team bob --dry-run --quiet --fields removed,ended"), @"
+    removed  bob
+    ended    false
+    ");
     assert_snapshot!(shell.run("message show team#2 --fields content,sender.username,number,receiver.username -o jsonl"), @r#"{"content":"Yes","sender":{"username":"bob"},"number":2,"receiver":null}"#);
     assert_snapshot!(shell.run("message send team hi --as ann --quiet --fields number -o json"), @r#"
     {
@@ -107,6 +121,11 @@ fn fields_are_columns_or_what_is_left_of_json_in_their_order() {
     assert_snapshot!(shell.run("user list --search nobody -o csv --fields username,is_active"), @"username,is_active");
     assert_eq!(shell.run("user list --search nobody -o csv --no-header").stdout, "");
     assert_eq!(shell.run("user list --search nobody -o json --fields email").stdout, "[]\n");
+    shell.done("message edit team#2 No --as bob");
+    assert_snapshot!(shell.run("message history team#2 --diff --fields diff"), @"
+    diff
+    delete Yes, insert No
+    ");
 }
 
 #[test]
