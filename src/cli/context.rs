@@ -33,29 +33,39 @@ pub(super) struct Context<'c> {
 }
 
 impl<'c> Context<'c> {
-    /// Opens the database, making it or bringing it up to date where needed. A command that only reads makes none: there would be
-    /// nothing to read, and a slip of the pen would leave a file.
-    pub(super) fn open(
-        global: &Global,
-        settings: &Settings,
-        out: &'c mut Output,
-        only_reads: bool,
-    ) -> Result<Self, Failure> {
+    /// Opens the database, bringing it up to date where needed. Where there is none, the command is refused: it needs what a
+    /// database holds, and a wrong path would leave a file.
+    pub(super) fn open(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
         let location = settings.location_or(global.db.as_deref())?;
-        let may_change = !(global.dry_run || only_reads && location.is_absent());
+        let may_change = !(global.dry_run || location.is_absent());
         Self::open_at(location, global, settings, out, may_change)
     }
 
-    /// Opens the database; where there is none, a dry run has an empty one of its own: so it says what would be said.
-    pub(super) fn open_to_fill(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
+    /// As [`Context::open`], creating the database where there is none, except in a dry run.
+    pub(super) fn open_or_create(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
         let location = settings.location_or(global.db.as_deref())?;
-        if !(global.dry_run && location.is_absent()) {
-            let context = Self::open_at(location, global, settings, out, !global.dry_run)?;
-            // A database that is being filled is expected to hold nothing but what is loaded.
-            context.app.db().must_be_as_made()?;
-            return Ok(context);
+        Self::open_at(location, global, settings, out, !global.dry_run)
+    }
+
+    /// As [`Context::open_or_create`]. Where there is no database, a dry run gets an empty temporary one, so that it says what
+    /// would be said.
+    pub(super) fn open_to_begin(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
+        let location = settings.location_or(global.db.as_deref())?;
+        if global.dry_run && location.is_absent() {
+            return Ok(Self { location, ..Self::open_temporary(global, settings, out)? });
         }
-        Ok(Self { location, ..Self::open_temporary(global, settings, out)? })
+        // Nobody acts as a user of a database that is not there.
+        let is_operator = settings.acting(global.acting.as_ref(), global.operator)?.is_none();
+        let may_change = !global.dry_run && (is_operator || !location.is_absent());
+        Self::open_at(location, global, settings, out, may_change)
+    }
+
+    /// As [`Context::open_to_begin`], to fill the database with records.
+    pub(super) fn open_to_fill(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
+        let context = Self::open_to_begin(global, settings, out)?;
+        // A database that is being filled is expected to hold nothing but what is loaded.
+        context.app.db().must_be_as_made()?;
+        Ok(context)
     }
 
     /// Opens an empty database that is gone with the context.

@@ -26,10 +26,6 @@ pub(super) enum Command {
 }
 
 impl Command {
-    pub(super) fn only_reads(&self) -> bool {
-        matches!(self, Self::List(_) | Self::Show(_))
-    }
-
     pub(super) fn fields(&self) -> &'static [Field] {
         match self {
             Self::Remove(_) => Departure::FIELDS,

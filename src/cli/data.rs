@@ -26,10 +26,6 @@ pub(super) enum Command {
 }
 
 impl Command {
-    pub(super) fn only_reads(&self) -> bool {
-        matches!(self, Self::Dump(_))
-    }
-
     pub(super) fn only_format(&self) -> Option<Format> {
         if let Self::Dump(_) = self { Some(Format::Jsonl) } else { None }
     }
@@ -47,7 +43,7 @@ impl Command {
         only_operator(global, settings)?;
         // What is to be read is looked at first: where it is missing or bad, no database is made for it.
         match self {
-            Self::Dump(command) => command.run(&mut Context::open(global, settings, out, true)?),
+            Self::Dump(command) => command.run(&mut Context::open(global, settings, out)?),
             Self::Load(command) => {
                 let input = command.open()?;
                 command.run(&mut Context::open_to_fill(global, settings, out)?, &input)
@@ -56,7 +52,10 @@ impl Command {
                 let read = command.read(out)?;
                 command.run(&mut Context::open_to_fill(global, settings, out)?, read)
             }
-            Self::Seed(command) => command.run(&mut Context::open_to_fill(global, settings, out)?),
+            Self::Seed(command) => {
+                command.plan()?;
+                command.run(&mut Context::open_to_fill(global, settings, out)?)
+            }
             Self::Import(import::Command::Django(command)) => {
                 let read = command.read(out)?;
                 read.run(&mut Context::open_to_fill(global, settings, out)?)

@@ -37,7 +37,7 @@ impl Command {
         only_operator(global, settings)?;
         match self {
             Self::Migrate(Migrate {}) => {
-                let mut context = Context::open(global, settings, out, false)?;
+                let mut context = Context::open_or_create(global, settings, out)?;
                 // A first start that was broken off may have left some of it.
                 context.app.index()?;
                 if context.opened == Opened::Ready {
@@ -45,7 +45,7 @@ impl Command {
                 }
                 show_status(&mut context)
             }
-            Self::Status(Status {}) => show_status(&mut Context::open(global, settings, out, true)?),
+            Self::Status(Status {}) => show_status(&mut Context::open(global, settings, out)?),
             Self::Check(Check {}) => check(&mut Context::open_as_it_is(global, settings, out)?),
             Self::Compact(Compact {}) => compact(&mut Context::open_as_it_is(global, settings, out)?),
             Self::Backup(command) => command.run(global, settings, out),

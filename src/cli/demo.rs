@@ -60,7 +60,7 @@ pub(super) fn run(global: &Global, settings: &Settings, out: &mut Output) -> Out
     };
     out.demonstrate();
     let global = Global { db: Some(location.clone()), acting: None, operator: true, ..global.clone() };
-    must_be_empty(&Context::open(&global, settings, out, false)?)?;
+    must_be_empty(&Context::open_or_create(&global, settings, out)?)?;
     for (index, (before, arguments)) in STEPS.iter().enumerate() {
         if !before.is_empty() {
             if index > 0 {

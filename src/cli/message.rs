@@ -37,10 +37,6 @@ pub(super) enum Command {
 }
 
 impl Command {
-    pub(super) fn only_reads(&self) -> bool {
-        matches!(self, Self::List(_) | Self::Show(_) | Self::History(_) | Self::Search(_) | Self::Thread(_))
-    }
-
     pub(super) fn fields(&self) -> &'static [Field] {
         match self {
             Self::History(command) => command.fields(),

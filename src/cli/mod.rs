@@ -147,18 +147,6 @@ enum Command {
 }
 
 impl Command {
-    /// Whether the command only looks at what is there
-    fn only_reads(&self) -> bool {
-        match self {
-            Self::User(command) => command.only_reads(),
-            Self::Conversation(command) => command.only_reads(),
-            Self::Message(command) => command.only_reads(),
-            Self::Notifications(command) => command.only_reads(),
-            Self::Data(command) => command.only_reads(),
-            _ => false,
-        }
-    }
-
     /// The one format of what the command shows, where there is no choice
     fn only_format(&self) -> Option<Format> {
         match self {
@@ -304,7 +292,6 @@ fn run(cli: Cli) -> ExitCode {
 
 fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
     let Cli { global, command } = cli;
-    let only_reads = command.only_reads();
     // Before anything is done: what is refused for the way its result is to be shown has changed nothing.
     if let (Some(only), Some(asked)) = (command.only_format(), global.output)
         && only != asked
@@ -313,10 +300,10 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
     }
     out.expect(command.fields())?;
     match command {
-        Command::User(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
-        Command::Conversation(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
-        Command::Message(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
-        Command::Notifications(command) => command.run(&mut Context::open(&global, settings, out, only_reads)?),
+        Command::User(command) => command.run(&global, settings, out),
+        Command::Conversation(command) => command.run(&mut Context::open(&global, settings, out)?),
+        Command::Message(command) => command.run(&mut Context::open(&global, settings, out)?),
+        Command::Notifications(command) => command.run(&mut Context::open(&global, settings, out)?),
         Command::Serve(command) => command.run(&global, settings, out),
         Command::Data(command) => command.run(&global, settings, out),
         Command::Db(command) => command.run(&global, settings, out),

@@ -22,10 +22,6 @@ pub(super) enum Command {
 }
 
 impl Command {
-    pub(super) fn only_reads(&self) -> bool {
-        matches!(self, Self::List(_) | Self::Count(_))
-    }
-
     pub(super) fn fields(&self) -> &'static [Field] {
         match self {
             Self::List(_) => Notification::FIELDS,

@@ -181,7 +181,7 @@ impl Serve {
         let mut context = if serve.ephemeral {
             Context::open_temporary(global, settings, out)?
         } else {
-            Context::open(global, settings, out, false)?
+            Context::open_or_create(global, settings, out)?
         };
         context.catch_up()?;
         let keys =

@@ -26,7 +26,7 @@ impl Command {
     }
 
     pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
-        let mut context = Context::open(global, settings, out, false)?;
+        let mut context = Context::open(global, settings, out)?;
         match self {
             Self::Issue(command) => command.run(settings, &mut context),
             Self::Revoke(command) => command.run(&mut context),

@@ -7,12 +7,14 @@ use clap::{Args, Subcommand};
 
 use self::delete::Delete;
 use self::export::Export;
-use super::output::{Field, Format, Piece, Record, View};
+use super::output::{Field, Format, Output, Piece, Record, View};
 use super::text::{Password, PasswordSource};
-use super::{Context, Failure, Outcome, choice, limit, pages};
+use super::{Context, Failure, Global, Outcome, Settings, choice, limit, pages};
 use crate::app::hash_password;
-use crate::model::{Profile, Receipt, Role, UserDetails, UserSelector};
+use crate::error::Error;
+use crate::model::{Profile, Receipt, Role, User, UserDetails, UserSelector};
 use crate::service;
+use crate::service::passwords::check_hash;
 use crate::service::users::{NewUser, UserChange};
 use crate::store::Tx;
 
@@ -33,10 +35,6 @@ pub(super) enum Command {
 }
 
 impl Command {
-    pub(super) fn only_reads(&self) -> bool {
-        matches!(self, Self::List(_) | Self::Show(_) | Self::Export(_))
-    }
-
     pub(super) fn only_format(&self) -> Option<Format> {
         matches!(self, Self::Export(_)).then_some(Format::Json)
     }
@@ -49,17 +47,18 @@ impl Command {
         }
     }
 
-    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+    pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
+        let context = |out| Context::open(global, settings, out);
         match self {
-            Self::Create(command) => command.run(context),
-            Self::List(command) => command.run(context),
-            Self::Show(command) => command.run(context),
-            Self::Update(command) => command.run(context),
-            Self::Passwd(command) => command.run(context),
-            Self::Deactivate(Deactivate { user }) => set_active(context, &user, false),
-            Self::Activate(Activate { user }) => set_active(context, &user, true),
-            Self::Delete(command) => command.run(context),
-            Self::Export(command) => command.run(context),
+            Self::Create(command) => command.run(global, settings, out),
+            Self::List(command) => command.run(&mut context(out)?),
+            Self::Show(command) => command.run(&mut context(out)?),
+            Self::Update(command) => command.run(&mut context(out)?),
+            Self::Passwd(command) => command.run(&mut context(out)?),
+            Self::Deactivate(Deactivate { user }) => set_active(&mut context(out)?, &user, false),
+            Self::Activate(Activate { user }) => set_active(&mut context(out)?, &user, true),
+            Self::Delete(command) => command.run(&mut context(out)?),
+            Self::Export(command) => command.run(&mut context(out)?),
         }
     }
 }
@@ -93,7 +92,7 @@ pub(super) struct Create {
 }
 
 impl Create {
-    fn run(self, context: &mut Context<'_>) -> Outcome {
+    fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
         let mut new = NewUser {
             password_hash: None,
             if_not_exists: self.if_not_exists,
@@ -105,16 +104,22 @@ impl Create {
                 role: self.role,
             },
         };
-        let create = |new: &NewUser, tx: &mut Tx<'_>| {
-            let actor = context.actor(tx)?;
-            service::users::create(tx, &actor, new)
+        let is_new = if settings.location_or(global.db.as_deref())?.is_absent() {
+            // Looked at before the database is created: nothing else can be wrong with the first user.
+            service::users::check_details(&new.details)?;
+            true
+        } else {
+            // Nobody types a password for a user who cannot be created, or is there already.
+            !self.password.asks() || {
+                let context = Context::open_to_begin(global, settings, out)?;
+                context.app.try_out(|tx| create(tx, &context, &new))?.1
+            }
         };
-        // Nobody types a password for a user who cannot be created, or is there already.
-        let is_new = !self.password.asks() || context.app.try_out(|tx| create(&new, tx))?.1;
         let password = if is_new { self.password.read()? } else { Password::None };
         let is_unasked = matches!(password, Password::Unasked);
         new.password_hash = hashed(password, &new.details.username)?;
-        let (user, created) = context.app.write(|tx| create(&new, tx))?;
+        let context = Context::open_to_begin(global, settings, out)?;
+        let (user, created) = context.app.write(|tx| create(tx, &context, &new))?;
         let username = &user.person.username;
         context.status(&if created {
             format!("Created the user {username}.")
@@ -129,11 +134,19 @@ impl Create {
     }
 }
 
+fn create(tx: &mut Tx<'_>, context: &Context<'_>, new: &NewUser) -> Result<(User, bool), Error> {
+    let actor = context.actor(tx)?;
+    service::users::create(tx, &actor, new)
+}
+
 /// The hash to store for a password; hashing is slow on purpose and happens before any transaction.
 fn hashed(password: Password, username: &str) -> Result<Option<String>, Failure> {
     Ok(match password {
         Password::Plain(password) => Some(hash_password(&password, username)?),
-        Password::Hash(hash) => Some(hash),
+        Password::Hash(hash) => {
+            check_hash(&hash)?;
+            Some(hash)
+        }
         Password::None | Password::Unasked => None,
     })
 }

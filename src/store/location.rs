@@ -59,6 +59,9 @@ impl Location {
     /// password in its name. What was typed is not repeated.
     pub fn of_file(path: &str) -> Result<Self> {
         let refuse = |detail: &str, hint: &str| Err(Error::unavailable(detail).hint(hint));
+        if path.is_empty() {
+            return refuse("The name of the database is empty.", "Name a file by its path, or leave the option out.");
+        }
         let first = path.split('/').next().unwrap_or_default();
         if first.split_once(':').is_some_and(|(scheme, _)| scheme.is_empty() || is_scheme(scheme)) {
             return refuse(

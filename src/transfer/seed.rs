@@ -147,7 +147,11 @@ impl Plan {
         Timestamp(self.now.0.saturating_sub_unsigned(microseconds))
     }
 
-    fn check(&self) -> Result<()> {
+    /// Checks that the numbers fit each other.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the field that does not fit the others.
+    pub fn check(&self) -> Result<()> {
         let refuse = |field, detail: String| Err(Error::invalid(field, detail));
         let (fewest, most) = self.group_size;
         let direct = conversations::direct(self, self.conversations);

@@ -158,6 +158,68 @@ fn wrong_usage_is_exit_code_2() {
 }
 
 #[test]
+fn a_command_that_fails_creates_no_database() {
+    let shell = Shell::new();
+    std::fs::write(shell.path("short"), "short").unwrap();
+    for line in [
+        "user create 'a b' --no-password",
+        "user create ann --email nowhere --no-password",
+        "user create ann --no-password --as bob",
+        "user create ann --password-file short",
+        "user create ann --password-file absent",
+        "user create ann --password-hash nonsense",
+        "user update ann --first-name Ann",
+        "user delete ann --yes",
+        "conversation create ann bob",
+        "conversation delete team --yes",
+        "message send team hi --as ann",
+        "message edit team#1 hi",
+        "notifications read --all --as ann",
+        "token issue ann",
+        "token revoke ann",
+        "data load absent",
+        "data seed --users 2",
+        "user list --limit 0",
+    ] {
+        for dry_run in ["", " --dry-run"] {
+            let run = shell.run(&format!("{line}{dry_run} --db new/new.db"));
+            assert_ne!(run.code, 0, "{line}: {run}");
+            assert!(!run.stderr.contains("Created the database"), "{line}: {run}");
+            assert!(!shell.path("new").exists(), "{line}{dry_run} made something");
+        }
+    }
+    let dry = shell.done("user create ann --no-password --dry-run --db new/new.db");
+    assert!(dry.stderr.contains("Dry run") && !shell.path("new").exists(), "{dry}");
+}
+
+#[test]
+fn a_database_that_is_created_is_named_once() {
+    let shell = Shell::new();
+    for (index, line) in ["user create ann --no-password", "db migrate", "data seed --users 9 --conversations 4 --messages 10"].iter().enumerate() {
+        let line = format!("{line} --db new{index}.db");
+        let said = shell.done(&line).stderr;
+        assert_eq!(said.matches(&format!("Created the database new{index}.db.")).count(), 1, "{line}: {said}");
+    }
+    assert_eq!(shell.done("user create ann --no-password --db quiet.db --quiet").stderr, "");
+    let server = crate::server::Server::start(&shell.path(""), &["--db", "served.db"], &[]);
+    let start = std::time::Instant::now();
+    while !server.log().contains("Created the database served.db.") {
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "{}", server.log());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn an_empty_name_of_a_database_is_refused_in_a_whole_sentence() {
+    let shell = Shell::new();
+    for line in ["user list", "user create ann --no-password", "db migrate", "db check", "serve --bind 127.0.0.1:0"] {
+        let run = shell.run_without_db(&format!("{line} --db ''"), &[]);
+        assert_eq!(run.code, 7, "{line}: {run}");
+        assert!(run.stderr.starts_with("tidings: The name of the database is empty.\n"), "{line}: {run}");
+    }
+}
+
+#[test]
 fn with_clock_and_seed_frozen_the_same_commands_give_the_same_bytes() {
     let tour = || {
         let shell = shell();

@@ -72,7 +72,8 @@ fn range(text: &str) -> Result<(u32, u32), &'static str> {
 }
 
 impl Seed {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+    /// The plan, checked; its seed and its time come from the database's options.
+    pub(super) fn plan(&self) -> Result<Plan, Error> {
         let plan = Plan {
             users: self.users,
             conversations: self.conversations,
@@ -84,9 +85,14 @@ impl Seed {
             read: self.read,
             span: self.days * 24 * 60 * 60,
             language: self.language,
-            seed: context.app.seed().unwrap_or(0),
-            now: context.app.now(),
+            ..Plan::default()
         };
+        plan.check()?;
+        Ok(plan)
+    }
+
+    pub(super) fn run(&self, context: &mut Context<'_>) -> Outcome {
+        let plan = Plan { seed: context.app.seed().unwrap_or(0), now: context.app.now(), ..self.plan()? };
         let actor = context.app.read(|tx| context.actor(tx))?;
         let progress = Progress::begin(context.out, "Making up");
         let made = seed::seed(&context.app, &actor, &plan, &mut |done| {

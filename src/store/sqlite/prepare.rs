@@ -25,9 +25,6 @@ pub(super) const APPLICATION_ID: i64 = 0x7469_6469;
 
 /// Makes the file or brings it up to date, alone: refinery takes no lock, and of several first starts at once some fail.
 pub(super) fn prepare_file(path: &Path) -> Result<Opened> {
-    if path.as_os_str().is_empty() {
-        return Err(Error::unavailable("The name of the database is empty."));
-    }
     let path = &real(path);
     let failed = |cause: std::io::Error| {
         of_system(cause, |cause| {
