@@ -5,6 +5,7 @@ mod files;
 use clap::Args;
 use serde::Serialize;
 
+use super::keys;
 use super::output::{Field, Output, Paragraph, Piece, Record, View};
 use super::{Failure, Global, Outcome, Settings, counted};
 use crate::app::clock;
@@ -116,7 +117,8 @@ fn look_at_settings(global: &Global, settings: &Settings) -> Vec<Finding> {
     if let Some(warning) = &settings.warning {
         findings.push(Finding::warning("settings", warning, "Make it yours: chown. Or name it: --env-file"));
     }
-    let parsed = [settings.format().err(), settings.now().err(), settings.seed().err()];
+    let parsed =
+        [settings.format().err(), settings.now().err(), settings.seed().err(), super::serve::check(settings).err()];
     findings.extend(parsed.into_iter().flatten().map(|failure| of_failure("settings", failure)));
     if findings.is_empty() {
         findings.push(match &settings.file {
@@ -148,11 +150,26 @@ fn look_at_database(global: &Global, settings: &Settings, location: &Location, f
     } else {
         findings.push(Finding::ok("location", location.to_string()));
     }
+    findings.push(look_at_secrets(settings, location));
     let now = global.now.or_else(|| settings.now().ok().flatten()).unwrap_or_else(clock);
     let inspected = store::inspect(location);
     let newest_event = inspected.as_ref().ok().and_then(|found| found.newest_event);
     findings.push(look_at_clock(now, newest_event));
     look_at_engine(location, inspected, findings);
+}
+
+/// What signs access tokens
+fn look_at_secrets(settings: &Settings, location: &Location) -> Finding {
+    let check = "secret_key";
+    match keys::check(settings, location) {
+        Ok(true) => Finding::ok(check, "access tokens can be signed"),
+        Ok(false) if location.file().is_some() => {
+            Finding::ok(check, "there is none yet; `tidings serve` creates one beside the database")
+        }
+        // The other commands need none.
+        Ok(false) => Finding::warning(check, keys::NOT_GIVEN, keys::RECIPE),
+        Err(failure) => of_failure(check, failure),
+    }
 }
 
 fn of_pending(Pending { task, since }: Pending) -> Finding {

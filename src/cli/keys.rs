@@ -19,25 +19,59 @@ use crate::store::Location;
 const SHORTEST: usize = 16;
 
 /// How to make a secret
-const RECIPE: &str = "Make one: head -c 32 /dev/urandom | base64";
+pub(super) const RECIPE: &str = "Make one: head -c 32 /dev/urandom | base64";
 
-/// The keys of a database: `SECRET_KEY` signs, else what stands in the file beside an SQLite file, which is made where there
-/// is none. `SECRET_KEY_PREVIOUS`, else the second line of that file, only verifies.
+/// Why there are no keys without a file to keep them in
+pub(super) const NOT_GIVEN: &str =
+    "SECRET_KEY is not set; with PostgreSQL it has to be, because it signs the access tokens.";
+
+/// The current secret, and the previous one where there is one
+type Secrets = (String, Option<String>);
+
+/// The keys of a database: `SECRET_KEY` signs, else the first line of the file beside an SQLite file, which is created where
+/// there is none. `SECRET_KEY_PREVIOUS`, else the second line of that file, only verifies.
 ///
 /// # Errors
-/// `Invalid` where a secret is too short, others can read the file, or PostgreSQL's is not given.
+/// As of [`check`]; `Invalid` where PostgreSQL's secret is not given.
 pub(super) fn keys(settings: &Settings, location: &Location) -> std::result::Result<Keys, Failure> {
-    let previous = given(settings, "SECRET_KEY_PREVIOUS")?;
-    let (current, second) = match (given(settings, "SECRET_KEY")?, location.file()) {
-        (Some(secret), _) => (secret, None),
-        (None, Some(database)) => kept(&database)?,
-        (None, None) => {
-            let detail = "SECRET_KEY is not set; with PostgreSQL it has to be, because it signs the access tokens.";
-            return Err(Error::invalid("SECRET_KEY", detail).hint(RECIPE).into());
-        }
+    let (current, previous) = match secrets(settings, location)? {
+        Some(secrets) => secrets,
+        None => (created(location)?, given(settings, "SECRET_KEY_PREVIOUS")?),
     };
-    let previous = previous.or(second);
     Ok(Keys::new(current.as_bytes(), previous.as_deref().map(str::as_bytes))?)
+}
+
+/// Checks the secrets of a database that are there, and creates none; says whether there are any.
+///
+/// # Errors
+/// `Invalid` where a secret is too short, or others can read the file.
+pub(super) fn check(settings: &Settings, location: &Location) -> std::result::Result<bool, Failure> {
+    Ok(secrets(settings, location)?.is_some())
+}
+
+/// The secrets that are there
+fn secrets(settings: &Settings, location: &Location) -> std::result::Result<Option<Secrets>, Failure> {
+    let previous = given(settings, "SECRET_KEY_PREVIOUS")?;
+    if let Some(secret) = given(settings, "SECRET_KEY")? {
+        return Ok(Some((secret, previous)));
+    }
+    let Some(database) = location.file() else { return Ok(None) };
+    let path = file_beside(&database);
+    if !path.try_exists().map_err(|cause| unusable(&path, "read", cause))? {
+        return Ok(None);
+    }
+    let (current, second) = read(&path, &database)?;
+    Ok(Some((current, previous.or(second))))
+}
+
+/// The secret of the file beside the database, which is created.
+fn created(location: &Location) -> Result<String> {
+    let Some(database) = location.file() else {
+        return Err(Error::invalid("SECRET_KEY", NOT_GIVEN).hint(RECIPE));
+    };
+    let path = file_beside(&database);
+    make(&path, secret()?).map_err(|cause| unusable(&path, "made", cause))?;
+    Ok(read(&path, &database)?.0)
 }
 
 fn given(settings: &Settings, name: &'static str) -> std::result::Result<Option<String>, Failure> {
@@ -52,15 +86,10 @@ fn long_enough(field: &'static str, what: &str, secret: String) -> Result<String
     Err(Error::invalid(field, detail).hint(RECIPE))
 }
 
-/// What is kept beside a database: what signs, and what still verifies.
-fn kept(database: &Path) -> Result<(String, Option<String>)> {
+fn file_beside(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push("-key");
-    let path = PathBuf::from(name);
-    if !path.try_exists().map_err(|cause| unusable(&path, "read", cause))? {
-        make(&path, secret()?).map_err(|cause| unusable(&path, "made", cause))?;
-    }
-    read(&path, database)
+    PathBuf::from(name)
 }
 
 /// Makes the file, whole or not at all, for its owner only; where another start was faster, that one's stays.
@@ -76,7 +105,7 @@ fn make(path: &Path, secret: [u8; 32]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn read(path: &Path, database: &Path) -> Result<(String, Option<String>)> {
+fn read(path: &Path, database: &Path) -> Result<Secrets> {
     let refuse = |detail: String| Error::invalid("SECRET_KEY", detail);
     let shown = path.display();
     let unreadable = |cause| unusable(path, "read", cause);
@@ -98,7 +127,7 @@ fn read(path: &Path, database: &Path) -> Result<(String, Option<String>)> {
     let mut lines = text.trim_start_matches(BYTE_ORDER_MARK).lines().filter(|line| !line.is_empty());
     let long_enough = |line: &str| long_enough("SECRET_KEY", &format!("A secret in {shown}"), line.to_owned());
     let Some(current) = lines.next().map(long_enough).transpose()? else {
-        let hint = "Remove it, and a new one is made; access tokens from before are no longer valid.";
+        let hint = "Remove it, and a new one is made; earlier access tokens are then no longer valid.";
         return Err(refuse(format!("The key file {shown} is empty.")).hint(hint));
     };
     let previous = lines.next().map(long_enough).transpose()?;

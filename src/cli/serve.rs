@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Map;
 
 use super::data::failed;
-use super::keys::keys;
+use super::keys;
 use super::output::{self, Output};
 use super::settings::Settings;
 use super::{Context, Failure, Global, Outcome};
@@ -171,9 +171,6 @@ impl Serve {
     pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
         let (serve, is_bound) = self.options(settings)?;
         let parent = rustix::process::getppid();
-        if !serve.ephemeral && (serve.fixture.is_some() || !serve.token_for.is_empty()) {
-            return Err(Failure::Usage("--fixture and --token-for go with --ephemeral.".to_owned()));
-        }
         super::only_operator(global, settings)?;
         let listener = serve.listen(is_bound)?;
         // Whatever ends the process at once leaves a temporary database behind.
@@ -181,11 +178,13 @@ impl Serve {
         let mut context = if serve.ephemeral {
             Context::open_temporary(global, settings, out)?
         } else {
+            // No database is created for a server that cannot start.
+            keys::check(settings, &settings.location_or(global.db.as_deref())?)?;
             Context::open_or_create(global, settings, out)?
         };
         context.catch_up()?;
         let keys =
-            if serve.ephemeral { Keys::new(&secret::<32>()?, None)? } else { keys(settings, &context.location)? };
+            if serve.ephemeral { Keys::new(&secret::<32>()?, None)? } else { keys::keys(settings, &context.location)? };
         let actor = context.app.read(|tx| context.actor(tx))?;
         if let Some(fixture) = &serve.fixture {
             load(&context.app, &actor, fixture)?;
@@ -255,8 +254,18 @@ impl Serve {
         let allowed_hosts = each(&options.allowed_hosts, "--allowed-hosts", http::host)?;
         let cors_origins = each(&options.cors_origins, "--cors-origins", http::origin)?;
         let token_for = parts(&options.token_for).map(ToOwned::to_owned).collect();
-        Ok((Options { token_for, allowed_hosts, cors_origins, ..options }, is_bound))
+        let options = Options { token_for, allowed_hosts, cors_origins, ..options };
+        if !options.ephemeral && (options.fixture.is_some() || !options.token_for.is_empty()) {
+            return Err(Failure::Usage("--fixture and --token-for go with --ephemeral.".to_owned()));
+        }
+        Ok((options, is_bound))
     }
+}
+
+/// Checks the settings that say how to serve.
+pub(super) fn check(settings: &Settings) -> Outcome {
+    let line = Options::augment_args(Command::new("serve")).get_matches_from(["serve"]);
+    Serve(line).options(settings).map(drop)
 }
 
 /// The variable of an option

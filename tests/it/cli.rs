@@ -188,6 +188,9 @@ fn a_command_that_fails_creates_no_database() {
             assert!(!shell.path("new").exists(), "{line}{dry_run} made something");
         }
     }
+    let short = shell.run_env("serve --bind 127.0.0.1:0 --db new/new.db", &[("SECRET_KEY", "short")]);
+    assert_eq!(short.code, 6, "{short}");
+    assert!(!shell.path("new").exists(), "a server that cannot start made something");
     let dry = shell.done("user create ann --no-password --dry-run --db new/new.db");
     assert!(dry.stderr.contains("Dry run") && !shell.path("new").exists(), "{dry}");
 }

@@ -45,6 +45,27 @@ fn the_doctor_finds_what_is_wrong_and_changes_nothing() {
     has("doctor --db mysql://x", 7, "location", "problem");
     has("doctor --db postgres://nobody@localhost:1/x", 7, "database", "problem");
 
+    has("doctor --db postgres://nobody@localhost:1/x", 7, "secret_key", "warning");
+    has("doctor", 0, "secret_key", "ok");
+    let finds = |variable: &str, value: &str, check: &str| {
+        let run = shell.run_env("doctor -o csv --no-header", &[(variable, value)]);
+        assert_eq!(run.code, 7, "{variable}={value}: {run}");
+        assert!(run.stdout.contains(&format!("{check},problem,")), "{variable}={value}: {run}");
+        assert!(!run.stdout.contains("secret_key,ok") || check != "secret_key", "{run}");
+    };
+    finds("SECRET_KEY", "short", "secret_key");
+    finds("SECRET_KEY_PREVIOUS", "short", "secret_key");
+    finds("SECRET_KEY_FILE", "absent", "secret_key");
+    finds("TIDINGS_REGISTRATION", "maybe", "settings");
+    finds("TIDINGS_DB_WAIT", "x", "settings");
+    finds("TIDINGS_ALLOWED_HOSTS", "https://x", "settings");
+    assert!(!shell.path("test.db-key").exists(), "the doctor makes nothing");
+    fs::write(shell.path("test.db-key"), "a secret that is long enough\n").unwrap();
+    has("doctor", 7, "secret_key", "problem");
+    fs::set_permissions(shell.path("test.db-key"), fs::Permissions::from_mode(0o600)).unwrap();
+    has("doctor", 0, "secret_key", "ok");
+    fs::remove_file(shell.path("test.db-key")).unwrap();
+
     let set = |name: &str, mode: u32| fs::set_permissions(shell.path(name), fs::Permissions::from_mode(mode)).unwrap();
     set("test.db", 0o644);
     has("doctor", 0, "permissions", "warning");
