@@ -22,7 +22,7 @@ struct Terminal {
     /// What it does with what is typed when nothing is asked
     usual: Termios,
     /// The question that is asked now
-    question: Mutex<Option<&'static str>>,
+    question: Mutex<Option<String>>,
 }
 
 impl Prompt {
@@ -44,7 +44,7 @@ impl Prompt {
     ///
     /// # Errors
     /// `UnexpectedEof` where there is no answer.
-    pub(super) fn ask(&self, question: &'static str) -> io::Result<String> {
+    pub(super) fn ask(&self, question: &str) -> io::Result<String> {
         let mut answer = String::new();
         let read = self.0.begin(question).and_then(|()| BufReader::new(&self.0.device).read_line(&mut answer));
         self.0.end()?;
@@ -57,12 +57,12 @@ impl Prompt {
 }
 
 impl Terminal {
-    fn question(&self) -> MutexGuard<'_, Option<&'static str>> {
+    fn question(&self) -> MutexGuard<'_, Option<String>> {
         self.question.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, question: &'static str) -> io::Result<()> {
-        *self.question() = Some(question);
+    fn begin(&self, question: &str) -> io::Result<()> {
+        *self.question() = Some(question.to_owned());
         self.put(question)
     }
 
@@ -94,7 +94,7 @@ impl Terminal {
             let _ = (&self.device).write_all(b"\n");
         }
         let _ = emulate_default_handler(signal);
-        if let Some(question) = *question {
+        if let Some(question) = &*question {
             let _ = self.put(question);
         }
     }

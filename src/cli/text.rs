@@ -10,6 +10,7 @@ use super::output::{escape, talk};
 use super::prompt::Prompt;
 use super::{Failure, Outcome};
 use crate::error::Error;
+use crate::service::passwords::RULE;
 
 /// More is never read: no text that is allowed is nearly as long.
 const LONGEST: u64 = 1 << 20;
@@ -143,7 +144,7 @@ impl PasswordSource {
             _ => {
                 let unread = |_| Failure::Usage("No password was given; nothing was changed.".to_owned());
                 let prompt = Prompt::open().map_err(unread)?;
-                let password = prompt.ask("Password: ").map_err(unread)?;
+                let password = prompt.ask(&format!("Password ({RULE}): ")).map_err(unread)?;
                 if prompt.ask("Once more: ").map_err(unread)? != password {
                     return Err(Error::invalid("password", "The two passwords differ.").into());
                 }

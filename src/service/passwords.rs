@@ -21,6 +21,9 @@ const PREFIX: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 pub const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$yU2YnVRafZcnrr2OkMpVHg$o5FoLsI4v1P8DdGi0qVJi5BK0Dd5EYzbeaAEKOR/J1k";
 
+/// The rule of [`check`] that people have to know before they choose a password
+pub const RULE: &str = "at least 8 characters";
+
 /// Checks that a password is 8 characters to 1,024 bytes, not among the common ones, and not the username.
 ///
 /// # Errors
@@ -30,7 +33,7 @@ pub fn check(password: &str, username: &str) -> Result<()> {
     let password = normalize(password);
     let folded = fold_case(&password);
     if password.chars().count() < 8 {
-        refuse("The password is too short; it needs at least 8 characters.")
+        refuse(&format!("The password is too short; it needs {RULE}."))
     } else if password.len() > 1024 {
         refuse("The password is too long; at most 1,024 bytes are allowed.")
     } else if folded == fold_case(username) {

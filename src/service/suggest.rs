@@ -94,8 +94,29 @@ fn numbers_beginning_with(digits: &str) -> Vec<(i64, i64)> {
 pub fn meant(tx: &mut Tx<'_>, sought: &Sought) -> Result<Option<String>> {
     match sought {
         Sought::User(name) => user_meant(tx, name),
-        Sought::Group(actor, name) => group_meant(tx, actor, name),
+        Sought::Group(actor, name) => match user_named(tx, actor, name)? {
+            Some(hint) => Ok(Some(hint)),
+            None => group_meant(tx, actor, name),
+        },
     }
+}
+
+/// What to type instead, where the name of a conversation is a username
+fn user_named(tx: &mut Tx<'_>, actor: &Actor, name: &str) -> Result<Option<String>> {
+    if name.contains('\0') {
+        return Ok(None);
+    }
+    let Some(user) = store::users::by_username(tx, &normalize(name))? else { return Ok(None) };
+    let username = user.person.username;
+    Ok(match actor {
+        Actor::User(actor) if actor.person.key == user.person.key => None,
+        Actor::User(_) => Some(format!(
+            "“{username}” is a user. Your direct conversation is @{username}; `message send --to {username}` starts it."
+        )),
+        Actor::Operator(_) => {
+            Some(format!("“{username}” is a user. Their conversations: `conversation list --user {username}`."))
+        }
+    })
 }
 
 /// `Did you mean “alice”?`, where there are users called nearly so.

@@ -9,9 +9,9 @@ use tower::util::MapResponseLayer;
 
 use super::endpoint::Endpoint;
 use super::entrance::{Entrance, enter};
-use super::request::not_found;
 use super::routes::{EVENTS, endpoints};
 use super::{document, health, testing};
+use crate::error::Error;
 use crate::feed::Outlet;
 use crate::http::server::Shared;
 use crate::http::server::answers::Route;
@@ -51,6 +51,6 @@ pub(crate) fn router(server: &Shared, outlet: &Outlet) -> Router {
     }
     let router = router
         .method_not_allowed_fallback(async |method: Method| Problem::method_not_allowed(&method))
-        .fallback(async || Problem::from(not_found()));
+        .fallback(async || Problem::from(Error::not_found("Not found. The API is described at /api/docs/.")));
     router.with_state(Shared::clone(server))
 }

@@ -20,8 +20,11 @@ impl Caller {
     pub(crate) fn of(parts: &Parts, server: &Shared) -> Result<Option<Self>, Error> {
         let Some(credentials) = parts.headers.get(AUTHORIZATION) else { return Ok(None) };
         let token = credentials.to_str().ok().and_then(|text| text.split_once(' '));
-        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")).map(|(_, token)| token.trim());
-        let claims = token.and_then(|token| server.keys.verify(token, server.app.now()));
+        let Some((scheme, token)) = token else { return Err(wrong_scheme()) };
+        if !scheme.eq_ignore_ascii_case("Bearer") {
+            return Err(wrong_scheme());
+        }
+        let claims = server.keys.verify(token.trim(), server.app.now());
         Ok(Some(Self(claims.ok_or_else(bad_token)?, Conditions::of(parts)?)))
     }
 }
@@ -29,6 +32,11 @@ impl Caller {
 /// A token has to be there.
 pub(crate) fn no_credentials() -> Error {
     Error::unauthenticated("Authentication credentials were not provided.")
+}
+
+/// Credentials of another kind than an access token.
+fn wrong_scheme() -> Error {
+    Error::unauthenticated("Send an access token as `Authorization: Bearer TOKEN`.")
 }
 
 impl FromRequestParts<Shared> for Caller {

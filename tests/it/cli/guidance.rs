@@ -296,6 +296,18 @@ fn what_may_have_been_meant_is_said() {
     hint: Did you mean “tea”?
     --- exit code 3
     ");
+    assert_snapshot!(shell.run("message send ANN hi --as bob"), @"
+    --- stderr
+    tidings: There is no conversation “ANN”.
+    hint: “ann” is a user. Your direct conversation is @ann; `message send --to ann` starts it.
+    --- exit code 3
+    ");
+    assert_snapshot!(shell.run("message list ann"), @"
+    --- stderr
+    tidings: There is no conversation “ann”.
+    hint: “ann” is a user. Their conversations: `conversation list --user ann`.
+    --- exit code 3
+    ");
     assert_snapshot!(shell.run("message send team hi --as trey"), @"
     --- stderr
     tidings: There is no user “trey”.

@@ -8,6 +8,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::Shell;
 use crate::terminal::Terminal;
 
+/// The question, with the rule that people have to know before they choose
+const ASKED: &str = "Password (at least 8 characters): ";
+
 /// A shell that minds no signal asks for the password of a new user, and then shows what it came to.
 fn ask(shell: &Shell) -> Terminal {
     let program = env!("CARGO_BIN_EXE_tidings");
@@ -43,10 +46,10 @@ fn a_signal_at_the_question_for_a_password_leaves_a_terminal_that_shows_what_is_
         (None, Signal::TERM, 143),
         (None, Signal::HUP, 129),
     ] {
-        for question in ["Password: ", "Once more: "] {
+        for question in [ASKED, "Once more: "] {
             let shell = Shell::new();
             let mut terminal = ask(&shell);
-            terminal.wait_for("Password: ");
+            terminal.wait_for(ASKED);
             if question == "Once more: " {
                 terminal.type_in(b"correct horse\n");
                 terminal.wait_for(question);
@@ -66,7 +69,7 @@ fn a_signal_at_the_question_for_a_password_leaves_a_terminal_that_shows_what_is_
 fn a_question_that_was_stopped_is_asked_again_and_its_answer_is_not_shown() {
     let shell = Shell::new();
     let mut terminal = ask(&shell);
-    terminal.wait_for("Password: ");
+    terminal.wait_for(ASKED);
     kill_process(pid(&shell), Signal::TSTP).unwrap();
     let start = Instant::now();
     while !is_stopped(pid(&shell)) {
@@ -75,7 +78,7 @@ fn a_question_that_was_stopped_is_asked_again_and_its_answer_is_not_shown() {
     }
     assert!(terminal.echoes());
     kill_process(pid(&shell), Signal::CONT).unwrap();
-    terminal.wait_for("Password: ");
+    terminal.wait_for(ASKED);
     assert!(!terminal.echoes());
     terminal.type_in(b"correct hors\x7fse\n");
     terminal.wait_for("Once more: ");
@@ -85,4 +88,23 @@ fn a_question_that_was_stopped_is_asked_again_and_its_answer_is_not_shown() {
     assert!(!seen.contains("correct") && !seen.contains("horse"), "{seen}");
     expect(terminal, 0);
     assert_eq!(shell.done("user list -o ids").stdout.lines().count(), 1);
+}
+
+#[test]
+fn a_question_without_an_answer_leaves_no_database() {
+    let shell = Shell::new();
+    let script = format!("{} --db new.db user create zed\n", env!("CARGO_BIN_EXE_tidings"));
+    for (keys, code) in [("\x03", None), ("short\nshort\n", Some(6)), ("correct horse\ncorrect\n", Some(6))] {
+        let mut terminal = Terminal::open(&shell.path(""), &format!("exec {script}"));
+        terminal.wait_for(ASKED);
+        terminal.type_in(keys.as_bytes());
+        let (seen, status) = terminal.end();
+        assert_eq!(status.code(), code, "{seen}");
+        assert!(!shell.path("new.db").exists(), "{seen}");
+    }
+    let mut terminal = Terminal::open(&shell.path(""), &script);
+    terminal.wait_for(ASKED);
+    terminal.type_in(b"correct horse\ncorrect horse\n");
+    let (seen, _) = terminal.end();
+    assert!(seen.contains("Created the database new.db."), "{seen}");
 }

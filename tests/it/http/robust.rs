@@ -257,8 +257,10 @@ fn no_token_but_a_genuine_one_that_has_not_expired_counts() {
         server.post("/api/token/verify/", "", &json!({ "token": format!("{bad}\0") })).problem(401, "unauthenticated");
     }
     me(&server, "").problem(401, "unauthenticated");
-    for scheme in ["Basic eDp5", "Bearer", "Bearer ", "bearer\u{e9} x"] {
-        server.ask("GET", "/api/users/me/", "", &[("Authorization", scheme)], None).problem(401, "unauthenticated");
+    for scheme in ["Basic eDp5", "Token abc", "Bearer", "bearer\u{e9} x"] {
+        let reply = server.ask("GET", "/api/users/me/", "", &[("Authorization", scheme)], None);
+        let problem = reply.problem(401, "unauthenticated");
+        assert_eq!(problem["detail"], "Send an access token as `Authorization: Bearer TOKEN`.", "{scheme}");
     }
     for token in [&token, "x", "\0"] {
         let body = json!({ "refresh": token });

@@ -104,3 +104,17 @@ fn only_groups_the_actor_may_see_are_meant() {
         }
     });
 }
+
+#[test]
+fn a_username_in_the_place_of_a_conversation_is_known_for_one() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("Bob")];
+        world.group("team", &ann, &[&bob]);
+        let own = hint_for_group(world, &ann, "bob").unwrap();
+        assert!(own.contains("@Bob") && own.contains("message send --to Bob"), "{own}");
+        assert!(hint_for_group(world, &operator(), "bob").unwrap().contains("conversation list --user Bob"));
+        assert_eq!(hint_for_group(world, &ann, "ann"), None, "nobody writes to themselves");
+        assert_eq!(hint_for_group(world, &ann, "b\0b"), None);
+        assert!(hint_for_group(world, &ann, "tean").unwrap().contains("“team”"));
+    });
+}
