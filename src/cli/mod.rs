@@ -34,7 +34,7 @@ use self::context::{Context, ERASURE, ERASURE_OF_ACCOUNTS};
 use self::output::{Field, Format, Output, When};
 use self::pages::{PAGE, pages};
 use self::settings::Settings;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::model::{Choice, Timestamp, UserSelector};
 use crate::transfer::Interruption;
 
@@ -56,59 +56,67 @@ struct Cli {
 #[command(next_help_heading = "Options for every command")]
 struct Global {
     /// The database: a file, or postgres://… [env: TIDINGS_DB] [default: a file in your data folder]
-    #[arg(long, global = true, value_name = "PATH|URL")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "PATH|URL")]
     db: Option<String>,
 
     /// Act as this user, with exactly their rights [env: TIDINGS_AS]
-    #[arg(long = "as", global = true, value_name = "USER")]
+    #[arg(long = "as", global = true, hide_short_help = true, value_name = "USER")]
     acting: Option<UserSelector>,
 
     /// Act as the operator, whatever TIDINGS_AS says
-    #[arg(long, global = true, conflicts_with = "acting")]
+    #[arg(long, global = true, hide_short_help = true, conflicts_with = "acting")]
     operator: bool,
 
     /// How to write the result [env: TIDINGS_OUTPUT] [default: table]
-    #[arg(short, long, global = true, value_name = "FORMAT")]
+    #[arg(short, long, global = true, hide_short_help = true, value_name = "FORMAT")]
     output: Option<Format>,
 
-    /// Show these fields only, named as CSV heads them, for example number,sender.username
-    #[arg(long, global = true, value_name = "FIELDS", value_delimiter = ',', overrides_with = "fields")]
+    /// Show these fields only, by their names in JSON and CSV, for example number,sender.username; a name that is none
+    /// lists those of the command
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "FIELDS",
+        value_delimiter = ',',
+        overrides_with = "fields"
+    )]
     fields: Option<Vec<String>>,
 
     /// Leave out the headings of csv, tsv and tables
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     no_header: bool,
 
     /// When to colour: auto is on a terminal, unless NO_COLOR is set [default: auto]
-    #[arg(long, global = true, value_name = "WHEN")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "WHEN")]
     color: Option<When>,
 
     /// Print only the result; of what is created, only the id
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, hide_short_help = true)]
     quiet: bool,
 
     /// Say more on stderr: the causes of errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, hide_short_help = true)]
     verbose: bool,
 
     /// Freeze the clock at this time, for example 2026-01-01T09:00:00Z [env: TIDINGS_NOW]
-    #[arg(long, global = true, value_name = "TIME", value_parser = time)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "TIME", value_parser = time)]
     now: Option<Timestamp>,
 
     /// Draw ids from this number, so that a script repeats [env: TIDINGS_SEED]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "N")]
     seed: Option<u64>,
 
     /// Read variables from this file instead of ./.env
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     env_file: Option<PathBuf>,
 
     /// Say what would happen and change nothing
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     dry_run: bool,
 
     /// Do not ask before something is deleted or replaced
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, hide_short_help = true)]
     yes: bool,
 }
 
@@ -205,6 +213,9 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// The exit code for wrong usage
+const USAGE: u8 = 2;
+
 /// The result of a command
 type Outcome = Result<(), Failure>;
 
@@ -219,17 +230,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if completions::answer(&arguments) {
         return ExitCode::SUCCESS;
     }
-    let color = color_asked_for(&arguments);
-    let command = Cli::command().color(match color {
+    let color = value_on(&arguments, &["--color"]).unwrap_or_default();
+    let command = with_short_help(Cli::command()).color(match color {
         When::Auto => ColorChoice::Auto,
         When::Always => ColorChoice::Always,
         When::Never => ColorChoice::Never,
     });
+    let format = value_on(&arguments, &["--output", "-o"]);
     let cli = match command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            output::complain_of_usage(&error, Settings::of_environment().colors(color));
-            return ExitCode::from(2);
+            let settings = Settings::of_environment();
+            let format = format.or_else(|| settings.format().ok().flatten()).unwrap_or_default();
+            let options = output::Options { format, colors: settings.colors(color), ..output::Options::default() };
+            Output::new(options).usage(&error);
+            return ExitCode::from(USAGE);
         }
         Err(help) => {
             return match help.print().and_then(|()| output::write("")) {
@@ -241,20 +256,31 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     run(cli)
 }
 
-/// The `--color` on the line, which help and errors of usage obey too, before there is a line that was understood.
-fn color_asked_for(arguments: &[OsString]) -> When {
+/// The value of an option that help and errors of usage obey too, before there is a line that was understood
+fn value_on<T: ValueEnum>(arguments: &[OsString], names: &[&str]) -> Option<T> {
     let words: Vec<&str> = arguments.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str()).collect();
-    let behind = words.windows(2).filter(|pair| pair[0] == "--color").map(|pair| pair[1]);
-    let values = words.iter().filter_map(|word| word.strip_prefix("--color=")).chain(behind);
-    values.filter_map(|value| When::from_str(value, false).ok()).next_back().unwrap_or_default()
+    let values = words.iter().enumerate().filter_map(|(index, word)| {
+        let rest = names.iter().find_map(|name| word.strip_prefix(name))?;
+        if rest.is_empty() { words.get(index + 1).copied() } else { Some(rest.trim_start_matches('=')) }
+    });
+    values.filter_map(|value| T::from_str(value, false).ok()).next_back()
+}
+
+/// The command line, whose `-h` names the options for every command in one line; `--help` lists them.
+fn with_short_help(command: clap::Command) -> clap::Command {
+    let long = command.get_after_help().cloned().unwrap_or_default();
+    let short = format!("{long}\n\nOptions for every command: see --help");
+    command.after_help(short.trim_start().to_owned()).after_long_help(long).mut_subcommands(with_short_help)
 }
 
 /// Runs a command to its exit code.
 fn run(cli: Cli) -> ExitCode {
     let Global { quiet, verbose, no_header, color, .. } = cli.global;
     let color = color.unwrap_or_default();
-    let colors = Settings::of_environment().colors(color);
-    let options = output::Options { no_header, quiet, verbose, colors, ..output::Options::default() };
+    let environment = Settings::of_environment();
+    let (colors, format) = (environment.colors(color), environment.format().ok().flatten());
+    let format = cli.global.output.or(format).unwrap_or_default();
+    let options = output::Options { format, no_header, quiet, verbose, colors, fields: None };
     // What is wrong with the settings keeps every command from its work but those that say it.
     let shows_settings = matches!(cli.command, Command::Doctor(_) | Command::Config(_));
     let settings = match Settings::load(cli.global.env_file.as_deref()) {
@@ -327,21 +353,21 @@ fn only_operator(global: &Global, settings: &Settings) -> Outcome {
 
 /// Says why a command failed and returns its exit code; a reader that went away is no failure.
 fn report(out: &Output, failure: Failure) -> ExitCode {
-    match failure {
-        Failure::Usage(sentence) => {
-            out.complain(&sentence);
-            ExitCode::from(2)
-        }
+    let (error, code) = match failure {
+        // Of all kinds it is nearest to this one.
+        Failure::Usage(sentence) => (Error::of_request(Kind::Invalid, sentence), USAGE),
         Failure::Refused(error) => {
-            out.error(&error);
-            ExitCode::from(error.kind().exit_code())
+            let code = error.kind().exit_code();
+            (error, code)
         }
-        Failure::Unwritten(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Failure::Unwritten(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
         Failure::Unwritten(error) => {
-            out.complain(&format!("The result could not be written: {error}. What the command changes is changed."));
-            ExitCode::FAILURE
+            let detail = format!("The result could not be written: {error}. What the command changes is changed.");
+            (Error::of_request(Kind::Internal, detail), Kind::Internal.exit_code())
         }
-    }
+    };
+    out.error(&error);
+    ExitCode::from(code)
 }
 
 /// Reads a time given on the command line; a date alone is its first moment.
@@ -351,7 +377,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 /// Reads how many things to list.
 fn limit(text: &str) -> Result<i64, String> {
-    text.parse().ok().filter(|limit| *limit >= 0).ok_or_else(|| "not a whole number from 0 on".to_owned())
+    text.parse().ok().filter(|limit| *limit >= 1).ok_or_else(|| "it has to be a whole number, at least 1".to_owned())
 }
 
 /// Reads one of an enumeration's words.

@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::os::fd::AsFd;
 
+use clap::error::ErrorKind;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -25,7 +26,7 @@ pub(super) use self::people::{Paragraph, Piece, TextMark, View, time};
 use self::style::Meaning;
 pub(super) use self::style::{Colors, When};
 use super::{Failure, Outcome};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::{Timestamp, UserKey};
 
 /// Something that can be shown in every format.
@@ -338,6 +339,30 @@ impl Output {
         }
     }
 
+    /// Says what clap found wrong with the line. What was typed stands in it, so it is foreign text, and the colours are ours.
+    pub(super) fn usage(&self, error: &clap::Error) {
+        let text = error.render().to_string();
+        if self.is_json() {
+            let said = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect::<Vec<_>>().join(" ");
+            let said = match error.kind() {
+                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "The command is not complete; see --help.",
+                _ => said.strip_prefix("error: ").unwrap_or(&said),
+            };
+            return self.error(&Error::of_request(Kind::Invalid, said));
+        }
+        for line in text.lines() {
+            let (mark, rest) = line.split_at(line.find(':').map_or(0, |colon| colon + 1));
+            // The words that all our errors and hints begin with
+            let (mark, meaning) = match mark.trim_start() {
+                "error:" => ("tidings:", Meaning::Error),
+                "tip:" => ("hint:", Meaning::Hint),
+                "Usage:" => (mark, Meaning::Heading),
+                _ => (mark, Meaning::Plain),
+            };
+            talk(&format!("{}{}", meaning.paint(&escape(mark), self.options.colors.stderr), escape(rest)));
+        }
+    }
+
     fn json<T: Record>(&self, thing: &T, pretty: bool) -> io::Result<String> {
         fn text<T: Serialize>(value: &T, pretty: bool) -> serde_json::Result<String> {
             if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) }
@@ -432,21 +457,6 @@ pub(super) fn write(text: &str) -> io::Result<()> {
 /// Writes a line to stderr. There is nobody to tell when that fails.
 pub(super) fn talk(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// Says what clap found wrong with the line. What was typed stands in it, so it is foreign text, and the colours are ours.
-pub(super) fn complain_of_usage(error: &clap::Error, colors: Colors) {
-    for line in error.render().to_string().lines() {
-        let (mark, rest) = line.split_at(line.find(':').map_or(0, |colon| colon + 1));
-        // The words that all our errors and hints begin with
-        let (mark, meaning) = match mark.trim_start() {
-            "error:" => ("tidings:", Meaning::Error),
-            "tip:" => ("hint:", Meaning::Hint),
-            "Usage:" => (mark, Meaning::Heading),
-            _ => (mark, Meaning::Plain),
-        };
-        talk(&format!("{}{}", meaning.paint(&escape(mark), colors.stderr), escape(rest)));
-    }
 }
 
 /// Where the log of a server goes

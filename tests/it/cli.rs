@@ -147,6 +147,8 @@ fn wrong_usage_is_exit_code_2() {
         "user",
         "user create",
         "message list team --limit x",
+        "message list team --limit 0",
+        "user list --limit -1",
         "--now yesterday user list",
         "message send --as ann",
         "user create x --password secret",
@@ -155,6 +157,38 @@ fn wrong_usage_is_exit_code_2() {
         assert_eq!(run.code, 2, "{line}: {run}");
         assert_eq!(run.stdout, "", "{line}");
     }
+}
+
+#[test]
+fn wrong_usage_is_a_problem_document_where_errors_are() {
+    let shell = shell();
+    let before = shell.dump();
+    for (line, detail) in [
+        ("-o json nonsense", "unrecognized subcommand 'nonsense'"),
+        ("user create --output=jsonl", "the following required arguments were not provided: <NAME>"),
+        ("-ojson user", "The command is not complete; see --help."),
+        (
+            "message list team --limit 0 -o json",
+            "invalid value '0' for '--limit <N>': it has to be a whole number, at least 1",
+        ),
+        ("message send --as ann -o json", "Say where to: a conversation, or a user with --to."),
+        (
+            "user list --fields nonsense -o json",
+            "This command shows no field “nonsense”. The fields: user_id, username, ",
+        ),
+        ("user delete ann -o json", "There is no terminal to ask on; say --yes to do it, or --dry-run to look."),
+        ("user list --env-file absent -o json", "The env file absent cannot be used: "),
+    ] {
+        let run = shell.run(line);
+        assert_eq!((run.code, run.stdout.as_str(), run.stderr.lines().count()), (2, "", 1), "{line}: {run}");
+        let problem: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
+        assert!(problem["detail"].as_str().unwrap().starts_with(detail), "{line}: {run}");
+        assert_eq!((&problem["code"], &problem["status"]), (&"invalid".into(), &400.into()), "{line}: {run}");
+        assert!(!shell.run(line.replace("json", "csv").trim()).stderr.starts_with('{'), "{line}");
+    }
+    let by_variable = shell.run_env("nonsense", &[("TIDINGS_OUTPUT", "jsonl")]);
+    assert!(by_variable.code == 2 && by_variable.stderr.starts_with('{'), "{by_variable}");
+    assert_eq!(shell.dump(), before);
 }
 
 #[test]
@@ -220,6 +254,21 @@ fn an_empty_name_of_a_database_is_refused_in_a_whole_sentence() {
         assert_eq!(run.code, 7, "{line}: {run}");
         assert!(run.stderr.starts_with("tidings: The name of the database is empty.\n"), "{line}: {run}");
     }
+}
+
+#[test]
+fn the_short_help_names_the_options_for_every_command_in_one_line() {
+    let shell = Shell::new();
+    for line in ["", "user", "user create", "message list", "serve", "db backup", "data import django", "man"] {
+        let short = shell.done(&format!("{line} -h")).stdout;
+        assert!(short.ends_with("\n\nOptions for every command: see --help\n"), "{line}: {short}");
+        assert!(!short.contains("--env-file") && short.contains("-h, --help"), "{line}: {short}");
+        let long = shell.done(&format!("{line} --help")).stdout;
+        assert!(long.contains("--env-file") && !long.contains("see --help"), "{line}: {long}");
+        assert_eq!(short.contains("Example"), long.contains("Example"), "{line}");
+    }
+    let fields = shell.done("user list --help").stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(fields.contains("a name that is none lists those of the command"), "{fields}");
 }
 
 #[test]

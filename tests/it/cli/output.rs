@@ -146,7 +146,7 @@ fn a_field_that_is_not_there_is_refused_before_anything_is_done() {
         "user delete ann --yes --fields email",
         "user list --search nobody --fields e-mail",
         "message read team --as bob --fields content",
-        "message list --limit 0 --fields sender.email -o json",
+        "message list --limit 1 --fields sender.email -o json",
         "user list --fields ''",
         "demo --fields number",
     ] {
