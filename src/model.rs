@@ -57,11 +57,11 @@ pub struct User {
     pub created_at: Timestamp,
 }
 
-/// A user in as much detail as the one who looks may see.
+/// A user, in the detail that the viewer may see.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Profile {
-    /// For the user, admins and the operator
+    /// For the user themselves, admins and the operator
     Full(User),
     /// For everybody else
     Short(UserRef),
@@ -77,7 +77,7 @@ impl Profile {
     }
 }
 
-/// What an account says of a user.
+/// The details of an account that can be changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserDetails {
     pub username: String,
@@ -90,7 +90,7 @@ pub struct UserDetails {
 /// Who does something.
 #[derive(Clone, Debug)]
 pub enum Actor {
-    /// The person who runs the command line without a user: access to the database is the authority. Holds the name of their
+    /// The person who runs the command line without `--as`: access to the database is the authority. Holds the name of their
     /// account on the machine.
     Operator(String),
     /// A user, with exactly their rights
@@ -144,9 +144,9 @@ pub struct Conversation {
     pub active_at: Timestamp,
     /// Messages that are not tombstones
     pub message_count: i64,
-    /// The highest number it ever gave out
+    /// The highest number that a message of it ever had
     pub last_number: Number,
-    /// When a message was last sent, which the next is not sent before; loaded ones do not count
+    /// When a message was last sent; no later message gets an earlier time. Loaded messages do not change it
     pub last_sent_at: Option<Timestamp>,
 }
 
@@ -176,9 +176,9 @@ pub struct ConversationView {
     pub created_at: Timestamp,
     pub last_message: Option<Message>,
     pub message_count: i64,
-    /// Up to 1,000; none for whoever is not a participant
+    /// Unread messages of the viewer, up to 1,000; null for a viewer who is not a participant
     pub unread_count: Option<i64>,
-    /// None for whoever is not a participant
+    /// Which messages notify the viewer; null for a viewer who is not a participant
     pub level: Option<Level>,
 }
 
@@ -198,41 +198,41 @@ pub struct Message {
     pub conversation_key: ConversationKey,
     #[serde(skip)]
     pub parent_key: Option<MessageKey>,
-    /// Of a group that has one, for people
+    /// The name of the group, for output for people
     #[serde(skip)]
     pub conversation_name: Option<String>,
-    /// For people
+    /// For output for people
     #[serde(skip)]
     pub conversation_kind: Kind,
-    /// For people
+    /// For output for people
     #[serde(skip)]
     pub parent_number: Option<Number>,
     pub message_id: MessageId,
     /// The id of the conversation
     pub conversation: ConversationId,
-    /// Its number in the conversation
+    /// The number in the conversation: 1, 2, 3 …, never reused
     pub number: Number,
-    /// None of a tombstone
+    /// Who sent it; null in a tombstone
     pub sender: Option<UserRef>,
-    /// Whom it is written to: the other person of a direct conversation, in a group somebody or nobody
+    /// The addressee: in a direct conversation the other person, in a group one participant or null
     pub receiver: Option<UserRef>,
-    /// Empty of a tombstone
+    /// The text; empty in a tombstone
     pub content: String,
     /// When it was sent
     pub timestamp: Timestamp,
-    /// Whether it has earlier contents
+    /// Whether the content was changed
     pub edited: bool,
-    /// Counts from 1
+    /// The number of the current content, from 1
     pub revision: i64,
     /// The message it replies to
     pub parent_message: Option<MessageId>,
-    /// It has replies
+    /// Whether it has replies
     pub is_thread: bool,
-    /// Replies that are not tombstones
+    /// The number of replies, without tombstones
     pub reply_count: i64,
-    /// It has recipients and none of them has it unread
+    /// Whether it has recipients and all of them have read it
     pub read: bool,
-    /// A tombstone: the content is gone, the place is kept for the replies
+    /// Whether it is a tombstone: the content is deleted, the number is kept for the replies
     pub deleted: bool,
 }
 
@@ -257,7 +257,7 @@ pub struct SearchHit {
 pub struct ThreadMessage {
     #[serde(flatten)]
     pub message: Message,
-    /// 0 for the first, 1 for its replies, and so on
+    /// 0 for the first message, 1 for its replies, and so on
     pub depth: usize,
 }
 
@@ -266,29 +266,29 @@ pub struct ThreadMessage {
 pub struct Revision {
     /// The id of the message
     pub message: MessageId,
-    /// Counts from 1
+    /// The number of this content, from 1
     pub revision: i64,
     pub content: String,
-    /// When a newer content took its place
+    /// When it was replaced
     pub edited_at: Timestamp,
-    /// Who replaced it; none where the operator did
+    /// Who replaced it; null for the operator
     pub edited_by: Option<UserRef>,
     pub edited_by_operator: bool,
-    /// Why, in the words of whoever replaced it
+    /// The reason that the editor gave
     pub reason: Option<String>,
 }
 
-/// That a message concerns a user; named by the message.
+/// Tells a user about a message; it has the id of the message.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Notification {
-    /// That of its message
+    /// The id of its message
     pub id: MessageId,
-    /// Whose it is
+    /// The id of the user it belongs to
     pub user: UserId,
     pub message: Message,
     pub kind: NotificationKind,
     pub is_read: bool,
-    /// That of the message
+    /// The time of its message
     pub created_at: Timestamp,
 }
 
@@ -341,7 +341,7 @@ impl Event {
     }
 }
 
-/// Work that goes on after a commit and is not done.
+/// Work that was left for after a commit and is not finished.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Pending {
     pub task: Task,
@@ -349,25 +349,25 @@ pub struct Pending {
     pub since: Timestamp,
 }
 
-/// What deleting accounts removed, counted.
+/// The numbers of rows that deleting accounts removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Receipt {
     pub deleted_at: Timestamp,
-    /// Whose accounts they were
+    /// The deleted users
     pub users: Vec<UserRef>,
     /// Messages they sent
     pub messages_sent: i64,
     /// Messages others sent to them
     pub messages_received: i64,
-    /// Other messages that went with groups left with nobody
+    /// Other messages of groups that ended because nobody was left
     pub messages_of_groups: i64,
-    /// Messages whose place is kept as a tombstone because replies hang on them
+    /// Messages that became tombstones because they have replies
     pub tombstones: i64,
     pub revisions: i64,
     pub notifications: i64,
     pub participations: i64,
     pub direct_conversations: i64,
-    /// Groups left with nobody
+    /// Groups that ended because nobody was left
     pub groups: i64,
     pub tokens: i64,
 }

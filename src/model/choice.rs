@@ -57,17 +57,17 @@ macro_rules! choice {
 }
 
 choice!(
-    /// What a user may do beyond their own affairs.
+    /// The rights of a user.
     Role {
-        /// One's own affairs only
+        /// May change their own account, messages and conversations
         User = 0 "user",
-        /// Everybody's, within the matrix of rights
+        /// May also administer other accounts and conversations
         Admin = 1 "admin",
     }
 );
 
 choice!(
-    /// What a conversation is; stored, never inferred.
+    /// The kind of a conversation; stored, never derived from its participants.
     Kind {
         /// Between exactly two people
         Direct = 0 "direct",
@@ -81,7 +81,7 @@ choice!(
     Level {
         /// Every message
         All = 0 "all",
-        /// Mentions and replies to one's own messages
+        /// Mentions and replies to their messages
         Mentions = 1 "mentions",
         /// No message
         None = 2 "none",
@@ -91,11 +91,11 @@ choice!(
 choice!(
     /// Why a message notified somebody.
     NotificationKind {
-        /// It was sent to a conversation of theirs
+        /// It was sent to one of their conversations
         Message = 0 "message",
-        /// It replies to a message of theirs
+        /// It replies to one of their messages
         Reply = 1 "reply",
-        /// It names them
+        /// It mentions them
         Mention = 2 "mention",
     }
 );
@@ -133,13 +133,13 @@ choice!(
 );
 
 choice!(
-    /// Work that goes on after a commit, in steps.
+    /// Work that is done in steps, after a commit.
     Task {
-        /// Letting search know messages from before there was search
+        /// Indexing messages for search
         Index = 0 "index",
-        /// Scrubbing what was deleted from the file
+        /// Erasing deleted data from the file
         Erase = 1 "erase",
-        /// Working out what usernames look like that are from before that was known
+        /// Computing the skeletons of usernames that have none yet
         Skeletons = 2 "skeletons",
     }
 );

@@ -24,10 +24,10 @@ use crate::store::{self, Tx};
 /// How long a refresh token is valid, in seconds: 30 days
 pub const REFRESH_LIFETIME: i64 = 30 * 24 * 60 * 60;
 
-/// How long a refresh token that was used gives its successor again, in seconds
+/// How long a used refresh token still returns the same successor, in seconds
 pub const AGAIN: i64 = 30;
 
-/// What a refused log-in says, whatever the reason: the words of the original system
+/// The detail of every refused log-in, as the original system worded it
 const NO_ACCOUNT: &str = "No active account found with the given credentials";
 
 /// A new refresh token: 256 random bits.
@@ -35,42 +35,42 @@ const NO_ACCOUNT: &str = "No active account found with the given credentials";
 pub struct Secret(pub [u8; 32]);
 
 impl Secret {
-    /// As clients hold it
+    /// The text that clients hold
     pub fn token(self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// As it is kept
+    /// The hash that is stored
     fn hash(self) -> Hash {
         Sha256::digest(self.0).into()
     }
 }
 
-/// What a client holds, where it may be a refresh token
+/// Reads a text as a refresh token, if it can be one
 fn secret_of(token: &str) -> Option<Secret> {
     // Nothing longer is read: it may be as long as a body.
     let token = Some(token).filter(|token| token.len() == 43)?;
     URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok().map(Secret)
 }
 
-/// Nobody gets in with these credentials.
+/// The error for wrong credentials.
 pub fn refused() -> Error {
     Error::unauthenticated(NO_ACCOUNT)
 }
 
-/// Nobody gets in with this token.
+/// The error for an invalid token.
 pub fn bad_token() -> Error {
     Error::unauthenticated("The token is invalid or expired.")
 }
 
-/// A log-in that began: who, the generation of their tokens, and the refresh token.
+/// A new log-in: the user, the generation of their tokens, and the refresh token.
 pub struct LoggedIn {
     pub user: User,
     pub generation: i64,
     pub refresh: Secret,
 }
 
-/// What a log-in comes to, as clients hold it.
+/// The tokens of a log-in.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TokenPair {
     /// Sent as `Authorization: Bearer`; valid for ten minutes
@@ -81,7 +81,7 @@ pub struct TokenPair {
 }
 
 impl LoggedIn {
-    /// The tokens as clients hold them; `id` tells the access token from every other.
+    /// The tokens as clients get them; `id` makes the access token unique.
     pub fn pair(self, keys: &Keys, now: Timestamp, id: [u8; 16]) -> Result<TokenPair> {
         let Self { user, generation, refresh } = self;
         let id = uuid::Builder::from_random_bytes(id).into_uuid();
@@ -90,8 +90,7 @@ impl LoggedIn {
     }
 }
 
-/// Begins a log-in of somebody whose password was verified, at that address; `better_hash` takes the place of the one it was
-/// verified by.
+/// Begins a log-in from that address, after the password was verified; `better_hash` replaces the hash it was verified by.
 ///
 /// # Errors
 /// `Unauthenticated` where the account changed meanwhile.
@@ -129,7 +128,7 @@ pub fn issue(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, refresh: S
     keep(tx, login, None, refresh, None)
 }
 
-/// Keeps a new refresh token; without a family it begins one, named after it: ids drawn from a seed can come twice.
+/// Stores a new refresh token. Without a family it begins one, with the token's hash as id: ids drawn from a seed can repeat.
 fn keep(
     tx: &mut Tx<'_>,
     login: Login,
@@ -149,7 +148,7 @@ fn keep(
     Ok(LoggedIn { user, generation, refresh })
 }
 
-/// What came of a refresh token.
+/// The result of using a refresh token.
 pub enum Refreshed {
     LoggedIn(LoggedIn),
     /// It is not valid; where it had been used before, what its log-in began ended
@@ -167,12 +166,11 @@ impl Refreshed {
     }
 }
 
-/// Puts a new refresh token in the place of one, for a client at that address.
+/// Exchanges a refresh token for a new one, for a client at that address.
 ///
-/// Which one that is follows from the token and the key, so that a client that comes again within [`AGAIN`], another tab or one that
-/// lost the answer, gets the same. Later that is so only while nobody used the successor. Where somebody did, two have what one
-/// should: it was stolen, and nothing is valid any more that its log-in began (RFC 9700, section 4.14.2). The outcome is no error,
-/// because what a theft ends must stay ended.
+/// The successor is computed from the token and the key, so a client that asks again within [`AGAIN`] (another tab, or after a lost
+/// response) gets the same one. Later it gets it only while the successor was not used. If it was used, the token was stolen, and
+/// the whole log-in ends (RFC 9700, section 4.14.2). That is not an error, because an error would roll the end back.
 pub fn refresh(tx: &mut Tx<'_>, keys: &Keys, token: &str, client: Client) -> Result<Refreshed> {
     let Some((secret, login, found)) = locked(tx, token)? else { return Ok(Refreshed::Refused) };
     // As with access tokens: one from a clock that was ahead is not valid for years.
@@ -200,7 +198,7 @@ pub fn refresh(tx: &mut Tx<'_>, keys: &Keys, token: &str, client: Client) -> Res
     Ok(same.map_or(Refreshed::Refused, |refresh| Refreshed::LoggedIn(LoggedIn { user, generation, refresh })))
 }
 
-/// Finds a refresh token and whose it is; to the end of the transaction nobody else changes anything of theirs.
+/// Finds a refresh token and its user, and locks the user until the end of the transaction.
 fn locked(tx: &mut Tx<'_>, token: &str) -> Result<Option<(Secret, Login, RefreshToken)>> {
     let Some(secret) = secret_of(token) else { return Ok(None) };
     let Some(login) = tokens::lock_owner(tx, &secret.hash())? else { return Ok(None) };
@@ -208,7 +206,7 @@ fn locked(tx: &mut Tx<'_>, token: &str) -> Result<Option<(Secret, Login, Refresh
     Ok(tokens::by_hash(tx, &secret.hash())?.map(|found| (secret, login, found)))
 }
 
-/// Ends what a log-in began, by its refresh token; one that is not there is ended already.
+/// Ends the log-in of a refresh token; an unknown token is ignored.
 pub fn revoke(tx: &mut Tx<'_>, token: &str) -> Result<()> {
     if let Some((_, _, found)) = locked(tx, token)? {
         tokens::delete_family(tx, found.family)?;

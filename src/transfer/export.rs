@@ -18,10 +18,10 @@ use crate::service::export::{self, Participation, Side, Subject};
 use crate::service::tokens::{self, Claims};
 use crate::store::Tx;
 
-/// How many things are read in one transaction, and so are in memory. A message has up to 64 KiB.
+/// The number of rows read in one transaction, and so in memory; a message has up to 64 KiB
 const PAGE: i64 = 100;
 
-/// How long a token is taken for valid after a check: a reader may take its time.
+/// How long a token is assumed valid after a check: a client may read slowly
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Writes all there is about a person: each page is read in a transaction of its own, none of which is open while something
@@ -55,30 +55,30 @@ pub fn export(
     }
 }
 
-/// All there is about a person, as `user export` writes it; the newest first, where nothing else is said.
+/// Everything about a person, as `user export` writes it; lists are newest first unless stated otherwise.
 // The fields stand in the order in which they are written.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "Export of a user")]
 pub(super) struct Document<'s> {
     /// The account
     user: &'s Subject,
-    /// What they take part in
+    /// The conversations they take part in
     #[schemars(with = "Vec<ShownConversation<'_>>")]
     conversations: Conversations<'s>,
-    /// What they said, with everything they had said before
+    /// The messages they sent, with earlier contents
     #[schemars(with = "Vec<SentMessage<'_>>")]
     messages_sent: MessagesSent<'s>,
-    /// What was written to them
+    /// The messages they received
     #[schemars(with = "Vec<Message>")]
     messages_received: MessagesReceived<'s>,
-    /// What others had said before they replaced it; that of their own messages stands with the messages
+    /// Earlier contents of others' messages that they replaced; those of their own messages are with the messages
     #[schemars(with = "Vec<Revision>")]
     revisions: Revisions<'s>,
     #[schemars(with = "Vec<Notification>")]
     notifications: Notifications<'s>,
 }
 
-/// A conversation, and who takes part in it
+/// A conversation with its participants
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Conversation")]
 struct ShownConversation<'s> {
@@ -89,7 +89,7 @@ struct ShownConversation<'s> {
     participants: Participants<'s>,
 }
 
-/// A message that the person sent, and what they had said before
+/// A message that the person sent, with its earlier contents
 #[derive(Serialize, JsonSchema)]
 struct SentMessage<'s> {
     #[serde(flatten)]
@@ -98,12 +98,12 @@ struct SentMessage<'s> {
     revisions: History<'s>,
 }
 
-/// Where the pages come from, and why no more come
+/// Where the pages come from, and why they ended
 struct Source<'a> {
     app: &'a App,
     subject: Subject,
     token: Option<&'a Claims>,
-    /// Whether it is time to look at the token again
+    /// Whether the token has to be checked again
     is_late: RefCell<Box<dyn Fn() -> bool>>,
     failure: RefCell<Option<Error>>,
 }

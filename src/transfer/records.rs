@@ -25,7 +25,7 @@ pub enum Record {
 }
 
 impl Record {
-    /// How many bytes its texts have that may be long
+    /// The number of bytes of its long texts
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Message(message) => {
@@ -55,47 +55,47 @@ impl Record {
 #[schemars(title = "User")]
 #[serde(deny_unknown_fields)]
 pub struct UserRecord {
-    /// Usually a new one
+    /// A new id by default
     pub user_id: Option<UserId>,
-    /// 1 to 150 characters without white space; no two differ in case alone
+    /// 1 to 150 characters without white space; unique ignoring case
     pub username: String,
-    /// No two users have the same
+    /// Unique ignoring case
     pub email: Option<String>,
     pub first_name: Option<String>,
     pub last_name: Option<String>,
-    /// Usually `user`
+    /// `user` by default
     pub role: Option<Role>,
-    /// Usually true
+    /// true by default
     pub is_active: Option<bool>,
-    /// Usually now
+    /// Now by default
     pub created_at: Option<Timestamp>,
-    /// A password in plain text, which is hashed; never written
+    /// A password in plain text, which is hashed on loading; a dump never contains it
     #[serde(skip_serializing, default)]
     pub password: Option<String>,
-    /// A hash in PHC form; without one and without a password the user cannot log in
+    /// A password hash in PHC form. Without a hash and a password the user cannot log in
     pub password_hash: Option<String>,
 }
 
-/// A conversation and who takes part in it.
+/// A conversation and its participants.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "Conversation")]
 #[serde(deny_unknown_fields)]
 pub struct ConversationRecord {
-    /// Usually a new one
+    /// A new id by default
     pub conversation_id: Option<ConversationId>,
-    /// Usually `direct` where two people have neither name nor title, else `group`
+    /// By default `direct` for two participants without name and title, else `group`
     pub kind: Option<Kind>,
-    /// By which a group is called: 1 to 64 of the characters A–Z a–z 0–9 . _ -
+    /// The name of a group: 1 to 64 of the characters A–Z a–z 0–9 . _ -
     pub name: Option<String>,
-    /// What people read, up to 200 characters
+    /// Free text, up to 200 characters
     pub title: Option<String>,
-    /// A user; none: the operator created it
+    /// A user; null if the operator created it
     pub creator: Option<String>,
     /// Users, each by username, id or email
     pub participants: Vec<Participant>,
-    /// Usually the time of its first message, or now where it has none yet
+    /// By default the time of its first message, or now if it has none
     pub created_at: Option<Timestamp>,
-    /// When something was last sent to it; usually the time of its newest message
+    /// When a message was last sent; by default the time of its newest message
     pub active_at: Option<Timestamp>,
     /// The highest number that a message of it ever had
     #[schemars(range(min = 0, max = Number::HIGHEST))]
@@ -103,13 +103,13 @@ pub struct ConversationRecord {
 }
 
 impl ConversationRecord {
-    /// What people call it: its name, else its title, else who takes part
+    /// What people call it: its name, else its title, else its participants
     pub(super) fn called(&self) -> String {
         let people = || self.participants.iter().map(Participant::user).collect::<Vec<_>>().join(", ");
         self.name.clone().or_else(|| self.title.clone()).unwrap_or_else(people)
     }
 
-    /// Whether it does not say when it began: that is when its first message was sent
+    /// Whether its time is to be that of its first message
     pub(super) fn is_undated(&self) -> bool {
         self.created_at.is_none() && self.active_at.is_none()
     }
@@ -123,19 +123,19 @@ impl ConversationRecord {
     }
 }
 
-/// Somebody who takes part in a conversation: a user, or a user and which messages notify them.
+/// A participant: a user, or a user with a level.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "a participant is a username, or {\"user\": a username, \"level\": all, mentions or none}"
 )]
 pub enum Participant {
-    /// Notified of all messages
+    /// A user who is notified of all messages
     Notified(String),
     Leveled(LeveledParticipant),
 }
 
-/// Somebody who takes part, and which messages notify them.
+/// A participant with a level.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LeveledParticipant {
@@ -151,7 +151,7 @@ impl Participant {
         if level == Level::All { Self::Notified(user) } else { Self::Leveled(LeveledParticipant { user, level }) }
     }
 
-    /// Who it is
+    /// The user
     pub fn user(&self) -> &str {
         match self {
             Self::Notified(user) => user,
@@ -173,30 +173,30 @@ impl Participant {
 #[schemars(title = "Message")]
 #[serde(deny_unknown_fields)]
 pub struct MessageRecord {
-    /// Usually a new one
+    /// A new id by default
     pub message_id: Option<MessageId>,
-    /// A name for the message, once in a database: 1 to 255 bytes, not in the form of an id; `data apply` needs one
+    /// A name for the message, unique in the database: 1 to 255 bytes, not in the form of an id; `data apply` requires it
     pub key: Option<String>,
     /// A name, an id, or `@USER`: the direct conversation of the sender with that user
     pub conversation: String,
-    /// Its number in the conversation, usually the next
+    /// The number in the conversation; by default the next
     #[schemars(range(min = 1, max = Number::HIGHEST))]
     pub number: Option<Number>,
-    /// A user; none only where it is deleted
+    /// A user; null only if it is deleted
     pub sender: Option<String>,
-    /// Usually the other person of a direct conversation, and nobody in a group
+    /// By default the other person of a direct conversation, and null in a group
     pub receiver: Option<String>,
-    /// The id or key of the message it replies to, which stands on an earlier line or is there
+    /// The id or key of the message it replies to: on an earlier line, or in the database
     pub reply_to: Option<String>,
-    /// Usually now
+    /// Now by default
     pub timestamp: Option<Timestamp>,
-    /// 1 to 65,536 bytes, of a deleted message none
+    /// 1 to 65,536 bytes; empty if it is deleted
     #[serde(default)]
     pub content: String,
-    /// The number of the current content, usually the one behind its last revision
+    /// The number of the current content; by default one more than its last revision
     #[schemars(range(min = 1, max = Number::HIGHEST))]
     pub revision: Option<i64>,
-    /// A tombstone: it has neither sender nor content, and replies hang on it
+    /// Whether it is a tombstone: a message without sender and content that has replies
     #[serde(default)]
     pub deleted: bool,
     /// Earlier contents, oldest first
@@ -205,7 +205,7 @@ pub struct MessageRecord {
 }
 
 impl MessageRecord {
-    /// What people call it: its key, else its id
+    /// What error messages call it: its key, else its id
     pub(super) fn called(&self) -> String {
         let id = || self.message_id.map(|id| id.to_string()).unwrap_or_default();
         self.key.clone().unwrap_or_else(id)
@@ -232,48 +232,48 @@ impl MessageRecord {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevisionRecord {
-    /// Its number, usually the next from 1 on
+    /// Its number, from 1; by default the next
     #[schemars(range(min = 1, max = Number::HIGHEST))]
     pub revision: Option<i64>,
     /// 1 to 65,536 bytes
     pub content: String,
-    /// When a newer content took its place; usually the time of the message
+    /// When it was replaced; by default the time of the message
     pub edited_at: Option<Timestamp>,
-    /// Who replaced it; none: the operator
+    /// Who replaced it; null for the operator
     pub edited_by: Option<String>,
-    /// Why, up to 500 characters
+    /// The reason, up to 500 characters
     pub reason: Option<String>,
 }
 
-/// That a message concerns a user.
+/// A notification of a user about a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "Notification")]
 #[serde(deny_unknown_fields)]
 pub struct NotificationRecord {
-    /// Username, id or email of somebody who takes part in the conversation
+    /// Username, id or email of a participant
     pub user: String,
     /// The message's id or key
     pub message: String,
-    /// Usually what sending the message would have made it
+    /// By default the kind that sending the message would have given it
     pub kind: Option<NotificationKind>,
     #[serde(default)]
     pub is_read: bool,
 }
 
-/// A record, where it stands, and the id that its row gets where it brings none.
+/// A record with its line, and the id that its row gets if the record has none.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Counted from 1
+    /// From 1
     pub line: u64,
-    /// Depends on the record and all before it, so that loading the same again finds the same rows
+    /// Computed from the record and all before it, so that loading the same file again finds the same rows
     pub id: Uuid,
-    /// Tells the record from others while it is checked; it may come of a password, so it is never written
+    /// Identifies the record while it is checked; may be computed from a password, so it is never written
     pub content: i64,
     pub record: Record,
 }
 
 impl Entry {
-    /// An entry whose id says which record it is
+    /// An entry whose record has an id of its own
     pub(super) fn new(line: u64, id: Uuid, record: Record) -> Self {
         Self { line, id, content: half(&id.as_bytes()[8..]), record }
     }

@@ -20,16 +20,16 @@ use crate::http::server::problem::Problem;
 use crate::model::{Choice, ConversationView, Message, Number, Profile, Seek, User};
 use crate::service::page::Page;
 
-/// Tells contents apart, the same on every server. A cryptographic hash would take a twentieth of the time of a list.
+/// The hash for entity tags, the same on every server. A cryptographic hash would take 5 % of the time of a list.
 const HASH: FixedState = FixedState::with_seed(0);
 
-/// What a handler comes to
+/// The result of a handler
 pub(super) type Answer = Result<Response, Problem>;
 
-/// Room for what most answers need, so that they do not grow byte by byte
+/// The initial size of a response, in bytes: enough for most, so that it is allocated once
 const ROOM: usize = 16 * 1024;
 
-/// Something new, or something done, as JSON.
+/// A response with a JSON body and no entity tag.
 pub(super) fn json(status: StatusCode, thing: &impl Serialize) -> Answer {
     Ok((status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], written(thing)?).into_response())
 }
@@ -40,24 +40,24 @@ fn written(thing: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, Error> {
     Ok(body)
 }
 
-/// The representation that was asked for, with its entity tag; 304 for a client that has it already.
+/// A response to `GET` with an entity tag; 304 if the client has it already.
 pub(super) fn shown(if_none_match: &IfNoneMatch, thing: &impl Serialize) -> Answer {
     tagged(if_none_match, StatusCode::OK, None, thing)
 }
 
-/// As [`shown`], of something that can be changed: its entity tag begins with what that is.
+/// As [`shown`], for a resource that can be changed: its entity tag begins with a hash of what can be changed.
 pub(super) fn shown_to_change(if_none_match: &IfNoneMatch, thing: &impl Changeable) -> Answer {
     tagged(if_none_match, StatusCode::OK, Some(&thing.first()), thing)
 }
 
-/// Something that was made or changed, with its entity tag
+/// A response to a request that created or changed a resource, with its entity tag
 pub(super) fn changed(status: StatusCode, thing: &impl Changeable) -> Answer {
     tagged(&IfNoneMatch(None), status, Some(&thing.first()), thing)
 }
 
-/// Something with an entity tag whose first part says what can be changed of it
+/// A resource with an entity tag whose first part covers what can be changed
 pub(super) trait Changeable: Serialize {
-    /// That part
+    /// The first part of its entity tag
     fn first(&self) -> String;
 
     /// The whole entity tag, without its quotes
@@ -120,20 +120,20 @@ fn tagged(if_none_match: &IfNoneMatch, status: StatusCode, first: Option<&str>, 
     Ok((status, [(CONTENT_TYPE, media_type), (ETAG, tag)], body).into_response())
 }
 
-/// A part of a list, as the original system wrapped it.
+/// One page of a list.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "{T}List")]
 pub(super) struct List<T> {
-    /// How many there are in all; where it is not that of a conversation's messages, up to 10,000
+    /// The number of all results; except for the messages of a conversation at most 10,000
     count: i64,
-    /// Where the page behind this one is
+    /// The URL of the next page
     next: Option<String>,
-    /// Where the page before this one is
+    /// The URL of the previous page
     previous: Option<String>,
     results: Vec<T>,
 }
 
-/// How many messages or notifications were marked
+/// The number of messages or notifications that were marked
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Marked {
     status: String,
@@ -141,7 +141,7 @@ pub(super) struct Marked {
 }
 
 impl Marked {
-    /// So many were made read.
+    /// The response for so many that were marked as read.
     pub(super) fn read(count: i64) -> Self {
         // The words of the original system
         Self { status: format!("Marked {count} message(s) as read"), count }
@@ -167,7 +167,7 @@ impl IfNoneMatch {
     }
 }
 
-/// Where a request was sent to, for links to the pages around.
+/// The URL of a request, for links to the next and previous page.
 pub(super) struct Here {
     server: Shared,
     pub(super) if_none_match: IfNoneMatch,
@@ -192,7 +192,7 @@ impl FromRequestParts<Shared> for Here {
 }
 
 impl Here {
-    /// Which part of a list is asked for: where to go on from, as a link said it, and how many things.
+    /// The requested page: the cursor, if there is one, and the page size.
     pub(super) fn part<P: DeserializeOwned>(
         &self,
         cursor: Option<&str>,
@@ -201,7 +201,7 @@ impl Here {
         Ok((self.seek(cursor)?, page_size_of(page_size)?))
     }
 
-    /// Where to go on from, as a link said it
+    /// The cursor of the request
     pub(super) fn seek<P: DeserializeOwned>(&self, cursor: Option<&str>) -> Result<Option<Seek<P>>, Error> {
         let forged = || Error::invalid("cursor", "That is not a cursor of this list; take the links that it gives.");
         let open = |cursor| {
@@ -211,12 +211,12 @@ impl Here {
         cursor.map(open).transpose()
     }
 
-    /// A page of a list, with links that say their positions by a cursor.
+    /// A page of a list, with links that contain a cursor.
     pub(super) fn list<T: Serialize, P: Serialize>(&self, page: Page<T, P>) -> Answer {
         shown(&self.if_none_match, &self.listed(page)?)
     }
 
-    /// As [`Here::list`], before it is an answer
+    /// As [`Here::list`], before it is serialized
     pub(super) fn listed<T, P: Serialize>(&self, page: Page<T, P>) -> Result<List<T>, Error> {
         let link = |seek: Option<Seek<P>>| {
             let link = |seek| {
@@ -229,7 +229,7 @@ impl Here {
         Ok(List { count, next: link(next)?, previous: link(previous)?, results: items })
     }
 
-    /// A page of a conversation's messages, with links that say their positions by number.
+    /// A page of a conversation's messages, with links that contain a message number.
     pub(super) fn numbered<T: Serialize>(&self, page: Page<T, Number>, lowest_first: bool) -> Answer {
         let link = |seek: Option<Seek<Number>>| {
             seek.map(|seek| match (seek, lowest_first) {
@@ -256,7 +256,7 @@ impl Here {
     }
 }
 
-/// How many things a page has, 1 to 100: as many as asked for, or 20
+/// The page size: 1 to 100, 20 by default
 pub(super) fn page_size_of(asked: Option<i64>) -> Result<i64, Error> {
     match asked {
         None => Ok(20),

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Rest(Map<String, Value>);
 
-/// Nothing, where something else could stand
+/// An empty object
 #[derive(Default, Deserialize, JsonSchema)]
 #[schemars(rename = "Empty", deny_unknown_fields)]
 pub(super) struct Empty {

@@ -31,11 +31,11 @@ const NAME: &str = "^[A-Za-z0-9._-]*$";
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "NewConversation")]
 pub(super) struct New {
-    /// Besides oneself: ids or usernames
+    /// The other participants: ids or usernames
     #[serde(alias = "participant_ids")]
     #[schemars(length(min = 1))]
     participants: Few<String>,
-    /// By which a group is called: 1 to 64 of A–Z a–z 0–9 . _ -
+    /// The name of a group: 1 to 64 of A–Z a–z 0–9 . _ -
     #[schemars(length(min = 1, max = 64), regex(pattern = NAME))]
     name: Option<String>,
     /// Up to 200 characters
@@ -43,7 +43,7 @@ pub(super) struct New {
     title: Option<String>,
 }
 
-/// People
+/// Users to add
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct People {
     /// Ids or usernames
@@ -56,7 +56,7 @@ fn selectors(Few(people): Few<String>) -> Vec<UserSelector> {
     people.into_iter().map(UserSelector::from).collect()
 }
 
-/// Begins a conversation.
+/// Creates a conversation.
 pub(super) async fn create(
     State(server): State<Shared>,
     caller: Caller,
@@ -74,7 +74,7 @@ pub(super) async fn create(
 /// Which conversations to list
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Listing {
-    /// Held by the name, the title, or, of a direct conversation, the other person's names
+    /// A part of the name, the title or, in a direct conversation, the other person's names
     #[schemars(length(max = 200), regex(pattern = NO_NUL))]
     search: Option<String>,
     cursor: Option<String>,
@@ -122,7 +122,7 @@ impl Changeable for Shown {
     }
 }
 
-/// Refuses where conditions are not met by a conversation.
+/// Refuses the request if a conversation does not meet its conditions.
 fn must_meet(tx: &mut Tx<'_>, actor: &Actor, conditions: &Conditions, conversation: &Conversation) -> Result<()> {
     let first = of_names(conversation.name.as_deref(), conversation.title.as_deref());
     conditions.must_be_met(&first, || Shown::read(tx, actor, &ConversationSelector::Id(conversation.id))?.tag())
@@ -140,15 +140,15 @@ pub(super) async fn show(
     shown_to_change(&if_none_match, &conversation)
 }
 
-/// What changes of a group
+/// Changes of a group; what is absent stays
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "ConversationChange", deny_unknown_fields)]
 pub(super) struct ConversationPatch {
-    /// null: none
+    /// null or an empty text removes it
     #[serde(default)]
     #[schemars(length(max = 64), regex(pattern = NAME))]
     name: Cleared,
-    /// null: none
+    /// null or an empty text removes it
     #[serde(default)]
     #[schemars(length(max = 200), regex(pattern = NO_NUL))]
     title: Cleared,
@@ -190,7 +190,7 @@ pub(super) async fn delete(State(server): State<Shared>, caller: Caller, Path(id
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Lists who takes part.
+/// Lists the participants.
 pub(super) async fn participants(
     State(server): State<Shared>,
     here: Here,
@@ -221,7 +221,7 @@ pub(super) async fn add(
     json(StatusCode::OK, &view)
 }
 
-/// Takes somebody out of a group, or leaves it.
+/// Removes a participant, or leaves.
 pub(super) async fn remove(
     State(server): State<Shared>,
     caller: Caller,
@@ -232,18 +232,18 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// One's own part in a conversation
+/// The caller's settings in a conversation
 #[derive(Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct OwnPart {
-    /// Which messages notify
+    /// Which messages notify the caller
     level: Level,
     #[serde(flatten)]
     #[schemars(skip)]
     rest: Rest,
 }
 
-/// Sets which messages of a conversation notify oneself.
+/// Sets which messages of a conversation notify the caller.
 pub(super) async fn set_level(
     State(server): State<Shared>,
     caller: Caller,
@@ -256,7 +256,7 @@ pub(super) async fn set_level(
     json(StatusCode::OK, &view)
 }
 
-/// Makes the messages of a conversation read.
+/// Marks a conversation as read.
 pub(super) async fn read(
     State(server): State<Shared>,
     caller: Caller,

@@ -34,22 +34,22 @@ const OF_ALL: [Kind; 8] = [
 #[expect(dead_code, reason = "the shape of what `Error::problem` gives")]
 struct ProblemSchema {
     r#type: String,
-    /// The status in words
+    /// The name of the HTTP status
     title: String,
     status: u16,
     /// The kind of the error
     code: String,
-    /// What happened, in a whole sentence
+    /// What happened, in one sentence
     detail: String,
-    /// What is wrong with each field
+    /// The errors of each field
     #[schemars(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     errors: std::collections::BTreeMap<String, Vec<String>>,
-    /// Whether it happened is not known: the same idempotency key settles it
+    /// `unknown`: the change may have been made; repeat the request with the same idempotency key
     #[schemars(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
 }
 
-/// What came of a request, where that is not known
+/// The outcome of a request that failed at its commit
 #[derive(JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
@@ -135,7 +135,7 @@ fn parameters(endpoint: &Endpoint, reading: &mut SchemaGenerator) -> Vec<Value> 
         for (name, mut schema) in properties {
             let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
             without_null(&mut schema);
-            // What is empty counts as absent.
+            // An empty value is treated as absent.
             let mut parameter = json!({
                 "name": name, "in": "query", "required": false, "allowEmptyValue": true, "schema": schema,
             });

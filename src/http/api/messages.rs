@@ -23,10 +23,10 @@ use crate::service::messages::{self, Destination, Draft, Matching, MessageEdit, 
 use crate::service::notifications;
 use crate::store::Tx;
 
-/// How long a search looks before it shows what it has
+/// How long a search may take before it returns what it found so far
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// No NUL, and more than what is not seen: white space, controls, and what is ignored where it cannot be shown
+/// Content without NUL and with at least one visible character
 const CONTENT: &str = r"^[^\u0000]*[^\s\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFF8\u2800][^\u0000]*$";
 
 /// A message to send
@@ -36,9 +36,9 @@ pub(super) struct New {
     /// 1 to 65,536 bytes, not blank
     #[schemars(length(min = 1, max = 65_536), regex(pattern = CONTENT))]
     content: String,
-    /// The message it replies to, of the same conversation
+    /// The id of the message it replies to, in the same conversation
     parent_message: Option<MessageId>,
-    /// In a group: the one participant it is for, by id or username
+    /// In a group, the addressee: the id or username of a participant
     receiver: Option<String>,
 }
 
@@ -64,9 +64,9 @@ pub(super) async fn send(
 /// Which messages of a conversation to list
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Listing {
-    /// Those with lower numbers than this
+    /// Only messages with lower numbers than this
     before: Option<i64>,
-    /// Those with higher numbers than this
+    /// Only messages with higher numbers than this
     after: Option<i64>,
     #[schemars(range(min = 1, max = 100))]
     page_size: Option<i64>,
@@ -76,17 +76,17 @@ pub(super) struct Listing {
     start_date: Option<Timestamp>,
     /// Sent before this time
     end_date: Option<Timestamp>,
-    /// With all these words
+    /// Words that the message contains, all of them
     #[schemars(length(max = 200), regex(pattern = NO_NUL))]
     search: Option<String>,
-    /// The newest first, unless told
+    /// The order; newest first by default
     #[serde(default)]
     ordering: Ordering,
-    /// Where a search goes on
+    /// Continues a search, as `next` of its last page says
     cursor: Option<String>,
 }
 
-/// In which order messages stand
+/// The order of messages
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema, PartialEq, Eq)]
 enum Ordering {
     #[default]
@@ -132,12 +132,12 @@ pub(super) async fn list(
     here.numbered(page, oldest_first)
 }
 
-/// What a search finds
+/// The results of a search
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Findings {
     #[serde(flatten)]
     list: List<SearchHit>,
-    /// There may be more than was found
+    /// Whether there may be more results than were found
     partial: bool,
 }
 
@@ -152,10 +152,10 @@ async fn find(server: &Shared, here: Here, caller: Caller, search: Search, curso
     shown(&here.if_none_match, &Findings { list: here.listed(page)?, partial: partial.is_some() })
 }
 
-/// Which messages to list, of all one may see
+/// Which of all visible messages to list
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Everywhere {
-    /// With all these words
+    /// Words that the message contains, all of them
     #[schemars(length(max = 200), regex(pattern = NO_NUL))]
     search: Option<String>,
     /// Sent by this user: id or username
@@ -171,7 +171,7 @@ pub(super) struct Everywhere {
     page_size: Option<i64>,
 }
 
-/// Lists all messages one may see.
+/// Lists all messages that the caller may see.
 pub(super) async fn list_everywhere(
     State(server): State<Shared>,
     here: Here,
@@ -197,7 +197,7 @@ pub(super) async fn list_everywhere(
     here.list(page)
 }
 
-/// Lists the messages one has not read.
+/// Lists the caller's unread messages.
 pub(super) async fn unread(
     State(server): State<Shared>,
     here: Here,
@@ -209,7 +209,7 @@ pub(super) async fn unread(
     here.list(page)
 }
 
-/// Which messages were read
+/// The messages to mark as read
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "WhichMessages", deny_unknown_fields)]
 pub(super) struct Which {
@@ -219,7 +219,7 @@ pub(super) struct Which {
     rest: Rest,
 }
 
-/// Makes messages read.
+/// Marks messages as read.
 pub(super) async fn read(
     State(server): State<Shared>,
     caller: Caller,
@@ -236,7 +236,7 @@ pub(super) async fn read(
     json(StatusCode::OK, &Marked::read(count))
 }
 
-/// A message's path: its own, or that under its conversation
+/// The ids of a message's path: `messages/{id}/`, or under its conversation
 #[derive(Clone, Copy, Deserialize)]
 pub(super) struct MessagePath {
     conversation_id: Option<ConversationId>,
@@ -263,14 +263,14 @@ pub(super) async fn show(
     shown_to_change(&if_none_match, &found)
 }
 
-/// A new content
+/// A change of a message
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "MessageEdit", deny_unknown_fields)]
 pub(super) struct Edit {
     /// 1 to 65,536 bytes, not blank
     #[schemars(length(min = 1, max = 65_536), regex(pattern = CONTENT))]
     content: String,
-    /// Why, for the history: up to 500 characters
+    /// The reason for the history, up to 500 characters
     #[schemars(length(max = 500), regex(pattern = NO_NUL))]
     reason: Option<String>,
     #[serde(flatten)]

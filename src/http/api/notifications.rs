@@ -16,7 +16,7 @@ use crate::service::notifications;
 /// Which notifications to list
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Listing {
-    /// The read, or the unread
+    /// true: only read ones, false: only unread ones
     is_read: Option<bool>,
     cursor: Option<String>,
     #[schemars(range(min = 1, max = 100))]
@@ -40,7 +40,7 @@ pub(super) async fn list(
     here.list(page)
 }
 
-/// What becomes of a notification
+/// A change of a notification
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "NotificationChange", deny_unknown_fields)]
 pub(super) struct NotificationPatch {
@@ -50,7 +50,7 @@ pub(super) struct NotificationPatch {
     rest: Rest,
 }
 
-/// Makes a notification read or unread.
+/// Marks a notification as read or unread.
 pub(super) async fn change(
     State(server): State<Shared>,
     caller: Caller,
@@ -70,11 +70,11 @@ pub(super) async fn change(
     json(StatusCode::OK, &notification)
 }
 
-/// Which notifications are meant
+/// The notifications to mark as read
 #[derive(Default, Deserialize, JsonSchema)]
 #[schemars(rename = "WhichNotifications", deny_unknown_fields)]
 pub(super) struct Which {
-    /// The ids of their messages; none: all
+    /// The ids of their messages; all notifications if absent
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Few<MessageId>")]
     ids: Option<Few<MessageId>>,
@@ -83,7 +83,7 @@ pub(super) struct Which {
     rest: Rest,
 }
 
-/// Makes notifications read.
+/// Marks notifications as read.
 pub(super) async fn read(
     State(server): State<Shared>,
     caller: Caller,

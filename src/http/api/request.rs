@@ -22,7 +22,7 @@ use crate::http::server::problem::Problem;
 use crate::service::login::Client;
 use crate::service::{IdempotentRequest, MOST_NAMED};
 
-/// What a path names by ids; what is no id names nothing.
+/// The ids in a path; a path with something else is not found.
 pub(super) struct Path<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<Shared> for Path<T> {
@@ -39,7 +39,7 @@ pub(super) fn not_found() -> Error {
     Error::not_found("Not found.")
 }
 
-/// What stands behind the `?` of a path.
+/// The parameters after the `?` of a URL.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Shared> for Query<T> {
@@ -61,7 +61,7 @@ pub(super) struct Part {
     pub(super) page_size: Option<i64>,
 }
 
-/// The query without what is empty
+/// The query without empty parameters
 fn without_empty(query: &str) -> Cow<'_, str> {
     let is_empty = |pair: &str| pair.split_once('=').is_none_or(|(_, value)| value.is_empty());
     if !query.split('&').any(is_empty) {
@@ -154,7 +154,7 @@ fn wrong(path: &str, message: &str) -> Error {
     Error::of_fields(detail, fields)
 }
 
-/// The line and column of a body that a program made help nobody.
+/// Removes the line and column from an error: a program made the body.
 fn without_place(message: &str) -> String {
     message.rsplit_once(" at line ").map_or(message, |(message, _)| message).to_owned()
 }
@@ -162,10 +162,10 @@ fn without_place(message: &str) -> String {
 /// A text without NUL, which PostgreSQL cannot keep
 pub(super) const NO_NUL: &str = r"^[^\u0000]*$";
 
-/// The header that makes a request be carried out once
+/// The header of a request that is to be carried out once
 pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// A text that a change can take away: null and an empty one do.
+/// A text that a change can remove: with null or an empty one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cleared(pub(super) Option<String>);
 
@@ -189,7 +189,7 @@ impl JsonSchema for Cleared {
     }
 }
 
-/// A list of what one request names, as long as a service takes it: reading ends at the first too many.
+/// A list of at most as many items as a service accepts; reading ends at the first one beyond.
 pub(super) struct Few<T>(pub(super) Vec<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
@@ -235,7 +235,7 @@ impl<T: JsonSchema> JsonSchema for Few<T> {
     }
 }
 
-/// Where a request comes from, as far as counting goes.
+/// The client of a request, as the rate limits count it.
 pub(super) struct Address(pub(super) Client);
 
 impl FromRequestParts<Shared> for Address {
@@ -246,7 +246,7 @@ impl FromRequestParts<Shared> for Address {
     }
 }
 
-/// The key under which a request is to be carried out once, where it has one
+/// The idempotency key of a request, if it has one
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
     let Some(key) = headers.get(&IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| !key.contains('\t'));
@@ -254,11 +254,11 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Err
     Ok(Some(key.ok_or_else(invalid)?.to_owned()))
 }
 
-/// A request that is carried out once, where it has a key.
+/// A request that is carried out once if it has an idempotency key.
 pub(super) struct IdempotencyKey(pub(super) Option<IdempotentRequest>);
 
 impl IdempotencyKey {
-    /// The key alone, for a service that knows what the request means
+    /// The key alone, for a service that compares requests by meaning
     pub(super) fn key(self) -> Option<String> {
         self.0.map(|request| request.key)
     }

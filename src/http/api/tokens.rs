@@ -15,15 +15,15 @@ use crate::service::login;
 use crate::service::tokens::{self, Secret, TokenPair};
 use crate::store::Tx;
 
-/// What a log-in is asked for with
+/// A user's credentials
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Credentials {
-    /// Or the email
+    /// The username or email
     username: String,
     password: String,
 }
 
-/// What a refresh token buys
+/// The pair of tokens that replaces a refresh token
 #[derive(Serialize, JsonSchema)]
 pub(super) struct NewTokens {
     access: String,
@@ -36,13 +36,13 @@ pub(super) struct Refresh {
     refresh: String,
 }
 
-/// A token of either kind
+/// An access token or a refresh token
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Token {
     token: String,
 }
 
-/// Nothing
+/// An empty object
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Nothing {}
 
@@ -64,7 +64,7 @@ pub(super) async fn log_in(
     json(StatusCode::OK, &logged_in.pair(&server.keys, server.app.now(), id)?)
 }
 
-/// Puts a new pair of tokens in the place of one.
+/// Exchanges a refresh token for a new pair of tokens.
 pub(super) async fn refresh(
     State(server): State<Shared>,
     Address(client): Address,
@@ -77,7 +77,7 @@ pub(super) async fn refresh(
     json(StatusCode::OK, &NewTokens { access, refresh })
 }
 
-/// Says whether a token is valid.
+/// Checks whether a token is valid.
 pub(super) async fn verify(State(server): State<Shared>, Body(Token { token }): Body<Token>) -> Answer {
     match server.keys.verify(&token, server.app.now()) {
         Some(claims) => {
@@ -88,7 +88,7 @@ pub(super) async fn verify(State(server): State<Shared>, Body(Token { token }): 
     json(StatusCode::OK, &Nothing {})
 }
 
-/// Ends what a log-in began.
+/// Logs out: ends the log-in of a refresh token.
 pub(super) async fn revoke(State(server): State<Shared>, Body(Refresh { refresh }): Body<Refresh>) -> Answer {
     server.write_unauthenticated(move |tx| tokens::revoke(tx, &refresh)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -33,13 +33,13 @@ use crate::transfer::export::export;
 /// and no @ at first
 const USERNAME: &str = r"^[^\s\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFF8/#:@][^\s\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFF8/#:]*$";
 
-/// An address, or none
+/// An email address, or an empty text
 const EMAIL: &str = r"^([^@\s]+@[^@\s]+)?$";
 
 /// A new account
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Registration {
-    /// 1 to 150 characters; none of white space / # :
+    /// 1 to 150 characters, without white space, / # and :
     #[schemars(length(min = 1, max = 150), regex(pattern = USERNAME))]
     username: String,
     /// 8 characters to 1,024 bytes
@@ -51,10 +51,10 @@ pub(super) struct Registration {
     first_name: Option<String>,
     #[schemars(length(max = 150), regex(pattern = NO_NUL))]
     last_name: Option<String>,
-    /// Nobody sets it here
+    /// Not allowed here
     #[serde(default)]
     role: Unset,
-    /// Nobody sets it here
+    /// Not allowed here
     #[serde(default)]
     is_active: Unset,
 }
@@ -113,7 +113,7 @@ pub(super) async fn register(
     }
 }
 
-/// Who acts, where somebody does
+/// The user who acts, if the request has a token
 fn acting(tx: &mut Tx<'_>, caller: Option<&Caller>) -> Result<Option<Actor>, Error> {
     caller.map(|Caller(claims, _)| tokens::acting(tx, claims)).transpose()
 }
@@ -121,7 +121,7 @@ fn acting(tx: &mut Tx<'_>, caller: Option<&Caller>) -> Result<Option<Actor>, Err
 /// Which users to list
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Listing {
-    /// Held by the username, the first or last name; for admins also by the email
+    /// A part of the username, the first or last name; for admins also of the email
     #[schemars(length(max = 200), regex(pattern = NO_NUL))]
     search: Option<String>,
     cursor: Option<String>,
@@ -160,7 +160,7 @@ pub(super) async fn show_own(State(server): State<Shared>, if_none_match: IfNone
     shown_to_change(&if_none_match, &server.read(caller, move |tx, actor| users::show(tx, actor, &selector)).await?)
 }
 
-/// What changes of one's own account
+/// Changes of the caller's account; what is absent stays
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "OwnAccountChange", deny_unknown_fields)]
 pub(super) struct OwnChange {
@@ -168,7 +168,7 @@ pub(super) struct OwnChange {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "String")]
     username: Option<String>,
-    /// null: none
+    /// null or an empty text removes it
     #[serde(default)]
     #[schemars(length(max = 254), regex(pattern = EMAIL))]
     email: Cleared,
@@ -180,12 +180,12 @@ pub(super) struct OwnChange {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "String")]
     last_name: Option<String>,
-    /// A new one; every token stops at once
+    /// A new password; all tokens stop being valid at once
     #[schemars(length(min = 8, max = 1024))]
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "String")]
     password: Option<String>,
-    /// Asked for with a new password
+    /// The current password; required with a new one
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "String")]
     current_password: Option<String>,
@@ -257,7 +257,7 @@ async fn new_hash(
     Ok(server.hash(renew).await?.ok_or_else(wrong)?)
 }
 
-/// What an admin changes of an account
+/// Changes of an account by an admin; what is absent stays
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "AccountChange", deny_unknown_fields)]
 pub(super) struct AccountPatch {
@@ -265,7 +265,7 @@ pub(super) struct AccountPatch {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "String")]
     username: Option<String>,
-    /// null: none
+    /// null or an empty text removes it
     #[serde(default)]
     #[schemars(length(max = 254), regex(pattern = EMAIL))]
     email: Cleared,
@@ -280,7 +280,7 @@ pub(super) struct AccountPatch {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Role")]
     role: Option<Role>,
-    /// Whether they can log in and act
+    /// Whether the user can log in and act
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "bool")]
     is_active: Option<bool>,
