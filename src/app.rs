@@ -76,7 +76,7 @@ impl App {
     /// `Invalid` in a dry run: what it would come to is not known before.
     pub fn compact(&self) -> Result<bool> {
         if self.options.dry_run {
-            return Err(Error::invalid("dry_run", "Compacting cannot be tried out."));
+            return Err(Error::invalid("dry_run", "Compacting has no dry run."));
         }
         self.write(store::maintenance::mend_index)?;
         self.index()?;

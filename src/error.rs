@@ -240,11 +240,11 @@ impl Error {
     /// Of a commit that failed in a way that leaves open whether it happened.
     #[must_use]
     pub fn of_unknown_outcome(self) -> Self {
-        let unknown = "whether the change was made is not known; the same idempotency key settles it.";
-        let detail = format!("{} It failed at the last moment: {unknown}", self.detail);
+        let unknown = "It is unknown whether the change was made; the same idempotency key tells.";
+        let detail = format!("{} {unknown}", self.detail);
         let error = Self { kind: Kind::Unavailable, detail, says_unchanged: false, is_open: true, ..self };
         error.hint(
-            "Look whether it was made before you try again. With an idempotency key, try again with the same one: it is done once.",
+            "Check whether it was made before you try again. With an idempotency key, repeat it with the same key: it is carried out once.",
         )
     }
 

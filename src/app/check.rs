@@ -10,7 +10,7 @@ use crate::store::check::{Folds, RULES, Violation};
 /// How many kinds of usernames that look alike are named
 const LOOK_ALIKES: i64 = 20;
 
-/// How many usernames with characters that are not seen are named
+/// How many usernames with invisible characters are named
 const UNSEEN: usize = 20;
 
 /// How many usernames are looked at together
@@ -62,7 +62,7 @@ impl App {
         self.read(|tx| store::users::look_alikes(tx, LOOK_ALIKES))
     }
 
-    /// The first usernames with characters that are not seen, from before there was a rule, and how many there are
+    /// The first usernames with invisible characters, from before there was a rule, and how many there are
     pub fn unseen(&self) -> Result<(Vec<String>, i64)> {
         let (mut unseen, mut count) = (Vec::new(), 0);
         let mut after = UserKey(0);

@@ -72,7 +72,7 @@ impl<'c> Context<'c> {
     pub(super) fn open_temporary(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
         let failed = |cause: io::Error| match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::no_space().with_source(cause),
-            _ => Error::unavailable(format!("A temporary folder cannot be made: {cause}.")).with_source(cause),
+            _ => Error::unavailable(format!("A temporary folder cannot be created: {cause}.")).with_source(cause),
         };
         let folder = tempfile::Builder::new()
             .prefix("tidings-")
@@ -119,7 +119,7 @@ impl<'c> Context<'c> {
             Opened::Ready => {}
             Opened::Created => out.status(&format!("Created the database {location}.")),
             Opened::Migrated { from } => {
-                out.status(&format!("Brought the database {location} up to date from version {from}."));
+                out.status(&format!("Upgraded the database {location} from version {from}."));
             }
         }
         let app = App::new(db, Options { now, seed, dry_run: global.dry_run });
@@ -155,7 +155,7 @@ impl<'c> Context<'c> {
         if self.acting.is_some() {
             return Ok(());
         }
-        Err(Failure::Usage("This command acts as a user; say which with --as USER.".to_owned()))
+        Err(Failure::Usage("This command acts as a user; name one with --as USER.".to_owned()))
     }
 
     /// Does what cannot be undone. It is tried and taken back first, so that the person who is asked knows what would go, and
@@ -180,7 +180,7 @@ impl<'c> Context<'c> {
     /// from being scrubbed.
     pub(super) fn erase(&mut self, shown: Result<(), impl Into<Failure>>, patience: Duration) -> Outcome {
         let shown = shown.map_err(Into::into).and_then(|()| Ok(self.out.flush()?));
-        let progress = Progress::begin(self.out, "Scrubbing what was deleted");
+        let progress = Progress::begin(self.out, "Erasing deleted data");
         let erased = self.app.erase(Some(patience));
         drop(progress);
         let why = match erased {
@@ -190,7 +190,7 @@ impl<'c> Context<'c> {
             Err(error) => error.to_string().trim_end_matches('.').to_owned(),
         };
         self.out
-            .status(&format!("It is deleted, but traces can still stand in the file ({why}): `tidings db compact`."));
+            .status(&format!("It is deleted, but traces may remain in the file ({why}); `tidings db compact` erases them."));
         shown
     }
 

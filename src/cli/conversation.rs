@@ -83,7 +83,7 @@ impl Create {
             let actor = context.actor(tx)?;
             service::conversations::create(tx, &actor, &new)
         })?;
-        let did = if created { "Created the conversation" } else { "There already is the conversation" };
+        let did = if created { "Created the conversation" } else { "Found the existing conversation" };
         context.status(&format!("{did} {}.", title_of(&conversation)));
         Ok(context.out.created(&conversation)?)
     }
@@ -119,7 +119,7 @@ impl List {
             app.read(|tx| service::conversations::page(tx, listing, self.search.as_deref(), limit))
         };
         let pages = pages(self.limit.unwrap_or(LIMIT), read, |last| listing.below(last));
-        let shown = out.list(pages, "There are no such conversations.")?;
+        let shown = out.list(pages, "No conversations found.")?;
         context.say_if_cut(shown, self.limit, LIMIT);
         Ok(())
     }
@@ -216,10 +216,10 @@ impl Remove {
             service::conversations::remove(tx, &actor, &self.conversation, &self.users)
         };
         let departure = context.destroy(remove, |departure| {
-            let question = "Nobody would be left, so the conversation would end, messages and all. For good?";
+            let question = "Nobody would be left. Delete the conversation with all its messages? This cannot be undone.";
             departure.ended.then(|| (question.to_owned(), self.conversation.to_string()))
         })?;
-        let end = if departure.ended { " Nobody is left: it ended, messages and all." } else { "" };
+        let end = if departure.ended { " Nobody is left: the conversation and its messages were deleted." } else { "" };
         context.status(&format!("Removed {} from the conversation {}.{end}", names(&departure), self.conversation));
         let shown = context.out.show(&departure);
         context.erase(shown, ERASURE)

@@ -166,7 +166,7 @@ fn check(context: &mut Context<'_>) -> Outcome {
     for strange in context.app.db().strange()?.iter().filter(|strange| strange.is_harmless) {
         context.out.status(&strange.warning());
     }
-    let count = context.out.list([Ok(problems)], "The database is whole: every check passed.")?;
+    let count = context.out.list([Ok(problems)], "The database is sound: all checks passed.")?;
     if count == 0 {
         return Ok(());
     }
@@ -193,12 +193,12 @@ fn warn_of_look_alikes(context: &Context<'_>) {
 fn warn_of_unseen(context: &Context<'_>) {
     let Ok((unseen, count)) = context.app.unseen() else { return };
     for username in &unseen {
-        context.out.status(&format!("Warning: the username “{username}” holds characters that are not seen."));
+        context.out.status(&format!("Warning: the username “{username}” contains invisible characters."));
     }
     let more = count - i64::try_from(unseen.len()).unwrap_or(i64::MAX);
     if more > 0 {
         let more = counted(more, "more username");
-        context.out.status(&format!("Warning: {more} with characters that are not seen."));
+        context.out.status(&format!("Warning: {more} with invisible characters."));
     }
 }
 
@@ -266,7 +266,7 @@ impl Restore {
         let may_replace = !matches!(target.try_exists(), Ok(false));
         if may_replace && !global.yes && !global.dry_run {
             let name = target.file_name().unwrap_or(target.as_os_str()).to_string_lossy();
-            let question = format!("Replace the database {location} by {}? What it holds now is lost.", copy.file);
+            let question = format!("Replace the database {location} with {}? Its current contents are lost.", copy.file);
             text::confirm_by_name(&question, &name)?;
         }
         if !global.dry_run {

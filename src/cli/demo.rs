@@ -17,12 +17,12 @@ type Step = (&'static str, &'static [&'static str]);
 
 const STEPS: &[Step] = &[
     (
-        "Three people. (Without a password they cannot log in, but act they can.)",
+        "Three people. (Without a password they cannot log in, but you can act as them.)",
         &["user", "create", "alice", "--no-password"],
     ),
     ("", &["user", "create", "bob", "--no-password"]),
     ("", &["user", "create", "carol", "--no-password"]),
-    ("A group, begun by Alice.", &["conversation", "create", "bob", "carol", "--name", "support", "--as", "alice"]),
+    ("A group, created by Alice.", &["conversation", "create", "bob", "carol", "--name", "support", "--as", "alice"]),
     (
         "She writes to it. Bob is mentioned; both are notified by the same transaction.",
         &["message", "send", "support", "Lunch at noon, @bob?", "--as", "alice"],
@@ -32,13 +32,13 @@ const STEPS: &[Step] = &[
         "Alice changes her message …",
         &["message", "edit", "support#1", "Lunch at one, @bob?", "--reason", "the ferry is late", "--as", "alice"],
     ),
-    ("… and what it said before is kept.", &["message", "history", "support#1"]),
-    ("Everybody is told what concerns them.", &["notifications", "list", "--as", "alice"]),
-    ("Carol reads up.", &["message", "read", "support", "--as", "carol"]),
-    ("The conversation, as anybody in it sees it.", &["message", "list", "support", "--as", "carol"]),
+    ("… and the earlier text is kept.", &["message", "history", "support#1"]),
+    ("Everybody has notifications of their own.", &["notifications", "list", "--as", "alice"]),
+    ("Carol marks the conversation as read.", &["message", "read", "support", "--as", "carol"]),
+    ("The conversation, as every participant sees it.", &["message", "list", "support", "--as", "carol"]),
     ("Alice leaves for good. A dry run says what that would delete …", &["user", "delete", "alice", "--dry-run"]),
     ("… and this does it, with a receipt.", &["user", "delete", "alice", "--yes"]),
-    ("Bob's words stay. A tombstone keeps the place of what he replied to.", &["message", "list", "support"]),
+    ("Bob's reply stays. A tombstone keeps the place of the message he replied to.", &["message", "list", "support"]),
 ];
 
 /// Play a conversation on a small database, showing each step with the command that does it
@@ -51,7 +51,7 @@ pub(super) struct Demo {}
 pub(super) fn run(global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
     if global.dry_run {
         return Err(Failure::Usage(
-            "The demonstration has a database of its own; there is nothing to dry-run.".to_owned(),
+            "The demonstration uses its own database; --dry-run does not apply.".to_owned(),
         ));
     }
     let location = match &global.db {

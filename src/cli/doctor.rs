@@ -63,7 +63,7 @@ impl Finding {
     }
 
     fn of_error(check: &'static str, error: &Error) -> Self {
-        Self::problem(check, error.to_string(), error.advice().unwrap_or("The option --verbose tells more."))
+        Self::problem(check, error.to_string(), error.advice().unwrap_or("Use --verbose for the cause."))
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn run(global: &Global, settings: &Settings, out: &mut Output) -> Out
         Err(failure) => findings.push(of_failure("location", failure)),
     }
     let problems = findings.iter().filter(|finding| finding.level == Level::Problem).count();
-    out.list([Ok(findings)], "Nothing was looked at.")?;
+    out.list([Ok(findings)], "Nothing was checked.")?;
     if problems == 0 {
         return Ok(());
     }
@@ -105,7 +105,7 @@ fn of_failure(check: &'static str, failure: Failure) -> Finding {
     match failure {
         Failure::Usage(sentence) => Finding::problem(check, sentence, "Correct the setting: tidings config show"),
         Failure::Refused(error) => Finding::of_error(check, &error),
-        Failure::Unwritten(error) => Finding::problem(check, error.to_string(), "Look at the disk."),
+        Failure::Unwritten(error) => Finding::problem(check, error.to_string(), "Check the disk."),
     }
 }
 
@@ -115,7 +115,7 @@ fn look_at_settings(global: &Global, settings: &Settings) -> Vec<Finding> {
         findings.push(Finding::problem("settings", problem, "Correct that file, or name another with --env-file."));
     }
     if let Some(warning) = &settings.warning {
-        findings.push(Finding::warning("settings", warning, "Make it yours: chown. Or name it: --env-file"));
+        findings.push(Finding::warning("settings", warning, "Change its owner (chown), or name it with --env-file."));
     }
     let parsed =
         [settings.format().err(), settings.now().err(), settings.seed().err(), super::serve::check(settings).err()];
@@ -128,10 +128,10 @@ fn look_at_settings(global: &Global, settings: &Settings) -> Vec<Finding> {
     }
     findings.extend(super::config::unknown(settings).into_iter().map(|(name, meant)| {
         let remedy = meant.map_or_else(
-            || "Unset it; tidings config show names those that there are.".to_owned(),
-            |meant| format!("If it is {meant} that you mean, name it so, else unset it."),
+            || "Unset it; tidings config show lists the known ones.".to_owned(),
+            |meant| format!("If you mean {meant}, rename it; else unset it."),
         );
-        Finding::warning("settings", format!("nothing knows the variable {name}"), remedy)
+        Finding::warning("settings", format!("unknown variable {name}"), remedy)
     }));
     let frozen = global.now.or_else(|| settings.now().ok().flatten());
     if let Some(now) = frozen {
@@ -175,30 +175,30 @@ fn look_at_secrets(settings: &Settings, location: &Location) -> Finding {
 fn of_pending(Pending { task, since }: Pending) -> Finding {
     match task {
         Task::Erase => {
-            let detail = format!("what was deleted since {since} can still stand in the file");
-            Finding::warning("erasure", detail, "Scrub it: tidings db compact")
+            let detail = format!("data deleted since {since} may remain in the file");
+            Finding::warning("erasure", detail, "Erase it: tidings db compact")
         }
         Task::Index => {
-            let detail = "search does not know all messages yet";
+            let detail = "not all messages are indexed for search yet";
             Finding::warning("search", detail, "Index them: tidings db migrate")
         }
         Task::Skeletons => {
             let detail =
-                "it is not known yet what all usernames look like, so that somebody can take one that looks alike";
-            Finding::warning("usernames", detail, "Work it out: tidings db migrate")
+                "not all usernames are checked for look-alikes yet";
+            Finding::warning("usernames", detail, "Finish it: tidings db migrate")
         }
     }
 }
 
 fn look_at_clock(now: Timestamp, newest_event: Option<Timestamp>) -> Finding {
-    let remedy = "Set the machine's clock, and let it be kept: timedatectl set-ntp true";
+    let remedy = "Set the clock and keep it synchronized: timedatectl set-ntp true";
     let absurd = ["2025-01-01T00:00:00Z", "2100-01-01T00:00:00Z"].map(Timestamp::parse);
     if Some(now) < absurd[0] || Some(now) > absurd[1] {
-        return Finding::problem("clock", format!("it is {now} by the clock"), remedy);
+        return Finding::problem("clock", format!("the clock shows {now}"), remedy);
     }
     match newest_event {
         Some(event) if event > now => {
-            Finding::warning("clock", format!("it is {now} by the clock, but something happened at {event}"), remedy)
+            Finding::warning("clock", format!("the clock shows {now}, but the newest event is of {event}"), remedy)
         }
         _ => Finding::ok("clock", format!("it is {now}")),
     }
@@ -219,8 +219,8 @@ fn look_at_engine(location: &Location, inspected: Result<Inspection>, findings: 
         findings.push(if encoding == "UTF8" {
             Finding::ok("encoding", encoding)
         } else {
-            let remedy = "Create the database anew with ENCODING 'UTF8' TEMPLATE template0.";
-            Finding::problem("encoding", format!("text is kept as {encoding}"), remedy)
+            let remedy = "Create a new database with ENCODING 'UTF8' TEMPLATE template0.";
+            Finding::problem("encoding", format!("text is encoded as {encoding}"), remedy)
         });
     }
     findings.extend(found.pending.into_iter().map(of_pending));
@@ -232,7 +232,7 @@ fn look_at_engine(location: &Location, inspected: Result<Inspection>, findings: 
         older => Finding::warning(
             "database",
             format!("version {older}; this program's is {}", store::VERSION),
-            "Back it up, then bring it up to date: tidings db migrate",
+            "Back it up, then upgrade it: tidings db migrate",
         ),
     });
 }

@@ -115,11 +115,11 @@ fn read(path: &Path, database: &Path) -> Result<Secrets> {
     let is_of_database = database.metadata().is_ok_and(|database| database.uid() == found.uid());
     if found.uid() != rustix::process::geteuid().as_raw() && !is_of_database {
         let detail = format!("The key file {shown} belongs to another user (number {}).", found.uid());
-        return Err(refuse(detail).hint("Remove it, unless you know whose it is; a new one is made."));
+        return Err(refuse(detail).hint("Remove it, unless you know its owner; a new one is created."));
     }
     let mode = found.mode() & 0o7777;
     if mode & 0o077 != 0 {
-        let detail = format!("The key file {shown} can be used by others (mode {mode:04o}).");
+        let detail = format!("The key file {shown} is accessible to others (mode {mode:04o}).");
         return Err(refuse(detail).hint(format!("Close it: chmod 600 {shown}")));
     }
     let mut text = String::new();
@@ -127,12 +127,12 @@ fn read(path: &Path, database: &Path) -> Result<Secrets> {
     let mut lines = text.trim_start_matches(BYTE_ORDER_MARK).lines().filter(|line| !line.is_empty());
     let long_enough = |line: &str| long_enough("SECRET_KEY", &format!("A secret in {shown}"), line.to_owned());
     let Some(current) = lines.next().map(long_enough).transpose()? else {
-        let hint = "Remove it, and a new one is made; earlier access tokens are then no longer valid.";
+        let hint = "Remove it; a new one is created, and earlier access tokens are no longer valid.";
         return Err(refuse(format!("The key file {shown} is empty.")).hint(hint));
     };
     let previous = lines.next().map(long_enough).transpose()?;
     if lines.next().is_some() {
-        let hint = "Leave the first, which signs, and the one before it, which still verifies.";
+        let hint = "Keep the current one on the first line and the previous one on the second.";
         return Err(refuse(format!("The key file {shown} holds more than two secrets.")).hint(hint));
     }
     Ok((current, previous))

@@ -103,12 +103,12 @@ impl Send {
             Some(user) => Destination::User(user),
             None => match words.next() {
                 Some(word) => Destination::Conversation(selector(&word)),
-                None => return Err(Failure::Usage("Say where to: a conversation, or a user with --to.".to_owned())),
+                None => return Err(Failure::Usage("The destination is missing: a conversation, or a user with --to.".to_owned())),
             },
         };
         let text = words.next();
         if words.next().is_some() {
-            return Err(Failure::Usage("The text is one word to the shell: put it in quotes.".to_owned()));
+            return Err(Failure::Usage("There is more than one text; put the text in quotes.".to_owned()));
         }
         let draft = Draft {
             destination,
@@ -280,7 +280,7 @@ impl Read {
         let parse = |target: &String| {
             target
                 .parse::<MessageSelector>()
-                .map_err(|error| Failure::Usage(format!("“{target}” names no message: {error}.")))
+                .map_err(|error| Failure::Usage(format!("“{target}” is not a message: {error}.")))
         };
         // An id alone may be a message's or a conversation's; a name is a conversation's.
         let messages = match &conversation {

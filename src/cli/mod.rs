@@ -322,7 +322,7 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
     if let (Some(only), Some(asked)) = (command.only_format(), global.output)
         && only != asked
     {
-        return Err(Failure::Usage(format!("This command writes {only} and nothing else.")));
+        return Err(Failure::Usage(format!("The only output format of this command is {only}.")));
     }
     out.expect(command.fields())?;
     match command {
@@ -347,8 +347,8 @@ fn only_operator(global: &Global, settings: &Settings) -> Outcome {
     if settings.acting(global.acting.as_ref(), global.operator)?.is_none() {
         return Ok(());
     }
-    let refused = Error::forbidden("The database as a whole is the operator's affair.");
-    Err(refused.hint("Leave out --as; where TIDINGS_AS is set, say --operator.").into())
+    let refused = Error::forbidden("Only the operator can use this command.");
+    Err(refused.hint("Leave out --as; if TIDINGS_AS is set, use --operator.").into())
 }
 
 /// Says why a command failed and returns its exit code; a reader that went away is no failure.
@@ -362,7 +362,7 @@ fn report(out: &Output, failure: Failure) -> ExitCode {
         }
         Failure::Unwritten(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
         Failure::Unwritten(error) => {
-            let detail = format!("The result could not be written: {error}. What the command changes is changed.");
+            let detail = format!("The result could not be written: {error}. The changes of the command were made.");
             (Error::of_request(Kind::Internal, detail), Kind::Internal.exit_code())
         }
     };

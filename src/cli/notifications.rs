@@ -52,7 +52,7 @@ impl Owner {
     fn check(&self, context: &Context<'_>) -> Outcome {
         match (&self.user, &context.acting) {
             (None, None) => {
-                Err(Failure::Usage("Say whose notifications: --as USER, or --user USER as the operator.".to_owned()))
+                Err(Failure::Usage("Name the user: --as USER, or --user USER as the operator.".to_owned()))
             }
             _ => Ok(()),
         }
@@ -94,7 +94,7 @@ impl List {
             })
         };
         let pages = pages(self.limit.unwrap_or(LIMIT), read, |last: &Notification| last.message.key);
-        let shown = out.list(pages, "There are no notifications.")?;
+        let shown = out.list(pages, "No notifications found.")?;
         context.say_if_cut(shown, self.limit, LIMIT);
         Ok(())
     }

@@ -126,7 +126,7 @@ impl Output {
         self.columns = match &self.options.fields {
             None => fields::columns(fields),
             Some(_) if self.options.format == Format::Ids => {
-                return Err(Failure::Usage("The format ids shows ids, and no other --fields.".to_owned()));
+                return Err(Failure::Usage("The format ids cannot be combined with --fields.".to_owned()));
             }
             Some(names) => fields::chosen(fields, names).map_err(Failure::Usage)?,
         };

@@ -207,7 +207,7 @@ impl Settings {
         }
         #[expect(clippy::disallowed_methods, reason = "this is where the default database is chosen")]
         let folders = directories::ProjectDirs::from("", "", "tidings").ok_or_else(|| {
-            Error::unavailable("There is no home folder to keep the database in.").hint("Name the database with --db.")
+            Error::unavailable("There is no home folder for the database.").hint("Name the database with --db.")
         })?;
         Ok(Location::Sqlite(folders.data_dir().join("tidings.db")))
     }

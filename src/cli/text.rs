@@ -35,7 +35,7 @@ impl TextSource {
     pub(super) fn read(&self, argument: Option<String>) -> Result<String, Failure> {
         let mut text = match (&self.file, argument) {
             (Some(_), Some(_)) => {
-                return Err(Failure::Usage("The text stands in the file or on the line, not both.".to_owned()));
+                return Err(Failure::Usage("Give the text as an argument or with --file, not both.".to_owned()));
             }
             (None, None) => {
                 return Err(Failure::Usage("The text is missing; `-` reads it from standard input.".to_owned()));
@@ -158,11 +158,11 @@ impl PasswordSource {
 pub(super) fn confirm_by_name(question: &str, name: &str) -> Outcome {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(Failure::Usage(
-            "There is no terminal to ask on; say --yes to do it, or --dry-run to look.".to_owned(),
+            "There is no terminal to ask for confirmation; use --yes to confirm, or --dry-run for a preview.".to_owned(),
         ));
     }
     talk(&escape(question));
-    talk(&format!("Type “{}” to go on:", escape(name)));
+    talk(&format!("Type “{}” to confirm:", escape(name)));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     if answer.trim() == name { Ok(()) } else { Err(Failure::Usage("Not confirmed; nothing was changed.".to_owned())) }

@@ -124,7 +124,7 @@ impl Create {
         context.status(&if created {
             format!("Created the user {username}.")
         } else {
-            format!("The user {username} is there already and stays as it is.")
+            format!("The user {username} exists already and was not changed.")
         });
         if created && is_unasked {
             let note = "No password was given, so the user cannot log in until `tidings user passwd` sets one.";
@@ -175,7 +175,7 @@ impl List {
             app.read(|tx| service::users::list(tx, &actor, after, self.search.as_deref(), limit))
         };
         let username = |user: &Profile| user.person().username.clone();
-        let shown = out.list(pages(self.limit.unwrap_or(LIMIT), read, username), "There are no such users.")?;
+        let shown = out.list(pages(self.limit.unwrap_or(LIMIT), read, username), "No users found.")?;
         context.say_if_cut(shown, self.limit, LIMIT);
         Ok(())
     }
@@ -254,7 +254,7 @@ impl Passwd {
         let password = self.password.read()?;
         if matches!(password, Password::Unasked) {
             let options = "--password-stdin, --password-file, --password-hash or --no-password";
-            return Err(Failure::Usage(format!("There is no terminal to ask on; say one of {options}.")));
+            return Err(Failure::Usage(format!("There is no terminal to ask for a password; use one of {options}.")));
         }
         let hash = hashed(password, &found.person().username)?;
         let user = context.app.write(|tx| {

@@ -158,7 +158,7 @@ fn group(
 /// The direct conversation of two people, begun where they have none; says whether it was.
 pub(super) fn direct(tx: &mut Tx<'_>, actor: &Actor, one: UserKey, other: UserKey) -> Result<(Conversation, bool)> {
     if one == other {
-        return Err(Error::invalid("participants", "A conversation needs somebody else; name another user."));
+        return Err(Error::invalid("participants", "A conversation needs another participant; name another user."));
     }
     let pair = rules::pair(one, other);
     if let Some(conversation) = store::conversations::by_pair(tx, pair)? {
@@ -331,7 +331,7 @@ pub fn set_level(
     level: Level,
 ) -> Result<ConversationView> {
     let Actor::User(user) = actor else {
-        return Err(Error::forbidden("A level is a participant's own; the operator has none."));
+        return Err(Error::forbidden("Only participants have a level; the operator is not one."));
     };
     let (conversation, takes_part) = locked(tx, actor, selector)?;
     if !takes_part {
@@ -378,7 +378,7 @@ pub fn delete_if(
 ) -> Result<ConversationView> {
     let (conversation, takes_part) = locked(tx, actor, selector)?;
     if conversation.kind == Kind::Direct && !actor.administers() {
-        return Err(Error::forbidden("A direct conversation belongs to both; only admins delete it."));
+        return Err(Error::forbidden("Only admins delete a direct conversation."));
     }
     must_manage(actor, &conversation, takes_part, "delete it")?;
     condition(tx, &conversation)?;

@@ -98,7 +98,7 @@ pub(super) fn once<T>(
         store::idempotency::keep(tx, actor, key, id(&done))?;
         return Ok(done);
     };
-    let gone = || Error::conflict(format!("What the request with the idempotency key “{key}” made is there no more."));
+    let gone = || Error::conflict(format!("The result of the request with the idempotency key “{key}” was deleted."));
     if first.request_hash.is_empty() {
         return Err(gone());
     }

@@ -167,8 +167,8 @@ fn find_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSele
         ConversationSelector::Name(name) => store::conversations::by_name(tx, name),
         ConversationSelector::Direct(other) => {
             let Some(own) = actor.key() else {
-                let error = Error::not_found(format!("“{selector}” names a direct conversation of somebody."));
-                return Err(error.hint("Say whose with --as, or name it by its id."));
+                let error = Error::not_found(format!("“{selector}” names the direct conversation of a user."));
+                return Err(error.hint("Name the user with --as, or use the id of the conversation."));
             };
             let other = user(tx, actor, other)?;
             store::conversations::by_pair(tx, rules::pair(own, other.person.key))
@@ -182,7 +182,7 @@ fn no_conversation(actor: &Actor, selector: &ConversationSelector) -> Error {
     match selector {
         ConversationSelector::Name(name) => absent.seeking(Sought::Group(actor.clone(), name.clone())),
         ConversationSelector::Direct(user) => {
-            absent.hint(format!("The first message to {user} begins it: --to {user}"))
+            absent.hint(format!("The first message to {user} creates it: --to {user}"))
         }
         ConversationSelector::Id(_) => absent,
     }
@@ -306,7 +306,7 @@ fn locked_message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) ->
 /// Checks a text of at most `characters` characters. NUL is refused because PostgreSQL cannot keep it.
 fn check_text(field: &'static str, text: &str, characters: usize) -> Result<()> {
     if text.contains('\0') {
-        return Err(Error::invalid(field, format!("The {} holds a NUL character.", words(field))));
+        return Err(Error::invalid(field, format!("The {} contains a NUL character.", words(field))));
     }
     let length = text.chars().count();
     if length > characters {

@@ -29,7 +29,7 @@ pub fn owner(tx: &mut Tx<'_>, actor: &Actor, named: Option<&UserSelector>) -> Re
         (Actor::User(user), None) => user.person.clone(),
         (Actor::Operator(_), Some(selector)) => super::user(tx, actor, selector)?.person,
         (Actor::Operator(_), None) => {
-            return Err(Error::invalid("user", "Say whose: the operator has no notifications."));
+            return Err(Error::invalid("user", "Name a user: the operator has no notifications."));
         }
         (Actor::User(user), Some(selector)) => {
             let named = super::user(tx, actor, selector)?.person;

@@ -13,7 +13,7 @@ const BATCH: i64 = 1000;
 /// How many examples a problem names
 const EXAMPLES: usize = 3;
 
-const FROM_BACKUP: &str = "Bring back a backup that `tidings db check` finds clean: tidings db restore FILE";
+const FROM_BACKUP: &str = "Restore a backup that passes `tidings db check`: tidings db restore FILE";
 
 /// A rule that rows break.
 #[derive(Debug, Serialize)]
@@ -59,8 +59,8 @@ impl Violation {
         Ok((unknown + deleted > 0).then(|| Self {
             check: "search",
             problems: unknown + deleted,
-            detail: format!("search does not know {unknown} messages, and knows {deleted} that were deleted"),
-            remedy: "Bring the index in order: tidings db compact",
+            detail: format!("{unknown} messages are not indexed, and {deleted} deleted ones are"),
+            remedy: "Repair the index: tidings db compact",
         }))
     }
 
@@ -122,9 +122,9 @@ macro_rules! broken {
 pub const RULES: &[Rule] = &[
     Rule {
         check: "message_count",
-        wrong: "does not count its messages rightly",
+        wrong: "has a wrong message count",
         subject: "conversation",
-        remedy: "Count anew, in SQL: UPDATE conversation SET message_count = (SELECT count(*) FROM message \
+        remedy: "Correct the count in SQL: UPDATE conversation SET message_count = (SELECT count(*) FROM message \
                  WHERE conversation_key = conversation.key AND sender_key IS NOT NULL)",
         sql: broken!(
             "SELECT conversation.id FROM conversation WHERE message_count <>
@@ -134,7 +134,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         check: "last_number",
-        wrong: "would give out a number again, or has one below 1",
+        wrong: "would use a number again, or has one below 1",
         subject: "conversation",
         remedy: "Take the highest number, in SQL: UPDATE conversation SET last_number = (SELECT max(number) \
                  FROM message WHERE conversation_key = conversation.key) WHERE last_number < (SELECT max(number) \
@@ -149,7 +149,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         check: "active_at",
-        wrong: "was active later than it says",
+        wrong: "has a later message than its last activity",
         subject: "conversation",
         remedy: "Take the newest time, in SQL: UPDATE conversation SET active_at = (SELECT max(sent_at) FROM message \
                  WHERE conversation_key = conversation.key) WHERE active_at < (SELECT max(sent_at) FROM message \
@@ -179,7 +179,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         check: "group",
-        wrong: "is a group that nobody takes part in",
+        wrong: "is a group without participants",
         subject: "conversation",
         remedy: "Delete it: tidings conversation delete CONV",
         sql: broken!(
@@ -201,7 +201,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         check: "tombstone",
-        wrong: "was deleted, but left something behind, or no reply keeps its place",
+        wrong: "is a tombstone with content, or without replies",
         subject: "message",
         remedy: FROM_BACKUP,
         sql: broken!(
@@ -262,7 +262,7 @@ const USER_NAMES: Rule = Rule {
     check: "user_names",
     wrong: "cannot be found by name, email or search",
     subject: "user",
-    remedy: "Write the names anew, naming the user by id: tidings user update USER --username NAME",
+    remedy: "Set the username again, by id: tidings user update USER --username NAME",
     sql: "",
 };
 
@@ -270,7 +270,7 @@ const CONVERSATION_NAMES: Rule = Rule {
     check: "conversation_names",
     wrong: "cannot be found by name or search",
     subject: "conversation",
-    remedy: "Write the name anew, naming it by id: tidings conversation update CONV --name NAME",
+    remedy: "Set the name again, by id: tidings conversation update CONV --name NAME",
     sql: "",
 };
 

@@ -328,7 +328,7 @@ pub fn take_number(tx: &mut Tx<'_>, conversation: &Conversation) -> Result<Optio
     };
     match last {
         Some((number, _)) if number.0 >= Number::HIGHEST => {
-            Err(Error::conflict("The conversation has given out its last number; begin another."))
+            Err(Error::conflict("The conversation has no more message numbers; create another."))
         }
         last => Ok(last.map(|(number, last_sent_at)| Turn { number: Number(number.0 + 1), last_sent_at })),
     }

@@ -83,7 +83,7 @@ impl Db {
     /// `Unavailable`, with the first thing
     pub fn must_be_as_made(&self) -> Result<()> {
         Strange::refuse(&self.strange()?).map_err(|error| {
-            error.hint("`tidings db check` lists what; bring back a backup from before: tidings db restore FILE")
+            error.hint("`tidings db check` lists the changes; restore an earlier backup: tidings db restore FILE")
         })
     }
 

@@ -45,7 +45,7 @@ impl Location {
                 Ok(Self::Postgres(format!("postgres://{rest}")))
             }
             Some((scheme, _)) if is_scheme(scheme) => {
-                Err(Error::unavailable(format!("There are no databases with addresses like {scheme}://…"))
+                Err(Error::unavailable(format!("{scheme}:// is not the address of a database."))
                     .hint("Name a file by its path, or PostgreSQL by postgres://user@host/database"))
             }
             _ => Self::of_file(text),
@@ -65,7 +65,7 @@ impl Location {
         let first = path.split('/').next().unwrap_or_default();
         if first.split_once(':').is_some_and(|(scheme, _)| scheme.is_empty() || is_scheme(scheme)) {
             return refuse(
-                "That is not the path of a file: it begins as an address does.",
+                "That is not the path of a file: it begins like an address.",
                 "Name a file by its path, with ./ before a name that has a colon, or PostgreSQL by postgres://user@host/database",
             );
         }
@@ -77,8 +77,8 @@ impl Location {
         }
         if first.starts_with('~') && (first.len() == 1 || path.contains('/')) {
             return refuse(
-                "The ~ at the beginning of the database's path stands for no folder here.",
-                "A shell puts your home folder in its place where it stands alone and without quotes: --db ~/x.db, or $HOME/x.db.",
+                "The ~ in the path of the database was not expanded.",
+                "A shell expands it only at the beginning of a word and without quotes: --db ~/x.db. Or use $HOME/x.db.",
             );
         }
         Ok(Self::Sqlite(PathBuf::from(path)))

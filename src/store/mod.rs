@@ -85,7 +85,7 @@ fn migration_failed(error: refinery::Error) -> Error {
     use refinery::error::Kind;
     let meant = match error.kind() {
         Kind::DivergentVersion(..) | Kind::MissingVersion(..) => Some(Error::unavailable(
-            "The database was made by another version of tidings, or is not ours; it was left as it is.",
+            "The database was made by another version of tidings or by another program; it was not changed.",
         )),
         Kind::Connection(_, cause) => match (cause.downcast_ref(), cause.downcast_ref()) {
             (Some(cause), _) => sqlite::meaning(cause),
@@ -102,11 +102,11 @@ fn migration_failed(error: refinery::Error) -> Error {
 
 fn must_not_prepare(location: &dyn fmt::Display, exists: bool) -> Error {
     if exists {
-        Error::unavailable(format!("The database {location} has to be brought up to date first."))
-            .hint("`tidings db migrate` does it.")
+        Error::unavailable(format!("The database {location} has to be upgraded first."))
+            .hint("Upgrade it: tidings db migrate")
     } else {
-        Error::unavailable(format!("The database {location} is not there."))
-            .hint("Name another with --db, or make it: tidings db migrate")
+        Error::unavailable(format!("The database {location} does not exist."))
+            .hint("Name another with --db, or create it: tidings db migrate")
     }
 }
 

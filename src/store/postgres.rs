@@ -48,8 +48,8 @@ impl Database {
         let mut client = connect(location, config)?;
         let found = version(&mut client)?;
         if found > VERSION {
-            let detail = format!("The database {location} was made by a newer tidings (its version {found}).");
-            return Err(Error::unavailable(detail).hint(format!("This one knows versions up to {VERSION}: update it.")));
+            let detail = format!("The database {location} is of a newer tidings (version {found}).");
+            return Err(Error::unavailable(detail).hint(format!("This one supports versions up to {VERSION}: update it.")));
         }
         if found < VERSION && !may_change {
             return Err(super::must_not_prepare(location, found > 0));
@@ -278,20 +278,20 @@ impl From<postgres::Error> for Error {
 pub(super) fn meaning(cause: &postgres::Error) -> Option<Error> {
     Some(match cause.code() {
         Some(&SqlState::DISK_FULL) => Error::no_space(),
-        Some(&SqlState::UNIQUE_VIOLATION) => Error::conflict("Another one like it is already there."),
+        Some(&SqlState::UNIQUE_VIOLATION) => Error::conflict("It exists already."),
         Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE) => {
             Error::unavailable("The database is busy.").hint("Try again; nothing was changed.")
         }
         Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Error::unavailable("The database is read-only."),
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-            Error::unavailable("PostgreSQL does not let this user do what tidings needs.")
+            Error::unavailable("The PostgreSQL user lacks privileges that tidings needs.")
                 .hint("Make the user the owner of the database, or of a schema of its own.")
         }
         // Classes 08, 28, 3D, 53 and 57: the connection, the log-in, the database's name, resources, the operator.
         Some(code) if ["08", "28", "3D", "53", "57"].iter().any(|class| code.code().starts_with(class)) => {
-            Error::unavailable("PostgreSQL refuses to work.").hint("The option --verbose tells why.")
+            Error::unavailable("PostgreSQL refuses to work.").hint("Use --verbose for the cause.")
         }
-        None if is_lost(cause) => Error::unavailable("PostgreSQL is out of reach."),
+        None if is_lost(cause) => Error::unavailable("PostgreSQL cannot be reached."),
         _ => return None,
     })
 }

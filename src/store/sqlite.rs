@@ -255,8 +255,8 @@ fn version(connection: &Connection, path: &Path) -> Result<i64> {
         return Err(foreign(path));
     }
     if version > VERSION {
-        let detail = format!("The database {} was made by a newer tidings (its version {version}).", path.display());
-        return Err(Error::unavailable(detail).hint(format!("This one knows versions up to {VERSION}: update it.")));
+        let detail = format!("The database {} is of a newer tidings (version {version}).", path.display());
+        return Err(Error::unavailable(detail).hint(format!("This one supports versions up to {VERSION}: update it.")));
     }
     Ok(version)
 }

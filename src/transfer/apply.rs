@@ -114,7 +114,7 @@ pub fn check(
         })?;
         if options.prune && fixture.entries.is_empty() && problems.is_empty() {
             let detail = "The fixture has no records; pruning would remove everybody and everything.";
-            return Err(Error::invalid("prune", detail).hint("To begin anew, give a new database.").into());
+            return Err(Error::invalid("prune", detail).hint("To start from scratch, use a new database.").into());
         }
         problems.append(&mut check.problems);
         problems.extend(fixture.entries.iter().filter_map(nameless));

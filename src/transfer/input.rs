@@ -162,7 +162,7 @@ impl Lines<'_> {
                 }
                 Err(error) => {
                     self.is_over = true;
-                    format!("It cannot be read on: {error}.")
+                    format!("It cannot be read any further: {error}.")
                 }
             };
             return Ok(Some(Err(RecordProblem::new(self.line, Kind::Invalid, problem))));
@@ -220,7 +220,7 @@ fn other_format(line: &str) -> Option<&'static str> {
              import django` what Django wrote; `jq -c '.[]'` makes lines of one.",
         ),
         [b'-', b' ', ..] | b"---" => {
-            Some("This is YAML, and what is read here is JSON, one record a line. `tidings data apply` reads YAML.")
+            Some("This is YAML. Give one JSON record per line; `tidings data apply` reads YAML.")
         }
         _ => None,
     }

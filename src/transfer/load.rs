@@ -78,7 +78,7 @@ impl Failure {
             (0, failure) => failure,
             (count, Self::Problems(problems) | Self::Behind(_, problems)) => Self::Behind(count, problems),
             (count, Self::Error(error)) => {
-                let loaded = format!("what {count} records say is loaded");
+                let loaded = format!("{count} records are loaded");
                 Self::Error(error.with_partial_result(&loaded).hint("Load the file again to go on."))
             }
         }
@@ -285,7 +285,7 @@ pub(super) fn transaction<T>(app: &App, is_trial: bool, mut work: impl FnMut(&mu
         Err(Failure::Error(error)) => Err(error),
         Err(Failure::Problems(found) | Failure::Behind(_, found)) => {
             problems = found;
-            Err(Error::conflict("What the records say is not so any more."))
+            Err(Error::conflict("The database changed meanwhile."))
         }
     };
     let outcome = if is_trial { app.try_out(carried_out) } else { app.write(carried_out) };
@@ -299,7 +299,7 @@ fn must_be_empty(tx: &mut Tx<'_>) -> Result<()> {
     if bulk::is_empty(tx)? {
         return Ok(());
     }
-    Err(Error::conflict("Somebody began to use the database meanwhile; nothing was loaded.").hint("Load it again."))
+    Err(Error::conflict("The database was used meanwhile; nothing was loaded.").hint("Load it again."))
 }
 
 #[cfg(test)]
@@ -310,7 +310,7 @@ mod tests {
     fn what_is_loaded_is_not_denied() {
         let failure = Failure::Error(Error::no_space()).behind(Tally { users: 3, ..Tally::default() });
         let Failure::Error(error) = failure else { panic!("another failure") };
-        assert_eq!(error.to_string(), "The disk is full; what 3 records say is loaded.");
+        assert_eq!(error.to_string(), "The disk is full; 3 records are loaded.");
         assert_eq!(error.advice(), Some("Load the file again to go on."));
     }
 }

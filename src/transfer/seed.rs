@@ -160,7 +160,7 @@ impl Plan {
         if let Some((field, rate)) = rates.into_iter().find(|(_, rate)| *rate > 100) {
             refuse(field, format!("The rate “{field}” is {rate} per cent; it is at most 100."))
         } else if fewest < 2 || fewest > most {
-            refuse("group_size", format!("A group of {fewest} to {most} people cannot be; it has at least 2."))
+            refuse("group_size", format!("A group of {fewest} to {most} people is impossible; it has at least 2."))
         } else if self.messages > 0 && self.conversations == 0 {
             refuse("messages", "Messages need a conversation.".to_owned())
         } else if direct > pairs {

@@ -171,12 +171,12 @@ fn wrong_usage_is_a_problem_document_where_errors_are() {
             "message list team --limit 0 -o json",
             "invalid value '0' for '--limit <N>': it has to be a whole number, at least 1",
         ),
-        ("message send --as ann -o json", "Say where to: a conversation, or a user with --to."),
+        ("message send --as ann -o json", "The destination is missing: a conversation, or a user with --to."),
         (
             "user list --fields nonsense -o json",
             "This command shows no field “nonsense”. The fields: user_id, username, ",
         ),
-        ("user delete ann -o json", "There is no terminal to ask on; say --yes to do it, or --dry-run to look."),
+        ("user delete ann -o json", "There is no terminal to ask for confirmation; use --yes to confirm, or --dry-run for a preview."),
         ("user list --env-file absent -o json", "The env file absent cannot be used: "),
     ] {
         let run = shell.run(line);

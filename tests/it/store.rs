@@ -379,7 +379,7 @@ fn who_may_not_prepare_an_older_database_hears_that_it_is_there() {
             Location::Postgres(_) => "DELETE FROM refinery_schema_history WHERE version > 1",
         });
         let refused = Db::open(&world.location, false).map(drop).unwrap_err();
-        assert!(refused.to_string().contains("has to be brought up to date first"), "{refused}");
+        assert!(refused.to_string().contains("has to be upgraded first"), "{refused}");
     });
 }
 
@@ -545,5 +545,5 @@ fn of_a_commit_that_was_broken_off_the_outcome_is_unknown() {
     let said = run(&format!("{send} -o json"));
     assert_eq!((said.code, &json_of(said.stderr.trim())["outcome"]), (7, &"unknown".into()), "{said}");
     let said = run(send);
-    assert!(said.stderr.contains("\nhint: Look whether it was made before you try again."), "{said}");
+    assert!(said.stderr.contains("\nhint: Check whether it was made before you try again."), "{said}");
 }

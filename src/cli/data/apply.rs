@@ -54,7 +54,7 @@ impl Apply {
     /// Reads the fixture, and what is wrong with its records.
     pub(super) fn read(&self, out: &Output) -> Result<Read, Failure> {
         if self.files.iter().filter(|file| file.as_path() == Path::new("-")).count() > 1 {
-            return Err(Failure::Usage("Standard input can be read once only.".to_owned()));
+            return Err(Failure::Usage("Standard input can be read only once.".to_owned()));
         }
         let _progress = Progress::begin(out, "Reading");
         let inputs = self.files.iter().map(|file| Input::open(file)).collect::<Result<Vec<_>, _>>()?;
@@ -121,7 +121,7 @@ fn confirm(plan: &Plan) -> Outcome {
     }
     let count = |kind| removed.iter().filter(|change| change.kind == kind).count() as u64;
     let question = format!(
-        "Remove what the fixture does not name: {}, {} and {} in all? For good.",
+        "Delete what the fixture does not contain: {}, {} and {} in all? This cannot be undone.",
         counted(count("user"), "user"),
         counted(count("conversation"), "conversation"),
         counted(plan.messages_removed, "message")

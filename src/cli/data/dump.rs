@@ -72,7 +72,7 @@ impl Dump {
 /// How many records of each kind there are, in a sentence
 fn said(counts: Tally) -> String {
     if counts == Tally::default() {
-        return "The dump is empty: there is nothing, or nothing that fits.".to_owned();
+        return "The dump is empty: nothing matches.".to_owned();
     }
     let Tally { users, conversations, messages, notifications, .. } = counts;
     let kinds = [(users, "user"), (conversations, "conversation"), (messages, "message")]

@@ -56,7 +56,7 @@ pub(in crate::cli) fn say_if_older(context: &Context<'_>, older: u64) {
     if older > 0 {
         let are = if older == 1 { "1 message is".to_owned() } else { format!("{older} messages are") };
         context.out.status(&format!(
-            "{are} older than what stands before in the same conversation: its order is by number, not by time."
+            "{are} older than earlier ones in the same conversation, which is ordered by number, not by time."
         ));
     }
 }
@@ -66,7 +66,7 @@ pub(in crate::cli) fn failed(name: &str, failure: load::Failure, place: impl Fn(
     let (problems, changed) = match failure {
         load::Failure::Error(error) => return error.into(),
         load::Failure::Problems(problems) => (problems, "nothing was changed".to_owned()),
-        load::Failure::Behind(count, problems) => (problems, format!("what {count} records before it say is loaded")),
+        load::Failure::Behind(count, problems) => (problems, format!("the {count} records before it are loaded")),
     };
     let is_conflict = problems.iter().all(|problem| problem.kind == Kind::Conflict);
     let kind = if is_conflict { Kind::Conflict } else { Kind::Invalid };

@@ -102,11 +102,11 @@ impl Seed {
         let made = made.map_err(|failure| match failure {
             Failure::Error(error) => error,
             Failure::Problems(_) | Failure::Behind(..) => {
-                Error::conflict(format!("Some of what the seed {} makes up is there already, but differs.", plan.seed))
-                    .hint("Give another --seed to make up others; the same --seed and --now give the same again.")
+                Error::conflict(format!("Some of what the seed {} makes up exists already, with differences.", plan.seed))
+                    .hint("Use another --seed for other data; the same --seed and --now make the same data again.")
             }
         })?;
-        context.status(&format!("Made up what the seed {} gives.", plan.seed));
+        context.status(&format!("Made up the data of the seed {}.", plan.seed));
         Ok(context.out.show(&made)?)
     }
 }

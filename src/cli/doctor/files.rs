@@ -25,11 +25,11 @@ pub(super) fn look(path: &Path, findings: &mut Vec<Finding>) {
         // What else it is, the database's own finding says.
         Ok(_) => findings.push(Finding::ok("location", shown.to_string())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            findings.push(Finding::ok("location", format!("{shown}, which is not there yet")));
+            findings.push(Finding::ok("location", format!("{shown}, which does not exist yet")));
         }
         Err(error) => {
-            let remedy = "Look at the rights of the folders above it.";
-            findings.push(Finding::problem("location", format!("{shown} cannot be looked at: {error}"), remedy));
+            let remedy = "Check the permissions of the folders above it.";
+            findings.push(Finding::problem("location", format!("{shown} cannot be examined: {error}"), remedy));
         }
     }
     let Some(folder) = folder
@@ -54,12 +54,12 @@ fn look_at_rights(path: &Path, findings: &mut Vec<Finding>) {
         let Ok(found) = file.metadata() else { continue };
         let shown = file.display();
         if found.mode() & 0o077 != 0 {
-            let detail = format!("{shown} can be used by others (mode {:04o})", found.mode() & 0o7777);
+            let detail = format!("{shown} is accessible to others (mode {:04o})", found.mode() & 0o7777);
             findings.push(Finding::warning("permissions", detail, format!("chmod 600 {shown}")));
         }
         if found.uid() != user_number() {
             let detail = format!("{shown} belongs to another user (number {})", found.uid());
-            findings.push(Finding::warning("owner", detail, "Run tidings as that user, or give the file away: chown"));
+            findings.push(Finding::warning("owner", detail, "Run tidings as that user, or change the owner of the file: chown"));
         }
     }
     // The log and what goes with it keep the rights that the file had when they were made.
@@ -76,7 +76,7 @@ fn look_at_rights(path: &Path, findings: &mut Vec<Finding>) {
     let length = beside[0].metadata().map_or(0, |log| log.len());
     if length > LARGEST_LOG {
         let detail = format!("the log {} has {length} bytes", beside[0].display());
-        let remedy = "A program keeps reading; end it, then: tidings db compact";
+        let remedy = "Another program keeps reading; stop it, then: tidings db compact";
         findings.push(Finding::warning("log", detail, remedy));
     }
 }
@@ -87,7 +87,7 @@ fn look_at_folder(folder: &Path, findings: &mut Vec<Finding>) {
     let mode = found.mode() & 0o7777;
     // In a folder with the sticky bit, as /tmp, nobody moves what is another's.
     findings.push(if access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() || mode & 0o200 == 0 {
-        let remedy = "SQLite keeps its log there; let its user write: chmod u+w, or another folder";
+        let remedy = "SQLite writes its log there; make it writable (chmod u+w) or use another folder";
         Finding::problem("folder", format!("{shown} cannot be written (mode {mode:04o})"), remedy)
     } else if mode & 0o022 != 0 && mode & 0o1000 == 0 {
         let detail = format!("in {shown} others can replace files (mode {mode:04o})");
@@ -103,14 +103,14 @@ fn look_at_disk(folder: &Path, findings: &mut Vec<Finding>) {
         let total = disk.f_blocks.saturating_mul(disk.f_frsize);
         let detail = format!("{} MB free of {}", free / 1_000_000, total / 1_000_000);
         findings.push(if free < LEAST_SPACE || free < total / 20 {
-            Finding::warning("disk", detail, "Make room: a full disk keeps everything from being sent, and deleted.")
+            Finding::warning("disk", detail, "Free some space: on a full disk nothing can be sent or deleted.")
         } else {
             Finding::ok("disk", detail)
         });
     }
     if let Some(name) = shared_file_system(folder) {
-        let detail = format!("{} lies on {name}, where SQLite's log cannot be shared safely", folder.display());
-        findings.push(Finding::problem("file_system", detail, "Move the database to a disk of this machine."));
+        let detail = format!("{} is on {name}, where SQLite's log cannot be shared safely", folder.display());
+        findings.push(Finding::problem("file_system", detail, "Move the database to a local disk."));
     }
 }
 

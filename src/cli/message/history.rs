@@ -37,7 +37,7 @@ impl History {
             let actor = context.actor(tx)?;
             Ok((messages::show(tx, &actor, &self.message)?, messages::history(tx, &actor, &self.message)?))
         })?;
-        let nothing = "There are no earlier texts.";
+        let nothing = "The message has no earlier texts.";
         if self.diff {
             context.out.list([Ok(compared(history, message.content))], nothing)?;
         } else {

@@ -71,7 +71,7 @@ impl List {
         })?;
         let Context { app, out, .. } = context;
         let more = others.chunks(PAGE.into()).map(|keys| app.read(|tx| messages::resume(tx, &actor, keys)));
-        let shown = out.list(iter::once(Ok(first)).chain(more), "There are no such messages.")?;
+        let shown = out.list(iter::once(Ok(first)).chain(more), "No messages found.")?;
         context.say_if_cut(shown, self.limit, LIMIT);
         Ok(())
     }

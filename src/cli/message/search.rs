@@ -60,9 +60,9 @@ impl Search {
             messages::search(tx, &actor, &request, &is_late)
         })?;
         let nothing = if Terms::parse(&request.query).is_empty() {
-            "There is nothing to search for: no letters and no digits."
+            "The query contains no letters or digits."
         } else {
-            "There are no such messages."
+            "No messages found."
         };
         let shown = context.out.list([Ok(findings.messages)], nothing)?;
         if let Some(partial) = findings.partial {

@@ -203,7 +203,7 @@ impl Here {
 
     /// The cursor of the request
     pub(super) fn seek<P: DeserializeOwned>(&self, cursor: Option<&str>) -> Result<Option<Seek<P>>, Error> {
-        let forged = || Error::invalid("cursor", "That is not a cursor of this list; take the links that it gives.");
+        let forged = || Error::invalid("cursor", "The cursor does not belong to this list; follow the links next and previous.");
         let open = |cursor| {
             let text = self.server.keys.open(self.address.path(), cursor).ok_or_else(forged)?;
             serde_json::from_slice(&text).map_err(|_| forged())
@@ -261,6 +261,6 @@ pub(super) fn page_size_of(asked: Option<i64>) -> Result<i64, Error> {
     match asked {
         None => Ok(20),
         Some(size) if (1..=100).contains(&size) => Ok(size),
-        Some(_) => Err(Error::invalid("page_size", "A page has 1 to 100 things.")),
+        Some(_) => Err(Error::invalid("page_size", "The page size is 1 to 100.")),
     }
 }

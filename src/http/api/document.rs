@@ -78,7 +78,7 @@ pub fn openapi() -> Value {
         "info": {
             "title": "tidings",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Messaging with notifications. Paths work with and without the slash at their end.",
+            "description": "Messaging with notifications. Paths work with and without the final slash.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "paths": paths,
@@ -152,23 +152,23 @@ fn parameters(endpoint: &Endpoint, reading: &mut SchemaGenerator) -> Vec<Value> 
     };
     if endpoint.takes_idempotency_key {
         let key = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$" });
-        header("Idempotency-Key", "Carries the request out once within 24 hours, however often it is sent", key);
+        header("Idempotency-Key", "Makes the request safe to repeat: within 24 hours it is carried out once", key);
     }
     if endpoint.is_conditional {
         let tags = json!({ "type": "string", "pattern": "^(\\*|(W/)?\"[!#-~]*\"(, (W/)?\"[!#-~]*\")*)$" });
         header(
             "If-Match",
-            "Does it only where what can be changed still is what one of these entity tags says",
+            "Carries the request out only if one of these entity tags still matches",
             tags.clone(),
         );
         header(
             "If-None-Match",
-            "Does it only where none of these is its entity tag, for * where nothing is there",
+            "Carries the request out only if none of these entity tags matches; with *, only if nothing exists",
             tags,
         );
     }
     if endpoint.is_tagged() {
-        header("If-None-Match", "Answers 304 where nothing is new", json!({ "type": "string" }));
+        header("If-None-Match", "Returns 304 if one of these entity tags is current", json!({ "type": "string" }));
     }
     if endpoint.events.is_some() {
         header("Last-Event-ID", "The cursor of the last event that was heard", json!({ "type": "string" }));
@@ -208,7 +208,7 @@ fn responses(endpoint: &Endpoint, writing: &mut SchemaGenerator) -> Value {
         responses.insert(status.to_string(), response);
     }
     if endpoint.is_tagged() {
-        responses.insert("304".to_owned(), json!({ "description": "Nothing is new." }));
+        responses.insert("304".to_owned(), json!({ "description": "Not modified." }));
     }
     let mut errors: Vec<Kind> = endpoint.errors.iter().copied().chain(OF_ALL).collect();
     if endpoint.access != Access::Anyone {
@@ -225,7 +225,7 @@ fn responses(endpoint: &Endpoint, writing: &mut SchemaGenerator) -> Value {
             "content": { MEDIA_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" } } },
         });
         if matches!(kind, Kind::RateLimited | Kind::Unavailable) {
-            let meaning = "In how many seconds to come again, where that is known";
+            let meaning = "How many seconds to wait before the next attempt, if known";
             problem["headers"] = json!({ "Retry-After": { "description": meaning, "schema": { "type": "integer" } } });
         }
         responses.entry(kind.status().to_string()).or_insert(problem);

@@ -58,7 +58,7 @@ pub(super) async fn enter(
         // A client that asks first (`Expect: 100-continue`) has not sent it yet.
         return Err(too_large().into());
     } else if parts.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-        let detail = "A body is to be sent as it is, without a Content-Encoding.";
+        let detail = "A body must not have a Content-Encoding.";
         return Err(Error::of_request(Kind::UnsupportedMediaType, detail).into());
     } else {
         let content = read(&server, client, caller.as_ref(), body).await?;

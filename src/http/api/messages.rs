@@ -110,14 +110,14 @@ pub(super) async fn list(
     let (since, until) = (listing.start_date, listing.end_date);
     if let Some(query) = listing.search {
         if listing.before.or(listing.after).is_some() || listing.ordering == Ordering::OldestFirst {
-            return Err(Error::invalid("search", "What a search finds is listed newest first, by its cursor.").into());
+            return Err(Error::invalid("search", "A search is always newest first and paged by a cursor.").into());
         }
         let search = Search { query, conversation: Some(selector), sender, since, until, ranked: false, limit: size };
         return find(&server, here, caller, search, listing.cursor.as_deref()).await;
     }
     let oldest_first = listing.ordering == Ordering::OldestFirst;
     let seek = match (listing.before.map(Number), listing.after.map(Number)) {
-        (Some(_), Some(_)) => return Err(Error::invalid("before", "Say either before or after.").into()),
+        (Some(_), Some(_)) => return Err(Error::invalid("before", "Use either before or after, not both.").into()),
         (Some(before), None) if oldest_first => Some(Seek::Before(before)),
         (Some(before), None) => Some(Seek::After(before)),
         (None, Some(after)) if oldest_first => Some(Seek::After(after)),
@@ -184,7 +184,7 @@ pub(super) async fn list_everywhere(
     let (since, until) = (start_date, end_date);
     if let Some(query) = search {
         if receiver.is_some() {
-            return Err(Error::invalid("receiver", "A search looks at senders, not at receivers.").into());
+            return Err(Error::invalid("receiver", "A search cannot be combined with receiver.").into());
         }
         let search = Search { query, conversation: None, sender, since, until, ranked: false, limit: size };
         return find(&server, here, caller, search, cursor.as_deref()).await;

@@ -79,7 +79,7 @@ impl<T: DeserializeOwned + JsonSchema> FromRequest<Shared> for Body<T> {
     async fn from_request(request: Request, _: &Shared) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         if !is_json(&parts.headers) {
-            let detail = "The body is to be JSON: Content-Type: application/json.";
+            let detail = "The body must be JSON, with Content-Type: application/json.";
             return Err(Error::of_request(Kind::UnsupportedMediaType, detail).into());
         }
         // It was read at the entrance, up to the limit there is.
@@ -111,7 +111,7 @@ fn parse<T: DeserializeOwned + JsonSchema>(content: &[u8]) -> Result<T, Error> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     // Fields in a row, without their names, would be taken too.
     if content.trim_ascii_start().first().is_some_and(|byte| b"[\"-0123456789tfn".contains(byte)) {
-        return Err(Error::of_fields("The body is to be a JSON object: {…}.", Vec::new()));
+        return Err(Error::of_fields("The body must be a JSON object.", Vec::new()));
     }
     let deserializer = &mut serde_json::Deserializer::from_slice(content);
     let error = match serde_path_to_error::deserialize(&mut *deserializer) {
@@ -250,7 +250,7 @@ impl FromRequestParts<Shared> for Address {
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
     let Some(key) = headers.get(&IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| !key.contains('\t'));
-    let invalid = || Error::invalid("idempotency_key", "An idempotency key is of printable ASCII characters.");
+    let invalid = || Error::invalid("idempotency_key", "An idempotency key consists of printable ASCII characters.");
     Ok(Some(key.ok_or_else(invalid)?.to_owned()))
 }
 

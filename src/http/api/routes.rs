@@ -98,7 +98,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .cli("conversation create USER…")
             .body::<conversations::New>()
             .response::<ConversationView>(201, "The conversation")
-            .response::<ConversationView>(200, "The direct conversation that there is already")
+            .response::<ConversationView>(200, "The existing direct conversation")
             .idempotency_key(),
         show(
             "/api/conversations/{conversation_id}/",
@@ -155,7 +155,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .cli("message read CONV")
             .body::<Empty>()
             .optional_body()
-            .response::<Marked>(200, "How many were unread")
+            .response::<Marked>(200, "The number that was unread")
             .idempotency_key()
             .or(&[NotFound]),
         show("/api/conversations/{conversation_id}/messages/", "List the messages of a conversation", messages::list)
@@ -191,11 +191,11 @@ pub fn endpoints() -> Vec<Endpoint> {
         show("/api/messages/unread/", "List unread messages", messages::unread)
             .cli("message list --unread")
             .query::<Part>()
-            .response::<List<Message>>(200, "The last to come in first"),
+            .response::<List<Message>>(200, "Most recently received first"),
         patch("/api/messages/unread/", "Mark messages as read", messages::read)
             .cli("message read MSG…")
             .body::<messages::Which>()
-            .response::<Marked>(200, "How many were unread"),
+            .response::<Marked>(200, "The number that was unread"),
         show("/api/messages/{message_id}/", "Show a message", messages::show)
             .cli("message show MSG")
             .response::<Message>(200, "The message")
@@ -219,7 +219,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         show("/api/messages/{message_id}/thread/", "List a message and all replies to it", messages::thread)
             .cli("message thread MSG")
             .query::<Part>()
-            .response::<List<ThreadMessage>>(200, "Each behind what it replies to, with its depth")
+            .response::<List<ThreadMessage>>(200, "Each reply after the message it replies to, with its depth")
             .or(&[NotFound]),
         show("/api/notifications/", "List your notifications", notifications::list)
             .cli("notifications list")
@@ -233,7 +233,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         post("/api/notifications/read/", "Mark notifications as read, some or all", notifications::read)
             .cli("notifications read --all")
             .body::<notifications::Which>()
-            .response::<Marked>(200, "How many were unread")
+            .response::<Marked>(200, "The number that was unread")
             .idempotency_key()
             .optional_body(),
         show(EVENTS, "Stream what happens (server-sent events)", events::stream)

@@ -70,11 +70,11 @@ impl Conditions {
 }
 
 fn stale() -> Error {
-    Error::stale("It is not, or not any more, what If-Match says.").hint("Somebody changed it; look at it again.")
+    Error::stale("The resource has changed: its entity tag does not match If-Match.").hint("It was changed meanwhile; read it again.")
 }
 
 fn there() -> Error {
-    Error::stale("It is there, and as If-None-Match says that it should not be.")
+    Error::stale("The resource exists, and its entity tag matches If-None-Match.")
 }
 
 /// The entity tags in a header, weak or strong; none where there is no such header
@@ -83,7 +83,7 @@ fn tags(headers: &HeaderMap, name: &HeaderName, field: &'static str) -> Result<O
     for value in headers.get_all(name) {
         let read = value.to_str().ok().and_then(read);
         let read = read.ok_or_else(|| {
-            let detail = format!("{name} holds entity tags, as ETag gave them, divided by commas, or *.");
+            let detail = format!("{name} must be * or a list of entity tags, separated by commas.");
             Error::invalid(field, detail)
         })?;
         found = Some(match (found, read) {

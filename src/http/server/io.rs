@@ -143,7 +143,7 @@ async fn drain(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()
 
 /// A request did not come to its end in time.
 pub(crate) fn too_slow() -> Error {
-    Error::of_request(Kind::Timeout, "The request did not come to its end in time.")
+    Error::of_request(Kind::Timeout, "The request was not complete in time.")
 }
 
 /// How large the head of a request may be

@@ -99,9 +99,9 @@ impl Listener {
         }
         let addresses: Vec<_> = address.to_socket_addrs().map_err(failed)?.collect();
         if !allow_remote && addresses.iter().any(|address| !address.ip().is_loopback()) {
-            let detail = format!("At {address} other machines reach the server, and what they say is not encrypted.");
+            let detail = format!("Other machines could reach the server at {address}, without encryption.");
             return Err(Error::forbidden(detail).hint(
-                "Put a proxy with TLS in front of 127.0.0.1 or of a socket's path; if it is meant so: --allow-remote",
+                "Put a proxy with TLS in front of 127.0.0.1 or of a socket. To listen there all the same: --allow-remote",
             ));
         }
         let listener = TcpListener::bind(addresses.as_slice()).map_err(failed)?;
@@ -115,7 +115,7 @@ impl Listener {
     /// `Unavailable` where that is no socket that listens.
     pub fn given() -> Result<Option<Self>> {
         let failed = |cause: std::io::Error| {
-            Error::unavailable(format!("The socket that was handed over cannot be used: {cause}.")).with_source(cause)
+            Error::unavailable(format!("The inherited socket cannot be used: {cause}.")).with_source(cause)
         };
         let mut given = listenfd::ListenFd::from_env();
         if given.len() == 0 {
@@ -206,7 +206,7 @@ pub(crate) fn serve(
 ) -> Result<()> {
     let Stop { runtime, mut signals } = stop;
     if crate::app::clock() < Timestamp(0) {
-        return Err(Error::unavailable("It is before 1970 by the clock of this machine.")
+        return Err(Error::unavailable("The clock of this machine shows a time before 1970.")
             .hint("Set it: timedatectl set-ntp true"));
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

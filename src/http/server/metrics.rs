@@ -63,7 +63,7 @@ impl Default for Metrics {
         let log_bytes = Gauge::default();
         registry.register_with_unit("wal", "The size of SQLite's write-ahead log", Unit::Bytes, log_bytes.clone());
         let waiting = Gauge::default();
-        registry.register("waiting_writes", "Writes that wait for their turn", waiting.clone());
+        registry.register("waiting_writes", "Writes that are waiting for the database", waiting.clone());
         let lost_lines = Gauge::default();
         registry.register("log_lost_lines", "Lines of the log that nobody read in time", lost_lines.clone());
         let listeners = Gauge::default();

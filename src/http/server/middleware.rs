@@ -125,7 +125,7 @@ fn admit(server: &Shared, parts: &mut Parts, addrs: SocketAddrs) -> Result<(), E
         return Err(Error::of_request(Kind::Misdirected, detail));
     }
     if !is_readable(&parts.headers) {
-        let detail = "A body comes as it is or in chunks: no Transfer-Encoding but chunked is known.";
+        let detail = "The only supported Transfer-Encoding is chunked.";
         return Err(Error::of_request(Kind::NotImplemented, detail));
     }
     Ok(())
@@ -150,7 +150,7 @@ fn is_readable(headers: &HeaderMap) -> bool {
 /// The host that a request is for, which RFC 9112 demands, once; only requests of HTTP/1.0, which no browser sends, may have
 /// none. What stands in the address itself takes the place of the header, also in the links of an answer.
 fn host(parts: &mut Parts) -> Result<Option<String>, Error> {
-    let invalid = || Error::invalid("host", "A request names the host that it is for, once.");
+    let invalid = || Error::invalid("host", "A request must have exactly one Host header.");
     if let Some(authority) = parts.uri.authority() {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| invalid())?;
         parts.headers.insert(HOST, host);

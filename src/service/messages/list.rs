@@ -76,7 +76,7 @@ fn keys(tx: &mut Tx<'_>, actor: &Actor, request: &List) -> Result<Vec<MessageKey
         return numbered(tx, request, &Scope { conversation, filter, unread_by });
     }
     if request.after.is_some() || request.before.is_some() {
-        return Err(Error::invalid("before", "Before and after are numbers of one conversation; name it."));
+        return Err(Error::invalid("before", "Before and after need a conversation."));
     }
     let mut page = if let Some(user) = unread_by {
         store::messages::newest_unread(tx, user, &filter)?
@@ -127,10 +127,10 @@ pub(super) fn viewer(actor: &Actor) -> Option<UserKey> {
 /// Whose unread messages are asked for
 fn reader(actor: &Actor, request: &List) -> Result<UserKey> {
     let Some(user) = actor.key() else {
-        return Err(Error::invalid("unread", "What is unread depends on who reads; the operator reads nothing."));
+        return Err(Error::invalid("unread", "The operator has no unread messages; act as a user."));
     };
     if request.before.is_some() || request.after.is_some() {
-        return Err(Error::invalid("unread", "The unread messages are listed from the newest on, not from a number."));
+        return Err(Error::invalid("unread", "Unread messages cannot be combined with before and after."));
     }
     Ok(user)
 }

@@ -59,7 +59,7 @@ pub fn check_kept_content(content: &str) -> Result<()> {
     } else if content.trim().is_empty() {
         Err(blank())
     } else if content.contains('\0') {
-        refuse("The message holds a NUL character.".to_owned())
+        refuse("The message contains a NUL character.".to_owned())
     } else {
         Ok(())
     }
@@ -156,7 +156,7 @@ fn must_be_at(message: &Message, revision: Option<i64>) -> Result<()> {
         None => Ok(()),
         Some(meant) => {
             let detail = format!("The message is at revision {}, not {meant}.", message.revision);
-            Err(Error::stale(detail).hint("Somebody changed it; look at it again."))
+            Err(Error::stale(detail).hint("It was changed meanwhile; read it again."))
         }
     }
 }

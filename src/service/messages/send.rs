@@ -47,7 +47,7 @@ pub struct Draft {
 /// idempotency key was used for another request.
 pub fn send(tx: &mut Tx<'_>, actor: &Actor, draft: &Draft) -> Result<Message> {
     let Actor::User(sender) = actor else {
-        return Err(Error::forbidden("The operator sends no messages; a user does.").hint("Say who with --as USER."));
+        return Err(Error::forbidden("The operator cannot send messages.").hint("Act as a user: --as USER."));
     };
     check_content(&draft.content)?;
     // First of all: a key's request is compared by the conversation that it names, or begins. One that the sender does not see is

@@ -154,7 +154,7 @@ fn put_in_place(source: &Path, target: &Path, may_replace: bool) -> Result<bool>
     let mut into = connect(target)?;
     if into.is_readonly(MAIN_DB)? {
         return Err(Error::unavailable(format!("The database {} is read-only.", target.display()))
-            .hint("Look at the rights of the file and of its folder."));
+            .hint("Check the permissions of the file and its folder."));
     }
     into.busy_timeout(SHORT)?;
     // With writable_schema even a file that was cut short can be written over.
@@ -186,7 +186,7 @@ fn must_have_room(target: &Path, bytes: i64) -> Result<()> {
     if needed <= free {
         return Ok(());
     }
-    Err(Error::no_space().hint(format!("The restore needs {needed} bytes of room; {free} are free. Make some.")))
+    Err(Error::no_space().hint(format!("The restore needs {needed} bytes of free space; there are {free}.")))
 }
 
 /// Copies every page in one transaction.
@@ -210,7 +210,7 @@ fn if_in_use(path: &Path, cause: rusqlite::Error) -> Error {
     match cause.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             Error::unavailable(format!("The database {} is in use by another program.", path.display()))
-                .hint("Stop that first; nothing was changed.")
+                .hint("Stop it first; nothing was changed.")
                 .with_source(cause)
         }
         _ => cause.into(),

@@ -30,21 +30,21 @@ pub(in crate::store) fn meaning(cause: &rusqlite::Error) -> Option<Error> {
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied => read_only(),
         // SQLite makes a log beside a file even to read it.
         ErrorCode::CannotOpen => Error::unavailable("The database cannot be opened.").hint(
-            "Look at the rights of the file and of its folder, and whether the disk is full; from a read-only disk, copy it elsewhere first.",
+            "Check the permissions of the file and its folder, and whether the disk is full. If it is on a read-only disk, copy it first.",
         ),
         ErrorCode::NotADatabase => Error::unavailable("The file is not a database, or it is damaged."),
         ErrorCode::DatabaseCorrupt => Error::unavailable("The database is damaged.")
-            .hint("Keep a copy of the file, then bring back a backup: tidings db restore FILE"),
+            .hint("Keep a copy of the file, then restore a backup: tidings db restore FILE"),
         ErrorCode::SystemIoFailure => Error::unavailable("The disk failed to read or write the database."),
         ErrorCode::ConstraintViolation if failure.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE => {
-            Error::conflict("Another one like it is already there.")
+            Error::conflict("It exists already.")
         }
         _ => return None,
     })
 }
 
 pub(super) fn read_only() -> Error {
-    Error::unavailable("The database is read-only.").hint("Look at the rights of the file and of its folder.")
+    Error::unavailable("The database is read-only.").hint("Check the permissions of the file and its folder.")
 }
 
 fn failure(cause: &rusqlite::Error) -> Option<ffi::Error> {
@@ -101,7 +101,7 @@ fn unwritable(path: &Path) -> Option<String> {
     let files = ["", "-wal", "-shm"].map(|suffix| beside(&path, suffix));
     let found = files.iter().filter(|file| file.exists() && !is_writable(file));
     let names: Vec<String> = found.map(|file| file.display().to_string()).collect();
-    (!names.is_empty()).then(|| format!("Let its owner write: chmod u+w {}", names.join(" ")))
+    (!names.is_empty()).then(|| format!("Make it writable: chmod u+w {}", names.join(" ")))
 }
 
 /// Whether a file can be written by the user who runs this, and by its owner

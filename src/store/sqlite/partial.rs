@@ -118,6 +118,6 @@ fn cannot_write(target: &Path, cause: io::Error) -> Error {
 
 /// Refuses to write over a file.
 pub(super) fn already_there(target: &dyn std::fmt::Display) -> Error {
-    Error::conflict(format!("{target} is already there; nothing was written."))
-        .hint("Name a file that is not there yet.")
+    Error::conflict(format!("{target} exists already; nothing was written."))
+        .hint("Name a file that does not exist.")
 }

@@ -33,7 +33,7 @@ impl Identity {
 pub(super) fn gone(path: &Path) -> Error {
     let path = path.display();
     Error::unavailable("The file of the database was moved, deleted or replaced while it was in use.").hint(format!(
-        "Put {path} back, with {path}-wal and {path}-shm as they were. Before another takes its place, stop every program that uses it."
+        "Put {path} back, with its {path}-wal and {path}-shm. Before you replace it, stop every program that uses it."
     ))
 }
 
@@ -63,7 +63,7 @@ pub(super) fn refuse_leftover_log(path: &Path) -> Result<()> {
 fn refuse_log(path: &Path, suffix: &str) -> Result<()> {
     let log = beside(path, suffix);
     if log.symlink_metadata().is_ok_and(|found| found.len() > 0) {
-        let detail = format!("{} is left of another database; nothing was written.", log.display());
+        let detail = format!("{} belongs to another database; nothing was written.", log.display());
         return Err(Error::conflict(detail).hint("Move it to the database it belongs to, or remove it."));
     }
     Ok(())

@@ -109,7 +109,7 @@ fn find(
     let place = match (&row.conversation, &receiver) {
         (Some(conversation), _) => conversations.find(conversation, &row.origin).map_err(left)?,
         (None, Some(Ok(receiver))) if *receiver == sender => {
-            return Err(left("It goes from somebody to themselves.".to_owned()));
+            return Err(left("Its sender is its receiver.".to_owned()));
         }
         (None, Some(Ok(receiver))) => conversations.between((sender, *receiver), &row, people),
         (None, Some(Err(reason))) => return Err(left(reason.clone())),
@@ -198,7 +198,7 @@ fn behind_parents(found: &mut [Found], report: &mut Report) -> Vec<usize> {
         let mut next = Some(first);
         while let Some(place) = next.filter(|place| !is_placed[*place]) {
             if !is_open.insert(place) {
-                let reason = "It replies, over others, to itself. The message is carried, but not as a reply.";
+                let reason = "It replies to itself through other messages. The message is carried, but not as a reply.";
                 report.row(&found[place].row.origin, Some("parent_message"), reason);
                 found[place].parent = None;
                 break;

@@ -76,7 +76,7 @@ fn begin(input: &mut impl BufRead) -> Outcome<(Option<u8>, usize)> {
 }
 
 fn unreadable(line: usize, cause: &dyn fmt::Display) -> RecordProblem {
-    problem(line, format!("It cannot be read on: {cause}."))
+    problem(line, format!("It cannot be read any further: {cause}."))
 }
 
 fn refused(error: &serde_json::Error, lines: usize) -> RecordProblem {

@@ -98,7 +98,7 @@ impl People {
                 && messages + notifications + participations > 0
             {
                 let sentence = format!(
-                    "With them stay behind {}, {} and {}.",
+                    "Left out with them: {}, {} and {}.",
                     counted(messages, "message"),
                     counted(notifications, "notification"),
                     counted(participations, "participation")

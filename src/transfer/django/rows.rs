@@ -91,7 +91,7 @@ impl Rows {
         let name = model.rsplit_once('.').map_or(model.as_str(), |(_, name)| name).to_owned();
         let origin = Origin { model: self.model(model), pk: primary(&row.pk).unwrap_or_default() };
         if !origin.pk.is_empty() && !self.keys.insert((Arc::clone(&origin.model), origin.pk.clone())) {
-            report.row(&origin, None, "The same row stands in the file again; the first is carried.");
+            report.row(&origin, None, "The row is in the file twice; the first is carried.");
             return;
         }
         let has_password = row.fields.keys().any(|field| field.to_lowercase().starts_with("password"));

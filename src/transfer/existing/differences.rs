@@ -106,7 +106,7 @@ pub(in crate::transfer) fn said_of(what: &str, differences: &[&str]) -> String {
 
 /// What is said of a message that was deleted since a record spoke of it
 pub(in crate::transfer) fn deleted(what: &str) -> String {
-    format!("{what} was deleted here; only its place is kept, for the replies.")
+    format!("{what} was deleted here; only a tombstone is left.")
 }
 
 fn different(differences: &[(&'static str, bool)]) -> Vec<&'static str> {

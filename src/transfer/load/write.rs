@@ -73,7 +73,7 @@ impl Write<'_> {
 }
 
 fn absent(entry: &Entry, what: &str, reference: &str) -> RecordProblem {
-    RecordProblem::new(entry.line, Kind::Conflict, format!("There is no {what} {} any more.", quoted(reference)))
+    RecordProblem::new(entry.line, Kind::Conflict, format!("The {what} {} no longer exists.", quoted(reference)))
 }
 
 /// Refuses a record that differs from what is there.
@@ -416,7 +416,7 @@ impl Batch<'_, '_, '_> {
         match new.iter().find(|(_, _, message, _, user)| !concerned.contains(&(*message, *user))) {
             Some((entry, record, ..)) => {
                 let user = quoted(&record.user);
-                let detail = format!("The message was deleted meanwhile, or {user} does not take part any more.");
+                let detail = format!("The message was deleted meanwhile, or {user} is no longer a participant.");
                 Err(RecordProblem::new(entry.line, Kind::Conflict, detail).into())
             }
             None => Ok(()),

@@ -80,7 +80,7 @@ fn conversations_are_created_listed_changed_and_deleted() {
     assert_snapshot!(shell.run("conversation create ann -o ids --as bob"), @"
     019b78c9-0a80-70ac-91f3-2b58a58ec97a
     --- stderr
-    There already is the conversation ann, bob.
+    Found the existing conversation ann, bob.
     ");
     assert_snapshot!(shell.run("conversation create bob --name TEAM --as ann"), @"
     --- stderr
@@ -109,7 +109,7 @@ fn conversations_are_created_listed_changed_and_deleted() {
     ");
     assert_snapshot!(shell.run("conversation level team mentions"), @"
     --- stderr
-    tidings: This command acts as a user; say which with --as USER.
+    tidings: This command acts as a user; name one with --as USER.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("conversation remove team bob --as eve"), @"

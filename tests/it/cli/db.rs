@@ -30,14 +30,14 @@ fn a_check_lists_each_problem_with_its_remedy() {
     let shell = shell();
     assert_snapshot!(shell.run("db check"), @"
     --- stderr
-    The database is whole: every check passed.
+    The database is sound: all checks passed.
     ");
     execute(&shell, "UPDATE conversation SET message_count = 7; UPDATE account SET names_folded = 'x'");
     assert_snapshot!(shell.run("db check"), @"
-    message_count · 1 problem · does not count its messages rightly: conversation 019b78c9-0a80-7e20-8d92-8f4200e39ec3
-        Count anew, in SQL: UPDATE conversation SET message_count = (SELECT count(*) FROM message WHERE conversation_key = conversation.key AND sender_key IS NOT NULL)
+    message_count · 1 problem · has a wrong message count: conversation 019b78c9-0a80-7e20-8d92-8f4200e39ec3
+        Correct the count in SQL: UPDATE conversation SET message_count = (SELECT count(*) FROM message WHERE conversation_key = conversation.key AND sender_key IS NOT NULL)
     user_names · 2 problems · cannot be found by name, email or search: user 019b78c9-0a80-7398-89bc-6d63798b4571, 019b78c9-0a80-73dd-ac58-f4b546018d9a
-        Write the names anew, naming the user by id: tidings user update USER --username NAME
+        Set the username again, by id: tidings user update USER --username NAME
     --- stderr
     tidings: The database test.db is damaged: 2 checks failed.
     hint: Each is listed with its remedy; keep a copy of the file before you change anything.
@@ -101,7 +101,7 @@ fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
     fs::write(shell.path("copy.db-wal"), "the log of another database").unwrap();
     assert_snapshot!(shell.run("db backup copy.db"), @"
     --- stderr
-    tidings: copy.db-wal is left of another database; nothing was written.
+    tidings: copy.db-wal belongs to another database; nothing was written.
     hint: Move it to the database it belongs to, or remove it.
     --- exit code 5
     ");
@@ -119,8 +119,8 @@ fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
     let before = fs::read(shell.path("copy.db")).unwrap();
     assert_snapshot!(shell.run("db backup copy.db"), @"
     --- stderr
-    tidings: copy.db is already there; nothing was written.
-    hint: Name a file that is not there yet.
+    tidings: copy.db exists already; nothing was written.
+    hint: Name a file that does not exist.
     --- exit code 5
     ");
     assert_eq!(shell.done("db check --db copy.db").stdout, "");
@@ -166,7 +166,7 @@ fn a_restore_brings_back_what_was_backed_up() {
     ");
     assert_snapshot!(shell.run("db restore copy.db"), @"
     --- stderr
-    tidings: There is no terminal to ask on; say --yes to do it, or --dry-run to look.
+    tidings: There is no terminal to ask for confirmation; use --yes to confirm, or --dry-run for a preview.
     --- exit code 2
     ");
     assert_ne!(shell.dump(), before);
@@ -214,7 +214,7 @@ fn a_restore_over_a_database_that_is_open_is_refused() {
     assert_snapshot!(shell.run("db restore copy.db --yes"), @"
     --- stderr
     tidings: The database test.db is in use by another program.
-    hint: Stop that first; nothing was changed.
+    hint: Stop it first; nothing was changed.
     --- exit code 7
     ");
     drop(reader);
@@ -269,7 +269,7 @@ fn whoever_restores_on_a_terminal_types_the_name() {
     shell.done("db backup copy.db");
     shell.done("user create eve --no-password");
     let refused = shell.run_on_terminal("db restore copy.db", "y");
-    assert!(refused.contains("Type “test.db” to go on:"), "{refused}");
+    assert!(refused.contains("Type “test.db” to confirm:"), "{refused}");
     assert!(
         refused.contains("Not confirmed; nothing was changed.") && refused.ends_with("exit code Some(2)"),
         "{refused}"
@@ -352,7 +352,7 @@ fn who_only_reads_makes_no_database() {
     {
         let run = shell.run(&format!("{line} --db misspelt/x.db"));
         assert_eq!(run.code, 7, "{line}: {run}");
-        assert!(run.stderr.contains("The database misspelt/x.db is not there."), "{line}: {run}");
+        assert!(run.stderr.contains("The database misspelt/x.db does not exist."), "{line}: {run}");
     }
     assert!(!shell.path("misspelt").exists());
 }
@@ -396,10 +396,10 @@ fn usernames_with_characters_that_are_not_seen_are_listed_and_are_no_damage() {
     assert_eq!(shell.run_with("data load -", kept.collect::<String>()).code, 0);
     let check = shell.done("db check");
     assert!(
-        check.stderr.contains("Warning: the username “bob1\\u{200b}” holds characters that are not seen."),
+        check.stderr.contains("Warning: the username “bob1\\u{200b}” contains invisible characters."),
         "{check}"
     );
-    assert!(check.stderr.contains("Warning: 1 more username with characters that are not seen."), "{check}");
+    assert!(check.stderr.contains("Warning: 1 more username with invisible characters."), "{check}");
     assert_eq!(check.stderr.matches("Warning").count(), 21, "{check}");
     assert_eq!(shell.done("db check -o json").stdout.trim(), "[]");
 }

@@ -77,7 +77,7 @@ fn an_import_as_json_holds_what_it_did_not_carry_and_says_it_nowhere_else() {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(&data("django.json")).unwrap();
     let run = shell.run_with("data import django - -o json", packed.finish().unwrap());
-    let said = "Imported standard input.\n1 message is older than what stands before in the same conversation: its order is by number, not by time.\n";
+    let said = "Imported standard input.\n1 message is older than earlier ones in the same conversation, which is ordered by number, not by time.\n";
     assert_eq!((run.code, run.stderr.as_str()), (0, said), "{run}");
     let result: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(result["created"], json!({ "users": 5, "conversations": 3, "messages": 9, "notifications": 3 }));
@@ -138,8 +138,8 @@ fn what_cannot_be_imported_is_told_with_its_place_and_changes_nothing() {
     ");
     assert_snapshot!(shell.run("data import django dump.json --as alice"), @"
     --- stderr
-    tidings: The database as a whole is the operator's affair.
-    hint: Leave out --as; where TIDINGS_AS is set, say --operator.
+    tidings: Only the operator can use this command.
+    hint: Leave out --as; if TIDINGS_AS is set, use --operator.
     --- exit code 4
     ");
     assert_eq!(shell.run("data import slack dump.json").code, 2);

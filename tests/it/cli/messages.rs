@@ -40,7 +40,7 @@ fn messages_are_sent_listed_changed_and_deleted() {
     assert_snapshot!(shell.run("message send --to bob 'Just you' -q --as ann"), @"019b78c9-0a80-7d1d-a7e2-8898b842928e");
     assert_snapshot!(shell.run("message send team hello"), @"
     --- stderr
-    tidings: This command acts as a user; say which with --as USER.
+    tidings: This command acts as a user; name one with --as USER.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("message edit team#1 'Lunch at one, @bob?' --reason ferry --if-revision 1 --as ann"), @"
@@ -52,7 +52,7 @@ fn messages_are_sent_listed_changed_and_deleted() {
     assert_snapshot!(shell.run("message edit team#1 'Lunch at two' --if-revision 1 --as ann"), @"
     --- stderr
     tidings: The message is at revision 2, not 1.
-    hint: Somebody changed it; look at it again.
+    hint: It was changed meanwhile; read it again.
     --- exit code 5
     ");
     assert_snapshot!(shell.run("message edit team#1 'Mine' --as bob -o json"), @r#"
@@ -161,7 +161,7 @@ fn a_text_comes_from_the_line_standard_input_or_a_file() {
     assert_eq!(content("--file letter", ""), "one\ntwo\n");
     assert_snapshot!(shell.run("message send team text --file letter --as ann"), @"
     --- stderr
-    tidings: The text stands in the file or on the line, not both.
+    tidings: Give the text as an argument or with --file, not both.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("message send team --file absent --as ann"), @"
@@ -181,7 +181,7 @@ fn a_direct_conversation_that_is_not_begun_says_how() {
     let shell = shell();
     let run = shell.run("message send @bob hi --as ann");
     assert_eq!(run.code, 3, "{run}");
-    assert!(run.stderr.contains("hint: The first message to bob begins it: --to bob"), "{run}");
+    assert!(run.stderr.contains("hint: The first message to bob creates it: --to bob"), "{run}");
     shell.done("message send --to bob hi --as ann");
     shell.done("message send @bob hi --as ann");
 }

@@ -67,7 +67,7 @@ fn notifications_are_listed_counted_read_and_made_unread() {
     ");
     assert_snapshot!(shell.run("notifications list"), @"
     --- stderr
-    tidings: Say whose notifications: --as USER, or --user USER as the operator.
+    tidings: Name the user: --as USER, or --user USER as the operator.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("notifications list --unread -o json --as bob"), @"[]");

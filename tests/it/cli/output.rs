@@ -139,7 +139,7 @@ fn a_field_that_is_not_there_is_refused_before_anything_is_done() {
     ");
     assert_snapshot!(shell.run("notifications count --as bob --fields unread -o ids"), @"
     --- stderr
-    tidings: The format ids shows ids, and no other --fields.
+    tidings: The format ids cannot be combined with --fields.
     --- exit code 2
     ");
     for line in [

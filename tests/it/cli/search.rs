@@ -18,7 +18,7 @@ fn findings_are_shown_with_what_was_found() {
     assert_snapshot!(shell.run("message search yes -o ids"), @"019b78c9-0a80-7930-ac9a-1d487d21c9db");
     assert_snapshot!(shell.run("message search dinner"), @"
     --- stderr
-    There are no such messages.
+    No messages found.
     ");
     assert_snapshot!(shell.run("message search dinner -o json"), @"[]");
     assert_snapshot!(shell.run("message search '\"; DROP (' --ranked -o jsonl"), @"");

@@ -143,10 +143,10 @@ fn a_variable_that_nothing_knows_is_a_warning_of_the_doctor() {
     assert_eq!(run.code, 0, "{run}");
     let lines: Vec<&str> = run.stdout.lines().skip_while(|line| !line.contains("variable")).take(4).collect();
     assert_snapshot!(lines.join("\n"), @"
-    warning · settings · nothing knows the variable TIDINGS_ALOWED_HOSTS
-        If it is TIDINGS_ALLOWED_HOSTS that you mean, name it so, else unset it.
-    warning · settings · nothing knows the variable TIDINGS_SOMETHING
-        Unset it; tidings config show names those that there are.
+    warning · settings · unknown variable TIDINGS_ALOWED_HOSTS
+        If you mean TIDINGS_ALLOWED_HOSTS, rename it; else unset it.
+    warning · settings · unknown variable TIDINGS_SOMETHING
+        Unset it; tidings config show lists the known ones.
     ");
-    assert_eq!(run.stdout.matches("nothing knows").count(), 2, "{run}");
+    assert_eq!(run.stdout.matches("unknown variable").count(), 2, "{run}");
 }

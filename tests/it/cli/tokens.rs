@@ -114,7 +114,7 @@ fn only_the_operator_and_admins_issue_tokens_and_not_for_a_try() {
     ");
     assert_snapshot!(shell.run("token issue ann --dry-run"), @"
     --- stderr
-    tidings: Issuing tokens cannot be tried out.
+    tidings: `token issue` has no dry run.
     --- exit code 6
     ");
     shell.done("user update bob --role admin");
@@ -211,12 +211,12 @@ fn a_file_that_others_can_use_or_that_holds_no_good_secret_is_refused() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     assert_snapshot!(shell.run("token issue ann"), @"
     --- stderr
-    tidings: The key file test.db-key can be used by others (mode 0640).
+    tidings: The key file test.db-key is accessible to others (mode 0640).
     hint: Close it: chmod 600 test.db-key
     --- exit code 6
     ");
     let found = json(&shell.done("doctor -o json").stdout);
-    assert!(found.to_string().contains("test.db-key can be used by others"), "{found}");
+    assert!(found.to_string().contains("test.db-key is accessible to others"), "{found}");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&path, "\n").unwrap();
     assert_snapshot!(shell.run("token issue ann"), @"
@@ -236,7 +236,7 @@ fn a_file_that_others_can_use_or_that_holds_no_good_secret_is_refused() {
     assert_snapshot!(shell.run("token issue ann"), @"
     --- stderr
     tidings: The key file test.db-key holds more than two secrets.
-    hint: Leave the first, which signs, and the one before it, which still verifies.
+    hint: Keep the current one on the first line and the previous one on the second.
     --- exit code 6
     ");
     fs::remove_file(&path).unwrap();

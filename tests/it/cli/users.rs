@@ -26,7 +26,7 @@ fn users_are_created_listed_shown_changed_and_deleted() {
     assert_snapshot!(shell.run("user create bob --if-not-exists -o ids --no-password"), @"
     019b78c9-0a80-73dd-ac58-f4b546018d9a
     --- stderr
-    The user bob is there already and stays as it is.
+    The user bob exists already and was not changed.
     ");
     assert_snapshot!(shell.run("user list"), @"
     username  name  email            role   active  created               id
@@ -66,7 +66,7 @@ fn users_are_created_listed_shown_changed_and_deleted() {
     ");
     assert_snapshot!(shell.run("user delete bob"), @"
     --- stderr
-    tidings: There is no terminal to ask on; say --yes to do it, or --dry-run to look.
+    tidings: There is no terminal to ask for confirmation; use --yes to confirm, or --dry-run for a preview.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("user delete bob --dry-run -o ids"), @"
@@ -114,7 +114,7 @@ fn a_password_comes_from_standard_input_or_a_file_and_never_shows() {
     ");
     assert_snapshot!(shell.run("user passwd dan"), @"
     --- stderr
-    tidings: There is no terminal to ask on; say one of --password-stdin, --password-file, --password-hash or --no-password.
+    tidings: There is no terminal to ask for a password; use one of --password-stdin, --password-file, --password-hash or --no-password.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("user passwd dan --password-hash secret"), @"
@@ -181,7 +181,7 @@ fn what_cannot_be_undone_is_confirmed_by_typing_its_name() {
         ("user delete ann", "ann"),
     ] {
         let said = shell.run_on_terminal(command, "y");
-        assert!(said.contains(&format!("Type “{name}” to go on:")), "{command}: {said}");
+        assert!(said.contains(&format!("Type “{name}” to confirm:")), "{command}: {said}");
         assert!(said.contains("Not confirmed; nothing was changed."), "{command}: {said}");
     }
     let said = shell.run_on_terminal("user delete ann", "ann");
@@ -380,7 +380,7 @@ fn all_there_is_about_a_user_is_one_json_document() {
     assert_eq!(shell.run_env("user export ann", &[("TIDINGS_OUTPUT", "csv")]).stdout, as_json, "a habit, not a wish");
     assert_snapshot!(shell.run("user export bob -o jsonl"), @"
     --- stderr
-    tidings: This command writes json and nothing else.
+    tidings: The only output format of this command is json.
     --- exit code 2
     ");
     assert_snapshot!(shell.run("user export bob --fields user"), @"

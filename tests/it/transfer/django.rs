@@ -70,7 +70,7 @@ fn what_of_a_django_dump_is_not_carried_is_said_row_by_row() {
     chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a003 password: The password is hashed by md5 in a way that is not verified here; the user is carried without one.
     chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a004 username: Another user has the username “Bob”, whatever its case. The user is left out.
     chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a005 email: “dan smith@example.org” is not an email address. The user is carried without an email.
-    chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a005 username: The username holds white space or a control character. The user is left out. With them stay behind 2 messages, 1 notification and 2 participations.
+    chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a005 username: The username holds white space or a control character. The user is left out. Left out with them: 2 messages, 1 notification and 2 participations.
     chats.user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a007 email: Another user has the email ALICE@example.org too. The user is carried without an email.
     chats.conversation 1b9c5c36-5a0e-4c3c-9b53-0c5f3cf0c003 participants: The user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0a005 is left out. They do not take part.
     chats.conversation 1b9c5c36-5a0e-4c3c-9b53-0c5f3cf0c004 participants: A conversation needs at least two people; it is left out, with its messages.
@@ -81,10 +81,10 @@ fn what_of_a_django_dump_is_not_carried_is_said_row_by_row() {
     chats.message 2c9c5c36-5a0e-4c3c-9b53-0c5f3cf0e005: The message is blank. The message is left out.
     chats.message 2c9c5c36-5a0e-4c3c-9b53-0c5f3cf0e006: The conversation 1b9c5c36-5a0e-4c3c-9b53-0c5f3cf0c004 is left out. The message is left out.
     chats.message 2c9c5c36-5a0e-4c3c-9b53-0c5f3cf0e007: There is no user 0a9c5c36-5a0e-4c3c-9b53-0c5f3cf0afff. The message is left out.
-    messaging.message 5: It goes from somebody to themselves. The message is left out.
+    messaging.message 5: Its sender is its receiver. The message is left out.
     messaging.message 6: The user dan smith is left out. The message is left out.
     messaging.message 10 parent_message: The message 2 belongs to another conversation. The message is carried, but not as a reply.
-    messaging.message 3 parent_message: It replies, over others, to itself. The message is carried, but not as a reply.
+    messaging.message 3 parent_message: It replies to itself through other messages. The message is carried, but not as a reply.
     messaging.messagehistory 3: The message 6 is left out. The earlier content is left out.
     messaging.notification 4: The user has another notification of the message; they are carried as one.
     messaging.notification 5: The message 6 is left out. The notification is left out.
@@ -276,7 +276,7 @@ fn of_rows_with_the_same_key_the_first_in_the_file_is_carried() {
     let said = records(&imported);
     assert!(!said.contains("eve") && !said.contains("second") && said.contains("\"title\":\"first\""), "{said}");
     assert!(said.contains("\"content\":\"first\"") && said.matches("before").count() == 1, "{said}");
-    let same = "The same row stands in the file again; the first is carried.";
+    let same = "The row is in the file twice; the first is carried.";
     let places = ["auth.user 1", "app.conversation 1", "app.message 1", "app.messagehistory 1"];
     assert_eq!(not_carried(&imported), places.map(|place| format!("{place}: {same}\n")).concat());
 }

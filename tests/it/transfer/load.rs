@@ -326,7 +326,7 @@ fn what_is_packed_is_unpacked_and_what_was_made_to_fill_the_disk_is_refused() {
         assert!(load_bytes(world, cut, false).unwrap_err()[0].2.starts_with("It cannot be read on"));
         let one_line = gzip(&vec![b'a'; 33 << 20]);
         let problems = load_bytes(world, &one_line, false).unwrap_err();
-        assert_eq!(problems[0].2, "It cannot be read on: the line is longer than 32 MiB.");
+        assert_eq!(problems[0].2, "It cannot be read any further: the line is longer than 32 MiB.");
         let mut line = vec![b' '; (1 << 20) - 1];
         line.push(b'\n');
         let many_lines = gzip(&line.repeat(80));

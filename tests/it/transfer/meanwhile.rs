@@ -88,9 +88,9 @@ const CASES: [(Deed, &str, &str); 13] = [
     (
         leave,
         r#"{"type":"notification","user":"eve","message":"m1"}"#,
-        "The message was deleted meanwhile, or “eve” does not take part any more.",
+        "The message was deleted meanwhile, or “eve” is no longer a participant.",
     ),
-    (delete, r#"{"type":"notification","user":"ann","message":"m2"}"#, "There is no message “m2” any more."),
+    (delete, r#"{"type":"notification","user":"ann","message":"m2"}"#, "The message “m2” no longer exists."),
     (
         send,
         r#"{"type":"message","conversation":"team","sender":"ann","content":"third","number":3}"#,
@@ -99,7 +99,7 @@ const CASES: [(Deed, &str, &str); 13] = [
     (
         delete,
         r#"{"type":"message","conversation":"team","sender":"ann","content":"third","reply_to":"m2"}"#,
-        "There is no message “m2” any more.",
+        "The message “m2” no longer exists.",
     ),
     (
         delete_with_replies,
@@ -114,22 +114,22 @@ const CASES: [(Deed, &str, &str); 13] = [
     (
         end,
         r#"{"type":"message","conversation":"team","sender":"ann","content":"third"}"#,
-        "There is no conversation “team” any more.",
+        "The conversation “team” no longer exists.",
     ),
     (
         forget_bob,
         r#"{"type":"message","conversation":"team","sender":"bob","content":"third"}"#,
-        "There is no user “bob” any more.",
+        "The user “bob” no longer exists.",
     ),
     (
         forget_bob,
         r#"{"type":"conversation","name":"room","participants":["ann","bob"]}"#,
-        "There is no user “bob” any more.",
+        "The user “bob” no longer exists.",
     ),
     (
         forget_bob,
         r#"{"type":"message","conversation":"team","sender":"ann","receiver":"bob","content":"third"}"#,
-        "There is no user “bob” any more.",
+        "The user “bob” no longer exists.",
     ),
     (
         create_zoe,

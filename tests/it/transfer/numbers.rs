@@ -36,7 +36,7 @@ fn whatever_number_a_record_says_what_is_dumped_later_can_be_loaded() {
         assert_eq!(world.send(&ann, "team", "the last").number.0, highest);
         let draft = crate::support::draft("team", "one too many");
         let refused = world.app.write(|tx| tidings::service::messages::send(tx, &ann, &draft)).unwrap_err();
-        assert_eq!(refused.to_string(), "The conversation has given out its last number; begin another.");
+        assert_eq!(refused.to_string(), "The conversation has no more message numbers; create another.");
         let dumped = super::dump::text(world, &tidings::transfer::dump::Request::default());
         assert_eq!(load(world, &dumped).unwrap().created, Tally::default());
     });
@@ -151,7 +151,7 @@ fn a_message_that_was_deleted_here_is_told_from_one_that_differs() {
         world.app.write(|tx| tidings::service::messages::delete(tx, &crate::support::operator(), &first)).unwrap();
         let problems = load(world, &records).unwrap_err();
         let said: Vec<_> = problems.iter().map(|(line, _, detail)| (*line, detail.as_str())).collect();
-        assert_eq!(said, [(4, "The message was deleted here; only its place is kept, for the replies.")]);
+        assert_eq!(said, [(4, "The message was deleted here; only a tombstone is left.")]);
     });
 }
 

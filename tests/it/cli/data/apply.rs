@@ -54,7 +54,7 @@ fn nothing_is_removed_without_yes_off_a_terminal() {
     let before = shell.dump();
     assert_snapshot!(shell.run("data apply world.yaml --prune"), @"
     --- stderr
-    tidings: There is no terminal to ask on; say --yes to do it, or --dry-run to look.
+    tidings: There is no terminal to ask for confirmation; use --yes to confirm, or --dry-run for a preview.
     --- exit code 2
     ");
     assert_eq!(shell.dump(), before);

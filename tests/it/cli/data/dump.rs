@@ -36,7 +36,7 @@ fn the_options_choose_a_part() {
     assert!(run.stderr.contains("2 messages"), "{run}");
     assert_snapshot!(shell.done("data dump --since 2026-02-01"), @"
     --- stderr
-    The dump is empty: there is nothing, or nothing that fits.
+    The dump is empty: nothing matches.
     ");
     let made = shell.done("data dump --pseudonymise").stdout;
     assert!(made.contains("\"user2@example.org\"") || made.contains("\"user1@example.org\""), "{made}");

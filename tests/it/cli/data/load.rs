@@ -65,7 +65,7 @@ fn a_load_says_that_it_brings_messages_older_than_those_before_them() {
     let run = shell.done("data load older.jsonl");
     assert_eq!(
         run.stderr,
-        "Loaded older.jsonl.\n1 message is older than what stands before in the same conversation: its order is by number, not \
+        "Loaded older.jsonl.\n1 message is older than earlier ones in the same conversation, which is ordered by number, not \
          by time.\n"
     );
     assert_eq!(shell.done("message list team -o csv --no-header --fields content --limit 1").stdout, "of old\n");
@@ -177,8 +177,8 @@ fn what_is_no_file_of_records_is_refused() {
     refused(&shell, "data load", "", 2);
     refused(&shell, "data load empty.jsonl other.jsonl", "", 2);
     assert_snapshot!(refused(&shell, "data load empty.jsonl --as ann", "", 4), @"
-    tidings: The database as a whole is the operator's affair.
-    hint: Leave out --as; where TIDINGS_AS is set, say --operator.
+    tidings: Only the operator can use this command.
+    hint: Leave out --as; if TIDINGS_AS is set, use --operator.
     ");
     for line in ["data dump", "data seed", "data apply empty.jsonl", "data load -"] {
         refused(&shell, &format!("{line} --as ann"), GOOD, 4);
@@ -197,7 +197,7 @@ fn where_there_is_nothing_to_read_no_database_is_made() {
         ("apply absent.yaml", 3, "There is no file absent.yaml."),
         ("apply bad.yaml", 6, "bad.yaml:1: This is not a YAML list of records"),
         ("apply latin.yaml", 6, "latin.yaml:2: The line is not UTF-8 from byte 14 on."),
-        ("apply - bad.yaml -", 2, "Standard input can be read once only."),
+        ("apply - bad.yaml -", 2, "Standard input can be read only once."),
         ("import django absent.json", 3, "There is no file absent.json."),
         ("import django bad.json", 6, "bad.json:1: The file ends in the middle of it."),
     ] {
@@ -280,7 +280,7 @@ fn a_dry_run_where_there_is_no_database_checks_and_leaves_none() {
      notifications  27
      there already  0
     --- stderr
-    Dry run, nothing was changed. Without --dry-run: Made up what the seed 1 gives.
+    Dry run, nothing was changed. Without --dry-run: Made up the data of the seed 1.
     ");
     assert_eq!(dry(&format!("data import django {django} -q")).code, 0);
     assert_eq!(dry("data load world.jsonl --as ann").code, 4);

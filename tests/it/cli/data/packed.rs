@@ -39,11 +39,11 @@ fn a_bomb_of_ten_gigabytes_is_refused_soon() {
     yaml.extend(gzip(&b"# a remark\n".repeat(900_000)).repeat(1000));
     write(&shell, "remarks.yaml.gz", yaml);
     assert_snapshot!(refused_soon(&shell, "data load zeros.gz"), @"
-    zeros.gz:1: It cannot be read on: the line is longer than 32 MiB.
+    zeros.gz:1: It cannot be read any further: the line is longer than 32 MiB.
     tidings: zeros.gz has a problem; nothing was changed.
     ");
     assert_snapshot!(refused_soon(&shell, "data load lines.gz"), @"
-    lines.gz:67077889: It cannot be read on: it unpacks to more than 250 times its size; if that is meant, unpack it first.
+    lines.gz:67077889: It cannot be read any further: it unpacks to more than 250 times its size; if that is meant, unpack it first.
     tidings: lines.gz has a problem; nothing was changed.
     ");
     assert_snapshot!(refused_soon(&shell, "data apply spaces.yaml.gz"), @"
@@ -55,7 +55,7 @@ fn a_bomb_of_ten_gigabytes_is_refused_soon() {
     hint: Make it JSON Lines and load it: tidings data load FILE
     ");
     assert_snapshot!(refused_soon(&shell, "data import django lines.gz"), @"
-    lines.gz:67077889: It cannot be read on: it unpacks to more than 250 times its size; if that is meant, unpack it first.
+    lines.gz:67077889: It cannot be read any further: it unpacks to more than 250 times its size; if that is meant, unpack it first.
     tidings: lines.gz has a problem; nothing was changed.
     ");
 }
@@ -66,7 +66,7 @@ fn a_packed_file_that_is_cut_off_or_spoilt_is_refused() {
     let whole = gzip(GOOD.as_bytes());
     write(&shell, "cut.gz", &whole[..whole.len() - 10]);
     assert_snapshot!(refused_soon(&shell, "data load cut.gz"), @"
-    cut.gz:5: It cannot be read on: incomplete deflate stream.
+    cut.gz:5: It cannot be read any further: incomplete deflate stream.
     tidings: cut.gz has a problem; nothing was changed.
     ");
     let mut spoilt = whole.clone();
@@ -74,12 +74,12 @@ fn a_packed_file_that_is_cut_off_or_spoilt_is_refused() {
     spoilt[last] ^= 1;
     write(&shell, "spoilt.gz", &spoilt);
     assert_snapshot!(refused_soon(&shell, "data load spoilt.gz"), @"
-    spoilt.gz:6: It cannot be read on: corrupt gzip stream does not have a matching checksum.
+    spoilt.gz:6: It cannot be read any further: corrupt gzip stream does not have a matching checksum.
     tidings: spoilt.gz has a problem; nothing was changed.
     ");
     write(&shell, "more.gz", [whole.as_slice(), b"{\"type\":\"user\"}"].concat());
     assert_snapshot!(refused_soon(&shell, "data load more.gz"), @"
-    more.gz:6: It cannot be read on: invalid gzip header.
+    more.gz:6: It cannot be read any further: invalid gzip header.
     tidings: more.gz has a problem; nothing was changed.
     ");
     write(&shell, "whole.gz", &whole);

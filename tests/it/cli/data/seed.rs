@@ -18,7 +18,7 @@ fn the_same_seed_and_now_give_the_same_dump_on_both_engines() {
      notifications  244
      there already  0
     --- stderr
-    Made up what the seed 1 gives.
+    Made up the data of the seed 1.
     ");
     let dump = shell.done("data dump -q").stdout;
     assert_snapshot!(shell.run(&format!("{SMALL} -o json -q")), @r#"
@@ -49,8 +49,8 @@ fn another_seed_adds_others_and_another_now_with_the_same_seed_is_a_conflict() {
     let before = shell.dump();
     assert_snapshot!(shell.run(&format!("{SMALL} --now 2026-02-01")), @"
     --- stderr
-    tidings: Some of what the seed 1 makes up is there already, but differs.
-    hint: Give another --seed to make up others; the same --seed and --now give the same again.
+    tidings: Some of what the seed 1 makes up exists already, with differences.
+    hint: Use another --seed for other data; the same --seed and --now make the same data again.
     --- exit code 5
     ");
     assert_eq!(shell.dump(), before);
