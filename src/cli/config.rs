@@ -12,7 +12,7 @@ pub(super) enum Command {
     Show(Show),
 }
 
-/// Show each setting, its value and where it comes from; secrets are hidden
+/// Show each setting with its value and source; secrets are hidden
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings config show -o json")]
 pub(super) struct Show {}

@@ -49,16 +49,16 @@ impl Command {
 
 /// Create a conversation; its creator takes part
 ///
-/// Two people without name or title have one direct conversation: creating it again returns it. The operator takes part
-/// in nothing and so names at least two.
+/// Without name and title, a conversation with one other user is direct; creating it again returns it. The operator
+/// does not take part and names at least two users.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings conversation create bob carol --name support --as alice\n  \
     tidings conversation create bob --as alice")]
 pub(super) struct Create {
-    /// Who takes part besides the creator: ids, usernames or emails
+    /// The other participants: ids, usernames or emails
     #[arg(required = true, value_name = "USER")]
     users: Vec<UserSelector>,
-    /// A handle: 1 to 64 of A–Z a–z 0–9 . _ -, unique ignoring case
+    /// A name for commands: 1 to 64 of A–Z a–z 0–9 . _ -, unique ignoring case
     #[arg(long)]
     name: Option<String>,
     /// Free text of up to 200 characters
@@ -67,7 +67,7 @@ pub(super) struct Create {
     /// Which messages notify the creator
     #[arg(long, value_parser = choice::<Level>())]
     level: Option<Level>,
-    /// Return the group with that name where there is one
+    /// Return the group with that name if it exists
     #[arg(long, requires = "name")]
     if_not_exists: bool,
 }
@@ -99,10 +99,10 @@ pub(super) struct List {
     /// How many at most [default: 100]
     #[arg(long, value_name = "N", value_parser = limit, allow_negative_numbers = true)]
     limit: Option<i64>,
-    /// Only what comes after this conversation in the list
+    /// Only conversations after this one in the list
     #[arg(long, value_name = "CONV")]
     after: Option<ConversationSelector>,
-    /// Only conversations whose name or title holds this
+    /// Only conversations whose name or title contains this
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
 }
@@ -151,7 +151,7 @@ pub(super) struct Update {
     /// Name or id
     #[arg(value_name = "CONV")]
     conversation: ConversationSelector,
-    /// A new handle: 1 to 64 of A–Z a–z 0–9 . _ -
+    /// A new name: 1 to 64 of A–Z a–z 0–9 . _ -
     #[arg(long)]
     name: Option<String>,
     /// A new title: free text of up to 200 characters
@@ -171,7 +171,7 @@ impl Update {
     }
 }
 
-/// Add people to a group; they see what was said before
+/// Add users to a group; they see all earlier messages
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings conversation add support dave erin")]
 pub(super) struct Add {
@@ -195,9 +195,10 @@ impl Add {
     }
 }
 
-/// Remove people from a group, or leave it
+/// Remove users from a group, or leave it
 ///
-/// Their notifications of it are deleted, and they no longer see it. A group ends, messages and all, with its last participant.
+/// Their notifications of it are deleted, and they no longer see it. A group is deleted with all its messages when its
+/// last participant leaves.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings conversation remove support dave")]
 pub(super) struct Remove {
@@ -250,7 +251,7 @@ impl SetLevel {
     }
 }
 
-/// Delete a conversation for good, messages and all
+/// Delete a conversation with all its messages; this cannot be undone
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings conversation delete support --yes")]
 pub(super) struct Delete {

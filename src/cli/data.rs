@@ -20,7 +20,7 @@ pub(super) enum Command {
     Load(load::Load),
     Apply(apply::Apply),
     Seed(seed::Seed),
-    /// Bring in what another system wrote
+    /// Import the data of another system
     #[command(subcommand)]
     Import(import::Command),
 }

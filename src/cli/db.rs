@@ -54,12 +54,12 @@ impl Command {
     }
 }
 
-/// Bring the database up to date, creating it if needed; every command does so by itself
+/// Upgrade the database to this version, or create it; commands upgrade it by themselves too
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings db migrate --db postgres://tidings@localhost/tidings")]
 pub(super) struct Migrate {}
 
-/// Show where the database is, its version, its size, what it holds and what is pending
+/// Show where the database is, its version, size, contents and pending work
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings db status -o json")]
 pub(super) struct Status {}
@@ -149,10 +149,10 @@ impl Record for State {
     }
 }
 
-/// Check the database: its files, its references, and every number, tombstone and name against the rules
+/// Check the database: its files, its references, and all numbers, tombstones and names
 ///
-/// Changes nothing and holds nobody up. Exit code 7 where something is wrong; each problem is listed with its remedy.
-/// On PostgreSQL the pages themselves are checked by pg_amcheck.
+/// Changes nothing and blocks nobody. Lists each problem with its remedy; exit code 7 if there is one. On PostgreSQL,
+/// use pg_amcheck to check the pages.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings db check -o json")]
 pub(super) struct Check {}
@@ -219,8 +219,8 @@ impl Record for Violation {
 
 /// Copy the database to a new file while others use it, and verify the copy
 ///
-/// The copy is readable by its owner only. It is written as FILE.partial and gets its name when it is whole and on the
-/// disk; a file that is there already is never replaced.
+/// Only the owner can read the copy. It is written as FILE.partial and renamed when it is complete and on the disk; an
+/// existing file is never replaced.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings db backup backups/monday.db")]
 pub(super) struct Backup {
@@ -242,11 +242,11 @@ impl Backup {
     }
 }
 
-/// Put a backup in the place of the database
+/// Replace the database with a backup
 ///
-/// The backup is verified first and stays as it is. Where there is a database already, it is replaced whole or not at
-/// all, and only while no other program has it open; on a terminal you type its name to go on, elsewhere --yes is needed.
-/// A backup of an older version is brought up to date when it is next used.
+/// Verifies the backup first and does not change it. Replaces an existing database completely or not at all, and only
+/// while no other program has it open. On a terminal you type its name to confirm; elsewhere --yes is needed. A backup
+/// of an older version is upgraded when it is next used.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings db restore tidings-2026-01-01.db --dry-run")]
 pub(super) struct Restore {
@@ -334,9 +334,9 @@ impl Record for Copy {
     }
 }
 
-/// Free the space of what was deleted, scrub what is left of it, and tidy the search index
+/// Return free space to the system, erase deleted data, and tidy the search index
 ///
-/// The file is rewritten, which temporarily needs up to twice its size; writers wait meanwhile.
+/// Rewrites the file, which temporarily needs up to twice its size; writers wait meanwhile.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings db compact")]
 pub(super) struct Compact {}

@@ -41,9 +41,9 @@ const STEPS: &[Step] = &[
     ("Bob's reply stays. A tombstone keeps the place of the message he replied to.", &["message", "list", "support"]),
 ];
 
-/// Play a conversation on a small database, showing each step with the command that does it
+/// Play a conversation on a small database, and show the command of each step
 ///
-/// The database is made in a fresh folder, or at --db, and stays for you to go on with.
+/// The database is created in a new folder, or at --db, and is kept, so that you can continue with it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings demo")]
 pub(super) struct Demo {}

@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 use crate::model::{Pending, Task, Timestamp};
 use crate::store::{self, Inspection, Location};
 
-/// Look for problems: settings, permissions, disk, clock, engine
+/// Check settings, secrets, permissions, disk, clock and engine
 ///
-/// Says of everything it finds what to do about it. It makes and changes nothing, and works where there is no database or
-/// it cannot be opened. Exit code 7 where there is a problem. What a database holds is checked by `tidings db check`.
+/// Lists each finding with a remedy. It changes nothing, and works without a database or with one that cannot be
+/// opened. Exit code 7 if there is a problem. `tidings db check` checks the contents of a database.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings doctor -o json")]
 pub(super) struct Doctor {}

@@ -11,15 +11,15 @@ use clap_mangen::roff::{Roff, bold, roman};
 use super::output::{self, Output};
 use super::{Cli, Failure, Outcome, counted};
 
-/// Print the manual page of a command, or write those of all
+/// Print the manual page of a command, or write all of them to a folder
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings man message send | man -l -\n  \
     tidings man --directory ~/.local/share/man/man1")]
 pub(super) struct Man {
-    /// The words of the command; none for tidings itself
+    /// The command, for example message send; tidings itself if absent
     #[arg(value_name = "COMMAND")]
     words: Vec<String>,
-    /// Write the pages of all commands into this folder
+    /// Write the pages of all commands to this folder
     #[arg(long, value_name = "DIR", conflicts_with = "words", value_hint = clap::ValueHint::DirPath)]
     directory: Option<PathBuf>,
 }

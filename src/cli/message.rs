@@ -66,7 +66,7 @@ impl Command {
 
 /// Send a message
 ///
-/// Everybody else in the conversation whose level lets it through is notified by the same transaction.
+/// Notifies the other participants, as far as their levels allow, in the same transaction.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "tidings message send CONV TEXT --as USER\n       tidings message send --to USER TEXT --as USER",
@@ -75,8 +75,8 @@ impl Command {
         date | tidings message send support - --as alice --idempotency-key \"$(date +%F)\""
 )]
 pub(super) struct Send {
-    /// The conversation (name, id, or @USER for the direct one), unless --to names a user; then the text; `-` reads it
-    /// from standard input, and after -- it may begin with a dash
+    /// The conversation (name, id, or @USER for the direct one), unless --to names a user; then the text. `-` reads the
+    /// text from standard input; after -- it can begin with a dash
     #[arg(value_name = "CONV TEXT", num_args = 0..)]
     words: Vec<String>,
     /// Send to this user, in the direct conversation, which is created if needed
@@ -85,10 +85,10 @@ pub(super) struct Send {
     /// The message this replies to: its id, or CONVERSATION#NUMBER
     #[arg(long, value_name = "MSG")]
     reply_to: Option<MessageSelector>,
-    /// In a group: the one participant it is for
+    /// In a group: the participant it is addressed to
     #[arg(long, value_name = "USER")]
     receiver: Option<UserSelector>,
-    /// Sending the same again with this key within 24 hours returns the first message
+    /// Send once: within 24 hours the same command with this key returns the first message
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     #[command(flatten)]
@@ -155,16 +155,16 @@ impl Show {
     }
 }
 
-/// Change the text of a message; the old one is kept in its history
+/// Change the text of a message; its history keeps the old one
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings message edit support#12 'Hello, @carol' --reason typo --as alice")]
 pub(super) struct Edit {
     /// The message: its id, or CONVERSATION#NUMBER
     #[arg(value_name = "MSG")]
     message: MessageSelector,
-    /// The new text; `-` reads it from standard input, and after -- it may begin with a dash
+    /// The new text. `-` reads it from standard input; after -- it can begin with a dash
     text: Option<String>,
-    /// Why, for the history
+    /// The reason, for the history
     #[arg(long)]
     reason: Option<String>,
     /// Refuse unless the message is still at this revision
@@ -187,7 +187,7 @@ impl Edit {
     }
 }
 
-/// Make an earlier text of a message its text again: an edit
+/// Edit a message so that it has an earlier text again
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings message restore support#12 1 --as alice")]
 pub(super) struct Restore {
@@ -209,9 +209,9 @@ impl Restore {
     }
 }
 
-/// Delete messages for good: text, history and notifications
+/// Delete messages with their histories and notifications; this cannot be undone
 ///
-/// Where replies hang on one, a tombstone keeps its place.
+/// A message with replies leaves a tombstone.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings message delete support#12 support#13 --yes")]
 pub(super) struct Delete {

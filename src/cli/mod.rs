@@ -63,16 +63,16 @@ struct Global {
     #[arg(long = "as", global = true, hide_short_help = true, value_name = "USER")]
     acting: Option<UserSelector>,
 
-    /// Act as the operator, whatever TIDINGS_AS says
+    /// Act as the operator, even if TIDINGS_AS is set
     #[arg(long, global = true, hide_short_help = true, conflicts_with = "acting")]
     operator: bool,
 
-    /// How to write the result [env: TIDINGS_OUTPUT] [default: table]
+    /// Format of the result [env: TIDINGS_OUTPUT] [default: table]
     #[arg(short, long, global = true, hide_short_help = true, value_name = "FORMAT")]
     output: Option<Format>,
 
-    /// Show these fields only, by their names in JSON and CSV, for example number,sender.username; a name that is none
-    /// lists those of the command
+    /// Show only these fields, named as in JSON and CSV, for example number,sender.username; an unknown name lists the
+    /// fields of the command
     #[arg(
         long,
         global = true,
@@ -83,19 +83,19 @@ struct Global {
     )]
     fields: Option<Vec<String>>,
 
-    /// Leave out the headings of csv, tsv and tables
+    /// Leave out the headings of CSV, TSV and tables
     #[arg(long, global = true, hide_short_help = true)]
     no_header: bool,
 
-    /// When to colour: auto is on a terminal, unless NO_COLOR is set [default: auto]
+    /// When to use colours: auto is on a terminal, unless NO_COLOR is set [default: auto]
     #[arg(long, global = true, hide_short_help = true, value_name = "WHEN")]
     color: Option<When>,
 
-    /// Print only the result; of what is created, only the id
+    /// Print only the result, and of what is created only the id
     #[arg(short, long, global = true, hide_short_help = true)]
     quiet: bool,
 
-    /// Say more on stderr: the causes of errors
+    /// Print the causes of errors to stderr
     #[arg(short, long, global = true, hide_short_help = true)]
     verbose: bool,
 
@@ -103,7 +103,7 @@ struct Global {
     #[arg(long, global = true, hide_short_help = true, value_name = "TIME", value_parser = time)]
     now: Option<Timestamp>,
 
-    /// Draw ids from this number, so that a script repeats [env: TIDINGS_SEED]
+    /// Draw ids from this number, so that the same commands give the same output [env: TIDINGS_SEED]
     #[arg(long, global = true, hide_short_help = true, value_name = "N")]
     seed: Option<u64>,
 
@@ -111,11 +111,11 @@ struct Global {
     #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     env_file: Option<PathBuf>,
 
-    /// Say what would happen and change nothing
+    /// Show what would happen and change nothing
     #[arg(long, global = true, hide_short_help = true)]
     dry_run: bool,
 
-    /// Do not ask before something is deleted or replaced
+    /// Do not ask before deleting or replacing
     #[arg(short, long, global = true, hide_short_help = true)]
     yes: bool,
 }
@@ -125,17 +125,17 @@ enum Command {
     /// Manage users
     #[command(subcommand)]
     User(user::Command),
-    /// Manage conversations and who takes part in them
+    /// Manage conversations and their participants
     #[command(subcommand)]
     Conversation(conversation::Command),
     /// Send, list, change and delete messages
     #[command(subcommand)]
     Message(message::Command),
-    /// List notifications and make them read or unread
+    /// List notifications and mark them as read or unread
     #[command(subcommand)]
     Notifications(notifications::Command),
     Serve(serve::Serve),
-    /// Move data out and in
+    /// Export and import data
     #[command(subcommand)]
     Data(data::Command),
     /// Manage the database
@@ -148,7 +148,7 @@ enum Command {
     #[command(subcommand)]
     Config(config::Command),
     Doctor(doctor::Doctor),
-    /// Play a conversation on a small database, showing each step with the command that does it
+    /// Play a conversation on a small database, and show the command of each step
     Demo(demo::Demo),
     Completions(completions::Completions),
     Man(man::Man),

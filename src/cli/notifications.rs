@@ -77,7 +77,7 @@ pub(super) struct List {
     /// How many at most [default: 50]
     #[arg(long, value_name = "N", value_parser = limit, allow_negative_numbers = true)]
     limit: Option<i64>,
-    /// Only what comes after the notification of this message in the list
+    /// Only notifications after that of this message in the list
     #[arg(long, value_name = "MSG")]
     after: Option<MessageSelector>,
 }
@@ -120,7 +120,7 @@ impl Count {
     }
 }
 
-/// Make notifications read; one that is read stays read
+/// Mark notifications as read
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings notifications read support#12 --as bob")]
 pub(super) struct Read {
@@ -129,7 +129,7 @@ pub(super) struct Read {
     /// The messages: ids, or CONVERSATION#NUMBER
     #[arg(value_name = "MSG", required_unless_present = "all")]
     messages: Vec<MessageSelector>,
-    /// All of them
+    /// All notifications
     #[arg(long, conflicts_with = "messages")]
     all: bool,
 }
@@ -149,7 +149,7 @@ impl Read {
     }
 }
 
-/// Make notifications unread again
+/// Mark notifications as unread
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings notifications unread support#12 --as bob")]
 pub(super) struct Unread {

@@ -54,9 +54,9 @@ impl Args for Serve {
 
 /// Serve the REST API
 ///
-/// Every option can be given as a variable too: --allowed-hosts is TIDINGS_ALLOWED_HOSTS. Requests are logged on stderr, one
-/// line of JSON each, without contents; --quiet leaves that out. SIGTERM and SIGINT (with --ephemeral SIGHUP too)
-/// let requests come to their end.
+/// Every option is also a variable: --allowed-hosts is TIDINGS_ALLOWED_HOSTS. Logs requests to stderr, one line of JSON
+/// each, without contents; --quiet turns the log off. On SIGTERM and SIGINT (with --ephemeral also SIGHUP) it finishes
+/// the requests it has accepted, and stops.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings serve\n  tidings serve --bind 127.0.0.1:0 --ready-json\n  \
     tidings serve --ephemeral --fixture world.yaml --token-for alice --ready-json")]
@@ -93,7 +93,7 @@ struct Options {
     #[arg(long, value_name = "USERS")]
     token_for: Vec<String>,
 
-    /// Accepted hosts besides this machine; .example.org is every host under it, * is every host
+    /// Accepted hosts besides this machine; .example.org is every host below it, * is every host
     #[arg(long, value_name = "HOSTS")]
     allowed_hosts: Vec<String>,
 
@@ -109,7 +109,7 @@ struct Options {
     #[arg(long)]
     behind_proxy: bool,
 
-    /// Maximum number of connections; more have to wait
+    /// Maximum number of connections; further ones wait
     #[arg(long, value_name = "N", value_parser = number, default_value = "8000")]
     max_connections: u32,
 

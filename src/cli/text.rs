@@ -103,11 +103,11 @@ pub(super) struct PasswordSource {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 
-    /// Keep this argon2 hash, as another system exported it
+    /// Store this hash, exported by another system (argon2 in PHC form, or Django's PBKDF2)
     #[arg(long, value_name = "PHC")]
     password_hash: Option<String>,
 
-    /// Without a password: the user cannot log in
+    /// Set no password: the user cannot log in
     #[arg(long)]
     no_password: bool,
 }

@@ -34,10 +34,10 @@ impl Command {
     }
 }
 
-/// Issue an access token and a refresh token for a user, as logging in would
+/// Issue an access token and a refresh token for a user, as a log-in does
 ///
-/// For the operator and admins. With --quiet the access token alone is printed. It is signed with SECRET_KEY, or
-/// with what stands in the file beside the database, whose name ends in -key.
+/// For the operator and admins. With --quiet it prints only the access token. The token is signed with SECRET_KEY, or
+/// with the secret in the file beside the database whose name ends in -key.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings token issue alice --quiet")]
 pub(super) struct Issue {

@@ -65,14 +65,14 @@ impl Command {
 
 /// Create a user
 ///
-/// On a terminal the password is asked for twice; elsewhere, without one of the password options, the user has none and
+/// On a terminal, asks for the password twice. Elsewhere, without a password option, the user has no password and
 /// cannot log in.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings user create alice --email alice@example.org --no-password")]
 pub(super) struct Create {
     /// The username: 1 to 150 characters, unique ignoring case
     name: String,
-    /// To be named and searched by, unique ignoring case
+    /// An email address, unique ignoring case
     #[arg(long)]
     email: Option<String>,
     /// Up to 150 characters
@@ -81,10 +81,10 @@ pub(super) struct Create {
     /// Up to 150 characters
     #[arg(long, default_value = "", hide_default_value = true)]
     last_name: String,
-    /// What the user may do beyond their own affairs
+    /// The role: an admin can also manage other users and conversations
     #[arg(long, default_value = "user", value_parser = choice::<Role>())]
     role: Role,
-    /// Return the user with that name where there is one
+    /// Return the user with that name if it exists
     #[arg(long)]
     if_not_exists: bool,
     #[command(flatten)]
@@ -161,7 +161,7 @@ pub(super) struct List {
     /// Only users after this username
     #[arg(long, value_name = "USERNAME", default_value = "", hide_default_value = true)]
     after: String,
-    /// Only users whose username, first or last name (for admins and the operator: or email) holds this
+    /// Only users whose username, first or last name (for admins and the operator: or email) contains this
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
 }
@@ -199,7 +199,7 @@ impl Show {
     }
 }
 
-/// Change a user's details; what is not named stays as it is
+/// Change a user's details; only what is given changes
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings user update alice --first-name Alice --role admin")]
 pub(super) struct Update {
@@ -217,7 +217,7 @@ pub(super) struct Update {
     /// A new last name
     #[arg(long)]
     last_name: Option<String>,
-    /// What the user may do beyond their own affairs
+    /// The role: an admin can also manage other users and conversations
     #[arg(long, value_parser = choice::<Role>())]
     role: Option<Role>,
 }
@@ -267,7 +267,7 @@ impl Passwd {
     }
 }
 
-/// Keep a user from logging in and acting; they keep everything and still receive
+/// Deactivate a user: they cannot log in or act, but keep their data and receive messages
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings user deactivate alice")]
 pub(super) struct Deactivate {

@@ -27,7 +27,7 @@ use crate::store::{self, Tx};
 /// How a fixture is applied.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Notify everybody whom a new message concerns, as sending it would
+    /// Create notifications for new messages, as sending them would
     pub notify: bool,
     /// Remove what the fixture does not name: users, conversations, participants, messages
     pub prune: bool,

@@ -50,7 +50,7 @@ impl Tally {
         self.older += other.older;
     }
 
-    /// All of them
+    /// The sum of all counts
     pub fn total(self) -> u64 {
         self.users + self.conversations + self.messages + self.notifications
     }

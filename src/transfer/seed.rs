@@ -35,13 +35,13 @@ pub struct Plan {
     pub messages: u64,
     /// The fewest and the most participants of a group, never more than there are users
     pub group_size: (u32, u32),
-    /// Of a hundred conversations, how many are direct
+    /// How many percent of the conversations are direct
     pub direct: u8,
-    /// Of a hundred messages, how many are replies
+    /// How many percent of the messages are replies
     pub replies: u8,
-    /// Of a hundred messages, how many were edited
+    /// How many percent of the messages were edited
     pub edits: u8,
-    /// Of a hundred notifications, about how many are read
+    /// About how many percent of the notifications are read
     pub read: u8,
     /// How far back everything reaches, in seconds; in the first tenth users come, then messages are sent
     pub span: u64,
@@ -71,7 +71,7 @@ impl Default for Plan {
     }
 }
 
-/// What people speak.
+/// The language of names and texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
     English,

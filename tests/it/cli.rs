@@ -268,7 +268,7 @@ fn the_short_help_names_the_options_for_every_command_in_one_line() {
         assert_eq!(short.contains("Example"), long.contains("Example"), "{line}");
     }
     let fields = shell.done("user list --help").stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(fields.contains("a name that is none lists those of the command"), "{fields}");
+    assert!(fields.contains("an unknown name lists the fields of the command"), "{fields}");
 }
 
 #[test]

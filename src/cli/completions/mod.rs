@@ -14,9 +14,10 @@ use self::bash::Line;
 use self::candidates::{Completer, Request};
 use super::{Cli, Outcome, output, settings};
 
-/// Print the script that makes a shell complete commands, users, conversations, messages and files
+/// Print a completion script for a shell
 ///
-/// The script asks the program, which looks into the database that the line or the settings name. It only reads.
+/// It completes commands, options, files, and users, conversations and messages from the database. It only reads the
+/// database.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     tidings completions bash > ~/.local/share/bash-completion/completions/tidings\n  \

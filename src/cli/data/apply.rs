@@ -18,9 +18,9 @@ const CHANGED: u8 = 10;
 
 /// Make the database match a fixture: users, conversations, messages, notifications
 ///
-/// Users and groups are matched by name, direct conversations by their two people, messages by key. What is not there is
-/// created, what differs is changed, as one transaction; applying again changes nothing. What a fixture does not name stays,
-/// unless --prune says otherwise.
+/// Matches users and groups by name, direct conversations by their two users, messages by key. Creates what is missing
+/// and changes what differs, in one transaction; applying it again changes nothing. Keeps what the fixture does not
+/// contain, unless --prune is given.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings data apply world.yaml\n  \
     tidings data apply users.yaml talk.jsonl --dry-run --detailed-exitcode\n  tidings data apply world.yaml --prune --yes")]
@@ -29,15 +29,15 @@ pub(in crate::cli) struct Apply {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Also remove the users, conversations, participants and messages that the fixture does not name
+    /// Also delete users, conversations, participants and messages that the fixture does not contain
     #[arg(long)]
     prune: bool,
 
-    /// Notify everybody whom a new message concerns, as sending it would
+    /// Create notifications for new messages, as sending them would
     #[arg(long)]
     notify: bool,
 
-    /// Exit with 10 where something changed, or would; with 0 where nothing was to be done
+    /// Exit with 10 if something changed or would change, with 0 if not
     #[arg(long)]
     detailed_exitcode: bool,
 }

@@ -11,32 +11,31 @@ use crate::transfer::{Interruption, Tally};
 
 /// Write the database, or a part of it, as JSON Lines that `tidings data load` reads
 ///
-/// The dump is of one moment, and however slowly it is read, it holds up nobody who uses the database: what waits for its
-/// reader lies in a temporary file meanwhile (TMPDIR says where). A part is chosen by conversations and users, which add up,
-/// and by time, and stands by itself: with it come the messages that its messages reply to, their conversations with all who
-/// take part in them, and everybody who is named. Hashes of passwords stand in it, so keep it safe. JSON Lines are the only
-/// format.
+/// The dump is a snapshot of one moment and blocks nobody: if it is read slowly, the rest waits in a temporary file (in
+/// TMPDIR). --conversation and --user add up; --since and --until narrow them. A partial dump is complete in itself: it
+/// includes the messages that its messages reply to, their conversations with all participants, and all users it refers
+/// to. It contains password hashes, so keep it safe. JSON Lines are the only format.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings data dump --conversation support --pseudonymise > support.jsonl")]
 pub(in crate::cli) struct Dump {
-    /// Of this conversation, its name or id; may be given more than once
+    /// Dump this conversation (name or id); can be repeated
     #[arg(long, value_name = "CONV")]
     conversation: Vec<ConversationSelector>,
 
-    /// Of the conversations this user takes part in; may be given more than once
+    /// Dump the conversations of this user; can be repeated
     #[arg(long, value_name = "USER")]
     user: Vec<UserSelector>,
 
-    /// Of messages sent at this time or later
+    /// Dump messages sent at this time or later
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
 
-    /// Of messages sent before this time
+    /// Dump messages sent before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
 
-    /// Put made-up words in the place of names, addresses and texts and other ids in the place of ids, each time others, and
-    /// leave out the hashes of passwords; times, numbers and who wrote to whom stay
+    /// Replace names, addresses, texts and ids by random ones, and leave out password hashes; times, numbers and who
+    /// wrote to whom stay
     #[arg(long)]
     pseudonymise: bool,
 }

@@ -21,14 +21,14 @@ pub(in crate::cli) enum Command {
 
 /// Import what `manage.py dumpdata` wrote: users, conversations, messages, histories, notifications
 ///
-/// Whatever the apps are called. UUIDs stay, passwords go on to work, and importing again adds nothing. Each row that is not
-/// carried over, or not as it was, is told with the reason; the others are imported all the same. What breaks a rule of
-/// the database, or differs from what is there, refuses the whole file.
+/// Works whatever the Django apps are called. Keeps UUIDs and passwords; importing again adds nothing. Reports each row
+/// that is not carried over or was changed, with the reason, and imports the others. Refuses the whole file if it
+/// breaks a rule of the database or differs from what exists.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  python -Xutf8 manage.py dumpdata --output dump.json\n  \
     tidings data import django dump.json --dry-run\n  tidings data import django dump.json.gz -o json")]
 pub(in crate::cli) struct Django {
-    /// JSON or JSON Lines, as they are or compressed by gzip or zstd; `-` is standard input
+    /// JSON or JSON Lines, plain or compressed with gzip or zstd; `-` is standard input
     file: PathBuf,
 }
 

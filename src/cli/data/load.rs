@@ -14,17 +14,17 @@ use crate::transfer::load::{self, Loaded, MOST_PROBLEMS, Stage};
 
 /// Load records as `data dump` writes them: users, conversations, messages, notifications
 ///
-/// The whole file is checked first, and every problem is listed with its line. Into an empty database all is loaded or
-/// nothing; into one in use it is loaded in steps that let others in. What is there already is passed over, so a load that
-/// was broken off goes on when it is given again. Nobody is notified, unless --notify says so.
+/// Checks the whole file first and lists every problem with its line. Loads all or nothing into an empty database, and
+/// in steps into one that is in use. Skips what exists already, so an interrupted load continues when you repeat it.
+/// Creates no notifications unless --notify is given.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings data load world.jsonl --dry-run\n  tidings data load backup.jsonl.gz\n  \
     zcat backup.jsonl.gz | tidings data load -")]
 pub(in crate::cli) struct Load {
-    /// JSON Lines, as they are or compressed by gzip or zstd; `-` is standard input
+    /// JSON Lines, plain or compressed with gzip or zstd; `-` is standard input
     file: PathBuf,
 
-    /// Notify everybody whom a message concerns, as sending it would
+    /// Create notifications for messages, as sending them would
     #[arg(long)]
     notify: bool,
 }

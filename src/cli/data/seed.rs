@@ -8,13 +8,13 @@ use crate::error::Error;
 use crate::transfer::load::Failure;
 use crate::transfer::seed::{self, Language, Plan};
 
-/// Make up users, conversations and messages that look real
+/// Create realistic users, conversations and messages
 ///
-/// The same numbers, --seed and --now give the same data on every machine. Without --now all is dated back from the clock, so
-/// that the same command later makes up the same names with other times, which is a conflict in the same database. Another
-/// --seed makes up others, whose names end in it, so that several fit into one database. Few users need fewer --conversations
-/// than usual: two people have one direct conversation, and a group has at least three unless --group-size says otherwise.
-/// Nobody has a password.
+/// The same options, --seed and --now make the same data on every machine. Without --now the times count back from the
+/// clock, so repeating the command later in the same database is a conflict. Another --seed makes other data, with
+/// names that end in the seed, so that several fit into one database. With few users, lower --conversations too: two
+/// users have one direct conversation, and a group has at least three participants unless --group-size says otherwise.
+/// No user has a password.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings data seed --users 20 --conversations 10 --messages 500\n  \
     tidings data seed --messages 100000 --language de --seed 7 --now 2026-01-01\n  \
@@ -32,31 +32,31 @@ pub(in crate::cli) struct Seed {
     #[arg(long, value_name = "N", default_value_t = Plan::default().messages)]
     messages: u64,
 
-    /// How many people a group has, from the fewest to the most
+    /// The smallest and the largest number of participants in a group
     #[arg(long, value_name = "MIN-MAX", default_value = "3-12", value_parser = range)]
     group_size: (u32, u32),
 
-    /// Of a hundred conversations, how many are direct
+    /// How many percent of the conversations are direct
     #[arg(long, value_name = "PERCENT", default_value_t = Plan::default().direct, value_parser = percent())]
     direct: u8,
 
-    /// Of a hundred messages, how many are replies
+    /// How many percent of the messages are replies
     #[arg(long, value_name = "PERCENT", default_value_t = Plan::default().replies, value_parser = percent())]
     replies: u8,
 
-    /// Of a hundred messages, how many were edited
+    /// How many percent of the messages were edited
     #[arg(long, value_name = "PERCENT", default_value_t = Plan::default().edits, value_parser = percent())]
     edits: u8,
 
-    /// Of a hundred notifications, about how many are read
+    /// About how many percent of the notifications are read
     #[arg(long, value_name = "PERCENT", default_value_t = Plan::default().read, value_parser = percent())]
     read: u8,
 
-    /// How many days everything reaches back from now
+    /// How many days back from now the data begins
     #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=20_000))]
     days: u64,
 
-    /// What people speak
+    /// The language of names and texts
     #[arg(long, value_name = "LANGUAGE", default_value = "en", value_parser = choice::<Language>())]
     language: Language,
 }

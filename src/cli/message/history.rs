@@ -22,7 +22,7 @@ pub(in crate::cli) struct History {
     /// The message: its id, or CONVERSATION#NUMBER
     #[arg(value_name = "MSG")]
     message: MessageSelector,
-    /// Show what changed from each text to the next, word by word
+    /// Show the changes from each text to the next, word by word
     #[arg(long)]
     diff: bool,
 }

@@ -25,10 +25,10 @@ pub(in crate::cli) struct List {
     /// How many at most [default: 50]
     #[arg(long, value_name = "N", value_parser = limit, allow_negative_numbers = true)]
     limit: Option<i64>,
-    /// The page just before this number of the conversation
+    /// The messages just before this number of the conversation
     #[arg(long, value_name = "N", requires = "conversation")]
     before: Option<i64>,
-    /// The page just after this number of the conversation
+    /// The messages just after this number of the conversation
     #[arg(long, value_name = "N", requires = "conversation")]
     after: Option<i64>,
     /// Sent at this time or later
@@ -43,7 +43,7 @@ pub(in crate::cli) struct List {
     /// Sent to this user
     #[arg(long, value_name = "USER")]
     to: Option<UserSelector>,
-    /// Only what you have not read
+    /// Only messages that you have not read
     #[arg(long, conflicts_with_all = ["before", "after"])]
     unread: bool,
 }

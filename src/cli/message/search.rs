@@ -18,13 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Search messages for words, newest first
 ///
-/// A message is found that holds all the words, whatever their case and accents. A word that ends in * is a beginning.
-/// In one conversation the newest are those with the highest numbers.
+/// Finds messages that contain all the words, ignoring case and accents. A word that ends in * is a prefix. In one
+/// conversation the newest messages are those with the highest numbers.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings message search 'harbour lunch' --as alice\n  \
     tidings message search 'invoice*' --from bob --in support --since 2026-01-01T00:00:00Z")]
 pub(in crate::cli) struct Search {
-    /// The words; those that end in * are beginnings
+    /// The words; those that end in * are prefixes
     query: String,
     /// Only in this conversation: name, id, or @USER for the direct one
     #[arg(long = "in", value_name = "CONV")]
@@ -35,7 +35,7 @@ pub(in crate::cli) struct Search {
     /// Sent at this time or later
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
-    /// The best first, of the newest 500 found: those that say the words most, in the fewest others
+    /// Best matches first, among the newest 500: messages that contain the words most often, in the fewest other words
     #[arg(long)]
     ranked: bool,
     /// How many at most [default: 50]

@@ -9,7 +9,7 @@ use crate::cli::{Context, Outcome, PAGE};
 use crate::model::{Message, MessageSelector, ThreadMessage};
 use crate::service::messages;
 
-/// Show a message and all that hangs on it, each reply below what it replies to
+/// Show a message and all replies to it, each below the message it replies to
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings message thread support#12")]
 pub(in crate::cli) struct Thread {

@@ -8,10 +8,10 @@ use crate::model::{Receipt, UserSelector};
 use crate::service;
 use crate::store::Tx;
 
-/// Delete users for good, with everything that is theirs, and show one receipt
+/// Delete users with all their data, and show one receipt; this cannot be undone
 ///
-/// Goes: every message they sent or received with its history, every notification of theirs or about those, their direct
-/// conversations, and groups left with nobody. Stays: what others said in groups to nobody in particular.
+/// Deletes every message they sent or received with its history, their notifications and those about these messages,
+/// their direct conversations, and groups that nobody is left in. Keeps what others wrote in groups without a receiver.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tidings user delete alice --dry-run\n  tidings user delete alice bob --yes")]
 pub(in crate::cli) struct Delete {

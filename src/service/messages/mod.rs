@@ -32,7 +32,7 @@ use crate::store::{self, Tx};
 #[derive(Clone, Debug, Default)]
 pub struct MessageEdit {
     pub content: String,
-    /// Why, for the history
+    /// The reason, for the history
     pub reason: Option<String>,
     /// Refuse unless the message is at this revision
     pub if_revision: Option<i64>,

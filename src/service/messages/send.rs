@@ -33,9 +33,9 @@ pub struct Draft {
     pub content: String,
     /// The message it replies to
     pub parent: Option<MessageSelector>,
-    /// In a group: the one participant it is for
+    /// In a group: the participant it is addressed to
     pub receiver: Option<UserSelector>,
-    /// Sending the same again with this key within 24 hours returns the first message
+    /// Within 24 hours, the same draft with this key returns the first message
     pub idempotency_key: Option<String>,
 }
 

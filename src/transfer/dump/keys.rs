@@ -54,7 +54,7 @@ impl Keys {
         })
     }
 
-    /// All of them, in order
+    /// All keys, in order
     pub(super) fn iter(&self) -> impl Iterator<Item = i64> {
         std::iter::successors(self.next_after(-1), |key| self.next_after(*key))
     }

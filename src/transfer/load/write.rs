@@ -21,7 +21,7 @@ use crate::transfer::{RecordProblem, Tally, quoted};
 /// How records are written.
 pub struct Write<'w> {
     pub actor: &'w Actor,
-    /// Notify everybody whom a message concerns, as sending it would
+    /// Create notifications for messages, as sending them would
     pub notify: bool,
     /// The hashes of passwords, by the line they stand on
     pub hashes: &'w HashMap<u64, String>,
