@@ -1,4 +1,4 @@
-//! The application every front end holds: a database, a clock, a source of ids.
+//! The application that every front end uses: a database, a clock, a source of ids.
 
 mod check;
 mod hashing;
@@ -24,7 +24,7 @@ pub struct Options {
     pub now: Option<Timestamp>,
     /// Draws ids from this number and the place in the log of events; never used for secrets
     pub seed: Option<u64>,
-    /// Undoes every change at its end: what a command would do, done and taken back
+    /// Rolls every transaction back, for dry runs
     pub dry_run: bool,
 }
 
@@ -33,23 +33,23 @@ impl App {
         Self { db, options }
     }
 
-    /// Runs `work` in one transaction; nothing of it survives an error, or a dry run.
+    /// Runs `work` in one transaction, which is rolled back on an error or in a dry run.
     pub fn write<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.db.write(self.stamp(), work).map_err(|error| self.with_hint(error))
     }
 
-    /// Runs `work` in one transaction and takes it back, to see what would come of it.
+    /// Runs `work` in one transaction and rolls it back, to see its result.
     pub fn try_out<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.db.write(Stamp { dry_run: true, ..self.stamp() }, work).map_err(|error| self.with_hint(error))
     }
 
-    /// Runs `work`, which only reads, on one moment of the database.
+    /// Runs `work`, which only reads, on one snapshot of the database.
     pub fn read<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.db.read(self.stamp(), work).map_err(|error| self.with_hint(error))
     }
 
-    /// Adds what may have been meant by the name of what is not there. After the transaction: looking for it takes long, and
-    /// while it writes everybody else would wait. That it cannot be read is the greater trouble.
+    /// Adds a suggestion to the error for an unknown name. Runs after the transaction, because the look-up takes long
+    /// and would block other writers. If it fails, its error is returned instead.
     pub fn with_hint(&self, error: Error) -> Error {
         let Some(sought) = error.sought() else { return error };
         match self.db.read(self.stamp(), |tx| service::suggest::meant(tx, sought)) {
@@ -59,21 +59,21 @@ impl App {
         }
     }
 
-    /// Lets search know messages that an update left to be indexed, in steps.
+    /// Indexes the messages that an upgrade left for later, in steps.
     pub fn index(&self) -> Result<()> {
         if self.options.dry_run { Ok(()) } else { self.db.index(self.stamp()) }
     }
 
-    /// Scrubs what was deleted from the file, in steps, as long as there is patience; without it, to the end.
+    /// Erases deleted data from the file, in steps, for at most `patience`; without it, to the end.
     pub fn erase(&self, patience: Option<Duration>) -> Result<Erasure> {
         let is_late = late_after(patience.unwrap_or(Duration::MAX));
         if self.options.dry_run { Ok(Erasure::Done) } else { self.db.erase(self.stamp(), &is_late) }
     }
 
-    /// Brings the search index in order, scrubs what was deleted and gives space back; false where a reader kept some.
+    /// Repairs the search index, erases deleted data and returns free space; false if a reader kept some of it.
     ///
     /// # Errors
-    /// `Invalid` in a dry run: what it would come to is not known before.
+    /// `Invalid` in a dry run: the result cannot be predicted.
     pub fn compact(&self) -> Result<bool> {
         if self.options.dry_run {
             return Err(Error::invalid("dry_run", "Compacting has no dry run."));
@@ -82,15 +82,15 @@ impl App {
         self.index()?;
         self.erase(None)?;
         let is_compact = self.db.compact()?;
-        // What a reader kept from being scrubbed may be free now.
+        // What a reader blocked before may be free now.
         Ok(self.erase(None)? == Erasure::Done && is_compact)
     }
 
-    /// Lets threads share it; the database lies at `location`, and is temporary where nothing of it has to outlast the process.
-    /// `committed` hears how many writes shared each commit.
+    /// Makes it usable from several threads. The database is at `location`; a temporary one does not have to survive
+    /// the process. `committed` is called with the number of writes in each commit.
     ///
     /// # Errors
-    /// `Internal` where no thread can be started.
+    /// `Internal` if no thread can be started.
     pub fn share(
         self,
         location: Location,
@@ -103,22 +103,22 @@ impl App {
         Ok(SharedApp { pool, options })
     }
 
-    /// Whether every change is undone at its end
+    /// Whether every transaction is rolled back
     pub fn is_dry_run(&self) -> bool {
         self.options.dry_run
     }
 
-    /// The number that ids are drawn from, where they are not drawn at random
+    /// The number that ids are drawn from; none if they are random
     pub fn seed(&self) -> Option<u64> {
         self.options.seed
     }
 
-    /// The database itself, for its state
+    /// The database, for its state
     pub fn db(&self) -> &Db {
         &self.db
     }
 
-    /// What time it is
+    /// The current time
     pub fn now(&self) -> Timestamp {
         self.options.now()
     }
@@ -143,20 +143,20 @@ impl Options {
     }
 }
 
-/// An application that threads share: what a server holds.
+/// An application that several threads share, for a server.
 pub struct SharedApp {
     pool: Pool,
     options: Options,
 }
 
 impl SharedApp {
-    /// Runs `work`, which only reads, on one moment of the database.
+    /// Runs `work`, which only reads, on one snapshot of the database.
     pub fn read<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.pool.read(self.options.stamp(), work)
     }
 
-    /// Runs `work` in one transaction and hands on to `end` what came of it, once it is in the database for good; nothing of
-    /// it survives an error. [`Pool::write`] says in which thread.
+    /// Runs `work` in one transaction and calls `end` with its result after the commit, or with the error after a
+    /// rollback. [`Pool::write`] says in which thread.
     pub fn write<T: Send + 'static>(
         &self,
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
@@ -165,7 +165,7 @@ impl SharedApp {
         self.pool.write(self.options.stamp(), work, end);
     }
 
-    /// The same application with a connection of its own, to read for long
+    /// The same application with its own connection, for long reads
     pub fn with_own_connection(&self) -> Result<App> {
         Ok(App::new(self.pool.connect()?, self.options))
     }
@@ -175,18 +175,18 @@ impl SharedApp {
         &self.pool
     }
 
-    /// What time it is
+    /// The current time
     pub fn now(&self) -> Timestamp {
         self.options.now()
     }
 }
 
-/// A number nobody can guess, never drawn from a seed
+/// Random bytes for a secret, never drawn from a seed
 pub fn secret<const LENGTH: usize>() -> Result<[u8; LENGTH]> {
     random()
 }
 
-/// Says, whenever it is asked, whether so much time has passed.
+/// Returns a function that tells whether this much time has passed since.
 pub fn late_after(patience: Duration) -> impl Fn() -> bool {
     let start = Instant::now();
     move || start.elapsed() >= patience

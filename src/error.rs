@@ -9,20 +9,20 @@ use crate::model::Actor;
 /// The result of what can fail with an [`Error`]
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The kinds of errors; the contract's table is `Kind::row`.
+/// The kinds of errors; the table is `Kind::row`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A value breaks a rule
     Invalid,
     /// No credentials, or bad or expired ones
     Unauthenticated,
-    /// Visible, but not the actor's to do
+    /// Visible to the actor, but not allowed
     Forbidden,
-    /// Absent, or not for the actor's eyes
+    /// Absent, or not visible to the actor
     NotFound,
-    /// Already there
+    /// It exists already
     Conflict,
-    /// Changed since: not the revision that was meant
+    /// Changed meanwhile: not the expected revision
     Stale,
     /// No such method on this path
     MethodNotAllowed,
@@ -32,7 +32,7 @@ pub enum Kind {
     UnsupportedMediaType,
     /// A request for a foreign host
     Misdirected,
-    /// A request that did not come to its end in time
+    /// A request that was not complete in time
     Timeout,
     /// A request body over the limit
     TooLarge,
@@ -40,9 +40,9 @@ pub enum Kind {
     HeadersTooLarge,
     /// Too many requests of the kind
     RateLimited,
-    /// Our fault; the cause is in the log
+    /// A fault of the program; the cause is in the log
     Internal,
-    /// The database is busy, out of reach, read-only, not ours, damaged, or newer than this program
+    /// The database is busy, unreachable, read-only, of another program, damaged, or newer than this program
     Unavailable,
     /// The disk is full; nothing was changed
     NoSpace,
@@ -72,12 +72,12 @@ impl Kind {
         }
     }
 
-    /// The word that stands for it in problem documents
+    /// The value of `code` in problem documents
     pub const fn code(self) -> &'static str {
         self.row().0
     }
 
-    /// The status of HTTP
+    /// The HTTP status
     pub const fn status(self) -> u16 {
         self.row().1
     }
@@ -88,16 +88,16 @@ impl Kind {
     }
 }
 
-/// What was not found, as it was named. Similar names are only looked for when a person reads the error.
+/// The name of what was not found. Similar names are looked up only for errors that people read.
 #[derive(Clone, Debug)]
 pub enum Sought {
     /// A user, by username or email
     User(String),
-    /// A group, by its name, and who looked for it
+    /// A group, by its name, and the actor who named it
     Group(Actor, String),
 }
 
-/// Why something failed, in words for the person or program that asked for it.
+/// An error: its kind, and a description for the caller.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
@@ -105,21 +105,21 @@ pub struct Error {
     /// Whether it was made by [`Error::unchanged`], and its `detail` still ends with [`NOTHING_CHANGED`]
     says_unchanged: bool,
     hint: Option<String>,
-    /// What is wrong with each field, or place in a file, in their order
+    /// The details of each field, or place in a file, in order
     fields: Vec<(String, Vec<String>)>,
-    /// The fields are places of a file
+    /// Whether the fields are places in a file
     is_of_file: bool,
-    /// Of what is not found: the field that names it, where one does
+    /// For `NotFound`: the field that contains the name, if there is one
     named_by: Option<&'static str>,
     sought: Option<Box<Sought>>,
-    /// Whether it happened is not known
+    /// Whether it is unknown if the change was made
     is_open: bool,
-    /// In how many seconds to try again, where that is known
+    /// Seconds to wait before the next attempt, if known
     retry_after: Option<u16>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// How the detail of an error ends that says so
+/// The end of the detail of an error that changed nothing
 const NOTHING_CHANGED: &str = "nothing was changed.";
 
 impl Error {
@@ -144,7 +144,7 @@ impl Error {
         Self { says_unchanged: true, ..Self::new(kind, format!("{what}; {NOTHING_CHANGED}")) }
     }
 
-    /// A field's value breaks a rule; `detail` is a whole sentence.
+    /// The value of a field breaks a rule; `detail` is a sentence.
     pub fn invalid(field: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         let mut error = Self::new(Kind::Invalid, detail.clone());
@@ -157,27 +157,27 @@ impl Error {
         Self::new(Kind::Unauthenticated, detail)
     }
 
-    /// Visible, but not the actor's to do.
+    /// Visible to the actor, but not allowed.
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(Kind::Forbidden, detail)
     }
 
-    /// Absent, or not for the actor's eyes.
+    /// Absent, or not visible to the actor.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(Kind::NotFound, detail)
     }
 
-    /// Already there.
+    /// It exists already.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(Kind::Conflict, detail)
     }
 
-    /// Not the revision that was meant.
+    /// Not the expected revision.
     pub fn stale(detail: impl Into<String>) -> Self {
         Self::new(Kind::Stale, detail)
     }
 
-    /// Too many requests of the kind; the next is heard after so many seconds.
+    /// Too many requests of this kind; the next is accepted in so many seconds.
     pub fn rate_limited(detail: impl Into<String>, seconds: u64) -> Self {
         Self { retry_after: Some(bounded(seconds)), ..Self::new(Kind::RateLimited, detail) }
     }
@@ -187,7 +187,7 @@ impl Error {
         Self { retry_after: Some(bounded(seconds)), ..Self::new(Kind::Unavailable, detail) }
     }
 
-    /// A request that is refused for its form, by the kind of trouble it has.
+    /// An error of a kind that has no constructor of its own.
     pub fn of_request(kind: Kind, detail: impl Into<String>) -> Self {
         Self::new(kind, detail)
     }
@@ -207,12 +207,12 @@ impl Error {
         Self::unchanged(Kind::NoSpace, "The disk is full")
     }
 
-    /// Our fault; `cause` is for the log and never shown.
+    /// A fault of the program; `cause` is for the log and never shown.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::unchanged(Kind::Internal, "Something went wrong inside tidings").with_source(cause)
     }
 
-    /// Several things are wrong with a file; each is named with its place.
+    /// Problems in a file, each with its place.
     pub fn of_file(kind: Kind, detail: impl Into<String>, problems: Vec<(String, String)>) -> Self {
         let mut error = Self { is_of_file: true, ..Self::new(kind, detail) };
         for (place, problem) in problems {
@@ -231,13 +231,13 @@ impl Error {
         self
     }
 
-    /// The same failure where the disk turns out to be full.
+    /// The same failure as `NoSpace`, after the disk turned out to be full.
     #[must_use]
     pub fn for_lack_of_space(self) -> Self {
         Self { cause: self.cause, ..Self::no_space() }
     }
 
-    /// Of a commit that failed in a way that leaves open whether it happened.
+    /// The error for a commit that failed in a way that leaves open whether it was made.
     #[must_use]
     pub fn of_unknown_outcome(self) -> Self {
         let unknown = "It is unknown whether the change was made; the same idempotency key tells.";
@@ -248,7 +248,7 @@ impl Error {
         )
     }
 
-    /// The same without the location of the database, for those who must not know it: detail and hint become the cause.
+    /// Removes the location of the database, which clients must not see: detail and hint become the cause.
     #[must_use]
     pub fn without_place(self) -> Self {
         let said = match &self.hint {
@@ -258,26 +258,26 @@ impl Error {
         Self { is_open: self.is_open, ..Self::new(self.kind, "The database cannot be used.") }.with_source(said)
     }
 
-    /// Says which field of a request names what is not found.
+    /// Sets the field of the request that contains the name.
     #[must_use]
     pub fn naming(self, field: &'static str) -> Self {
         Self { named_by: Some(field), ..self }
     }
 
-    /// Says what is not there, as it was named.
+    /// Sets the name of what was not found.
     #[must_use]
     pub fn seeking(self, sought: Sought) -> Self {
         Self { sought: Some(Box::new(sought)), ..self }
     }
 
-    /// The same where a field has another name.
+    /// Renames a field.
     #[must_use]
     pub fn renaming(mut self, from: &str, to: &str) -> Self {
         self.fields.iter_mut().filter(|(field, _)| field == from).for_each(|(field, _)| to.clone_into(field));
         self
     }
 
-    /// The error for the sender of a body: a field that names something that does not exist is invalid.
+    /// Turns `NotFound` into `Invalid` if a field of a body contained the name.
     #[must_use]
     pub fn of_body(self) -> Self {
         match (self.kind, self.named_by) {
@@ -286,7 +286,7 @@ impl Error {
         }
     }
 
-    /// Says what was changed before the failure, in place of “nothing was changed”.
+    /// Replaces “nothing was changed” by what was changed before the failure.
     #[must_use]
     pub fn with_partial_result(mut self, changed: &str) -> Self {
         let kept = self.detail.len() - if self.says_unchanged { NOTHING_CHANGED.len() } else { 0 };
@@ -296,14 +296,14 @@ impl Error {
         Self { says_unchanged: false, ..self }
     }
 
-    /// Adds what to do about it: a whole sentence for a person.
+    /// Adds a hint for people: what to do, in a sentence.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// A copy for another request that failed with this one, without the cause: the log has that once.
+    /// A copy without the cause, for another request that failed with this one: the log contains the cause once.
     #[must_use]
     pub fn again(&self) -> Self {
         let Self {
@@ -332,27 +332,27 @@ impl Error {
         self.kind
     }
 
-    /// What to do about it, where there is something
+    /// The hint, if there is one
     pub fn advice(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// In how many seconds to try again, where that is known
+    /// Seconds to wait before the next attempt, if known
     pub fn retry_after(&self) -> Option<u16> {
         self.retry_after
     }
 
-    /// What was not found, where a similar name may exist
+    /// The name of what was not found, if similar names may exist
     pub fn sought(&self) -> Option<&Sought> {
         self.sought.as_deref()
     }
 
-    /// What is wrong at each place of a file, where that is not said by the error itself
+    /// The problems at each place of a file; empty for other errors
     pub fn places(&self) -> &[(String, Vec<String>)] {
         if self.is_of_file { &self.fields } else { &[] }
     }
 
-    /// The error as programs read it: a problem document (RFC 9457).
+    /// The error as a problem document (RFC 9457).
     pub fn problem(&self) -> ProblemDocument<'_> {
         let (code, status, title, _) = self.kind.row();
         let outcome = self.is_open.then_some("unknown");
@@ -368,7 +368,7 @@ impl Error {
     }
 }
 
-/// Seconds as an error keeps them: 18 hours at the most
+/// Seconds as stored in an error: at most 18 hours
 fn bounded(seconds: u64) -> u16 {
     seconds.try_into().unwrap_or(u16::MAX)
 }
@@ -397,7 +397,7 @@ pub struct ProblemDocument<'e> {
     detail: &'e str,
     #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "as_map")]
     errors: &'e [(String, Vec<String>)],
-    /// `unknown` where a commit failed in a way that leaves open whether it happened
+    /// `unknown` if a commit failed in a way that leaves open whether it was made
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'static str>,
 }

@@ -7,18 +7,18 @@ use crate::service;
 use crate::store;
 use crate::store::check::{Folds, RULES, Violation};
 
-/// How many kinds of usernames that look alike are named
+/// The number of pairs of look-alike usernames in a report
 const LOOK_ALIKES: i64 = 20;
 
-/// How many usernames with invisible characters are named
+/// The number of usernames with invisible characters in a report
 const UNSEEN: usize = 20;
 
-/// How many usernames are looked at together
+/// The number of usernames checked in one transaction
 const USERNAMES: i64 = 1000;
 
 impl App {
-    /// Checks the database against its own rules, each on a moment of its own, so that it holds nobody up; `begin` hears
-    /// which is next. Returns what breaks them.
+    /// Checks the database against all rules, each in its own transaction, so that it blocks nobody. `begin` is called
+    /// with the name of each check. Returns the violations.
     pub fn check(&self, mut begin: impl FnMut(&str)) -> Result<Vec<Violation>> {
         let mut problems = Vec::new();
         begin("integrity");
@@ -57,12 +57,12 @@ impl App {
         Ok(problems)
     }
 
-    /// Of the usernames that can be taken for each other some two of each kind, and how many kinds there are
+    /// One pair for each group of look-alike usernames, and the number of groups
     pub fn look_alikes(&self) -> Result<(Vec<(String, String)>, i64)> {
         self.read(|tx| store::users::look_alikes(tx, LOOK_ALIKES))
     }
 
-    /// The first usernames with invisible characters, from before there was a rule, and how many there are
+    /// The first usernames with invisible characters, from before the rule against them, and their number
     pub fn unseen(&self) -> Result<(Vec<String>, i64)> {
         let (mut unseen, mut count) = (Vec::new(), 0);
         let mut after = UserKey(0);

@@ -1,4 +1,4 @@
-//! Hashing passwords: slow on purpose, so before a transaction.
+//! Hashing passwords, which is slow on purpose and therefore outside of transactions.
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,20 +7,20 @@ use super::random;
 use crate::error::{Error, Result};
 use crate::service::passwords;
 
-/// Checks a password and hashes it; slow on purpose, so before a transaction.
+/// Checks a password and hashes it. Slow on purpose: call it before the transaction.
 ///
 /// # Errors
-/// `Invalid` where the password is not good enough.
+/// `Invalid` if the password breaks the rules.
 pub fn hash_password(password: &str, username: &str) -> Result<String> {
     passwords::check(password, username)?;
     passwords::hash(password, random()?)
 }
 
-/// Hashes passwords that were checked, on all cores, except those whose hash is given already; `on_progress` hears how many
-/// are done.
+/// Hashes checked passwords on all cores, except those that have a hash already; `on_progress` is called with the
+/// number done.
 ///
 /// # Errors
-/// `Internal` where there is no memory or no chance for it.
+/// `Internal` if there is not enough memory or randomness.
 pub fn hash_passwords(
     passwords: &[(String, Option<String>)],
     on_progress: &mut dyn FnMut(usize),

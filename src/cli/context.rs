@@ -1,4 +1,4 @@
-//! What every command that uses the database begins and ends with.
+//! The beginning and the end of every command that uses the database.
 
 use std::fs::Permissions;
 use std::io;
@@ -17,7 +17,7 @@ use crate::model::{Actor, Task, UserSelector};
 use crate::service;
 use crate::store::{self, Db, Erasure, Location, Opened, Tx};
 
-/// What a command needs: the application, who acts, where the result goes.
+/// The context of a command: the application, the actor, the output.
 pub(super) struct Context<'c> {
     pub(super) app: App,
     pub(super) location: Location,
@@ -28,33 +28,33 @@ pub(super) struct Context<'c> {
     pub(super) dry_run: bool,
     pub(super) yes: bool,
     pub(super) out: &'c mut Output,
-    /// Where the database of a dry run lies that has none; gone with it
+    /// The temporary folder of a dry run without a database; deleted at the end
     _folder: Option<TempDir>,
 }
 
 impl<'c> Context<'c> {
-    /// Opens the database, bringing it up to date where needed. Where there is none, the command is refused: it needs what a
-    /// database holds, and a wrong path would leave a file.
+    /// Opens the database, and upgrades it if needed. If there is none, the command is refused: it needs the contents
+    /// of a database, and a wrong path would leave a file.
     pub(super) fn open(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
         let location = settings.location_or(global.db.as_deref())?;
         let may_change = !(global.dry_run || location.is_absent());
         Self::open_at(location, global, settings, out, may_change)
     }
 
-    /// As [`Context::open`], creating the database where there is none, except in a dry run.
+    /// As [`Context::open`], and creates the database if there is none, except in a dry run.
     pub(super) fn open_or_create(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
         let location = settings.location_or(global.db.as_deref())?;
         Self::open_at(location, global, settings, out, !global.dry_run)
     }
 
-    /// As [`Context::open_or_create`]. Where there is no database, a dry run gets an empty temporary one, so that it says what
-    /// would be said.
+    /// As [`Context::open_or_create`]. If there is no database, a dry run uses an empty temporary one, so that its
+    /// output is the same.
     pub(super) fn open_to_begin(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
         let location = settings.location_or(global.db.as_deref())?;
         if global.dry_run && location.is_absent() {
             return Ok(Self { location, ..Self::open_temporary(global, settings, out)? });
         }
-        // Nobody acts as a user of a database that is not there.
+        // A database that does not exist has no user to act as.
         let is_operator = settings.acting(global.acting.as_ref(), global.operator)?.is_none();
         let may_change = !global.dry_run && (is_operator || !location.is_absent());
         Self::open_at(location, global, settings, out, may_change)
@@ -68,7 +68,7 @@ impl<'c> Context<'c> {
         Ok(context)
     }
 
-    /// Opens an empty database that is gone with the context.
+    /// Opens an empty temporary database, which is deleted with the context.
     pub(super) fn open_temporary(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
         let failed = |cause: io::Error| match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::no_space().with_source(cause),
@@ -85,12 +85,12 @@ impl<'c> Context<'c> {
         Ok(Self { _folder: Some(folder), ..context })
     }
 
-    /// Opens the database, which must be there and up to date.
+    /// Opens the database, which must exist and be up to date.
     pub(super) fn open_as_it_is(global: &Global, settings: &Settings, out: &'c mut Output) -> Result<Self, Failure> {
         Self::open_at(settings.location_or(global.db.as_deref())?, global, settings, out, false)
     }
 
-    /// Goes on with what an earlier run was to bring up to date, where it was ended in the midst of it.
+    /// Finishes an upgrade that was interrupted.
     pub(super) fn catch_up(&mut self) -> Outcome {
         let pending = self.app.read(store::maintenance::pending)?;
         if pending.iter().any(|pending| pending.task != Task::Erase) {
@@ -140,7 +140,7 @@ impl<'c> Context<'c> {
         })
     }
 
-    /// Who acts: the user of `--as`, or the operator
+    /// The actor: the user of `--as`, or the operator
     pub(super) fn actor(&self, tx: &mut Tx<'_>) -> Result<Actor, Error> {
         let actor = match &self.acting {
             Some(selector) => service::acting(tx, selector)?,
@@ -150,7 +150,7 @@ impl<'c> Context<'c> {
         Ok(actor)
     }
 
-    /// Refuses a command that only a user can give.
+    /// Refuses a command that needs a user.
     pub(super) fn needs_user(&self) -> Outcome {
         if self.acting.is_some() {
             return Ok(());
@@ -158,8 +158,9 @@ impl<'c> Context<'c> {
         Err(Failure::Usage("This command acts as a user; name one with --as USER.".to_owned()))
     }
 
-    /// Does what cannot be undone. It is tried and taken back first, so that the person who is asked knows what would go, and
-    /// types its name; where there is no question, nobody is asked. Without a terminal to ask on, `--yes` is needed.
+    /// Does something irreversible. First runs it in a transaction that is rolled back, to ask with the numbers of what
+    /// would be deleted; the answer is a name to type. Without a question nobody is asked; without a terminal `--yes`
+    /// is needed.
     pub(super) fn destroy<T>(
         &self,
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T, Error>,
@@ -175,9 +176,8 @@ impl<'c> Context<'c> {
         Ok(self.app.write(work)?)
     }
 
-    /// Scrubs what was deleted from the file, once the result is shown: as long as there is patience. What keeps it from
-    /// being scrubbed now is no failure of the command: it stays pending. That the result could not be shown keeps nothing
-    /// from being scrubbed.
+    /// Erases deleted data from the file after the result is shown, for at most `patience`. If it cannot be erased now,
+    /// it stays pending, and the command succeeds. It is erased even if the result could not be shown.
     pub(super) fn erase(&mut self, shown: Result<(), impl Into<Failure>>, patience: Duration) -> Outcome {
         let shown = shown.map_err(Into::into).and_then(|()| Ok(self.out.flush()?));
         let progress = Progress::begin(self.out, "Erasing deleted data");
@@ -194,14 +194,14 @@ impl<'c> Context<'c> {
         shown
     }
 
-    /// Says that there may be more than a list shows, where no limit was given.
+    /// Reports that there may be more, if no limit was given.
     pub(super) fn say_if_cut(&self, shown: usize, limit: Option<i64>, default: i64) {
         if limit.is_none() && i64::try_from(shown) == Ok(default) {
             self.out.status(&format!("These are {shown}; there may be more: see --limit."));
         }
     }
 
-    /// Says what was done, or would have been.
+    /// Reports what was done, or would be in a real run.
     pub(super) fn status(&self, done: &str) {
         if self.dry_run {
             self.out.status(&format!("Dry run, nothing was changed. Without --dry-run: {done}"));
@@ -211,13 +211,13 @@ impl<'c> Context<'c> {
     }
 }
 
-/// How long a command goes on to scrub what it deleted; what is left is pending
+/// How long a command may erase what it deleted; the rest stays pending
 pub(super) const ERASURE: Duration = Duration::from_millis(250);
 
-/// As [`ERASURE`], where an account was deleted; only among others who go on deleting does it not come to its end
+/// As [`ERASURE`], after deleting an account; enough unless others keep deleting
 pub(super) const ERASURE_OF_ACCOUNTS: Duration = Duration::from_mins(1);
 
-/// Works out what an update left to be worked out.
+/// Finishes the work that an upgrade left pending.
 fn catch_up(app: &App, out: &mut Output) -> Result<(), Error> {
     let _progress = Progress::begin(out, "Indexing messages for search");
     app.index()

@@ -10,7 +10,7 @@ use crate::service;
 use crate::service::conversations::{ConversationChange, Listing, NewConversation};
 use crate::store::Tx;
 
-/// How many things a list shows unless told
+/// The default of --limit
 const LIMIT: i64 = 100;
 
 #[derive(Debug, Subcommand)]

@@ -41,7 +41,7 @@ impl Command {
 
     pub(super) fn run(self, global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
         only_operator(global, settings)?;
-        // What is to be read is looked at first: where it is missing or bad, no database is made for it.
+        // The input is checked first: if it is missing or bad, no database is created.
         match self {
             Self::Dump(command) => command.run(&mut Context::open(global, settings, out)?),
             Self::Load(command) => {

@@ -291,7 +291,7 @@ fn file_of<'l>(location: &'l Location, instead: &str) -> Result<&'l Path, Failur
     }
 }
 
-/// Says what was done, or would have been.
+/// Reports what was done, or would be in a real run.
 fn say(global: &Global, out: &Output, done: &str) {
     let dry_run = if global.dry_run { "Dry run, nothing was changed. Without --dry-run: " } else { "" };
     out.status(&format!("{dry_run}{done}"));

@@ -15,24 +15,24 @@ use crate::error::{Error, Result};
 use crate::service::tokens::Keys;
 use crate::store::Location;
 
-/// How many bytes a secret has at least
+/// The shortest secret, in bytes
 const SHORTEST: usize = 16;
 
 /// How to make a secret
 pub(super) const RECIPE: &str = "Make one: head -c 32 /dev/urandom | base64";
 
-/// Why there are no keys without a file to keep them in
+/// The error for a missing secret
 pub(super) const NOT_GIVEN: &str =
     "SECRET_KEY is not set; with PostgreSQL it has to be, because it signs the access tokens.";
 
-/// The current secret, and the previous one where there is one
+/// The current secret, and the previous one if there is one
 type Secrets = (String, Option<String>);
 
-/// The keys of a database: `SECRET_KEY` signs, else the first line of the file beside an SQLite file, which is created where
-/// there is none. `SECRET_KEY_PREVIOUS`, else the second line of that file, only verifies.
+/// The keys of a database: `SECRET_KEY`, else the first line of the key file beside an SQLite file, which is created if
+/// needed, signs. `SECRET_KEY_PREVIOUS`, else the second line of that file, only verifies.
 ///
 /// # Errors
-/// As of [`check`]; `Invalid` where PostgreSQL's secret is not given.
+/// As of [`check`]; `Invalid` if PostgreSQL has no secret.
 pub(super) fn keys(settings: &Settings, location: &Location) -> std::result::Result<Keys, Failure> {
     let (current, previous) = match secrets(settings, location)? {
         Some(secrets) => secrets,
@@ -41,15 +41,15 @@ pub(super) fn keys(settings: &Settings, location: &Location) -> std::result::Res
     Ok(Keys::new(current.as_bytes(), previous.as_deref().map(str::as_bytes))?)
 }
 
-/// Checks the secrets of a database that are there, and creates none; says whether there are any.
+/// Checks the existing secrets of a database, and creates none; returns whether there are any.
 ///
 /// # Errors
-/// `Invalid` where a secret is too short, or others can read the file.
+/// `Invalid` if a secret is too short, or others can read the file.
 pub(super) fn check(settings: &Settings, location: &Location) -> std::result::Result<bool, Failure> {
     Ok(secrets(settings, location)?.is_some())
 }
 
-/// The secrets that are there
+/// The existing secrets
 fn secrets(settings: &Settings, location: &Location) -> std::result::Result<Option<Secrets>, Failure> {
     let previous = given(settings, "SECRET_KEY_PREVIOUS")?;
     if let Some(secret) = given(settings, "SECRET_KEY")? {
@@ -64,7 +64,7 @@ fn secrets(settings: &Settings, location: &Location) -> std::result::Result<Opti
     Ok(Some((current, previous.or(second))))
 }
 
-/// The secret of the file beside the database, which is created.
+/// Creates the key file beside the database; returns its secret.
 fn created(location: &Location) -> Result<String> {
     let Some(database) = location.file() else {
         return Err(Error::invalid("SECRET_KEY", NOT_GIVEN).hint(RECIPE));
@@ -92,7 +92,7 @@ fn file_beside(database: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Makes the file, whole or not at all, for its owner only; where another start was faster, that one's stays.
+/// Creates the file atomically, for its owner only; if another process was faster, its file stays.
 fn make(path: &Path, secret: [u8; 32]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".tidings-key-").tempfile_in(folder)?;

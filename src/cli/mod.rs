@@ -164,7 +164,7 @@ impl Command {
         }
     }
 
-    /// The fields of what the command shows
+    /// The fields of the command's records
     fn fields(&self) -> &'static [Field] {
         match self {
             Self::User(command) => command.fields(),
@@ -181,12 +181,12 @@ impl Command {
     }
 }
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 enum Failure {
-    /// The line does not make sense, in a whole sentence; exit code 2
+    /// Wrong usage, described in a sentence; exit code 2
     Usage(String),
-    /// A rule or the database refused
+    /// A rule or the database refused it
     Refused(Error),
     /// The result could not be written
     Unwritten(io::Error),
@@ -273,7 +273,7 @@ fn with_short_help(command: clap::Command) -> clap::Command {
     command.after_help(short.trim_start().to_owned()).after_long_help(long).mut_subcommands(with_short_help)
 }
 
-/// Runs a command to its exit code.
+/// Runs a command; returns its exit code.
 fn run(cli: Cli) -> ExitCode {
     let Global { quiet, verbose, no_header, color, .. } = cli.global;
     let color = color.unwrap_or_default();
@@ -281,7 +281,7 @@ fn run(cli: Cli) -> ExitCode {
     let (colors, format) = (environment.colors(color), environment.format().ok().flatten());
     let format = cli.global.output.or(format).unwrap_or_default();
     let options = output::Options { format, no_header, quiet, verbose, colors, fields: None };
-    // What is wrong with the settings keeps every command from its work but those that say it.
+    // Invalid settings stop every command except those that report them.
     let shows_settings = matches!(cli.command, Command::Doctor(_) | Command::Config(_));
     let settings = match Settings::load(cli.global.env_file.as_deref()) {
         Ok(settings) => settings,
@@ -309,7 +309,7 @@ fn run(cli: Cli) -> ExitCode {
     match done {
         Ok(()) => ExitCode::from(out.exit_code),
         Err(failure) => {
-            // What came before the failure is a result too; that it cannot be written is the lesser trouble.
+            // What came before the failure is a result too; the failure matters more than not being able to write it.
             let _ = out.flush();
             report(&out, failure)
         }
@@ -318,7 +318,7 @@ fn run(cli: Cli) -> ExitCode {
 
 fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
     let Cli { global, command } = cli;
-    // Before anything is done: what is refused for the way its result is to be shown has changed nothing.
+    // Checked first, so that a wrong output option changes nothing.
     if let (Some(only), Some(asked)) = (command.only_format(), global.output)
         && only != asked
     {
@@ -351,10 +351,10 @@ fn only_operator(global: &Global, settings: &Settings) -> Outcome {
     Err(refused.hint("Leave out --as; if TIDINGS_AS is set, use --operator.").into())
 }
 
-/// Says why a command failed and returns its exit code; a reader that went away is no failure.
+/// Reports why a command failed and returns its exit code; a closed pipe is not a failure.
 fn report(out: &Output, failure: Failure) -> ExitCode {
     let (error, code) = match failure {
-        // Of all kinds it is nearest to this one.
+        // The nearest of all kinds.
         Failure::Usage(sentence) => (Error::of_request(Kind::Invalid, sentence), USAGE),
         Failure::Refused(error) => {
             let code = error.kind().exit_code();
@@ -370,17 +370,17 @@ fn report(out: &Output, failure: Failure) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Reads a time given on the command line; a date alone is its first moment.
+/// Parses a time; a date alone is the beginning of that day.
 fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse_or_date(text).ok_or_else(|| "not a time like 2026-01-01T09:00:00Z or 2026-01-01 (UTC)".to_owned())
 }
 
-/// Reads how many things to list.
+/// Parses the value of --limit.
 fn limit(text: &str) -> Result<i64, String> {
     text.parse().ok().filter(|limit| *limit >= 1).ok_or_else(|| "it has to be a whole number, at least 1".to_owned())
 }
 
-/// Reads one of an enumeration's words.
+/// Parses a value of an enumeration.
 fn choice<T: Choice + Send + Sync>() -> impl clap::builder::TypedValueParser<Value = T> {
     let words = T::ALL.iter().map(|choice| choice.word());
     clap::builder::PossibleValuesParser::new(words)

@@ -10,7 +10,7 @@ use crate::model::{Actor, Message, MessageKey, MessageSelector, Notification, No
 use crate::service;
 use crate::store::Tx;
 
-/// How many things a list shows unless told
+/// The default of --limit
 const LIMIT: i64 = 50;
 
 #[derive(Debug, Subcommand)]

@@ -29,29 +29,29 @@ use super::{Failure, Outcome};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Timestamp, UserKey};
 
-/// Something that can be shown in every format.
+/// A result that can be shown in every format.
 pub(super) trait Record: Serialize {
-    /// Its fields, as they are serialized
+    /// The serialized fields
     const FIELDS: &'static [Field];
 
-    /// The headings of its columns, for people
+    /// The headings of the table
     const COLUMNS: &'static [&'static str] = &[];
 
-    /// What names it: one id, or none for what has none
+    /// Its ids for the format `ids`
     fn ids(&self) -> Vec<String>;
 
-    /// Its columns, for people
+    /// The cells of its row in a table
     fn cells(&self, _: View) -> Vec<Piece> {
         Vec::new()
     }
 
-    /// For what is read rather than looked up
+    /// A heading and a text, instead of a row, for messages and the like
     fn paragraph(&self, _: View) -> Option<Paragraph<'_>> {
         None
     }
 }
 
-/// How many things a command changed, where that is all there is to show.
+/// The number of changes, for commands that show nothing else.
 #[derive(Debug, Serialize)]
 pub(super) struct Changed {
     pub(super) count: i64,
@@ -70,7 +70,7 @@ impl Record for Changed {
     }
 }
 
-/// How results and talk are to look
+/// Options for results and status messages
 #[derive(Clone, Debug, Default)]
 pub(super) struct Options {
     pub(super) format: Format,
@@ -82,21 +82,21 @@ pub(super) struct Options {
     pub(super) colors: Colors,
 }
 
-/// Where results and talk go.
+/// Where results and status messages go.
 pub(super) struct Output {
     options: Options,
-    /// Of what is created, show the id alone
+    /// Show only the id of what is created
     terse: bool,
     is_terminal: bool,
-    /// The fields of what the command shows
+    /// The fields of the command's records
     known: &'static [Field],
-    /// The columns of the fields asked for
+    /// The columns to show
     columns: Vec<String>,
-    /// What times are told from
+    /// The time that relative times refer to
     now: Option<Timestamp>,
-    /// Who looks; none: the operator
+    /// The viewer; none: the operator
     viewer: Cell<Option<UserKey>>,
-    /// What the program ends with where nothing fails
+    /// The exit code on success
     pub(super) exit_code: u8,
     stdout: BufWriter<Stdout>,
 }
@@ -120,7 +120,7 @@ impl Output {
     /// Prepares to show records with these fields, before anything is done.
     ///
     /// # Errors
-    /// `Usage` where a field is asked for that they do not have.
+    /// `Usage` for an unknown field.
     pub(super) fn expect(&mut self, fields: &'static [Field]) -> Outcome {
         self.known = fields;
         self.columns = match &self.options.fields {
@@ -133,17 +133,17 @@ impl Output {
         Ok(())
     }
 
-    /// Tells times from this one.
+    /// Sets the time that relative times refer to.
     pub(super) fn tell_times_from(&mut self, now: Timestamp) {
         self.now = Some(now);
     }
 
-    /// Addresses what is shown to this user, or the operator.
+    /// Sets the viewer: a user, or the operator.
     pub(super) fn show_to(&self, viewer: Option<UserKey>) {
         self.viewer.set(viewer);
     }
 
-    /// From here on for people, without talk, and all of everything.
+    /// Switches to tables with all fields and no status messages.
     pub(super) fn demonstrate(&mut self) {
         self.options = Options { quiet: true, format: Format::Table, fields: None, no_header: false, ..self.options };
         self.terse = false;
@@ -174,7 +174,7 @@ impl Output {
         }
     }
 
-    /// Shows what was just created; with --quiet, its id alone.
+    /// Shows what was created; with --quiet only its id.
     pub(super) fn created<T: Record>(&mut self, thing: &T) -> io::Result<()> {
         if self.terse && self.options.format == Format::Table {
             thing.ids().iter().try_for_each(|id| self.line(id))
@@ -183,7 +183,7 @@ impl Output {
         }
     }
 
-    /// Shows a list, each page as soon as it is there, and says how long it is; for people it says where there is nothing.
+    /// Shows a list, page by page, and returns its length. For tables it reports an empty list.
     pub(super) fn list<T: Record>(
         &mut self,
         pages: impl IntoIterator<Item = Result<Vec<T>>>,
@@ -211,7 +211,7 @@ impl Output {
         Ok(progress.shown)
     }
 
-    /// Writes some things of a list.
+    /// Writes a page of a list.
     fn page<T: Record>(&mut self, things: &[T], progress: &mut Progress) -> io::Result<()> {
         let is_first = progress.shown == 0;
         progress.shown += things.len();
@@ -257,8 +257,8 @@ impl Output {
         }
     }
 
-    /// Writes a long result of JSON as it is produced. The producer never waits for the reader: what is read more
-    /// slowly than it comes lies in a file without a name, which only this program can read.
+    /// Writes a long JSON result while it is produced. The producer never waits for the reader: what is not read yet is
+    /// in an unnamed file that only this program can read.
     pub(super) fn stream<T>(
         &mut self,
         produce: impl FnOnce(&mut dyn Write) -> std::result::Result<T, Failure>,
@@ -275,49 +275,49 @@ impl Output {
         }
     }
 
-    /// Whether somebody watches the results come
+    /// Whether stdout is a terminal
     pub(super) fn is_terminal(&self) -> bool {
         self.is_terminal
     }
 
-    /// Whether nothing but results is to be said
+    /// Whether status messages are off
     pub(super) fn is_quiet(&self) -> bool {
         self.options.quiet
     }
 
-    /// Whether the result is for a program that reads JSON
+    /// Whether the format is JSON or JSON Lines
     pub(super) fn is_json(&self) -> bool {
         self.options.format.is_json()
     }
 
-    /// Says what was done, to people, on stderr.
+    /// Writes a status message to stderr.
     pub(super) fn status(&self, sentence: &str) {
         if !self.options.quiet {
             talk(&escape(sentence));
         }
     }
 
-    /// Writes a line of a result that is prose.
+    /// Writes a line of text to the result.
     pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.stdout, "{}", escape(text))
     }
 
-    /// Where a result goes that is one document of JSON and written as it comes.
+    /// A writer for one JSON document.
     pub(super) fn document(&mut self) -> Box<dyn Write + '_> {
         if self.is_terminal { Box::new(JsonEscaping::new(&mut self.stdout)) } else { Box::new(&mut self.stdout) }
     }
 
-    /// Writes what is waiting to be written.
+    /// Flushes stdout.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.stdout.flush()
     }
 
-    /// Says to people what went wrong.
+    /// Writes an error message.
     pub(super) fn complain(&self, sentence: &str) {
         talk(&format!("{} {}", Meaning::Error.paint("tidings:", self.options.colors.stderr), escape(sentence)));
     }
 
-    /// Says what went wrong: to programs a problem document, to people a sentence and a hint.
+    /// Writes an error: as a problem document for JSON, else as a sentence with a hint.
     pub(super) fn error(&self, error: &Error) {
         if self.options.format.is_json() {
             talk(&escape_json(&serde_json::to_string(&error.problem()).unwrap_or_default()));
@@ -339,7 +339,7 @@ impl Output {
         }
     }
 
-    /// Says what clap found wrong with the line. What was typed stands in it, so it is foreign text, and the colours are ours.
+    /// Writes a usage error of clap. It contains what was typed, so it is escaped; the colours are added here.
     pub(super) fn usage(&self, error: &clap::Error) {
         let text = error.render().to_string();
         if self.is_json() {
@@ -390,7 +390,7 @@ impl Output {
         }
     }
 
-    /// The fields asked for, as people see them
+    /// The chosen fields as cells of a table
     fn columns_of<T: Record>(&self, thing: &T) -> io::Result<Vec<Piece>> {
         let record: Value = serde_json::to_value(thing)?;
         Ok(self
@@ -414,7 +414,7 @@ impl Output {
     }
 }
 
-/// How far a list is shown
+/// The progress of a list
 struct Progress {
     shown: usize,
     rows: Rows,
@@ -432,7 +432,7 @@ fn headings<T: Record>() -> Vec<String> {
     T::COLUMNS.iter().map(|column| (*column).to_owned()).collect()
 }
 
-/// A value in words: of several things each, of a person the username, of another object its values.
+/// A value for a table: the elements of an array, the username of a user, the values of another object.
 fn words(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -446,7 +446,7 @@ fn words(value: &Value) -> String {
     }
 }
 
-/// Writes a text of the program's own to stdout, as it is.
+/// Writes a text of the program to stdout, unescaped.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that writes to stdout")]
 pub(super) fn write(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
@@ -454,12 +454,12 @@ pub(super) fn write(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Writes a line to stderr. There is nobody to tell when that fails.
+/// Writes a line to stderr; a failure cannot be reported.
 pub(super) fn talk(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Where the log of a server goes
+/// The output of a server's log
 pub(super) fn stderr() -> impl Write + Send + 'static {
     io::stderr()
 }

@@ -2,11 +2,11 @@
 
 use crate::error::Result;
 
-/// How many things are read in one transaction, and so are in memory, while a list is written.
+/// The number of rows read in one transaction, and so in memory, while a list is written.
 pub(super) const PAGE: u16 = 1000;
 
-/// The pages of a list of at most `limit` things, each read by `read` below the last thing of the page before: whoever
-/// reads our output slowly keeps nobody from writing.
+/// The pages of a list of at most `limit` rows. `read` reads each page after the last row of the one before, in its own
+/// transaction, so that a slow reader of the output blocks no writer.
 pub(super) fn pages<T, Place>(
     limit: i64,
     mut read: impl FnMut(Option<&Place>, i64) -> Result<Vec<T>>,

@@ -1,4 +1,4 @@
-//! Questions whose answers are not shown while they are typed. However the program ends, the terminal shows again what is typed.
+//! Prompts whose answers are not echoed. However the program ends, echo is restored.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -11,22 +11,22 @@ use signal_hook::low_level::emulate_default_handler;
 
 use super::text::drop_line_break;
 
-/// What ends or stops the program from outside
+/// The signals that end or stop the program
 const SIGNALS: [i32; 5] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP];
 
-/// Asks on the terminal of the program, whatever its input and output are.
+/// A prompt on the controlling terminal, independent of stdin and stdout.
 pub(super) struct Prompt(Arc<Terminal>);
 
 struct Terminal {
     device: File,
-    /// What it does with what is typed when nothing is asked
+    /// Its settings outside of a prompt
     usual: Termios,
-    /// The question that is asked now
+    /// The current question
     question: Mutex<Option<String>>,
 }
 
 impl Prompt {
-    /// Opens the terminal. From then on signals are heeded by a thread, to do what they do anyway.
+    /// Opens the terminal. A thread then handles the signals, restores echo, and lets them take their default effect.
     pub(super) fn open() -> io::Result<Self> {
         let device = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
         let terminal = Arc::new(Terminal { usual: tcgetattr(&device)?, device, question: Mutex::new(None) });
@@ -71,7 +71,7 @@ impl Terminal {
         self.show()
     }
 
-    /// Hides what is typed from now on, and writes the question.
+    /// Turns echo off and writes the question.
     fn put(&self, question: &str) -> io::Result<()> {
         let mut hidden = self.usual.clone();
         hidden.local_modes.remove(LocalModes::ECHO);
@@ -85,9 +85,9 @@ impl Terminal {
         Ok(tcsetattr(&self.device, OptionalActions::Now, &self.usual)?)
     }
 
-    /// Does what a signal does. Where it only stopped the program, the question is asked again.
+    /// Lets a signal take effect. If it only stopped the program, the question is written again.
     fn heed(&self, signal: i32) {
-        // Until it is done, no answer ends the question.
+        // Holds the lock, so that no answer ends the question meanwhile.
         let question = self.question();
         if question.is_some() {
             let _ = self.show();

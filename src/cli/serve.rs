@@ -27,7 +27,7 @@ use crate::service::tokens::{self, Keys, Secret};
 use crate::transfer::apply::{self, Fixture};
 use crate::transfer::input::Input;
 
-/// `tidings serve` as it stands on the line; what does not stand there may be said by variables.
+/// The arguments of `tidings serve`; variables supply the others.
 #[derive(Debug)]
 pub(super) struct Serve(ArgMatches);
 
@@ -156,13 +156,13 @@ enum Who {
     None,
 }
 
-/// Reads the mode of a socket.
+/// Parses the mode of a socket.
 fn socket_mode(text: &str) -> std::result::Result<u32, String> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && !text.starts_with('+'));
     mode.ok_or_else(|| "it is not a mode as chmod writes it, for example 0660".to_owned())
 }
 
-/// Reads how many there may be.
+/// Parses a number.
 fn number(text: &str) -> std::result::Result<u32, String> {
     text.parse().map_err(|_| "it is not a whole number".to_owned())
 }
@@ -173,12 +173,12 @@ impl Serve {
         let parent = rustix::process::getppid();
         super::only_operator(global, settings)?;
         let listener = serve.listen(is_bound)?;
-        // Whatever ends the process at once leaves a temporary database behind.
+        // An abrupt end of the process would leave the temporary database behind.
         let early = if serve.ephemeral { Some(Stop::new(true)?) } else { None };
         let mut context = if serve.ephemeral {
             Context::open_temporary(global, settings, out)?
         } else {
-            // No database is created for a server that cannot start.
+            // Checked first: a server that cannot start creates no database.
             keys::check(settings, &settings.location_or(global.db.as_deref())?)?;
             Context::open_or_create(global, settings, out)?
         };
@@ -218,7 +218,7 @@ impl Serve {
         Ok(http::serve(&server, listener, stop, announce, gone(parent.filter(|_| serve.ephemeral)))?)
     }
 
-    /// All options, and whether it is said where to listen: what does not stand on the line comes from variables.
+    /// All options, from the arguments and the variables, and whether an address was given.
     fn options(&self, settings: &Settings) -> std::result::Result<(Options, bool), Failure> {
         let Self(line) = self;
         let command = Options::augment_args(Command::new("serve"));
@@ -273,7 +273,7 @@ fn variable(option: &str) -> String {
     format!("TIDINGS_{}", option.to_uppercase())
 }
 
-/// What the original system called them, in the place of an option's own
+/// The variables of the original system for an option
 fn original_variables(option: &str) -> &'static [&'static str] {
     if option == "allowed_hosts" { &["ALLOWED_HOSTS", "DJANGO_ALLOWED_HOSTS"] } else { &[] }
 }
@@ -289,7 +289,7 @@ fn value_of(option: &str, settings: &Settings) -> std::result::Result<Option<(St
     Ok(None)
 }
 
-/// The variables of the options, and those that the original system had; each with what is so without it
+/// The variables of the options and of the original system, each with its default
 pub(super) fn variables() -> Vec<(String, Option<String>)> {
     let command = Options::augment_args(Command::new("serve"));
     let mut variables = Vec::new();
@@ -304,7 +304,7 @@ pub(super) fn variables() -> Vec<(String, Option<String>)> {
     variables
 }
 
-/// Why a value cannot be used, naming the variable where it was set by one
+/// Why a value cannot be used
 fn reason(error: &clap::Error) -> String {
     match (error.get(ContextKind::ValidValue), std::error::Error::source(error)) {
         (_, Some(cause)) => cause.to_string(),
@@ -313,7 +313,7 @@ fn reason(error: &clap::Error) -> String {
     }
 }
 
-/// What stands in lists, divided by commas or blanks
+/// The items of lists, separated by commas or white space
 fn parts(lists: &[String]) -> impl Iterator<Item = &str> {
     lists.iter().flat_map(|list| list.split([',', ' ', '\t', '\n'])).filter(|part| !part.is_empty())
 }
@@ -331,7 +331,7 @@ fn each(
 }
 
 impl Options {
-    /// The socket that the parent process opened, where no address to listen at is given, or one of its own
+    /// The socket passed by the parent process, if no address was given, else a new one
     fn listen(&self, is_bound: bool) -> Result<Listener> {
         if !is_bound && let Some(given) = Listener::given()? {
             return Ok(given);
@@ -363,13 +363,13 @@ impl Options {
     }
 }
 
-/// How many connections to the database there are, unless told: as many as PostgreSQL writes best with, but a third of those
-/// it allows unless it is configured
+/// The default number of connections to the database: as many as PostgreSQL writes best with, and a third of its own
+/// default limit
 fn database_connections() -> usize {
     (8 * std::thread::available_parallelism().map_or(1, NonZero::get)).min(32)
 }
 
-/// What is printed once requests are accepted.
+/// The line that is printed when requests are accepted.
 #[derive(Serialize)]
 struct Ready {
     url: String,
@@ -403,7 +403,7 @@ fn tokens_for(app: &App, actor: &Actor, keys: &Keys, users: &[String]) -> Result
     Ok(tokens)
 }
 
-/// Waits until the program that started this one is gone; for ever, where that does not matter.
+/// Waits until the parent process has ended; for ever without one.
 async fn gone(parent: Option<Pid>) {
     if parent.is_none() {
         return std::future::pending().await;
@@ -413,10 +413,10 @@ async fn gone(parent: Option<Pid>) {
     }
 }
 
-/// Lets the process have as many files open as it may: each connection is one.
+/// Raises the limit of open files to its maximum: each connection is one.
 fn raise_limit_of_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    // Where that fails, there are fewer connections.
+    // If that fails, fewer connections are possible.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

@@ -1,4 +1,4 @@
-//! Settings: flags over environment over env file over default. An empty variable counts as unset.
+//! Settings: options over environment over env file over defaults. An empty variable is treated as unset.
 
 mod env_file;
 
@@ -239,7 +239,7 @@ impl Settings {
 /// acts. What root owns is as good as the program itself.
 fn own_file(path: &Path) -> io::Result<EnvFile> {
     let is_foreign = |found: &Metadata| ![0, rustix::process::geteuid().as_raw()].contains(&found.uid());
-    // A link counts by itself too. Only then is it opened: a pipe of somebody else's could keep us waiting for ever.
+    // The owner of a link is checked too, before it is opened: another user's pipe could block for ever.
     match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(EnvFile::Absent),
         found => {
@@ -254,7 +254,7 @@ fn own_file(path: &Path) -> io::Result<EnvFile> {
     if is_foreign(&found) {
         return Ok(EnvFile::Foreign(found.uid()));
     }
-    // That is what some call a folder of Python's.
+    // Some call a Python environment's folder so.
     if found.is_dir() { Ok(EnvFile::Absent) } else { read_text(file).map(EnvFile::Text) }
 }
 

@@ -18,7 +18,7 @@ use crate::service::passwords::check_hash;
 use crate::service::users::{NewUser, UserChange};
 use crate::store::Tx;
 
-/// How many things a list shows unless told
+/// The default of --limit
 const LIMIT: i64 = 100;
 
 #[derive(Debug, Subcommand)]
@@ -105,11 +105,11 @@ impl Create {
             },
         };
         let is_new = if settings.location_or(global.db.as_deref())?.is_absent() {
-            // Looked at before the database is created: nothing else can be wrong with the first user.
+            // Checked before the database is created: nothing else can be wrong with the first user.
             service::users::check_details(&new.details)?;
             true
         } else {
-            // Nobody types a password for a user who cannot be created, or is there already.
+            // Checked before anybody types a password for a user who cannot be created, or exists already.
             !self.password.asks() || {
                 let context = Context::open_to_begin(global, settings, out)?;
                 context.app.try_out(|tx| create(tx, &context, &new))?.1

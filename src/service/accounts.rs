@@ -7,8 +7,9 @@ use crate::model::{Actor, Event, EventKind, MessageKey, Receipt, User, UserRef, 
 use crate::store::{self, Tx};
 
 /// Deletes users: each with every message they sent or received, all revisions of those and every revision they wrote
-/// elsewhere, every notification of theirs or about those messages, their participations and tokens, their direct
-/// conversations, and groups left with nobody. What others said in groups stays; tombstones keep their threads together.
+/// elsewhere, their notifications and those about these messages, their participations and tokens, their direct
+/// conversations, and groups that nobody is left in. Others' messages in groups stay; tombstones keep their threads
+/// together.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden` for another's account and for the last admin's.
@@ -16,7 +17,7 @@ pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[UserSelector]) -> Res
     delete_if(tx, actor, selectors, &mut |_, _| Ok(()))
 }
 
-/// As [`delete`], on a condition for each.
+/// As [`delete`], with a condition for each.
 ///
 /// # Errors
 /// As [`delete`], and those of the condition.
@@ -47,7 +48,7 @@ pub fn delete_if(
     Ok(receipt)
 }
 
-/// Deletes one of them, and returns which messages stay as tombstones.
+/// Deletes one user, and returns the messages that stay as tombstones.
 fn delete_one(tx: &mut Tx<'_>, actor: &Actor, person: UserRef, receipt: &mut Receipt) -> Result<Vec<MessageKey>> {
     let concerned = store::conversations::lock_all_of(tx, person.key)?;
     let (sent, received) = store::messages::count_of(tx, person.key)?;

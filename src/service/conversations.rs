@@ -1,4 +1,4 @@
-//! Conversations: who talks with whom, and who decides about it.
+//! Conversations: creating, changing and deleting them, and their participants.
 
 mod list;
 
@@ -16,41 +16,41 @@ use crate::service::idempotency::{IdempotentRequest, NOBODY, once, set};
 use crate::service::rules;
 use crate::store::{self, Tx};
 
-/// How many participants are shown with a conversation that was changed
+/// The number of participants in the response to a change
 const PARTICIPANTS_OF_CHANGED: i64 = 1000;
 
-/// What a new conversation consists of.
+/// The input for a new conversation.
 #[derive(Clone, Debug, Default)]
 pub struct NewConversation {
     /// Besides the creator
     pub participants: Vec<UserSelector>,
     pub name: Option<String>,
     pub title: Option<String>,
-    /// The creator's own
+    /// The creator's level
     pub level: Option<Level>,
-    /// Return the group with that name instead of refusing, where there is one
+    /// Return the group with that name, if it exists, instead of an error
     pub if_not_exists: bool,
 }
 
-/// What changes of a group; what is absent stays, what is empty is removed.
+/// Changes of a group; what is absent stays, what is empty is removed.
 #[derive(Clone, Debug, Default)]
 pub struct ConversationChange {
     pub name: Option<String>,
     pub title: Option<String>,
 }
 
-/// Begins a conversation; says whether it was not there already. Two people without name or title have one direct
-/// conversation, and get it again.
+/// Creates a conversation; returns it, and whether it is new. Two people without name and title have one direct
+/// conversation, which is returned again.
 ///
 /// # Errors
-/// `NotFound` where a participant is not there, `Invalid` where nobody but the creator is named or a name breaks the
-/// rules, `Conflict` where the name is taken.
+/// `NotFound` if a participant does not exist, `Invalid` if only the creator is named or a name breaks the rules,
+/// `Conflict` if the name is taken.
 pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<(ConversationView, bool)> {
     let people = people(tx, actor, new)?;
     create_among(tx, actor, &people, new)
 }
 
-/// Whom a new conversation has, each once, its creator first
+/// The participants of a new conversation, each once, the creator first
 fn people(tx: &mut Tx<'_>, actor: &Actor, new: &NewConversation) -> Result<Vec<UserRef>> {
     let mut people: Vec<UserRef> = Vec::new();
     if let Actor::User(user) = actor {
@@ -88,10 +88,10 @@ fn create_among(
     Ok((view(tx, actor.key(), conversation)?, created))
 }
 
-/// As [`create`], once: the same request with the same key finds the conversation again, and says what it said of it.
+/// As [`create`], once: the same request with the same key returns the same conversation.
 ///
 /// # Errors
-/// As [`create`], `Conflict` where the key was used for another request.
+/// As [`create`], `Conflict` if the key was used for another request.
 pub fn create_once(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -122,7 +122,7 @@ pub fn create_once(
     once(tx, actor.key(), Some(&request), work, |(view, _)| view.conversation_id.0, again)
 }
 
-/// One conversation, where there is one for the actor's eyes.
+/// One conversation, if the actor can see it.
 fn show_if_there(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<Option<ConversationView>> {
     let shown = super::conversation(tx, actor, selector);
     match shown.and_then(|(conversation, _)| view(tx, actor.key(), conversation)) {
@@ -155,7 +155,7 @@ fn group(
     Err(Error::conflict(format!("The name “{name}” is taken.")))
 }
 
-/// The direct conversation of two people, begun where they have none; says whether it was.
+/// The direct conversation of two people, created if needed; returns whether it is new.
 pub(super) fn direct(tx: &mut Tx<'_>, actor: &Actor, one: UserKey, other: UserKey) -> Result<(Conversation, bool)> {
     if one == other {
         return Err(Error::invalid("participants", "A conversation needs another participant; name another user."));
@@ -169,7 +169,7 @@ pub(super) fn direct(tx: &mut Tx<'_>, actor: &Actor, one: UserKey, other: UserKe
         begin(tx, actor, &conversation, [one, other])?;
         return Ok((conversation, true));
     }
-    // On PostgreSQL somebody else began it since we looked.
+    // On PostgreSQL somebody else may have created it meanwhile.
     let conversation = store::conversations::by_pair(tx, pair)?;
     Ok((conversation.ok_or_else(|| Error::internal("a direct conversation is there and is not"))?, false))
 }
@@ -189,7 +189,7 @@ fn begin(
 /// One conversation, with all its participants.
 ///
 /// # Errors
-/// `NotFound` where the actor may not see it.
+/// `NotFound` if the actor cannot see it.
 pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<ConversationView> {
     let (conversation, _) = super::conversation(tx, actor, selector)?;
     view_with(tx, actor.key(), conversation, i64::MAX)
@@ -209,7 +209,7 @@ pub fn update(
     update_if(tx, actor, selector, change, &mut |_, _| Ok(()))
 }
 
-/// As [`update`], on a condition.
+/// As [`update`], with a condition.
 ///
 /// # Errors
 /// As [`update`], and those of the condition.
@@ -224,7 +224,7 @@ pub fn update_if(
     must_be_group(&conversation, "named")?;
     must_manage(actor, &conversation, takes_part, "rename it")?;
     condition(tx, &conversation)?;
-    // What stays may be from before there was a rule.
+    // What stays may be older than the rule.
     let (own_name, own_title) = (conversation.name.as_deref(), conversation.title.as_deref());
     let new_name = change.name.as_deref().filter(|name| Some(*name) != own_name);
     let new_title = change.title.as_deref().filter(|title| Some(*title) != own_title);
@@ -244,7 +244,7 @@ pub fn update_if(
     view(tx, actor.key(), renamed)
 }
 
-/// Adds people to a group; those who are in it already stay as they are.
+/// Adds users to a group; existing participants stay as they are.
 ///
 /// # Errors
 /// `NotFound`, `Invalid` for a direct conversation.
@@ -265,7 +265,7 @@ pub fn add(
 /// As [`add`], once: the same request with the same key has the same answer.
 ///
 /// # Errors
-/// As [`add`], `Conflict` where the key was used for another request.
+/// As [`add`], `Conflict` if the key was used for another request.
 pub fn add_once(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -288,12 +288,12 @@ pub fn add_once(
     once(tx, actor.key(), request.as_ref(), work, |view| view.conversation_id.0, again)
 }
 
-/// Takes people out of a group, with their notifications of it. Taking oneself out is leaving; with the last
-/// participant the group ends.
+/// Removes users from a group, with their notifications of it. An actor who removes themselves leaves. A group without
+/// participants is deleted.
 ///
 /// # Errors
-/// `NotFound` where somebody is not in the group, `Forbidden` for removing others without being creator, admin or
-/// operator, `Invalid` for a direct conversation.
+/// `NotFound` if one is not in the group, `Forbidden` for removing others unless as creator, admin or operator,
+/// `Invalid` for a direct conversation.
 pub fn remove(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -323,7 +323,7 @@ pub fn remove(
 /// Sets which messages of a conversation notify the actor.
 ///
 /// # Errors
-/// `NotFound` where the actor does not take part, `Forbidden` for the operator.
+/// `NotFound` if the actor is not a participant, `Forbidden` for the operator.
 pub fn set_level(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -357,16 +357,16 @@ fn change_level(
     Ok(())
 }
 
-/// Deletes a conversation, messages and all; returns it as it was.
+/// Deletes a conversation with all its messages; returns it as it was.
 ///
 /// # Errors
-/// `NotFound`, `Forbidden` for all but the creator, admins and the operator; a direct conversation is both people's,
-/// so only admins and the operator delete it.
+/// `NotFound`, `Forbidden` for all but the creator, admins and the operator, and in a direct conversation for all but
+/// admins and the operator.
 pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<ConversationView> {
     delete_if(tx, actor, selector, &mut |_, _| Ok(()))
 }
 
-/// As [`delete`], on a condition.
+/// As [`delete`], with a condition.
 ///
 /// # Errors
 /// As [`delete`], and those of the condition.
@@ -395,15 +395,14 @@ fn end(tx: &mut Tx<'_>, actor: &Actor, conversation: &Conversation) -> Result<()
     store::conversations::delete(tx, &[conversation.key])
 }
 
-/// Finds a conversation the actor may see, which nobody else changes from here to the end of the transaction, and whether
-/// they take part in it.
+/// Finds and locks a conversation that the actor can see; returns it, and whether they are a participant.
 fn locked(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<(Conversation, bool)> {
     let found = super::find_conversation(tx, actor, selector)?;
     let locked = found.map(|found| store::conversations::lock(tx, found.key)).transpose()?.flatten();
     super::if_visible(tx, actor, locked, selector)
 }
 
-/// The creator decides about a group while they take part in it; admins and the operator always do.
+/// Checks that the actor may administer a group: the creator while a participant, admins and the operator always.
 fn must_manage(actor: &Actor, conversation: &Conversation, takes_part: bool, what: &str) -> Result<()> {
     let created = takes_part && conversation.creator_key.is_some() && conversation.creator_key == actor.key();
     if created || actor.administers() {
@@ -420,7 +419,7 @@ fn must_be_group(conversation: &Conversation, what: &str) -> Result<()> {
     Err(Error::invalid("conversation", detail))
 }
 
-/// Checks a group's name and title; empty ones are none.
+/// Checks a group's name and title; empty ones are treated as absent.
 ///
 /// # Errors
 /// `Invalid`, naming the field.
@@ -443,7 +442,7 @@ pub fn check_names<'t>(name: Option<&'t str>, title: Option<&'t str>) -> Result<
     Ok((name, title))
 }
 
-/// A conversation that was just changed: with its first participants, since everybody else who writes waits while it is read.
+/// A conversation after a change, with its first participants only, because other writers wait while it is read.
 fn view(tx: &mut Tx<'_>, viewer: Option<UserKey>, conversation: Conversation) -> Result<ConversationView> {
     view_with(tx, viewer, conversation, PARTICIPANTS_OF_CHANGED)
 }

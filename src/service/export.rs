@@ -1,8 +1,7 @@
-//! All there is about a person, part by part: what deleting the account would take away.
+//! Everything about a person, part by part: what deleting the account would delete.
 //!
-//! Each part is read in pages, newest first, each below the last of the page before, so that little is in memory however
-//! much there is. It is for the person, admins and the operator, and holds the person's own words from conversations they
-//! have left too.
+//! Each part is read in pages, newest first, so that memory stays small. It is for the person, admins and the operator,
+//! and also contains the person's messages in conversations that they have left.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,26 +15,26 @@ use crate::model::{
 use crate::store::messages::Range;
 use crate::store::{self, Tx};
 
-/// Whom an export is about; the proof that the actor may have it.
+/// The account of an export; its existence proves that the actor may have it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Account", description = "An account.")]
 pub struct Subject {
     #[serde(flatten)]
     user: User,
-    /// Whether they can log in with a password; the hash is nobody's business
+    /// Whether the account has a password; the hash itself is not exported
     has_password: bool,
-    /// How many tokens are theirs
+    /// The number of refresh tokens of the account
     token_count: i64,
 }
 
-/// A conversation that a person takes part in.
+/// A conversation of the person.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Participation {
     #[serde(skip)]
     pub key: ConversationKey,
     pub conversation_id: ConversationId,
     pub kind: Kind,
-    /// By which a group is called, where it has one
+    /// The name of a group, if it has one
     pub name: Option<String>,
     pub title: Option<String>,
     pub created_at: Timestamp,
@@ -52,10 +51,10 @@ pub enum Side {
     Received,
 }
 
-/// Finds whom an export is about.
+/// Finds the account of an export.
 ///
 /// # Errors
-/// `NotFound` where there is no such user, `Forbidden` where it is another and the actor administers nobody.
+/// `NotFound` if the user does not exist, `Forbidden` for another's account unless as operator or admin.
 pub fn subject(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<Subject> {
     let user = super::user(tx, actor, selector)?;
     must_be_own_or_administered(actor, &user)?;
@@ -68,7 +67,7 @@ impl Subject {
         self.user.person.key
     }
 
-    /// The conversations they take part in
+    /// The conversations of the person
     pub fn conversations(
         &self,
         tx: &mut Tx<'_>,
@@ -90,7 +89,7 @@ impl Subject {
         Ok(found.into_iter().map(participation).collect())
     }
 
-    /// Who takes part in one of those, oldest account first; nobody once the person has left it
+    /// The participants of one of these conversations, oldest account first; empty if the person has left it meanwhile
     pub fn participants(
         &self,
         tx: &mut Tx<'_>,

@@ -1,4 +1,4 @@
-//! Requests that are carried out once, however often they are sent: a client that got no answer sends its request again.
+//! Idempotency: a client that lost a response repeats its request, which is carried out once.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -11,21 +11,21 @@ use crate::store::{self, Tx};
 /// How long a key is remembered, in seconds
 pub(super) const REMEMBERED: i64 = 24 * 60 * 60;
 
-/// Whose keys those of strangers and the operator are: nobody's account has this key.
+/// The user key under which keys of strangers and the operator are stored; no account has it.
 pub(super) const NOBODY: UserKey = UserKey(0);
 
-/// The key of a request, and what it asks for.
+/// The idempotency key of a request, and a hash of the request.
 #[derive(Clone, Debug)]
 pub struct IdempotentRequest {
     pub key: String,
-    /// A hash of the request: the same key with another is a conflict
+    /// The hash of the request; the same key with another hash is a conflict
     pub request: Vec<u8>,
-    /// The hash it may have been noted by before
+    /// The hash under the previous server key
     pub earlier: Option<Vec<u8>>,
 }
 
 impl IdempotentRequest {
-    /// A request by what it means: what it does, and which things it names, however they were called.
+    /// A request by its meaning: the operation and the ids of what it names.
     pub(super) fn meaning(key: &str, what: &str, parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in [what].iter().chain(parts) {
@@ -36,7 +36,7 @@ impl IdempotentRequest {
     }
 }
 
-/// Which user is meant; where there is none, what was said: the work will refuse it in its own order.
+/// The id of the user; the text as given if there is none, which the operation itself refuses later.
 pub(super) fn user_meant(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<String> {
     match service::user(tx, actor, selector) {
         Ok(user) => Ok(user.person.key.0.to_string()),
@@ -45,7 +45,7 @@ pub(super) fn user_meant(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector
     }
 }
 
-/// Which message is meant; where there is none, what was said.
+/// The id of the message; the text as given if there is none.
 pub(super) fn message_meant(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<String> {
     let MessageSelector::Number(place, number) = selector else { return Ok(selector.to_string()) };
     let found = match service::find_conversation(tx, actor, place)? {
@@ -55,7 +55,7 @@ pub(super) fn message_meant(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSe
     Ok(found.map_or_else(|| selector.to_string(), |message| message.message_id.to_string()))
 }
 
-/// A set of things as one text, whatever their order and however often each was named
+/// A set as one text, independent of order and repetitions
 pub(super) fn set(things: impl IntoIterator<Item = String>) -> String {
     let things: std::collections::BTreeSet<String> = things.into_iter().collect();
     things.into_iter().collect::<Vec<_>>().join(" ")
@@ -64,7 +64,7 @@ pub(super) fn set(things: impl IntoIterator<Item = String>) -> String {
 /// Checks a key.
 ///
 /// # Errors
-/// `Invalid` where it is too long.
+/// `Invalid` if it is too long.
 pub(super) fn check_key(key: &str) -> Result<()> {
     if key.is_empty() || key.len() > 255 || key.contains('\0') {
         return Err(Error::invalid("idempotency_key", "An idempotency key has 1 to 255 bytes and no NUL."));
@@ -72,13 +72,13 @@ pub(super) fn check_key(key: &str) -> Result<()> {
     Ok(())
 }
 
-/// Does the work of a request, unless the same request did it before: then returns what resulted. `id` names that for good,
-/// and `again` finds it by that name; none where it is gone.
+/// Carries a request out, unless the same request was carried out before: then returns its result. `id` is the id of
+/// the result, and `again` finds it by that id, or returns none if it was deleted.
 ///
-/// Failures are not remembered: with them what is noted here is undone.
+/// Failures are not remembered: their rollback removes the key too.
 ///
 /// # Errors
-/// `Invalid` where the key is too long, `Conflict` where it was used for another request, or for something that is gone.
+/// `Invalid` if the key is too long, `Conflict` if it was used for another request, or its result was deleted.
 pub(super) fn once<T>(
     tx: &mut Tx<'_>,
     actor: Option<UserKey>,
@@ -108,7 +108,7 @@ pub(super) fn once<T>(
     again(tx, first.result.ok_or_else(gone)?)?.ok_or_else(gone)
 }
 
-/// As [`once`], for work that comes to a number and makes no row that could be found again: the number is its name.
+/// As [`once`], for an operation whose result is a number: the number is stored in place of an id.
 pub(super) fn once_counted(
     tx: &mut Tx<'_>,
     actor: Option<UserKey>,

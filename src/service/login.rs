@@ -1,4 +1,4 @@
-//! Log-ins: where they come from, whose they are, and what those that fail count against.
+//! Log-ins: where they come from, for which account, and which rate limit their failures count towards.
 
 use std::net::IpAddr;
 
@@ -9,18 +9,18 @@ use crate::model::{UserKey, fold_case, normalize, uuid};
 use crate::store::tokens::Login;
 use crate::store::{self, Tx};
 
-/// Where a client is, as far as that is known.
+/// Where a client is, as far as known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Client {
     At(IpAddr),
     /// On this machine, at the other end of a Unix socket
     Socket,
-    /// Behind a proxy that did not say where, or not in words that can be read
+    /// Behind a proxy that gave no address, or an unreadable one
     Unknown,
 }
 
 impl Client {
-    /// The same for all addresses that are one's as soon as one of them is: of IPv6 a network of 64 bits.
+    /// The part of the address that one client controls: for IPv6 a network of 64 bits.
     #[must_use]
     pub fn network(self) -> Self {
         match self {
@@ -33,7 +33,7 @@ impl Client {
     }
 }
 
-/// What log-ins that fail count against: an account, whichever of its names they named, or a name that is nobody's.
+/// What failed log-ins are counted for: an account, whichever of its names was used, or an unknown name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     Account(UserKey),
@@ -41,14 +41,14 @@ pub enum Subject {
     Nobody(String),
 }
 
-/// A log-in that is tried.
+/// An attempt to log in.
 pub struct Attempt {
     pub subject: Subject,
     /// The account; none where nobody may log in to it
     login: Option<Login>,
     /// Whether somebody is logged in to that account from there, so that strangers cannot keep them out
     pub is_familiar: bool,
-    /// The hash that takes longest of those that Django made, where there still are any
+    /// The slowest hash from Django, if any are left
     slowest: Option<String>,
     client: Client,
 }
@@ -56,17 +56,17 @@ pub struct Attempt {
 /// A log-in whose password is right.
 pub struct Verified {
     login: Login,
-    /// What takes the place of an outdated hash
+    /// The hash that replaces an outdated one
     better_hash: Option<String>,
     client: Client,
 }
 
 impl Attempt {
-    /// Whether that is the password of the account; where it is not, or nobody may log in, it takes as long. Slow on purpose.
-    /// An outdated hash is made anew with this salt.
+    /// Verifies the password of the account. It takes equally long if it is wrong or nobody may log in. Slow on
+    /// purpose. An outdated hash is replaced by a new one with this salt.
     ///
     /// # Errors
-    /// `Internal` where there is no memory for it.
+    /// `Internal` if there is not enough memory.
     pub fn verify(self, password: &str, salt: [u8; 16]) -> Result<Option<Verified>> {
         let Self { login, slowest, client, .. } = self;
         let hash = login.as_ref().and_then(|login| login.password_hash.as_deref());
@@ -83,7 +83,7 @@ impl Attempt {
 /// Begins a log-in whose password is right.
 ///
 /// # Errors
-/// `Unauthenticated` where the account changed meanwhile.
+/// `Unauthenticated` if the account changed meanwhile.
 pub fn begin(tx: &mut Tx<'_>, keys: &Keys, verified: &Verified, refresh: Secret) -> Result<LoggedIn> {
     let Verified { login, better_hash, client } = verified;
     let address = keys.hash_address(login.user.person.user_id, *client).map(|(hash, _)| hash);

@@ -1,6 +1,6 @@
-//! The rules: who may do what, what a change brings with it. Every front end goes through these functions and no other.
+//! The rules: who may do what, and what follows from a change. Every front end uses only these functions.
 //!
-//! What somebody may not see is *not found* for them, in the same words as what is not there.
+//! What an actor cannot see is *not found*, in the same words as what does not exist.
 
 pub mod accounts;
 pub mod conversations;
@@ -31,20 +31,20 @@ use crate::model::{
 };
 use crate::store::{self, Tx};
 
-/// What has to be so of a thing before it is changed, beside the rules: looked at when nobody else changes it any more.
+/// A precondition of a change, such as `If-Match`: checked after the row is locked.
 pub type Condition<'c, T> = &'c mut dyn FnMut(&mut Tx<'_>, &T) -> Result<()>;
 
-/// How many people or messages one request names at the most, so that none holds the others up
+/// The largest number of users or messages in one request, so that none blocks the others
 pub const MOST_NAMED: usize = 1000;
 
 /// The longest username, in characters
 const LONGEST_USERNAME: usize = 150;
 
-/// The longest text that can name a user, in bytes: each character of a username can stand as up to four of four bytes. What is
-/// longer is not even folded, which takes its time.
+/// The longest text that can name a user, in bytes: a character of a username can be four characters of four bytes
+/// before normalization. Longer texts are not folded, which would take long.
 const LONGEST_NAME: usize = LONGEST_USERNAME * 4 * 4;
 
-/// Writes something of so many bytes and takes it back: fails where the database cannot be written.
+/// Writes so many bytes and rolls back, to check that the database can be written.
 pub fn probe(tx: &mut Tx<'_>, size: usize) -> Result<()> {
     store::maintenance::probe(tx, size)
 }
@@ -52,7 +52,7 @@ pub fn probe(tx: &mut Tx<'_>, size: usize) -> Result<()> {
 /// Finds the user who acts.
 ///
 /// # Errors
-/// `NotFound` where there is no such user, `Forbidden` where they are deactivated.
+/// `NotFound` if the user does not exist, `Forbidden` if they are deactivated.
 pub fn acting(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<Actor> {
     // Only the operator names a user to act as.
     let user = user_named(tx, selector, true)?;
@@ -65,11 +65,11 @@ pub fn acting(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<Actor> {
     Ok(Actor::User(user))
 }
 
-/// Finds a user by id, username or email, in that order; by email only for the operator and admins, so that nobody else learns
-/// whose it is.
+/// Finds a user by id, username or email, in that order; by email only for the operator and admins, because emails are
+/// private.
 ///
 /// # Errors
-/// `NotFound` where there is none.
+/// `NotFound` if it does not exist.
 pub fn user(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<User> {
     user_named(tx, selector, actor.administers())
 }
@@ -86,8 +86,7 @@ fn user_named(tx: &mut Tx<'_>, selector: &UserSelector, by_email: bool) -> Resul
     found.ok_or_else(|| no_user(selector))
 }
 
-/// Whether a text can name a user at all: it is no longer than usernames are, where it is not of ASCII, which takes no time to
-/// fold. With a NUL PostgreSQL cannot even be asked.
+/// Whether a text can name a user: it is not too long to be folded, and has no NUL, which PostgreSQL refuses.
 fn may_name_user(text: &str) -> bool {
     let is_short = || text.is_ascii() || text.nfc().take(LONGEST_USERNAME + 1).count() <= LONGEST_USERNAME;
     text.len() <= LONGEST_NAME && !text.contains('\0') && is_short()
@@ -104,14 +103,15 @@ fn no_user(selector: &UserSelector) -> Error {
     Error::not_found(format!("There is no user “{name}”.")).seeking(Sought::User(name))
 }
 
-/// Finds people as [`user`] does, each once, in the order they are named: as many statements for a thousand as for one.
+/// Finds users as [`user`] does, each once, in the given order. The number of statements does not depend on the number
+/// of users.
 ///
 /// # Errors
-/// `NotFound` where one is not there, named by that field; `Invalid` where it names more than [`MOST_NAMED`].
+/// `NotFound` if one does not exist, with the field; `Invalid` for more than [`MOST_NAMED`].
 fn people(tx: &mut Tx<'_>, actor: &Actor, field: &'static str, selectors: &[UserSelector]) -> Result<Vec<UserRef>> {
     must_be_few(field, selectors.len())?;
     let (mut ids, mut names, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
-    // With the names as they are compared
+    // With folded names
     let mut sought: Vec<(&UserSelector, String)> = Vec::new();
     for selector in selectors.iter().filter(|selector| seen.insert(*selector)) {
         let folded = match selector {
@@ -133,7 +133,7 @@ fn people(tx: &mut Tx<'_>, actor: &Actor, field: &'static str, selectors: &[User
     let by_name = store::users::called(tx, &names)?;
     let by_name: HashMap<String, UserRef> =
         by_name.into_iter().map(|person| (fold_case(&person.username), person)).collect();
-    // Of those who may not name anybody by email none are left.
+    // For those who cannot name users by email, none are left.
     names.retain(|name| actor.administers() && name.contains('@') && !by_name.contains_key(name));
     let by_email: HashMap<String, UserRef> = store::users::with_emails(tx, &names)?.into_iter().collect();
     let (mut people, mut keys) = (Vec::new(), BTreeSet::new());
@@ -159,7 +159,7 @@ fn must_be_few(field: &'static str, count: usize) -> Result<()> {
     Err(Error::invalid(field, detail))
 }
 
-/// Finds a conversation, without regard to who may see it.
+/// Finds a conversation, whether or not the actor can see it.
 fn find_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<Option<Conversation>> {
     match selector {
         ConversationSelector::Id(id) => store::conversations::by_id(tx, *id),
@@ -176,7 +176,7 @@ fn find_conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSele
     }
 }
 
-/// Absent, or not for the actor's eyes: the same words and the same hint.
+/// The error for an absent or invisible conversation: the same words and hint for both.
 fn no_conversation(actor: &Actor, selector: &ConversationSelector) -> Error {
     let absent = Error::not_found(format!("There is no conversation “{selector}”."));
     match selector {
@@ -188,10 +188,10 @@ fn no_conversation(actor: &Actor, selector: &ConversationSelector) -> Error {
     }
 }
 
-/// Finds a conversation the actor may see, and whether they take part in it.
+/// Finds a conversation that the actor can see, and whether they are a participant.
 ///
 /// # Errors
-/// `NotFound` where there is none for their eyes.
+/// `NotFound` if the actor cannot see one.
 pub fn conversation(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<(Conversation, bool)> {
     if let (ConversationSelector::Id(id), Some(user)) = (selector, actor.key()) {
         let found = store::conversations::by_id_for(tx, *id, user)?;
@@ -216,7 +216,7 @@ fn if_visible(
     if takes_part || actor.administers() { Ok((found, takes_part)) } else { Err(no_conversation(actor, selector)) }
 }
 
-/// Finds a message the actor may see.
+/// Finds a message that the actor can see.
 fn message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Message> {
     let absent = || no_message(selector);
     let found = match selector {
@@ -238,11 +238,11 @@ fn message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result
     if visible { Ok(found) } else { Err(absent()) }
 }
 
-/// The keys and ids of messages the actor may see, each once, in the order they are named, and what names them: of those named by
-/// id with as many statements for a thousand as for one, and nothing of their contents.
+/// The keys and ids of messages that the actor can see, each once, in the given order, with their selectors. Contents
+/// are not read, and the number of statements for ids does not depend on their number.
 ///
 /// # Errors
-/// `NotFound` where one is not for the actor's eyes, `Invalid` where the field names more than [`MOST_NAMED`].
+/// `NotFound` if the actor cannot see one, `Invalid` for more than [`MOST_NAMED`].
 fn places<'s>(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -284,26 +284,26 @@ fn places<'s>(
     Ok(places)
 }
 
-/// Absent, or not for the actor's eyes
+/// Absent, or not visible to the actor
 fn no_message(selector: &MessageSelector) -> Error {
     Error::not_found(format!("There is no message “{selector}”."))
 }
 
-/// Finds a message the actor may see that has not been deleted.
+/// Finds a message that the actor can see and that is not a tombstone.
 fn living_message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Message> {
     let found = message(tx, actor, selector)?;
     if found.deleted { Err(Error::not_found(format!("The message “{selector}” was deleted."))) } else { Ok(found) }
 }
 
-/// Finds a message, as [`living_message`] does, that nobody else changes from here to the end of the transaction: whoever
-/// changes anything in a conversation locks it first.
+/// As [`living_message`], and locks its conversation until the end of the transaction: every change in a conversation
+/// locks it first.
 fn locked_message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Message> {
     let found = living_message(tx, actor, selector)?;
     store::conversations::lock(tx, found.conversation_key)?;
     living_message(tx, actor, selector)
 }
 
-/// Checks a text of at most `characters` characters. NUL is refused because PostgreSQL cannot keep it.
+/// Checks a text of at most `characters` characters. NUL is refused because PostgreSQL cannot store it.
 fn check_text(field: &'static str, text: &str, characters: usize) -> Result<()> {
     if text.contains('\0') {
         return Err(Error::invalid(field, format!("The {} contains a NUL character.", words(field))));
@@ -316,12 +316,12 @@ fn check_text(field: &'static str, text: &str, characters: usize) -> Result<()> 
     Ok(())
 }
 
-/// Checks what is searched for: up to 200 characters, so that no engine's limit on patterns is met.
+/// Checks a search text: at most 200 characters, well below the engines' limits for patterns.
 fn check_search(search: Option<&str>) -> Result<()> {
     search.map_or(Ok(()), |search| check_text("search", search, 200))
 }
 
-/// A field's name as people say it
+/// The name of a field in error messages
 fn words(field: &str) -> String {
     field.replace('_', " ")
 }

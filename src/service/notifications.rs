@@ -45,7 +45,7 @@ pub fn owner(tx: &mut Tx<'_>, actor: &Actor, named: Option<&UserSelector>) -> Re
 /// A user's notifications below one, newest first.
 ///
 /// # Errors
-/// `NotFound` where the message `before` is not there.
+/// `NotFound` if the message `before` does not exist.
 pub fn list(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -82,7 +82,7 @@ pub fn page_of(
     }))
 }
 
-/// A user's notifications of messages below one, which need not be there any more, newest first.
+/// A user's notifications of messages before this key, newest first; that message may be deleted.
 pub fn page(
     tx: &mut Tx<'_>,
     owner: &Owner,
@@ -93,7 +93,7 @@ pub fn page(
     store::notifications::page(tx, owner, &Seek::After(before), unread_only.then_some(false), limit)
 }
 
-/// How many unread and how many notifications in all a user has, each up to 10,000.
+/// The numbers of a user's unread notifications and of all, each up to 10,000.
 pub fn count(tx: &mut Tx<'_>, owner: &Owner) -> Result<(i64, i64)> {
     store::notifications::count(tx, owner.key)
 }
@@ -101,7 +101,7 @@ pub fn count(tx: &mut Tx<'_>, owner: &Owner) -> Result<(i64, i64)> {
 /// Makes a user's notifications of these messages read or unread; returns how many changed.
 ///
 /// # Errors
-/// `NotFound` where the actor may not see one of the messages, or the user has no notification of it.
+/// `NotFound` if the actor cannot see one of the messages, or the user has no notification of it.
 pub fn set_read(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -123,7 +123,7 @@ pub fn set_read(
 /// answer. Returns how many were unread.
 ///
 /// # Errors
-/// As [`set_read`], `Conflict` where the key was used for another request.
+/// As [`set_read`], `Conflict` if the key was used for another request.
 pub fn read_once(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -149,7 +149,7 @@ pub fn read_once(
 /// One of a user's notifications.
 ///
 /// # Errors
-/// `NotFound` where the user has none of that message.
+/// `NotFound` if the user has none of that message.
 pub fn show(tx: &mut Tx<'_>, owner: &Owner, message: MessageId) -> Result<Notification> {
     let absent = || Error::not_found(format!("{} has no notification of the message “{message}”.", owner.username));
     let key = store::messages::by_id(tx, message)?.ok_or_else(absent)?.key;
@@ -158,7 +158,7 @@ pub fn show(tx: &mut Tx<'_>, owner: &Owner, message: MessageId) -> Result<Notifi
     found.filter(|notification| notification.id == message).ok_or_else(absent)
 }
 
-/// Makes all of a user's notifications read; returns how many were unread.
+/// Marks all notifications of a user as read; returns how many were unread.
 pub fn read_all(tx: &mut Tx<'_>, actor: &Actor, owner: &Owner) -> Result<i64> {
     let count = store::notifications::read_all(tx, owner.key)?;
     tell(tx, actor, owner, count, None, true)

@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::model::Seek;
 
-/// A page of a list, with the positions that lead to the pages around it.
+/// A page of a list, with the positions of the next and the previous page.
 #[derive(Clone, Debug)]
 pub struct Page<T, P> {
     pub items: Vec<T>,
@@ -35,7 +35,7 @@ pub fn page<T, P: Clone>(
         items.reverse();
     }
     let (first, last) = (items.first().map(&position), items.last().map(&position));
-    // In the direction the client came from there usually are rows; they may have been deleted since.
+    // There usually are rows in the direction that the client came from; they may have been deleted meanwhile.
     let mut is_any = |seek: Seek<P>| Ok::<_, crate::error::Error>(!read(Some(&seek), 1)?.is_empty());
     let after = last.map(Seek::After);
     let before = first.map(Seek::Before);

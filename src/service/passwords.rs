@@ -1,4 +1,4 @@
-//! Passwords: which are good enough, and their hashes. Slow on purpose, so never inside a transaction.
+//! Passwords: their rules and their hashes. Hashing is slow on purpose, so it is never done in a transaction.
 
 use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -14,14 +14,14 @@ use crate::model::{fold_case, normalize};
 /// Common passwords of eight characters and more, folded, one a line
 const COMMON: &str = include_str!("common_passwords.txt");
 
-/// How every hash begins that [`hash`] makes
+/// The beginning of every hash that [`hash`] makes
 const PREFIX: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 
-/// The hash of a password that nobody has: who is not there takes as long to be refused as who is
+/// The hash of a password that nobody has, so that refusing an unknown user takes as long as a known one
 pub const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$yU2YnVRafZcnrr2OkMpVHg$o5FoLsI4v1P8DdGi0qVJi5BK0Dd5EYzbeaAEKOR/J1k";
 
-/// The rule of [`check`] that people have to know before they choose a password
+/// The rule of [`check`] that a prompt mentions
 pub const RULE: &str = "at least 8 characters";
 
 /// Checks that a password is 8 characters to 1,024 bytes, not among the common ones, and not the username.
@@ -48,7 +48,7 @@ pub fn check(password: &str, username: &str) -> Result<()> {
 /// Hashes a password with argon2id, in Unicode's NFC: keyboards differ in how they write an accent. The parameters are OWASP's (ASVS 5.0): 19 MiB, two passes, one lane.
 ///
 /// # Errors
-/// `Internal` where there is no memory for it.
+/// `Internal` if there is not enough memory.
 pub fn hash(password: &str, salt: [u8; 16]) -> Result<String> {
     let params = Params::new(19_456, 2, 1, None).map_err(|error| Error::internal(error.to_string()))?;
     let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
@@ -58,9 +58,9 @@ pub fn hash(password: &str, salt: [u8; 16]) -> Result<String> {
     Ok(hash.to_string())
 }
 
-/// Checks that a text is a hash that [`verify`] knows, as another system's export holds it: argon2 in PHC form that takes no
-/// more than 256 MiB and 16 passes, or PBKDF2 as Django writes it (`pbkdf2_sha256$…`) of at most 5,000,000 iterations. One
-/// that takes more would let anybody who logs in bring the server down.
+/// Checks that a text is a hash that [`verify`] supports: argon2 in PHC form of at most 256 MiB and 16 passes, or
+/// PBKDF2 as Django writes it (`pbkdf2_sha256$…`) of at most 5,000,000 iterations. A more expensive one would let
+/// anybody who logs in overload the server.
 ///
 /// # Errors
 /// `Invalid`, naming the field `password_hash`.
@@ -73,17 +73,17 @@ pub fn check_hash(hash: &str) -> Result<()> {
     Err(Error::invalid("password_hash", detail))
 }
 
-/// Whether the hash is that of the password, in NFC or as it is given: hashes from before passwords were normalized count on.
-/// Slow on purpose. Takes the same time wherever they differ.
+/// Verifies a password against a hash, in NFC and as given: hashes made before passwords were normalized stay valid.
+/// Slow on purpose; the time does not depend on where they differ.
 ///
 /// # Errors
-/// `Invalid` where the hash is none that [`check_hash`] lets through, `Internal` where there is no memory for it.
+/// `Invalid` if [`check_hash`] refuses the hash, `Internal` if there is not enough memory.
 pub fn verify(password: &str, hash: &str) -> Result<bool> {
     let normal = normalize(password);
     Ok(is_hash_of(&normal, hash)? || normal != password && is_hash_of(password, hash)?)
 }
 
-/// As [`verify`], for somebody who may have no password: that is refused in the same time.
+/// As [`verify`], for a user who may have no password, which takes equally long.
 ///
 /// # Errors
 /// As [`verify`].
@@ -107,11 +107,11 @@ fn is_hash_of(password: &str, hash: &str) -> Result<bool> {
     }
 }
 
-/// Takes the time that is left of what it takes to refuse a password, whoever's it was said to be: that of a hash of ours and, where
-/// Django made some that are not replaced yet, of the slowest of those. `hash` is the one that it was verified by, where there is one.
+/// Spends the rest of the time that refusing a password takes for every account: that of a hash of ours, plus that of
+/// the slowest remaining hash from Django. `hash` is the hash that was verified, if there was one.
 ///
 /// # Errors
-/// `Internal` where there is no memory for it.
+/// `Internal` if there is not enough memory.
 pub fn refuse_slowly(password: &str, hash: Option<&str>, slowest: Option<&str>) -> Result<()> {
     let iterations = |hash| match parsed(hash) {
         Some(Hash::Pbkdf2 { iterations, .. }) => Some(iterations),
@@ -129,7 +129,7 @@ pub fn refuse_slowly(password: &str, hash: Option<&str>, slowest: Option<&str>) 
     Ok(())
 }
 
-/// Whether a hash is another than [`hash`] makes today, so that a log-in, which has the password, puts a new one in its place
+/// Whether a hash differs in kind or cost from what [`hash`] makes now, so that the next log-in replaces it
 pub fn is_outdated(hash: &str) -> bool {
     !hash.starts_with(PREFIX)
 }

@@ -1,7 +1,7 @@
-//! Registrations: accounts that people make for themselves, and that the same request finds again.
+//! Registrations: accounts that people create for themselves, idempotently.
 //!
-//! What is remembered of a request is a hash over all it says but the password: whether that is the same is seen by verifying
-//! it against the account, which is slow on purpose and so happens between two transactions.
+//! A hash of the request without the password is stored. The password is compared by verifying it against the account,
+//! which is slow on purpose and so happens between two transactions.
 
 use super::idempotency::{NOBODY, REMEMBERED, check_key};
 use super::login::Client;
@@ -13,36 +13,36 @@ use crate::service::IdempotentRequest;
 use crate::store::tokens::{Login, login_by_id};
 use crate::store::{self, Tx};
 
-/// What somebody asks for who registers.
+/// The input of a registration.
 pub struct Registration {
     details: UserDetails,
     is_open: bool,
     request: Option<Request>,
 }
 
-/// Under which key it is asked for, and what
+/// The idempotency key, and the hash of the request
 struct Request {
     key: String,
-    /// The key as the key before the current one hides it
+    /// The idempotency key as hashed with the previous server key
     earlier_key: Option<String>,
-    /// A hash over everything but the password, and the one it may have been noted by before
+    /// A hash of everything but the password, and the same with the previous server key
     hash: Vec<u8>,
     earlier_hash: Option<Vec<u8>>,
 }
 
-/// The key was used already; it stands in no answer, because it may be somebody else's.
+/// The error for a key that was used; it does not contain the key, which may be somebody else's.
 pub fn other_request() -> Error {
     Error::conflict("The idempotency key was used for another request.")
 }
 
-/// Nobody may register.
+/// The error while registration is closed.
 fn closed() -> Error {
     Error::forbidden("Registration is closed; ask an admin for an account.")
 }
 
 impl Registration {
-    /// What is asked for from there, with or without an idempotency key. Strangers' keys are their own in each place that they
-    /// come from, and nobody can read them.
+    /// A registration from that client, with or without an idempotency key. Keys of strangers are separate for each
+    /// client address, and stored as hashes.
     ///
     /// # Errors
     /// `Invalid`, naming the field.
@@ -68,7 +68,7 @@ impl Registration {
         Ok(Self { details, is_open, request: request.transpose()? })
     }
 
-    /// What the account says of its owner
+    /// The details of the new account
     pub fn details(&self) -> &UserDetails {
         &self.details
     }
@@ -78,7 +78,7 @@ fn must_be_open(actor: Option<&Actor>, registration: &Registration) -> Result<()
     if registration.is_open || actor.is_some_and(Actor::administers) { Ok(()) } else { Err(closed()) }
 }
 
-/// Admins give names all the same that look like others'.
+/// Admins may use names that look like others'.
 fn must_look_unlike_others(tx: &mut Tx<'_>, actor: Option<&Actor>, details: &UserDetails) -> Result<()> {
     if actor.is_some_and(Actor::administers) {
         Ok(())
@@ -87,12 +87,12 @@ fn must_look_unlike_others(tx: &mut Tx<'_>, actor: Option<&Actor>, details: &Use
     }
 }
 
-/// Looks at a registration before anything is computed with its password; returns the account that the same request made
-/// before, whose the password has to be.
+/// Checks a registration before its password is hashed; returns the account that the same request created before, which
+/// has to have the same password.
 ///
 /// # Errors
-/// `Forbidden` where nobody may register and the actor is no admin, `Conflict` where the username or email is taken or the username looks
-/// like another's, or the key was used for another request.
+/// `Forbidden` if registration is closed and the actor is not an admin, `Conflict` if the username or email is taken,
+/// the username looks like another's, or the key was used for another request.
 pub fn look(tx: &mut Tx<'_>, actor: Option<&Actor>, registration: &Registration) -> Result<Option<Login>> {
     must_be_open(actor, registration)?;
     let owner = actor.and_then(Actor::key).unwrap_or(NOBODY);
@@ -117,7 +117,7 @@ pub fn look(tx: &mut Tx<'_>, actor: Option<&Actor>, registration: &Registration)
     if owner.is_some() { Err(email_taken(details)) } else { Ok(None) }
 }
 
-/// Creates the account; none where the same request did so since somebody looked.
+/// Creates the account; none if the same request did so meanwhile.
 ///
 /// # Errors
 /// As of [`look`].

@@ -1,15 +1,15 @@
-//! Rules of conversations and messages that need no database: the same for what is sent and for what is loaded. They go by
-//! keys, or by whatever else stands for a user.
+//! Rules of conversations and messages that need no database, the same for sending and for loading. They work with
+//! keys, or anything else that identifies a user.
 
 use crate::error::{Error, Result};
 use crate::model::{Kind, Number};
 
-/// The kind of a conversation of so many people: two without name or title have a direct one.
+/// The kind of a conversation: direct for two people without name and title, else a group.
 pub fn kind(people: usize, has_names: bool) -> Kind {
     if people == 2 && !has_names { Kind::Direct } else { Kind::Group }
 }
 
-/// Checks how many people begin a conversation, and whether it may have a name or title.
+/// Checks the number of participants of a new conversation, and whether it may have a name or title.
 ///
 /// # Errors
 /// `Invalid`, naming the field `participants`.

@@ -1,4 +1,4 @@
-//! Proposes names that somebody began to type or misspelt: only those that they may see.
+//! Suggests names for what somebody began to type or misspelt, only such that they can see.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +9,16 @@ use crate::model::{
 use crate::store::messages::Filter;
 use crate::store::{self, Tx};
 
-/// How many names that share a beginning with a misspelt one are compared with it
+/// The number of names with the same prefix that a misspelt name is compared with
 const COMPARED: i64 = 200;
 
-/// How many of a misspelt name's beginnings are looked up
+/// The number of prefixes of a misspelt name that are looked up
 const BEGINNINGS: usize = 10;
 
-/// Nobody misspells longer names, and comparing them would take long.
+/// The longest name that is compared, in characters: comparing longer ones would take too long
 const LONGEST: usize = 40;
 
-/// Users whose usernames begin with a text, by username: a directory that everybody sees.
+/// Users whose usernames begin with a text, by username; every user can see them.
 pub fn users(tx: &mut Tx<'_>, prefix: &str, limit: i64) -> Result<Vec<UserRef>> {
     if prefix.contains('\0') {
         return Ok(Vec::new());
@@ -26,7 +26,7 @@ pub fn users(tx: &mut Tx<'_>, prefix: &str, limit: i64) -> Result<Vec<UserRef>> 
     store::users::beginning_with(tx, &normalize(prefix), limit)
 }
 
-/// Groups whose names begin with a text and that the actor may see, by name.
+/// Groups whose names begin with a text, by name, as far as the actor can see them.
 pub fn groups(tx: &mut Tx<'_>, actor: &Actor, prefix: &str, limit: i64) -> Result<Vec<Conversation>> {
     if prefix.contains('\0') {
         return Ok(Vec::new());
@@ -50,7 +50,7 @@ pub fn companions(tx: &mut Tx<'_>, actor: &Actor, prefix: &str, limit: i64) -> R
 /// The newest messages of a conversation whose numbers begin with these digits, newest first; no tombstones.
 ///
 /// # Errors
-/// `NotFound` where the conversation is not for the actor's eyes.
+/// `NotFound` if the actor cannot see the conversation.
 pub fn messages(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -89,8 +89,8 @@ fn numbers_beginning_with(digits: &str) -> Vec<(i64, i64)> {
     ranges
 }
 
-/// What may have been meant by the name of what is not there. It takes long, and only people make slips: looked for where they
-/// read it, and in no transaction that writes.
+/// A suggestion for a name that was not found. It is slow, so it is called only for errors that people read, and in no
+/// transaction that writes.
 pub fn meant(tx: &mut Tx<'_>, sought: &Sought) -> Result<Option<String>> {
     match sought {
         Sought::User(name) => user_meant(tx, name),
@@ -119,9 +119,9 @@ fn user_named(tx: &mut Tx<'_>, actor: &Actor, name: &str) -> Result<Option<Strin
     })
 }
 
-/// `Did you mean “alice”?`, where there are users called nearly so.
+/// `Did you mean “alice”?`, if there are users with similar names.
 ///
-/// One slip is found among any number of users, two among those whose names begin alike.
+/// One typing error is found among any number of users, two among names with the same prefix.
 fn user_meant(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>> {
     let Some(folded) = comparable(name) else { return Ok(None) };
     let mut known = store::users::called(tx, &one_slip_from(&folded))?;
@@ -133,7 +133,7 @@ fn user_meant(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>> {
     Ok(nearest(&folded, known.into_iter().map(|person| person.username)))
 }
 
-/// `Did you mean “support”?`, where there are groups called nearly so that the actor may see.
+/// `Did you mean “support”?`, if there are visible groups with similar names.
 fn group_meant(tx: &mut Tx<'_>, actor: &Actor, name: &str) -> Result<Option<String>> {
     let Some(folded) = comparable(name) else { return Ok(None) };
     let mut known = Vec::new();
@@ -143,18 +143,18 @@ fn group_meant(tx: &mut Tx<'_>, actor: &Actor, name: &str) -> Result<Option<Stri
     Ok(nearest(&folded, known.into_iter().filter_map(|group| group.name)))
 }
 
-/// A name as others are compared with it; none for what is too short, too long or no name at all
+/// A name in the form that is compared; none if it is too short, too long or not a name
 fn comparable(name: &str) -> Option<Vec<char>> {
     let folded: Vec<char> = fold_case(name).chars().collect();
     ((2..=LONGEST).contains(&folded.len()) && !folded.contains(&'\0')).then_some(folded)
 }
 
-/// How a name begins, the longest first and nothing last
+/// The prefixes of a name, from the longest to the empty one
 fn beginnings(name: &[char]) -> impl Iterator<Item = String> {
     (0..=name.len().min(BEGINNINGS)).rev().map(|length| name[..length].iter().collect())
 }
 
-/// Every name from which this one comes by missing, adding, changing or swapping a letter
+/// All names that differ from this one by one missing, additional, changed or swapped letter
 fn one_slip_from(name: &[char]) -> Vec<String> {
     let letters = || ('a'..='z').chain('0'..='9').chain(['.', '_', '-']);
     let mut names = Vec::new();
@@ -174,7 +174,7 @@ fn one_slip_from(name: &[char]) -> Vec<String> {
     names.into_iter().map(|name: String| fold_case(&name)).collect()
 }
 
-/// Of the names that are near, the nearest, up to three
+/// The nearest of the similar names, up to three
 fn nearest(typed: &[char], known: impl Iterator<Item = String>) -> Option<String> {
     let typed: String = typed.iter().collect();
     let near: BTreeSet<(usize, String)> =
@@ -193,7 +193,7 @@ fn nearest(typed: &[char], known: impl Iterator<Item = String>) -> Option<String
     }
 }
 
-/// How many letters were missed, added, changed or swapped; none where it is another name rather than a slip.
+/// The number of missing, additional, changed or swapped letters; none if the names are not similar.
 fn distance(typed: &str, name: &str) -> Option<usize> {
     let (typed_length, length) = (typed.chars().count(), name.chars().count());
     if typed_length.abs_diff(length) > 2 {

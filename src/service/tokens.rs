@@ -93,7 +93,7 @@ impl LoggedIn {
 /// Begins a log-in from that address, after the password was verified; `better_hash` replaces the hash it was verified by.
 ///
 /// # Errors
-/// `Unauthenticated` where the account changed meanwhile.
+/// `Unauthenticated` if the account changed meanwhile.
 pub fn log_in(
     tx: &mut Tx<'_>,
     login: &Login,
@@ -111,10 +111,10 @@ pub fn log_in(
     keep(tx, now, None, refresh, address)
 }
 
-/// Begins a log-in for somebody, by the operator or an admin.
+/// Begins a log-in for another user, as operator or admin.
 ///
 /// # Errors
-/// `NotFound`, `Forbidden` where the account is deactivated, or for all but the operator and admins.
+/// `NotFound`, `Forbidden` if the account is deactivated, or for all but the operator and admins.
 pub fn issue(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, refresh: Secret) -> Result<LoggedIn> {
     let user = super::user(tx, actor, selector)?;
     if !actor.administers() {
@@ -237,15 +237,15 @@ pub fn must_be_valid(tx: &mut Tx<'_>, token: &str) -> Result<()> {
     if is_valid { Ok(()) } else { Err(bad_token()) }
 }
 
-/// The hash of a user's password, where they have one
+/// The hash of a user's password, if they have one
 pub fn password_hash(tx: &mut Tx<'_>, user: &User) -> Result<Option<String>> {
     Ok(tokens::login_by_id(tx, user.person.user_id)?.and_then(|login| login.password_hash))
 }
 
-/// Who acts with an access token.
+/// The user of an access token.
 ///
 /// # Errors
-/// `Unauthenticated` where it was revoked, or the account is deactivated or gone.
+/// `Unauthenticated` if it was revoked, or the account is deactivated or deleted.
 pub fn acting(tx: &mut Tx<'_>, claims: &Claims) -> Result<Actor> {
     let login = unrevoked(tx, claims)?;
     if tx.now() < claims.expires_at { Ok(Actor::User(login.user)) } else { Err(bad_token()) }
@@ -254,7 +254,7 @@ pub fn acting(tx: &mut Tx<'_>, claims: &Claims) -> Result<Actor> {
 /// Looks whether the tokens of an account are still valid, where it does not matter that an access token expires.
 ///
 /// # Errors
-/// `Unauthenticated` where they were revoked, or the account is deactivated or gone.
+/// `Unauthenticated` if they were revoked, or the account is deactivated or deleted.
 pub fn must_not_be_revoked(tx: &mut Tx<'_>, claims: &Claims) -> Result<()> {
     unrevoked(tx, claims).map(drop)
 }

@@ -1,4 +1,4 @@
-//! Users: who there is, and what they may change of themselves and of each other.
+//! Users: listing, creating and changing accounts.
 
 use super::Condition;
 use super::page::Page;
@@ -9,34 +9,34 @@ use crate::model::{
 };
 use crate::store::{self, Tx};
 
-/// What a new account consists of.
+/// The input for a new account.
 #[derive(Clone, Debug)]
 pub struct NewUser {
     pub details: UserDetails,
-    /// A PHC string; none: the user cannot log in
+    /// A hash in PHC form; none: the user cannot log in
     pub password_hash: Option<String>,
-    /// Return the user with that name instead of refusing, where there is one
+    /// Return the user with that name, if it exists, instead of an error
     pub if_not_exists: bool,
 }
 
-/// What changes of an account; what is absent stays as it is.
+/// Changes of an account; what is absent stays.
 #[derive(Clone, Debug, Default)]
 pub struct UserChange {
     pub username: Option<String>,
-    /// An empty one is removed
+    /// An empty text removes it
     pub email: Option<String>,
     pub first_name: Option<String>,
     pub last_name: Option<String>,
     pub role: Option<Role>,
     pub is_active: Option<bool>,
-    /// Tokens given out before stop at once
+    /// Earlier tokens are revoked at once
     pub password_hash: Option<String>,
 }
 
-/// Creates an account; says whether it was not there already.
+/// Creates an account; returns it, and whether it is new.
 ///
 /// # Errors
-/// `Forbidden` for all but the operator and admins, `Invalid`, `Conflict` where the username or email is taken.
+/// `Forbidden` for all but the operator and admins, `Invalid`, `Conflict` if the username or email is taken.
 pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bool)> {
     if !actor.administers() {
         return Err(Error::forbidden("Only admins create users."));
@@ -51,7 +51,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bo
             store::events::record(tx, actor, Event::user(EventKind::UserCreated, &user.person))?;
             Ok((user, true))
         }
-        // On PostgreSQL somebody else may have created it since we looked.
+        // On PostgreSQL somebody else may have created it meanwhile.
         Err(taken) => match store::users::by_username(tx, &check_details(&new.details)?.username)? {
             Some(user) if new.if_not_exists => Ok((user, false)),
             _ => Err(taken),
@@ -59,7 +59,7 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bo
     }
 }
 
-/// Adds an account, or says what of it is taken.
+/// Inserts an account, or returns the conflict.
 pub(super) fn insert(tx: &mut Tx<'_>, details: &UserDetails, password_hash: Option<&str>) -> Result<Result<User>> {
     let details = check_details(details)?;
     if let Some(hash) = password_hash {
@@ -73,10 +73,10 @@ pub(super) fn insert(tx: &mut Tx<'_>, details: &UserDetails, password_hash: Opti
     Ok(Err(if is_username { username_taken(&details) } else { email_taken(&details) }))
 }
 
-/// Users after a username, in the order of usernames, in as much detail as the actor may see.
+/// Users after a username, by username, in the detail that the actor may see.
 ///
 /// # Errors
-/// `Invalid` where `after` or `search` is too long.
+/// `Invalid` if `after` or `search` is too long.
 pub fn list(tx: &mut Tx<'_>, actor: &Actor, after: &str, search: Option<&str>, limit: i64) -> Result<Vec<Profile>> {
     super::check_search(search)?;
     super::check_text("after", after, 150)?;
@@ -84,10 +84,11 @@ pub fn list(tx: &mut Tx<'_>, actor: &Actor, after: &str, search: Option<&str>, l
     Ok(users.into_iter().map(|user| profile(actor, user)).collect())
 }
 
-/// A page of the users whose names, or for admins email, hold `search`, by username, in as much detail as the actor may see.
+/// A page of the users whose names (for admins also email) contain `search`, by username, in the detail that the actor
+/// may see.
 ///
 /// # Errors
-/// `Invalid` where `search` is too long.
+/// `Invalid` if `search` is too long.
 pub fn page(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -105,10 +106,10 @@ pub fn page(
     page.of(count).map(|users| Ok(users.into_iter().map(|user| profile(actor, user)).collect()))
 }
 
-/// One user, in as much detail as the actor may see.
+/// One user, in the detail that the actor may see.
 ///
 /// # Errors
-/// `NotFound` where there is none.
+/// `NotFound` if it does not exist.
 pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<Profile> {
     let user = super::user(tx, actor, selector)?;
     Ok(profile(actor, user))
@@ -121,12 +122,12 @@ fn profile(actor: &Actor, user: User) -> Profile {
 /// Changes an account: the actor's own, or another's as operator or admin. Nobody sets their own role.
 ///
 /// # Errors
-/// `NotFound`, `Forbidden`, `Invalid`, `Conflict` where the username or email is taken.
+/// `NotFound`, `Forbidden`, `Invalid`, `Conflict` if the username or email is taken.
 pub fn update(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, change: &UserChange) -> Result<User> {
     update_if(tx, actor, selector, change, &mut |_, _| Ok(()))
 }
 
-/// As [`update`], on a condition.
+/// As [`update`], with a condition.
 ///
 /// # Errors
 /// As [`update`], and those of the condition.
@@ -157,8 +158,8 @@ pub fn update_if(
     }
 }
 
-/// Looks at a change of the actor's own account that brings a new password, without making it; returns the username it would
-/// have then, and the hash of the password it has.
+/// Checks a change of the actor's own account that contains a new password, without making it; returns the username
+/// after the change, and the current password hash.
 ///
 /// # Errors
 /// As of [`update`]; `Unauthenticated` for the operator, who has no account.
@@ -168,7 +169,7 @@ pub fn check_own_change(tx: &mut Tx<'_>, actor: &Actor, change: &UserChange) -> 
     Ok((details.username, super::tokens::password_hash(tx, user)?))
 }
 
-/// What an account says after a change that may be made
+/// The details of an account after a change, checked
 fn changed(tx: &mut Tx<'_>, actor: &Actor, user: &User, change: &UserChange) -> Result<UserDetails> {
     must_be_own_or_administered(actor, user)?;
     if change.role.is_some_and(|role| role != user.role) {
@@ -185,7 +186,7 @@ fn changed(tx: &mut Tx<'_>, actor: &Actor, user: &User, change: &UserChange) -> 
         last_name: change.last_name.clone().unwrap_or_else(|| user.person.last_name.clone()),
         role: change.role.unwrap_or(user.role),
     };
-    // A name from before there was a rule stays.
+    // A name that is older than the rule stays.
     let details = if is_renamed { check_details(&details)? } else { check_all_but_username(details)? };
     let is_anothers = |found: Option<User>| found.is_some_and(|found| found.person.key != user.person.key);
     if is_anothers(store::users::by_username(tx, &details.username)?) {
@@ -200,10 +201,10 @@ fn changed(tx: &mut Tx<'_>, actor: &Actor, user: &User, change: &UserChange) -> 
     Ok(details)
 }
 
-/// Replaces a password, the actor's own or another's as operator or admin; tokens given out before stop at once.
+/// Replaces a password, the actor's own or another's as operator or admin; earlier tokens are revoked at once.
 ///
 /// # Errors
-/// `NotFound`, `Forbidden`, `Invalid` where the hash is none.
+/// `NotFound`, `Forbidden`, `Invalid` if the hash is not supported.
 pub fn set_password(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, hash: Option<&str>) -> Result<User> {
     let user = super::user(tx, actor, selector)?;
     must_be_own_or_administered(actor, &user)?;
@@ -215,7 +216,7 @@ pub fn set_password(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, has
     Ok(user)
 }
 
-/// Lets another's account log in and act, or not; it keeps everything and still receives.
+/// Activates or deactivates another's account; a deactivated one keeps its data and still receives messages.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden` for the actor's own account, for all but the operator and admins, and for the last admin.
@@ -235,7 +236,7 @@ pub fn set_active(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, is_ac
     Ok(user)
 }
 
-/// Finds a user whom nobody else changes from here to the end of the transaction.
+/// Finds a user and locks them until the end of the transaction.
 pub(super) fn locked(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<User> {
     let user = super::user(tx, actor, selector)?;
     match store::users::lock(tx, user.person.key)? {
@@ -251,7 +252,7 @@ pub(super) fn must_be_own_or_administered(actor: &Actor, user: &User) -> Result<
     Err(Error::forbidden(format!("Only {} and admins may do that.", user.person.username)))
 }
 
-/// Only the operator may leave a system without an admin.
+/// Refuses a change of the last admin, except by the operator.
 pub(super) fn must_not_be_last_admin(tx: &mut Tx<'_>, actor: &Actor, user: &User, what: &str) -> Result<()> {
     if user.role == Role::Admin && actor.operator().is_none() && !store::users::has_other_admin(tx, user.person.key)? {
         return Err(Error::forbidden(format!("{} is the last admin and is not {what}.", user.person.username))
@@ -260,8 +261,7 @@ pub(super) fn must_not_be_last_admin(tx: &mut Tx<'_>, actor: &Actor, user: &User
     Ok(())
 }
 
-/// Nobody takes a name by themselves that can be taken for somebody else's. What can be typed on every keyboard is told apart by
-/// those who type it.
+/// Refuses a username that looks like another's, unless both are ASCII.
 pub(super) fn must_look_unlike_others(tx: &mut Tx<'_>, username: &str, own: Option<UserKey>) -> Result<()> {
     match store::users::looking_like(tx, username, own)? {
         Some(other) => Err(Error::conflict(format!("The username “{username}” looks like “{other}”, which is taken."))),
@@ -277,7 +277,7 @@ pub(super) fn email_taken(details: &UserDetails) -> Error {
     Error::conflict(format!("The email {} is taken.", details.email.as_deref().unwrap_or_default()))
 }
 
-/// Checks and normalizes what an account says of a user.
+/// Checks and normalizes the details of an account.
 ///
 /// # Errors
 /// `Invalid`, naming the field.
@@ -287,13 +287,13 @@ pub fn check_details(details: &UserDetails) -> Result<UserDetails> {
     Ok(details)
 }
 
-/// As [`check_details`], of an account that keeps the username it has, which may be from before every character of one had to be
-/// seen.
+/// As [`check_details`], for an account that keeps its username, which may contain invisible characters from before the
+/// rule.
 ///
 /// # Errors
 /// As of [`check_details`].
 pub fn check_kept_details(details: &UserDetails) -> Result<UserDetails> {
-    // What is far too long is not even normalized, which takes its time.
+    // A far too long text is not normalized, which would take long.
     if details.username.len() > super::LONGEST_NAME {
         return Err(username_too_long());
     }
@@ -346,7 +346,7 @@ fn check_username(username: &str) -> Result<()> {
     }
 }
 
-/// Refuses a username that looks as if a character of it was not there.
+/// Refuses a username with an invisible character.
 ///
 /// # Errors
 /// `Invalid`, naming the field `username`.
@@ -365,7 +365,7 @@ pub fn must_be_seen(username: &str) -> Result<()> {
     }
 }
 
-/// The characters that turn the direction of writing, so that a name looks like another (Unicode's `Bidi_Control`)
+/// The characters that change the direction of writing (Unicode's `Bidi_Control`)
 fn controls_direction(character: char) -> bool {
     matches!(character, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }

@@ -1,4 +1,4 @@
-//! Rows by the thousand: what is there already is found, and what is not is added, with one statement for all of a kind.
+//! Rows by the thousand: finds existing ones and inserts the others, with one statement for all of a kind.
 
 use super::tx::{Addition, Row, Tx};
 use super::{ids, list, texts, users};
@@ -83,7 +83,7 @@ take_keys!(take_user_keys, UserKey, "account");
 take_keys!(take_conversation_keys, ConversationKey, "conversation");
 take_keys!(take_message_keys, MessageKey, "message");
 
-/// A user with what only the account knows.
+/// A user with the private columns of the account.
 #[derive(Clone, Debug)]
 pub struct Account {
     pub user: User,
@@ -124,7 +124,7 @@ pub fn accounts(
     Ok(found)
 }
 
-/// Adds accounts whose usernames and emails are free.
+/// Inserts the accounts whose usernames and emails are free.
 pub fn add_accounts(tx: &mut Tx<'_>, accounts: &[Account]) -> Result<()> {
     const ADDITION: Addition = addition!(
         "account",
@@ -225,7 +225,7 @@ pub fn record(tx: &mut Tx<'_>, actor: &Actor, events: &[Event]) -> Result<()> {
     })
 }
 
-/// Whether nobody and nothing is there yet
+/// Whether the database is empty
 pub fn is_empty(tx: &mut Tx<'_>) -> Result<bool> {
     tx.only(
         "SELECT (SELECT min(key) FROM account WHERE key > 0) IS NULL

@@ -40,7 +40,7 @@ impl Violation {
         })
     }
 
-    /// What stands in a file that is not ours and may act by itself, or what of ours was changed.
+    /// Foreign or changed objects in a file, which might run by themselves.
     pub(crate) fn of_schema(strange: &[Strange]) -> Option<Self> {
         let found: Vec<String> =
             strange.iter().filter(|strange| !strange.is_harmless).map(|strange| strange.what.clone()).collect();
@@ -79,7 +79,7 @@ fn with_more(mut examples: Vec<String>, problems: i64, separator: &str) -> Strin
     examples.join(separator)
 }
 
-/// A rule, and the statement that finds what breaks it: ids, and behind each how many there are in all
+/// A rule, and the statement that finds its violations: ids, each with the total number
 pub struct Rule {
     /// The rule, as programs know it
     pub check: &'static str,
@@ -257,7 +257,7 @@ pub const RULES: &[Rule] = &[
     },
 ];
 
-/// That what is compared ignoring case is what the program folds
+/// The rule that folded columns are what the program folds
 const USER_NAMES: Rule = Rule {
     check: "user_names",
     wrong: "cannot be found by name, email or search",

@@ -72,7 +72,7 @@ pub fn insert_group(
     )
 }
 
-/// Adds the direct conversation of two people, the lower key first; none where they have one.
+/// Inserts the direct conversation of two users, the lower key first; none if they have one.
 pub fn insert_direct(
     tx: &mut Tx<'_>,
     id: ConversationId,
@@ -163,8 +163,8 @@ macro_rules! page_of {
     };
 }
 
-/// A user's conversations on one side of a position in their list by activity, the most active first; of those, the ones
-/// whose name, title or, of a direct one, other person's names hold `search`
+/// A user's conversations after or before a position, latest activity first, as far as their name, title or, in a
+/// direct one, the other person's names contain `search`
 pub fn page_of(
     tx: &mut Tx<'_>,
     user: UserKey,
@@ -241,7 +241,7 @@ pub fn page(tx: &mut Tx<'_>, before: ConversationKey, search: Option<&str>, limi
     )
 }
 
-/// Groups whose names begin with a text, whatever its case, by name
+/// Groups whose names begin with a text, ignoring case, by name
 pub fn beginning_with(tx: &mut Tx<'_>, prefix: &str, limit: i64) -> Result<Vec<Conversation>> {
     let (from, below) = super::beginning_with(prefix);
     tx.all(
@@ -288,8 +288,8 @@ pub fn rename(
     )
 }
 
-/// Keeps everybody else from changing a conversation or who takes part in it to the end of the transaction; none where
-/// it ended meanwhile. What a rule reads after this is true at the commit.
+/// Locks a conversation and its participants until the end of the transaction; none if it was deleted meanwhile. What a
+/// rule reads after this is still true at the commit.
 pub fn lock(tx: &mut Tx<'_>, conversation: ConversationKey) -> Result<Option<Conversation>> {
     const LOCKING: Locking = locking!("SELECT ", columns!(), " FROM conversation WHERE key = $1");
     tx.lock_one(&LOCKING, &[&conversation], read)
@@ -313,10 +313,10 @@ pub struct Turn {
     pub last_sent_at: Option<Timestamp>,
 }
 
-/// Takes the next number of a conversation, for `messages::insert`; none where it ended meanwhile. From here to the end of the
-/// transaction nobody else sends to it, and the transaction's time is one of its turn.
+/// Takes the next message number of a conversation, for `messages::insert`; none if it was deleted meanwhile. Nobody
+/// else can send to it until the end of the transaction, whose time is taken after the lock.
 ///
-/// SQLite has its lock from the beginning, so that what was read of the conversation is still true.
+/// SQLite has its lock from the beginning, so what was read of the conversation is still true.
 ///
 /// # Errors
 /// `Conflict` where the highest number was given out: a dump with a higher one could not be read everywhere.
@@ -376,7 +376,7 @@ pub fn viewer_states(
     )
 }
 
-/// The conversations that end with a user's account: the direct ones, then the groups with nobody else.
+/// The conversations to delete with a user's account: the direct ones, then the groups without others.
 pub fn ending_with(tx: &mut Tx<'_>, user: UserKey) -> Result<(Vec<ConversationKey>, Vec<ConversationKey>)> {
     let direct = tx.all(
         "SELECT key FROM conversation WHERE lower_user_key = $1
@@ -405,7 +405,7 @@ pub fn count(tx: &mut Tx<'_>) -> Result<(i64, i64)> {
     )
 }
 
-/// Of the conversations behind a key, those whose folded columns are not what the program folds.
+/// The conversations after a key whose folded columns are wrong.
 pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Misfolded> {
     let mut last = None;
     let found = tx.all(

@@ -1,4 +1,4 @@
-//! The statements of a dump: every table in the order of its key, and what a part of it refers to.
+//! The statements of a dump: every table in the order of its key, and what a partial dump refers to.
 
 use std::ops::{ControlFlow, Range};
 
@@ -63,8 +63,8 @@ pub fn participants(
     )
 }
 
-/// Gives up to `limit` messages, with the ids of their parents, behind a key to `take`, until it breaks off; those not wanted are passed over. Returns the
-/// last one looked at; none: there are no more.
+/// Passes up to `limit` messages after a key, with the ids of their parents, to `take`, until it stops; unwanted ones
+/// are skipped. Returns the key of the last one read; none at the end.
 pub fn messages(
     tx: &mut Tx<'_>,
     after: MessageKey,
@@ -184,8 +184,8 @@ pub struct Links {
     pub is_edited: bool,
 }
 
-/// Gives what the messages with these keys refer to to `take`, the highest key first, so that a reply comes before the
-/// message it replies to.
+/// Passes what the messages with these keys refer to, the highest key first, so that a reply comes before the message
+/// it replies to.
 pub fn links(tx: &mut Tx<'_>, keys: &Range<i64>, mut take: impl FnMut(Links)) -> Result<()> {
     tx.each(
         "SELECT key, conversation_key, parent_key, sender_key, receiver_key, revision FROM message
@@ -219,7 +219,7 @@ pub fn editors(tx: &mut Tx<'_>, keys: &Range<i64>, mut take: impl FnMut(MessageK
     )
 }
 
-/// Gives whom the messages with these keys concern to `take`.
+/// Passes the users that the messages with these keys refer to.
 pub fn notified(tx: &mut Tx<'_>, keys: &Range<i64>, mut take: impl FnMut(MessageKey, UserKey)) -> Result<()> {
     tx.each(
         "SELECT message_key, user_key FROM notification WHERE message_key >= $1 AND message_key < $2",

@@ -8,7 +8,7 @@ use crate::model::{Timestamp, UserKey};
 
 /// What is known of a key.
 pub struct Remembered {
-    /// SHA-256 of the request; empty where what resulted is deleted
+    /// SHA-256 of the request; empty if its result was deleted
     pub request_hash: Vec<u8>,
     /// The id of the row that resulted
     pub result: Option<Uuid>,
@@ -17,7 +17,7 @@ pub struct Remembered {
 
 /// Takes the key for this transaction. Another request with the same key waits for its end.
 ///
-/// Returns what is remembered where the key was taken before.
+/// Returns the stored request if the key was used before.
 pub fn take(tx: &mut Tx<'_>, actor: UserKey, key: &str, request_hash: &[u8]) -> Result<Option<Remembered>> {
     let taken = tx.one(
         "INSERT INTO idempotency (actor_key, key, request_hash, created_at) VALUES ($1, $2, $3, $4)
@@ -40,24 +40,24 @@ pub fn find(tx: &mut Tx<'_>, actor: UserKey, key: &str) -> Result<Option<Remembe
     )
 }
 
-/// Keeps what resulted from the request whose key this transaction took.
+/// Stores the result of the request whose key this transaction took.
 pub fn keep(tx: &mut Tx<'_>, actor: UserKey, key: &str, result: Uuid) -> Result<()> {
     tx.run("UPDATE idempotency SET result_id = $1 WHERE actor_key = $2 AND key = $3", &[&result, &actor, &key])?;
     Ok(())
 }
 
-/// Keeps that what resulted was there before.
+/// Stores that the result existed before.
 pub fn keep_that_it_was_there(tx: &mut Tx<'_>, actor: UserKey, key: &str) -> Result<()> {
     tx.run("UPDATE idempotency SET was_there = TRUE WHERE actor_key = $1 AND key = $2", &[&actor, &key])?;
     Ok(())
 }
 
-/// Whether what resulted was there before
+/// Whether the result existed before
 pub fn was_there(tx: &mut Tx<'_>, actor: UserKey, key: &str) -> Result<bool> {
     tx.only("SELECT was_there FROM idempotency WHERE actor_key = $1 AND key = $2", &[&actor, &key], |row| row.get(0))
 }
 
-/// Forgets what was asked for where conversations that resulted are deleted, as [`blank`].
+/// As [`blank`], for deleted conversations.
 pub(super) fn blank_conversations(tx: &mut Tx<'_>, conversations: &str) -> Result<()> {
     let blank: &[u8] = &[];
     tx.run(
@@ -71,7 +71,7 @@ pub(super) fn blank_conversations(tx: &mut Tx<'_>, conversations: &str) -> Resul
     Ok(())
 }
 
-/// Forgets what was asked for where the messages that resulted are deleted: a hash of a short text gives it away. The keys
+/// Deletes the hashes of requests whose messages are deleted, because the hash of a short text reveals it. The keys
 /// stay taken.
 pub(super) fn blank(tx: &mut Tx<'_>, messages: &str) -> Result<()> {
     let blank: &[u8] = &[];
@@ -86,7 +86,7 @@ pub(super) fn blank(tx: &mut Tx<'_>, messages: &str) -> Result<()> {
     Ok(())
 }
 
-/// Forgets what is older, two keys at a time: more than come, and too few to get in anybody's way.
+/// Deletes older keys, two at a time: more than are added, and too few to slow anybody down.
 pub fn forget(tx: &mut Tx<'_>, before: Timestamp) -> Result<()> {
     tx.run(
         "DELETE FROM idempotency WHERE (actor_key, key) IN
@@ -96,7 +96,7 @@ pub fn forget(tx: &mut Tx<'_>, before: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Forgets one key where it is older.
+/// Deletes a key if it is older.
 pub fn forget_one(tx: &mut Tx<'_>, actor: UserKey, key: &str, before: Timestamp) -> Result<()> {
     tx.run("DELETE FROM idempotency WHERE actor_key = $1 AND key = $2 AND created_at < $3", &[&actor, &key, &before])?;
     Ok(())

@@ -12,7 +12,7 @@ use crate::model::{Pending, Timestamp};
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     pub bytes: i64,
-    /// Of the log beside the file; none where there is no such file
+    /// The bytes of the write-ahead log; none if there is no such file
     pub wal_bytes: Option<i64>,
 }
 
@@ -68,8 +68,8 @@ impl Db {
         }
     }
 
-    /// What stands in an SQLite file that this program did not make: a PostgreSQL database may have triggers and views of its
-    /// owner's, whom the server keeps from nothing.
+    /// Objects in an SQLite file that this program did not create. A PostgreSQL database may have triggers and views,
+    /// because its owner may do everything anyway.
     pub fn strange(&self) -> Result<Vec<Strange>> {
         match &self.engine {
             Engine::Sqlite(database) => database.strange(),
@@ -77,7 +77,7 @@ impl Db {
         }
     }
 
-    /// Refuses an SQLite file into which somebody put something that acts by itself, or changed what is ours.
+    /// Refuses an SQLite file with foreign triggers, views or tables, or changed ones.
     ///
     /// # Errors
     /// `Unavailable`, with the first thing
@@ -112,8 +112,8 @@ impl Db {
     }
 }
 
-/// Copies the database at `source` to a new file `target` and verifies the copy; others go on meanwhile. A dry run says
-/// how large it is.
+/// Copies the database at `source` to a new file `target` and verifies the copy, while others use the database. A dry
+/// run returns the size.
 ///
 /// # Errors
 /// `Conflict` where `target` is there, `NotFound` where `source` is not.
@@ -121,18 +121,18 @@ pub fn backup(source: &Path, target: &Path, dry_run: bool) -> Result<Contents> {
     sqlite::copy::backup(source, target, dry_run)
 }
 
-/// Whether a backup can be restored over what is at `target`: what it holds.
+/// Verifies that a backup can be restored to `target`; returns its contents.
 ///
 /// # Errors
-/// `Unavailable` where the backup is not ours, newer or damaged, or the target is not ours.
+/// `Unavailable` if the backup is of another program, newer or damaged, or the target is not a tidings database.
 pub fn verify_backup(backup: &Path, target: &Path) -> Result<Contents> {
     let contents = sqlite::copy::verify_for_use(backup)?;
     sqlite::copy::check_target(backup, target)?;
     Ok(contents)
 }
 
-/// Makes `target` hold what a verified backup holds: whole, or as it was before. False: it does, but the log beside it is still
-/// needed, because there was no room, or no way, to move it into the file.
+/// Replaces `target` with a verified backup, completely or not at all. False: done, but the write-ahead log beside it
+/// is still needed, because it could not be moved into the file.
 ///
 /// # Errors
 /// `Conflict` where `target` is there and may not be replaced, `Unavailable` while anybody else has it open.
@@ -140,7 +140,7 @@ pub fn restore(backup: &Path, target: &Path, may_replace: bool) -> Result<bool> 
     sqlite::copy::restore(backup, target, may_replace)
 }
 
-/// Looks at a database and changes nothing; where there is none, only the engine is known.
+/// Examines a database without changing it; if there is none, only the engine is known.
 pub fn inspect(location: &Location) -> Result<Inspection> {
     match location {
         Location::Sqlite(path) if path.exists() => sqlite::inspect::inspect(path),

@@ -1,4 +1,4 @@
-//! Where databases are: what people type, and what they are shown.
+//! The location of a database: parsed from what people type, and displayed without passwords.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ impl Location {
         }
     }
 
-    /// The file that an SQLite database has, or will have: where a link leads to. What belongs to it lies beside it.
+    /// The file of an SQLite database, existing or not, with links resolved. Its other files are beside it.
     pub fn file(&self) -> Option<PathBuf> {
         match self {
             Self::Sqlite(path) => Some(sqlite::real(path)),
@@ -35,7 +35,7 @@ impl Location {
         }
     }
 
-    /// Reads what a person types: a URL that begins with `postgres://` or `postgresql://`, else a path.
+    /// Parses a location: a URL that begins with `postgres://` or `postgresql://`, else a path.
     ///
     /// # Errors
     /// As [`Location::of_file`]
@@ -55,8 +55,8 @@ impl Location {
     /// A file by its path.
     ///
     /// # Errors
-    /// `Unavailable` for what is meant as something else: taken for a path, a slip of the pen would make a file, with the
-    /// password in its name. What was typed is not repeated.
+    /// `Unavailable` for what looks like something else: as a path it would become a file, possibly with a password in
+    /// its name. The text is not repeated.
     pub fn of_file(path: &str) -> Result<Self> {
         let refuse = |detail: &str, hint: &str| Err(Error::unavailable(detail).hint(hint));
         if path.is_empty() {
@@ -85,7 +85,7 @@ impl Location {
     }
 }
 
-/// Whether this can stand before the colon of an address
+/// Whether this can be the scheme of an address
 fn is_scheme(text: &str) -> bool {
     text.len() > 1
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -107,7 +107,7 @@ impl fmt::Display for Location {
             Self::Postgres(config) => {
                 let config = config.parse::<::postgres::Config>().unwrap_or_default();
                 let host = match config.get_hosts().first() {
-                    // Behind the last @: what a password with an @ left there is not shown.
+                    // After the last @: the rest of a password that contains an @ is not shown.
                     Some(::postgres::config::Host::Tcp(name)) => name.rsplit('@').next().unwrap_or_default().to_owned(),
                     Some(::postgres::config::Host::Unix(path)) => path.display().to_string(),
                     None => String::new(),

@@ -1,4 +1,4 @@
-//! Work that goes on after a commit, in steps that let others in; what is pending is kept in the database.
+//! Work that is done after a commit, in steps between which others can write; pending work is stored in the database.
 
 use super::Tx;
 use super::tx::Locking;
@@ -18,7 +18,7 @@ macro_rules! few {
     };
 }
 
-/// The entries of search whose message is deleted
+/// The entries of the search index whose messages are deleted
 macro_rules! deleted {
     ($entries:literal, $key:literal) => {
         concat!(
@@ -63,7 +63,7 @@ pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
     advance(tx, Task::Index, (position, last.0))
 }
 
-/// Works out what the next usernames look like that are from before that was known; says whether there may be more.
+/// Computes the skeletons of the next usernames without one; returns whether there may be more.
 pub fn skeletons_step(tx: &mut Tx<'_>) -> Result<bool> {
     let Some(position) = position(tx, Task::Skeletons)? else { return Ok(false) };
     match users::add_skeletons(tx, UserKey(position), USERNAMES)? {
@@ -103,8 +103,8 @@ pub fn unsound_entries(tx: &mut Tx<'_>) -> Result<(i64, i64)> {
     tx.only(of_entries!(tx, sql), &[], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Makes search forget what was deleted, notes to index all messages where it does not know some, and to scrub the file
-/// whatever is known to be deleted.
+/// Removes deleted messages from the search index, schedules indexing if some are missing, and schedules erasing the
+/// file.
 pub fn mend_index(tx: &mut Tx<'_>) -> Result<()> {
     must_erase(tx)?;
     let (unknown, deleted) = unsound_entries(tx)?;
@@ -126,8 +126,7 @@ pub fn mend_index(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Notes that what a transaction deletes has to be scrubbed from the file. PostgreSQL keeps its own house: its space is
-/// used again after its own vacuuming.
+/// Schedules erasing what a transaction deletes. On PostgreSQL autovacuum does it.
 pub(super) fn must_erase(tx: &mut Tx<'_>) -> Result<()> {
     if tx.split(false, true) {
         return Ok(());
@@ -150,7 +149,7 @@ pub(super) fn end_erasure(tx: &mut Tx<'_>, deletions: i64) -> Result<bool> {
     end(tx, Task::Erase, deletions)
 }
 
-/// Writes a row with so many bytes and deletes it, so that a commit has something to bring to the disk.
+/// Writes a row of so many bytes and deletes it, so that a commit writes to the disk.
 pub fn probe(tx: &mut Tx<'_>, size: usize) -> Result<()> {
     const NOBODY: UserKey = UserKey(0);
     // Bytes that cannot be packed into fewer, which PostgreSQL would do.

@@ -56,11 +56,10 @@ pub enum Opened {
     },
 }
 
-/// The ids of rows whose folded columns are not what the program folds, and the key of the last row looked at; none at the
-/// end
+/// The ids of rows with wrong folded columns, and the key of the last row read; none at the end
 type Misfolded = (Vec<Uuid>, Option<i64>);
 
-/// How far the scrubbing of what was deleted came.
+/// How far the erasure of deleted data came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Erasure {
     /// No byte is left in the file
@@ -80,7 +79,7 @@ fn opened(from: i64) -> Opened {
     }
 }
 
-/// Why migrating failed: what the engine said, where it said something.
+/// The error for a failed migration, with what the engine reported.
 fn migration_failed(error: refinery::Error) -> Error {
     use refinery::error::Kind;
     let meant = match error.kind() {
@@ -126,8 +125,8 @@ impl Db {
     /// Opens the database, making it or bringing it up to date where needed.
     ///
     /// # Errors
-    /// `Unavailable` where it is out of reach, not ours, damaged, or newer than this program; without `may_change` also
-    /// where it would have to be made or brought up to date.
+    /// `Unavailable` if it cannot be reached, is of another program, damaged, or newer than this program; without
+    /// `may_change` also if it would have to be created or upgraded.
     pub fn open(location: &Location, may_change: bool) -> Result<(Self, Opened)> {
         match location {
             Location::Sqlite(path) => {
@@ -156,7 +155,7 @@ impl Db {
         }
     }
 
-    /// Runs `work`, which only reads, on one moment of the database.
+    /// Runs `work`, which only reads, on one snapshot of the database.
     pub fn read<T>(&self, stamp: Stamp, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         match &self.engine {
             Engine::Sqlite(database) => database.read(stamp, &mut work),
@@ -164,16 +163,15 @@ impl Db {
         }
     }
 
-    /// Indexes messages that an update left to be indexed, and works out what usernames look like that are from before that was
-    /// known, in steps.
+    /// Finishes pending upgrades in steps: indexes messages, and computes the skeletons of usernames.
     pub fn index(&self, stamp: Stamp) -> Result<()> {
-        // Usernames first: until it is known what they look like, others can take names that look like them.
+        // Usernames first: until they have skeletons, others can take names that look like them.
         while self.write(stamp, maintenance::skeletons_step)? && !stamp.dry_run {}
         while self.write(stamp, maintenance::index_step)? && !stamp.dry_run {}
         Ok(())
     }
 
-    /// Scrubs what was deleted from the file, in steps, until `is_late`.
+    /// Erases deleted data from the file, in steps, until `is_late`.
     pub fn erase(&self, stamp: Stamp, is_late: &dyn Fn() -> bool) -> Result<Erasure> {
         match &self.engine {
             Engine::Sqlite(database) => database.erase(stamp, is_late),

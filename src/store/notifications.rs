@@ -1,6 +1,6 @@
 //! Notifications: one row a message and recipient.
 //!
-//! A list of the read and the unread asks for both: an index of SQLite has the unread first, then whose they are.
+//! A list of both read and unread ones queries both: SQLite's index begins with whether they are read, then the user.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -8,8 +8,8 @@ use super::{Row, Tx};
 use crate::error::Result;
 use crate::model::{ConversationKey, Message, MessageKey, Notification, NotificationKind, Seek, UserKey, UserRef};
 
-/// Notifies every participant of a conversation whose level lets a new message through, except its sender: one statement,
-/// however many.
+/// Notifies all participants of a conversation whose level lets a new message through, except its sender, with one
+/// statement.
 pub fn notify(
     tx: &mut Tx<'_>,
     (message, conversation): (MessageKey, ConversationKey),
@@ -34,8 +34,8 @@ pub fn notify(
     )
 }
 
-/// Notifies those whom an edit newly mentions, unless their level is `none`; turns a notification they have into an
-/// unread mention.
+/// Notifies users whom an edit newly mentions, unless their level is `none`; an existing notification becomes an unread
+/// mention.
 pub fn notify_mentioned(tx: &mut Tx<'_>, message: &Message, mentioned: &BTreeSet<UserKey>) -> Result<i64> {
     tx.run(
         concat!(
@@ -67,8 +67,8 @@ macro_rules! half {
     };
 }
 
-/// The statement for the unread, the read, or all: then the first of both halves, each in the order of one index, which also
-/// counts the unread.
+/// The statement for unread, read, or all notifications: for all, the first rows of both halves, each in the order of
+/// one index.
 macro_rules! page {
     ($is_read:ident, $compare:literal, $order:literal) => {
         match $is_read {
@@ -87,7 +87,7 @@ macro_rules! page {
     };
 }
 
-/// A user's notifications on one side of a message, in a list where the newest stand first: all, the read or the unread
+/// A user's notifications after or before a message, newest first: all, read or unread ones
 pub fn page(
     tx: &mut Tx<'_>,
     user: &UserRef,

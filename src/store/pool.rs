@@ -17,10 +17,10 @@ use self::writer::{Task, Write, Writer, write_in_groups};
 use super::{Db, Engine, Location, Stamp, Tx, postgres, sqlite};
 use crate::error::{Error, Kind, Result};
 
-/// How many connections are kept that nobody uses
+/// The number of unused connections that are kept
 const IDLE: usize = 8;
 
-/// An open database that threads share, with as many connections as they use at once: nobody waits here for another's.
+/// An open database for several threads, with as many connections as they use at once: no thread waits for another's.
 pub struct Pool {
     location: Location,
     /// Connections that are not in use; the one that was used last is taken first
@@ -39,7 +39,7 @@ impl Pool {
     /// Shares an open database.
     ///
     /// # Errors
-    /// `Internal` where no thread can be started.
+    /// `Internal` if no thread can be started.
     pub fn new(db: Db, location: Location, options: PoolOptions) -> Result<Self> {
         match db.engine {
             Engine::Sqlite(mut database) => {
@@ -86,13 +86,13 @@ impl Pool {
         self.writer.as_ref().map_or(0, |writer| writer.waiting.load(Ordering::Relaxed))
     }
 
-    /// Runs `work`, which only reads, on one moment of the database.
+    /// Runs `work`, which only reads, on one snapshot of the database.
     pub fn read<T>(&self, stamp: Stamp, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.with(|db| db.read(stamp, work))
     }
 
-    /// Runs `work` in one transaction and hands on what came of it: on SQLite in the writer's thread, on PostgreSQL in this
-    /// one. Nothing of it survives an error.
+    /// Runs `work` in one transaction and passes its result on: on SQLite in the writer's thread, on PostgreSQL in this
+    /// one. An error rolls it back.
     pub fn write<T: Send + 'static>(
         &self,
         stamp: Stamp,
@@ -132,7 +132,7 @@ impl Pool {
         done.recv().unwrap_or_else(|_| Err(Error::internal("the writer is gone")))
     }
 
-    /// Another connection, for work that goes on for long
+    /// Another connection, for long work
     pub fn connect(&self) -> Result<Db> {
         // The caller may answer an unauthenticated client.
         self.open().map_err(Error::without_place)
@@ -148,7 +148,7 @@ impl Pool {
         }
     }
 
-    /// Runs work on a connection that nobody else uses meanwhile.
+    /// Runs work on a connection of its own.
     fn with<T>(&self, work: impl FnOnce(&Db) -> Result<T>) -> Result<T> {
         self.must_be_in_place()?;
         let _in_use = self.in_use.read().unwrap_or_else(PoisonError::into_inner);
@@ -173,7 +173,7 @@ impl Pool {
         }
     }
 
-    /// Refuses to read what nobody else finds any more. While all is well nobody has to look.
+    /// Refuses to read a file that was moved or replaced. This is checked only after a failure.
     fn must_be_in_place(&self) -> Result<()> {
         match (&self.location, &self.writer) {
             (Location::Sqlite(path), Some(writer)) if writer.is_stuck.load(Ordering::Relaxed) => {
@@ -200,7 +200,7 @@ impl Drop for Pool {
     }
 }
 
-/// Whether it is the database that failed, not what was asked of it
+/// Whether the database failed, and not the request
 fn is_of_database(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unavailable | Kind::NoSpace | Kind::Internal)
 }

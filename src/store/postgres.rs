@@ -83,7 +83,7 @@ impl Database {
         work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>,
     ) -> Result<T> {
         let Session { client, statements } = &mut *self.session.borrow_mut();
-        // A reader sees one moment; a writer sees what was committed while it waited for a row.
+        // A reader sees one snapshot; a writer sees what was committed while it waited for a row.
         let isolation = if read_only { IsolationLevel::RepeatableRead } else { IsolationLevel::ReadCommitted };
         let transaction = client.build_transaction().isolation_level(isolation).read_only(read_only).start()?;
         let mut tx = Tx::new(Inner::Postgres(transaction, statements), stamp);
@@ -106,7 +106,7 @@ impl Database {
 }
 
 fn connect(location: &Location, config: &str) -> Result<Client> {
-    // Only here is what PostgreSQL says shown: later it could tell a client of roles, hosts and contents.
+    // PostgreSQL's message is shown only here: later it could reveal roles, hosts and contents to a client.
     let failed = |cause: postgres::Error| {
         let said = cause.as_db_error().map_or_else(|| cause.to_string(), |error| error.message().to_owned());
         Error::unavailable(format!("The database {location} cannot be opened: {said}."))
@@ -122,7 +122,7 @@ fn connect(location: &Location, config: &str) -> Result<Client> {
     Ok(client)
 }
 
-/// The number of the database's last migration; 0 where there was none.
+/// The number of the database's last migration; 0 if there was none.
 fn version(client: &mut Client) -> Result<i64> {
     let history =
         "SELECT CAST(max(version) AS BIGINT), bool_or(version = 1 AND name = 'core') FROM refinery_schema_history";
@@ -274,7 +274,7 @@ impl From<postgres::Error> for Error {
     }
 }
 
-/// What an error means; none where it is our fault.
+/// The meaning of an error; none for a fault of the program.
 pub(super) fn meaning(cause: &postgres::Error) -> Option<Error> {
     Some(match cause.code() {
         Some(&SqlState::DISK_FULL) => Error::no_space(),

@@ -39,7 +39,7 @@ impl Scratch {
     /// # Errors
     /// `NoSpace` where the folder for temporary files is full, here as in all that follows.
     pub fn new() -> Result<Self> {
-        // An empty name: SQLite keeps what does not fit into the cache in a file that has none.
+        // An empty name: SQLite stores what does not fit into the cache in an unnamed file.
         let connection = Connection::open("")?;
         connection.execute_batch(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16000; PRAGMA locking_mode = EXCLUSIVE;
@@ -52,7 +52,7 @@ impl Scratch {
         Ok(Self { connection })
     }
 
-    /// Adds a record under a new name; returns the record that has the name already, where there is one.
+    /// Adds a record under a name; returns the record that has the name already, if there is one.
     pub fn add(&self, name: &[u8], record: SeenRecord) -> Result<Option<SeenRecord>> {
         let insert = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
         let SeenRecord { line, identity, content_hash, conversation, sender, number } = record;
@@ -80,7 +80,7 @@ impl Scratch {
         Ok(find.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
     }
 
-    /// Raises the number of a name, where it is lower or the name has none.
+    /// Raises the number of a name, if it is lower or absent.
     pub fn raise(&self, name: &[u8], number: i64) -> Result<()> {
         let raise = "INSERT INTO number VALUES (?, ?) ON CONFLICT DO UPDATE SET number = max(number, excluded.number)";
         self.connection.prepare_cached(raise)?.execute((name, number))?;

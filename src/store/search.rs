@@ -105,7 +105,7 @@ const MOST_TERMS: usize = 1000;
 pub struct Query(Vec<Term>);
 
 impl Query {
-    /// Messages with all these words, from one sender where there is one
+    /// Messages with all these words, of one sender if given
     pub fn new(terms: &Terms, sender: Option<UserKey>) -> Self {
         let sender = sender.map(|sender| Term { folded: sender_word(sender), is_prefix: false });
         Self(sender.into_iter().chain(terms.iter().cloned()).collect())
@@ -188,8 +188,8 @@ pub fn hits(
     })
 }
 
-/// How many bytes of messages are indexed at once, and the message that exceeds them: their entries are one parameter of a
-/// statement, some thirty times as long at the worst, and an engine takes no more than 1 GB.
+/// The number of bytes of messages indexed at once, plus the message that exceeds it. Their entries are one parameter
+/// of a statement, at worst thirty times as long, and the engines' limit is 1 GB.
 const INDEXED_AT_ONCE: usize = 1024 * 1024;
 
 /// The last of the next messages behind a key, up to a limit; none at the end

@@ -36,7 +36,7 @@ pub(super) use checks::check_stable;
 pub use checks::checked_statements;
 pub(super) use shared::log_bytes;
 
-/// How large the log beside a file stays once it begins anew, in bytes
+/// The size that the write-ahead log is truncated to, in bytes
 const LARGEST_LOG: u64 = 64 << 20;
 
 /// Gives the log of events another generation, so that cursors from before are found out.
@@ -59,7 +59,7 @@ impl Database {
     /// Opens the file, making it or bringing it up to date where needed. On a file that is up to date this reads its
     /// header's numbers, not the history of migrations.
     ///
-    /// Without `may_change` it is refused where it would have to be made or brought up to date.
+    /// Without `may_change` it is refused if it would have to be created or upgraded.
     pub(super) fn open(path: &Path, may_change: bool) -> Result<(Self, Opened)> {
         if rusqlite::version_number() < OLDEST_ENGINE {
             let detail = format!("SQLite {} can corrupt databases; 3.51.3 or later is needed.", rusqlite::version());
@@ -89,7 +89,7 @@ impl Database {
         Ok(Self { connection: configure(connection)?, path: path.to_owned(), file, log_pages: 0 })
     }
 
-    /// Opens the file anew, as it is opened already: another one in its place is refused unread.
+    /// Opens the file again; another file in its place is refused unread.
     pub(super) fn open_again(path: &Path, file: Identity) -> Result<Self> {
         file.must_be_at(path)?;
         let opened = attach(path).and_then(|(connection, found)| match found {
@@ -128,15 +128,15 @@ impl Database {
         Ok(value)
     }
 
-    /// Commits for good: in the file that every other connection reads.
+    /// Commits, and checks that the file is still the one that other connections read.
     fn commit(&self, transaction: Transaction<'_>) -> Result<()> {
         transaction.commit().map_err(failure::of_commit)?;
-        // It was there when it was opened, and is in what was moved away; nobody knows what becomes of that.
+        // The change is in the file that was moved away; whether it will come back is unknown.
         self.file.must_be_at(&self.path).map_err(Error::of_unknown_outcome)
     }
 
     pub(super) fn read<T>(&self, stamp: Stamp, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        // By statements that are kept: preparing them anew for every transaction takes longer than they do.
+        // With cached statements: preparing them for every transaction takes longer than running them.
         let run = |sql| self.connection.prepare_cached(sql)?.execute([]);
         let mut read = || {
             run("BEGIN")?;
@@ -185,7 +185,7 @@ fn connect(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Opens a file to read it and leave it, and what lies beside it, as it is.
+/// Opens a file for reading, without changing it or the files beside it.
 fn connect_to_read(path: &Path) -> Result<Connection> {
     refuse_other_than_file(path)?;
     let failed = |cause| unreadable(path, cause);
@@ -199,7 +199,7 @@ fn connect_to_read(path: &Path) -> Result<Connection> {
             byte => uri.extend([format!("%{byte:02X}")]),
         }
     }
-    // With neither log nor shared memory nobody is at it, and SQLite would make both only to read.
+    // Without log and shared memory nobody uses it, and SQLite would create both only to read.
     let is_alone = !beside(&whole, "-wal").exists() && !beside(&whole, "-shm").exists();
     if is_wal && is_alone {
         uri.push_str("?immutable=1");
@@ -211,7 +211,7 @@ fn connect_to_read(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// We have no triggers and no views: what somebody put into the file is never run.
+/// tidings has no triggers and views; foreign ones in the file never run.
 fn refuse_foreign_code(connection: &Connection) -> Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
@@ -237,12 +237,12 @@ fn plain(path: &Path) -> PathBuf {
     if path.is_relative() { Path::new(".").join(path) } else { path.to_owned() }
 }
 
-/// The folder a file lies in
+/// The folder of a file
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The file's version; 0 for an empty one. Refuses what is not ours and what a newer program made.
+/// The version of the file; 0 for an empty one. Refuses files of other programs and of newer versions.
 fn version(connection: &Connection, path: &Path) -> Result<i64> {
     let header = "SELECT application_id, user_version, schema_version FROM pragma_application_id, pragma_user_version, pragma_schema_version";
     let (application, version, schema) = connection

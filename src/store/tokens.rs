@@ -54,7 +54,7 @@ pub fn login_by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<Login>> {
     tx.one(concat!(select!(), " WHERE email_folded = $1"), &[&fold_case(email)], read_login)
 }
 
-/// Of the passwords hashed by PBKDF2 one that takes longest to verify, as far as the length and the digits of its hash tell
+/// A PBKDF2 hash that takes longest to verify, judging by the length and the digits of its text
 pub fn slowest_pbkdf2(tx: &mut Tx<'_>) -> Result<Option<String>> {
     tx.one(
         "SELECT password_hash FROM account WHERE substr(password_hash, 1, 6) = 'pbkdf2' AND length(password_hash) > 0
@@ -98,7 +98,7 @@ pub fn revoke_all(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
 /// A refresh token as it is kept.
 pub struct RefreshToken {
     pub user: UserKey,
-    /// What a log-in began: tokens of which each took the place of the one before
+    /// The family of tokens of one log-in, each the successor of the one before
     pub family: Uuid,
     pub generation: i64,
     pub created_at: Timestamp,
@@ -144,7 +144,7 @@ pub fn insert(tx: &mut Tx<'_>, hash: &Hash, token: &RefreshToken, address: Optio
     Ok(())
 }
 
-/// Sets the token that took the place of a refresh token.
+/// Sets the successor of a refresh token.
 pub fn set_successor(tx: &mut Tx<'_>, hash: &Hash, successor: &Hash) -> Result<()> {
     let sql = "UPDATE refresh_token SET successor_hash = $1 WHERE hash = $2";
     tx.run(sql, &[&successor.as_slice(), &hash.as_slice()])?;
@@ -163,14 +163,13 @@ pub fn is_any_valid_at(tx: &mut Tx<'_>, user: UserKey, generation: i64, address:
     Ok(found.is_some())
 }
 
-/// Deletes what a log-in began.
+/// Deletes a family of tokens.
 pub fn delete_family(tx: &mut Tx<'_>, family: Uuid) -> Result<()> {
     tx.run("DELETE FROM refresh_token WHERE family = $1", &[&family])?;
     Ok(())
 }
 
-/// Forgets what is expired, two at a time: more than come, where each that is kept goes with a call, and too few to get in
-/// anybody's way.
+/// Deletes expired tokens, two at a time: more than are added by a call, and too few to slow anybody down.
 pub fn forget_expired(tx: &mut Tx<'_>) -> Result<()> {
     tx.run(
         "DELETE FROM refresh_token WHERE hash IN

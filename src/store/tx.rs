@@ -21,7 +21,7 @@ impl<T: rusqlite::ToSql + postgres::types::ToSql + Sync> Param for T {}
 pub(super) trait Column: rusqlite::types::FromSql + for<'r> postgres::types::FromSql<'r> {}
 impl<T: rusqlite::types::FromSql + for<'r> postgres::types::FromSql<'r>> Column for T {}
 
-/// Lets a type of ours travel through both drivers as another that they know.
+/// Binds a type through both drivers as a type that they know.
 macro_rules! travels_as {
     ($inner:ty: $($name:ty, $to:expr, $from:expr);+ $(;)?) => {$(
         impl rusqlite::ToSql for $name {
@@ -131,8 +131,8 @@ macro_rules! texts {
     };
 }
 
-/// The statements that add many rows to a table: one for SQLite, where it runs once a row, and for PostgreSQL the columns'
-/// types and a COPY, so that not every row is a journey.
+/// The statements that insert many rows: for SQLite one that runs once per row, for PostgreSQL a COPY with the columns'
+/// types, to avoid a round trip per row.
 pub(super) struct Addition {
     insert: &'static str,
     types: &'static str,
@@ -258,7 +258,7 @@ pub struct Tx<'c> {
     /// What the operator should know of it, beside its outcome
     notes: Vec<String>,
     ids_made: u64,
-    /// What search shall know of messages, none of those that are gone: written by one statement at the end
+    /// The search entries of messages, none for deleted ones; written by one statement at the end
     pub(super) to_index: BTreeMap<MessageKey, Option<super::search::Entry>>,
 }
 
@@ -275,7 +275,7 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Notes what the operator should know of, whatever comes of the transaction.
+    /// Adds a note for the operator, which is kept even if the transaction fails.
     pub fn note(&mut self, note: String) {
         self.notes.push(note);
     }
@@ -354,7 +354,7 @@ impl<'c> Tx<'c> {
             }
             Inner::Postgres(transaction, statements) => {
                 let statement = super::postgres::prepare(transaction, statements, sql)?;
-                // Row by row: a driver's row is many times what is made of it.
+                // Row by row: a driver's row is many times larger than the result.
                 let mut rows = transaction.query_raw(&statement, postgres_params(params))?;
                 while let Some(row) = rows.next()? {
                     if look(&Row::Postgres(&row))?.is_break() {
@@ -401,7 +401,7 @@ impl<'c> Tx<'c> {
         locked
     }
 
-    /// As [`Tx::lock`], one row at the most
+    /// As [`Tx::lock`], for at most one row
     pub(super) fn lock_one<T>(
         &mut self,
         locking: &Locking,

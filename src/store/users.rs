@@ -26,7 +26,7 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// Reads the columns of `person!`, the first of which stands at `start`.
+/// Reads the columns of `person!`, beginning at index `start`.
 pub(super) fn read_person(row: &Row<'_>, start: usize) -> Result<UserRef> {
     Ok(UserRef {
         key: row.get(start)?,
@@ -83,7 +83,7 @@ pub fn insert(tx: &mut Tx<'_>, id: UserId, details: &UserDetails, password_hash:
     )
 }
 
-/// Replaces what an account says of itself.
+/// Replaces the details of an account.
 pub fn update(tx: &mut Tx<'_>, user: UserKey, details: &UserDetails) -> Result<User> {
     tx.only(
         concat!(
@@ -147,7 +147,7 @@ pub fn by_email(tx: &mut Tx<'_>, email: &str) -> Result<Option<User>> {
     tx.one(concat!("SELECT ", columns!(), " FROM account WHERE email_folded = $1"), &[&fold_case(email)], read)
 }
 
-/// The username of somebody else that a name can be taken for; two that are ASCII are told apart.
+/// Another account's username that looks like this one; two ASCII names never look alike.
 pub fn looking_like(tx: &mut Tx<'_>, username: &str, own: Option<UserKey>) -> Result<Option<String>> {
     tx.one(
         concat!(
@@ -167,7 +167,7 @@ pub fn usernames(tx: &mut Tx<'_>, after: UserKey, limit: i64) -> Result<Vec<(Use
     })
 }
 
-/// Works out what the usernames of the next accounts look like, where it is not known; returns the last of them.
+/// Computes the skeletons of the next usernames without one; returns the key of the last.
 pub(super) fn add_skeletons(tx: &mut Tx<'_>, after: UserKey, limit: i64) -> Result<Option<UserKey>> {
     let found = usernames(tx, after, limit)?;
     let rows: Vec<(i64, String)> = found.iter().map(|(key, username)| (key.0, skeleton(username))).collect();
@@ -182,7 +182,7 @@ pub(super) fn add_skeletons(tx: &mut Tx<'_>, after: UserKey, limit: i64) -> Resu
     Ok(found.last().map(|(key, _)| *key))
 }
 
-/// Of the usernames that can be taken for each other some two of each kind, and how many kinds there are
+/// One pair for each group of look-alike usernames, and the number of groups
 pub fn look_alikes(tx: &mut Tx<'_>, limit: i64) -> Result<(Vec<(String, String)>, i64)> {
     let mut count = 0;
     let alike = tx.all(
@@ -230,7 +230,7 @@ macro_rules! page {
     };
 }
 
-/// Users on one side of a username, in a list by username; of those, the ones whose names, or email where `by_email`, hold
+/// Users after or before a username, by username, as far as their names (with `by_email` also their email) contain
 /// `search`.
 pub fn page(
     tx: &mut Tx<'_>,
@@ -259,7 +259,7 @@ pub fn count_matching(tx: &mut Tx<'_>, search: Option<&str>, by_email: bool) -> 
     )
 }
 
-/// People whose usernames begin with a text, whatever its case, by username
+/// Users whose usernames begin with a text, ignoring case, by username
 pub fn beginning_with(tx: &mut Tx<'_>, prefix: &str, limit: i64) -> Result<Vec<UserRef>> {
     let (from, below) = super::beginning_with(prefix);
     tx.all(
@@ -360,8 +360,8 @@ pub fn people(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = UserKey>) -> Resul
     Ok(people.into_iter().map(|person| (person.key, person)).collect())
 }
 
-/// The last username, in the order of bytes, that is not behind a folded text; whose it is, and whether they take part in
-/// a conversation
+/// The last username, in the order of bytes, that is not after a folded text, with its user and whether they are a
+/// participant
 pub fn last_up_to(
     tx: &mut Tx<'_>,
     text: &str,
@@ -396,7 +396,7 @@ pub fn lock(tx: &mut Tx<'_>, user: UserKey) -> Result<Option<User>> {
     tx.lock_one(&LOCKING, &[&user], read)
 }
 
-/// Whether there is an active admin besides that user; to the end of the transaction nobody else can change that.
+/// Whether there is another active admin; locks them until the end of the transaction.
 pub fn has_other_admin(tx: &mut Tx<'_>, user: UserKey) -> Result<bool> {
     const LOCKING: Locking = locking!("SELECT key, is_active FROM account WHERE role = 1");
     let read = |row: &Row<'_>| Ok((row.get::<UserKey>(0)?, row.get::<bool>(1)?));
@@ -411,7 +411,7 @@ pub fn count(tx: &mut Tx<'_>) -> Result<i64> {
     })
 }
 
-/// Of the accounts behind a key, those whose folded columns are not what the program folds.
+/// The accounts after a key whose folded columns are wrong.
 pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Misfolded> {
     let mut last = None;
     let found = tx.all(
@@ -432,7 +432,7 @@ pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Misfo
     Ok((found.into_iter().filter(|(_, is_folded)| !is_folded).map(|(id, _)| id).collect(), last))
 }
 
-/// Removes an account and what only it owns: keys of requests, tokens, its place in audiences. Returns the tokens removed.
+/// Deletes an account with its idempotency keys, tokens and places in audiences. Returns the number of tokens.
 ///
 /// Its messages, notifications and participations must be gone before.
 pub fn delete(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {

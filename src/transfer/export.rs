@@ -62,7 +62,7 @@ pub fn export(
 pub(super) struct Document<'s> {
     /// The account
     user: &'s Subject,
-    /// The conversations they take part in
+    /// The conversations of the person
     #[schemars(with = "Vec<ShownConversation<'_>>")]
     conversations: Conversations<'s>,
     /// The messages they sent, with earlier contents

@@ -59,7 +59,7 @@ impl Tally {
 /// Why what is written ends before its end.
 #[derive(Debug)]
 pub enum Interruption {
-    /// A rule or the database refused
+    /// A rule or the database refused it
     Refused(Error),
     /// It could not be written
     Unwritten(io::Error),

@@ -63,7 +63,7 @@ impl Request {
         }))
     }
 
-    /// Looks into the database; nothing where that fails or takes too long.
+    /// Queries the database; empty if that fails or takes too long.
     fn look(&self, what: Thing, typed: &str) -> Vec<Candidate> {
         let (request, typed) = (self.clone(), typed.to_owned());
         let (sender, receiver) = mpsc::channel();

@@ -12,7 +12,7 @@ use crate::cli::{Context, Outcome};
 use crate::model::{MessageSelector, Revision};
 use crate::service::messages;
 
-/// How long all comparisons of a history may take; after that a change is shown as large as it is.
+/// The time limit for comparing all texts of a history; after it, whole texts are shown as changed
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Show the earlier texts of a message, newest first

@@ -8,7 +8,7 @@ use crate::cli::{Context, Outcome, PAGE, limit, time};
 use crate::model::{ConversationSelector, Number, Timestamp, UserSelector};
 use crate::service::messages;
 
-/// How many things a list shows unless told
+/// The default of --limit
 const LIMIT: i64 = 50;
 
 /// List messages: the newest that match, oldest of them first

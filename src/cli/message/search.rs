@@ -10,10 +10,10 @@ use crate::cli::{Context, Outcome, limit, time};
 use crate::model::{ConversationSelector, Message, SearchHit, Terms, Timestamp, UserSelector};
 use crate::service::messages::{self, Partial};
 
-/// How many messages a search shows unless told
+/// The default of --limit
 const LIMIT: i64 = 50;
 
-/// How long a search looks before it shows what it has
+/// How long a search may take before it shows what it found so far
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Search messages for words, newest first

@@ -71,7 +71,7 @@ impl Log {
     /// A log that is written to `out` by a thread of its own.
     ///
     /// # Errors
-    /// `Internal` where no thread can be started.
+    /// `Internal` if no thread can be started.
     pub fn new(out: impl Write + Send + 'static) -> Result<Self> {
         let lines = Arc::<Lines>::default();
         let (end, written) = mpsc::channel();

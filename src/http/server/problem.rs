@@ -20,7 +20,7 @@ pub(crate) struct Problem(Box<Error>);
 pub(crate) struct Cause(pub(crate) Arc<str>);
 
 impl Problem {
-    /// Too many requests of the kind; the next is heard after so many seconds.
+    /// Too many requests of this kind; the next is accepted in so many seconds.
     pub(crate) fn rate_limited(seconds: u64) -> Self {
         let times = if seconds == 1 { "1 second".to_owned() } else { format!("{seconds} seconds") };
         Error::rate_limited(format!("Request was throttled. Expected available in {times}."), seconds).into()

@@ -23,7 +23,7 @@ impl Pipe {
     /// takes a part of it for the whole.
     ///
     /// # Errors
-    /// `Internal` where no thread can be started.
+    /// `Internal` if no thread can be started.
     pub(crate) fn fill(write: impl FnOnce(&mut dyn Write) -> bool + Send + 'static) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(PIECES);
         let fill = move || {

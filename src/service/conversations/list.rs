@@ -54,7 +54,7 @@ pub fn listing(
 /// The first conversations of a list, of those whose name or title holds `search`.
 ///
 /// # Errors
-/// `Invalid` where `search` is too long.
+/// `Invalid` if `search` is too long.
 pub fn page(
     tx: &mut Tx<'_>,
     Listing { viewer, below }: &Listing,

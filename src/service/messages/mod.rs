@@ -80,7 +80,7 @@ pub fn check_reason(reason: Option<&str>) -> Result<()> {
 /// One message.
 ///
 /// # Errors
-/// `NotFound` where the actor may not see it.
+/// `NotFound` if the actor cannot see it.
 pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Message> {
     super::message(tx, actor, selector)
 }
@@ -88,7 +88,7 @@ pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Resul
 /// The earlier contents of a message, newest first, for everybody who may see it.
 ///
 /// # Errors
-/// `NotFound` where the actor may not see it.
+/// `NotFound` if the actor cannot see it.
 pub fn history(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Vec<Revision>> {
     let message = super::message(tx, actor, selector)?;
     store::messages::history(tx, &message)
@@ -119,7 +119,7 @@ pub fn edit_if(
     must_be_editable(editor, &message)?;
     must_be_at(&message, change.if_revision)?;
     condition(tx, &message)?;
-    // What stays may be from before there was a rule.
+    // What stays may be older than the rule.
     if change.content != message.content {
         check_content(&change.content)?;
     }
@@ -189,7 +189,7 @@ pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[MessageSelector]) -> 
     delete_if(tx, actor, selectors, &mut |_, _| Ok(()))
 }
 
-/// As [`delete`], on a condition for each.
+/// As [`delete`], with a condition for each.
 ///
 /// # Errors
 /// As [`delete`], and those of the condition.
@@ -245,7 +245,7 @@ pub fn read(tx: &mut Tx<'_>, actor: &Actor, reader: &Owner, selectors: &[Message
 /// Makes the notifications a reader has of a conversation read; returns how many were unread.
 ///
 /// # Errors
-/// `NotFound` where the actor may not see it.
+/// `NotFound` if the actor cannot see it.
 pub fn read_conversation(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -260,7 +260,7 @@ pub fn read_conversation(
 /// As [`read_conversation`], once: the same request with the same key has the same answer.
 ///
 /// # Errors
-/// As [`read_conversation`], `Conflict` where the key was used for another request.
+/// As [`read_conversation`], `Conflict` if the key was used for another request.
 pub fn read_conversation_once(
     tx: &mut Tx<'_>,
     actor: &Actor,

@@ -160,7 +160,7 @@ pub fn unread_page(
 /// A page of the earlier contents of a message, newest first.
 ///
 /// # Errors
-/// `NotFound` where the actor may not see it.
+/// `NotFound` if the actor cannot see it.
 pub fn history_page(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -186,7 +186,7 @@ pub fn history_page(
 /// A position is that of a message and its place; where the message is gone, the place counts.
 ///
 /// # Errors
-/// `NotFound` where the actor may not see it.
+/// `NotFound` if the actor cannot see it.
 pub fn thread_page(
     tx: &mut Tx<'_>,
     actor: &Actor,

@@ -10,7 +10,7 @@ use crate::store::{self, Tx};
 /// (0 for the message itself). They are read by [`super::resume`].
 ///
 /// # Errors
-/// `NotFound` where the actor may not see it.
+/// `NotFound` if the actor cannot see it.
 pub fn thread(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result<Vec<(MessageKey, usize)>> {
     let root = crate::service::message(tx, actor, selector)?;
     let mut replies: HashMap<MessageKey, Vec<MessageKey>> = HashMap::new();

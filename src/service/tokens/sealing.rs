@@ -18,7 +18,7 @@ impl Keys {
     /// Seals a text for a purpose; opened for another, it is none.
     ///
     /// # Errors
-    /// `Internal` where there is no memory for it.
+    /// `Internal` if there is not enough memory.
     pub fn seal(&self, purpose: &str, text: &[u8]) -> Result<String> {
         let sealed = cipher(&self.current).encrypt([purpose], text);
         let sealed = sealed.map_err(|_| Error::internal("a text that cannot be sealed"))?;

@@ -18,7 +18,7 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
-/// What an error means; none where it is our fault.
+/// The meaning of an error; none for a fault of the program.
 pub(in crate::store) fn meaning(cause: &rusqlite::Error) -> Option<Error> {
     let failure = failure(cause)?;
     Some(match failure.code {

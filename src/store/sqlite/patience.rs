@@ -1,21 +1,22 @@
-//! How long a writer waits for the others before it gives up: for a time, not for a number of naps, which grow on a busy machine.
+//! How long a writer waits for others before it gives up, measured in time and not in retries, which take longer on a
+//! busy machine.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-/// Transactions are short, but SQLite's waiting is not fair: beside many busy writers an unlucky one can need seconds.
+/// Transactions are short, but SQLite's locks are not fair: beside many busy writers one can wait for seconds.
 pub(in crate::store) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a waiting writer sleeps before it tries again, at first for less. SQLite's own sleeps grow to 100 ms, and whoever
-/// loads data pauses for less than that between two transactions.
+/// The longest sleep of a waiting writer between two attempts; the first ones are shorter. SQLite's own sleeps grow to
+/// 100 ms, longer than the pause of a load between two transactions.
 const NAP: Duration = Duration::from_millis(5);
 
 thread_local! {
-    /// Until when work in this thread waits
+    /// The deadline for waiting in this thread
     static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
-    /// Since when the lock is waited for
+    /// When waiting for the lock began
     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
@@ -24,7 +25,7 @@ pub(super) fn wait_for_others(connection: &mut Connection) -> rusqlite::Result<(
     connection.busy_handler(Some(wait))
 }
 
-/// Does something that waits for nobody longer than that.
+/// Runs something that waits for others at most this long.
 pub(super) fn waiting_until<T>(end: Instant, work: impl FnOnce() -> T) -> T {
     let before = UNTIL.replace(Some(end));
     let done = work();
@@ -32,7 +33,7 @@ pub(super) fn waiting_until<T>(end: Instant, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Waits for another writer; false where patience is at its end.
+/// Waits for another writer; false after the deadline.
 fn wait(naps: i32) -> bool {
     let now = Instant::now();
     if naps == 0 {

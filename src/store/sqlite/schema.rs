@@ -1,4 +1,4 @@
-//! Whether a file has the tables that this program makes, and nothing that acts by itself.
+//! Whether a file has exactly the tables of this program, and no triggers or views.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,23 @@ use rusqlite::Connection;
 use super::{Database, prepare};
 use crate::error::{Error, Result};
 
-/// Something in a file that this program did not make, or made otherwise.
+/// An object in a file that this program did not create, or created differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strange {
-    /// In words that fit into a sentence: `the trigger x is not of tidings`
+    /// A clause for a sentence: `the trigger x is not of tidings`
     pub what: String,
-    /// An index of the operator's changes no answer
+    /// Whether it changes no result, like an additional index
     pub is_harmless: bool,
 }
 
 impl Strange {
-    /// What it means for whoever has it, in a sentence
+    /// The warning, in a sentence
     pub fn warning(&self) -> String {
         let means = if self.is_harmless { "it slows writing down" } else { "`tidings db restore` refuses such a file" };
         format!("Warning: {}; {means}.", self.what)
     }
 
-    /// Refuses a file with anything that is not harmless.
+    /// Refuses a file with harmful objects.
     pub(crate) fn refuse(found: &[Self]) -> Result<()> {
         match found.iter().find(|strange| !strange.is_harmless) {
             Some(strange) => Err(Error::unavailable(format!("Somebody has changed it: {}.", strange.what))),
@@ -32,10 +32,10 @@ impl Strange {
     }
 }
 
-/// Type and name of what a file is made of
+/// The type and name of an object
 type Object = (String, String);
 
-/// What a file is made of, and by which statement; what SQLite makes for itself apart
+/// The objects of a file with their statements, without SQLite's own
 fn objects(connection: &Connection) -> Result<BTreeMap<Object, String>> {
     let all = "SELECT type, name, coalesce(sql, '') FROM sqlite_schema
                WHERE NOT (type IN ('table', 'index') AND name LIKE 'sqlite\\_%' ESCAPE '\\')";
@@ -44,7 +44,7 @@ fn objects(connection: &Connection) -> Result<BTreeMap<Object, String>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// What is otherwise in a file of that version than this program makes it.
+/// The differences between a file of that version and what this program creates.
 pub(super) fn strange(connection: &Connection, version: i64) -> Result<Vec<Strange>> {
     let ours = objects(&prepare::pattern(version)?)?;
     let found = objects(connection)?;

@@ -82,7 +82,7 @@ pub(super) struct Crowd<'c> {
     address: String,
     /// Of every command
     variables: Vec<(&'static str, String)>,
-    /// What time it is, in whatever the audit asks by
+    /// The current time, in whatever the audit asks by
     moment: Box<dyn Fn() -> u64 + Sync + 'c>,
     known: Mutex<Known>,
     is_over: AtomicBool,
