@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Gives memory back: glibc keeps what each thread hashed passwords in, 19 MiB and more, until the end.
+/// Returns memory to the system: glibc keeps the 19 MiB of each thread that hashed a password.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

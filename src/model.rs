@@ -25,7 +25,7 @@ pub use selector::{ConversationSelector, MessageSelector, UserSelector};
 pub use snippet::Snippet;
 pub use words::{Term, Terms, Word, words};
 
-/// Where in a list to go on from.
+/// A position in a list to continue from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Seek<P> {
     /// After this position; cursors that were given out call it `Behind`

@@ -189,8 +189,9 @@ impl<'c> Context<'c> {
             Ok(Erasure::Blocked) => "another program is using the database".to_owned(),
             Err(error) => error.to_string().trim_end_matches('.').to_owned(),
         };
-        self.out
-            .status(&format!("It is deleted, but traces may remain in the file ({why}); `tidings db compact` erases them."));
+        self.out.status(&format!(
+            "It is deleted, but traces may remain in the file ({why}); `tidings db compact` erases them."
+        ));
         shown
     }
 

@@ -217,7 +217,8 @@ impl Remove {
             service::conversations::remove(tx, &actor, &self.conversation, &self.users)
         };
         let departure = context.destroy(remove, |departure| {
-            let question = "Nobody would be left. Delete the conversation with all its messages? This cannot be undone.";
+            let question =
+                "Nobody would be left. Delete the conversation with all its messages? This cannot be undone.";
             departure.ended.then(|| (question.to_owned(), self.conversation.to_string()))
         })?;
         let end = if departure.ended { " Nobody is left: the conversation and its messages were deleted." } else { "" };

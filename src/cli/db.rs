@@ -266,7 +266,8 @@ impl Restore {
         let may_replace = !matches!(target.try_exists(), Ok(false));
         if may_replace && !global.yes && !global.dry_run {
             let name = target.file_name().unwrap_or(target.as_os_str()).to_string_lossy();
-            let question = format!("Replace the database {location} with {}? Its current contents are lost.", copy.file);
+            let question =
+                format!("Replace the database {location} with {}? Its current contents are lost.", copy.file);
             text::confirm_by_name(&question, &name)?;
         }
         if !global.dry_run {

@@ -50,9 +50,7 @@ pub(super) struct Demo {}
 
 pub(super) fn run(global: &Global, settings: &Settings, out: &mut Output) -> Outcome {
     if global.dry_run {
-        return Err(Failure::Usage(
-            "The demonstration uses its own database; --dry-run does not apply.".to_owned(),
-        ));
+        return Err(Failure::Usage("The demonstration uses its own database; --dry-run does not apply.".to_owned()));
     }
     let location = match &global.db {
         Some(db) => db.clone(),

@@ -183,8 +183,7 @@ fn of_pending(Pending { task, since }: Pending) -> Finding {
             Finding::warning("search", detail, "Index them: tidings db migrate")
         }
         Task::Skeletons => {
-            let detail =
-                "not all usernames are checked for look-alikes yet";
+            let detail = "not all usernames are checked for look-alikes yet";
             Finding::warning("usernames", detail, "Finish it: tidings db migrate")
         }
     }

@@ -103,7 +103,11 @@ impl Send {
             Some(user) => Destination::User(user),
             None => match words.next() {
                 Some(word) => Destination::Conversation(selector(&word)),
-                None => return Err(Failure::Usage("The destination is missing: a conversation, or a user with --to.".to_owned())),
+                None => {
+                    return Err(Failure::Usage(
+                        "The destination is missing: a conversation, or a user with --to.".to_owned(),
+                    ));
+                }
             },
         };
         let text = words.next();

@@ -51,9 +51,7 @@ struct Owner {
 impl Owner {
     fn check(&self, context: &Context<'_>) -> Outcome {
         match (&self.user, &context.acting) {
-            (None, None) => {
-                Err(Failure::Usage("Name the user: --as USER, or --user USER as the operator.".to_owned()))
-            }
+            (None, None) => Err(Failure::Usage("Name the user: --as USER, or --user USER as the operator.".to_owned())),
             _ => Ok(()),
         }
     }

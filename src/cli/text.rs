@@ -158,7 +158,8 @@ impl PasswordSource {
 pub(super) fn confirm_by_name(question: &str, name: &str) -> Outcome {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(Failure::Usage(
-            "There is no terminal to ask for confirmation; use --yes to confirm, or --dry-run for a preview.".to_owned(),
+            "There is no terminal to ask for confirmation; use --yes to confirm, or --dry-run for a preview."
+                .to_owned(),
         ));
     }
     talk(&escape(question));

@@ -7,7 +7,7 @@ pub use self::api::{Access, Endpoint, endpoints, openapi};
 pub use self::server::{Allowed, Listener, Log, Metrics, MetricsFor, Options, Server, Shared, Stop, host, origin};
 use crate::error::Result;
 
-/// Answers until it is told to stop by a signal, or `ends` does; then finishes what was accepted. `ready` is called once
+/// Serves until a signal, or until `ends` completes; then finishes the accepted requests. `ready` is called when
 /// connections are accepted.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ pub fn is_ignorable(character: char) -> bool {
     !character.is_ascii() && CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
-/// Whether nothing of a character is seen: white space, controls, what is ignorable, and the pattern of Braille without dots
+/// Whether a character is invisible: white space, controls, default-ignorable characters, and the empty Braille pattern
 pub fn is_invisible(character: char) -> bool {
     character.is_whitespace() || character.is_control() || character == '\u{2800}' || is_ignorable(character)
 }
@@ -20,7 +20,7 @@ pub fn is_blank(text: &str) -> bool {
     text.chars().all(is_invisible)
 }
 
-/// Whether a character can be a picture among text, so that the sign for that may stand behind it
+/// Whether a character can be an emoji, so that a variation selector may follow it
 pub fn is_picture(character: char) -> bool {
     !character.is_ascii() && CodePointSetData::new::<Emoji>().contains(character)
 }
@@ -47,12 +47,12 @@ pub fn may_join(before: &str, joiner: char, after: &str) -> bool {
     }
 }
 
-/// What a name looks like, whatever its case: equal for names that may be taken for each other (Unicode TS 39, section 4).
+/// The skeleton of a name, ignoring case: equal for names that look alike (Unicode TS 39, section 4).
 pub fn skeleton(name: &str) -> String {
     shape(&fold_case(name))
 }
 
-/// The skeletons of names that one may be taken for: also where only a capital letter looks like another.
+/// The skeletons of names that look like this one, also those in which only a capital letter does.
 pub fn skeletons(name: &str) -> [String; 2] {
     [skeleton(name), shape(name)]
 }

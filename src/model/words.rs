@@ -71,7 +71,7 @@ fn fold(word: &str) -> String {
         return folded;
     }
     let bare: String = word.nfkd().filter(|character| is_part(*character) && !is_accent(*character)).collect();
-    // Folding may bring marks back, and composing other forms: what is folded twice must be what is folded once.
+    // Folding may produce marks again, and composing other forms: folding twice must give the same as folding once.
     let folded = UniCase::unicode(bare).to_folded_case();
     folded.nfkd().filter(|character| !is_accent(*character)).nfc().take(LONGEST).collect()
 }
@@ -100,8 +100,8 @@ impl Term {
 }
 
 impl Terms {
-    /// Reads what a person types: words, of which those that end in `*` are beginnings. Everything else is separation, so
-    /// nothing is an error.
+    /// Parses a query: words, of which those that end in `*` are prefixes. Everything else separates words, so nothing
+    /// is an error.
     pub fn parse(text: &str) -> Self {
         let mut terms: Vec<Term> = Vec::new();
         for part in text.split_whitespace() {

@@ -49,7 +49,9 @@ impl Database {
         let found = version(&mut client)?;
         if found > VERSION {
             let detail = format!("The database {location} is of a newer tidings (version {found}).");
-            return Err(Error::unavailable(detail).hint(format!("This one supports versions up to {VERSION}: update it.")));
+            return Err(
+                Error::unavailable(detail).hint(format!("This one supports versions up to {VERSION}: update it."))
+            );
         }
         if found < VERSION && !may_change {
             return Err(super::must_not_prepare(location, found > 0));

@@ -1,5 +1,5 @@
-//! `data apply`: makes the database what a fixture says. Users are matched by name, groups by name, direct conversations by
-//! their two people, messages by key; all of it is one transaction.
+//! `data apply`: makes the database match a fixture, in one transaction. Users and groups are matched by name, direct
+//! conversations by their two users, messages by key.
 
 mod fixture;
 mod lines;
@@ -29,7 +29,7 @@ use crate::store::{self, Tx};
 pub struct Options {
     /// Create notifications for new messages, as sending them would
     pub notify: bool,
-    /// Remove what the fixture does not name: users, conversations, participants, messages
+    /// Delete users, conversations, participants and messages that the fixture does not contain
     pub prune: bool,
 }
 
@@ -38,9 +38,9 @@ pub struct Options {
 pub struct Plan {
     /// In the order in which they are made
     pub changes: Vec<PlannedChange>,
-    /// How many records say what is so already
+    /// The number of records that match already
     pub unchanged: u64,
-    /// How many messages pruning removes, those that go with users and conversations included
+    /// The number of messages that pruning deletes, including those of deleted users and conversations
     pub messages_removed: u64,
     /// How many of the new messages are older than one before them in their conversation
     pub older: u64,
@@ -57,14 +57,14 @@ impl Plan {
     }
 }
 
-/// Something that becomes what the fixture says.
+/// A planned change of the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlannedChange {
     pub action: Action,
     /// The type of the record
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// What the fixture, or for what is removed the database, calls it
+    /// Its name in the fixture, or for what is deleted in the database
     pub name: String,
     /// What is changed of it
     pub fields: Vec<&'static str>,
@@ -79,14 +79,14 @@ pub enum Action {
     Removed,
 }
 
-/// A fixture that was checked against what is there, with the hashes of its new passwords.
+/// A fixture that was checked against the database, with the hashes of its new passwords.
 pub struct Checked {
     fixture: Fixture,
     hashes: HashMap<u64, String>,
 }
 
 impl Checked {
-    /// Where a record stands: `FILE:LINE`
+    /// The place of a record: `FILE:LINE`
     pub fn place(&self, place: u64) -> String {
         self.fixture.place(place)
     }
@@ -146,7 +146,7 @@ fn nameless(entry: &Entry) -> Option<RecordProblem> {
     Some(RecordProblem::new(entry.line, Kind::Invalid, detail))
 }
 
-/// Makes the database what the fixture says; a trial takes it back.
+/// Applies the fixture; a trial is rolled back.
 ///
 /// # Errors
 /// What a record says otherwise than what is there and cannot be changed.

@@ -1,5 +1,5 @@
-//! From the original system: what `manage.py dumpdata` writes of its users, conversations, messages, histories and
-//! notifications, whatever its apps are called, as records.
+//! Import from the original system: users, conversations, messages, histories and notifications from `manage.py
+//! dumpdata`, whatever the apps are called, as records.
 //!
 //! Ids that are UUIDs stay; others are made from model and primary key, so that importing again finds the same rows. What
 //! two people say to each other outside of conversations is their direct conversation. A message is read where its
@@ -93,10 +93,10 @@ impl Imported {
         self.origins.get(index).map(ToString::to_string).unwrap_or_default()
     }
 
-    /// Loads the records; what is there already is passed over.
+    /// Loads the records; existing ones are skipped.
     ///
     /// # Errors
-    /// Every problem of the records beside what is there, before anything is written; their lines have a [`Self::place`].
+    /// All problems of the records, found before anything is written; [`Self::place`] gives the places of their lines.
     pub fn load(&self, app: &App, actor: &Actor, on_stage: &mut dyn FnMut(Stage)) -> Outcome<Loaded> {
         let place = |line| self.place(line);
         let rules = Rules { notify: false, may_differ: false, place: &place };

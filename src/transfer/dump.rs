@@ -1,4 +1,4 @@
-//! A dump: the database, or a part of it that stands by itself, as records.
+//! A dump: the database, or a self-contained part of it, as records.
 //!
 //! Users come first, then conversations, then messages in pages, each page followed by its notifications; all in the order
 //! of their keys, which the loader gives anew in the order of the lines. Where a page ends depends on what is in it alone:
@@ -56,15 +56,15 @@ pub struct Request {
     pub since: Option<Timestamp>,
     /// Messages sent before this time
     pub until: Option<Timestamp>,
-    /// Replaces ids, names, addresses and texts by what only this secret makes of them
+    /// Replaces ids, names, addresses and texts by pseudonyms computed with this secret
     pub pseudonymise: Option<[u8; 32]>,
 }
 
-/// Writes what a request asks for, a record a line; `progress` hears now and then how many of how many messages are
-/// written.
+/// Writes the requested records, one per line; `progress` is called now and then with the numbers of messages written
+/// and of all.
 ///
-/// A part holds all it refers to: what its messages reply to, their conversations with all who take part in them, and
-/// everybody who is named.
+/// A partial dump contains everything it refers to: the messages that its messages reply to, their conversations with
+/// all participants, and all named users.
 ///
 /// # Errors
 /// `NotFound` where the request names a user or conversation that is not there.

@@ -14,7 +14,7 @@ use super::records::{Entry, Record};
 use crate::error::{Error, Kind, Result};
 use crate::store::scratch::Scratch;
 
-/// The longest line that is read, in bytes: of a message with as many long revisions as nobody writes
+/// The longest line, in bytes: longer than any realistic message with its revisions
 const LONGEST_LINE: usize = 32 << 20;
 
 /// What is compressed more than so many times over was made to fill memory or disk; gzip reaches a thousand times.
@@ -29,7 +29,7 @@ pub struct Input {
     /// As people call it
     pub name: String,
     file: File,
-    /// How many bytes it has, as it lies there
+    /// The size of the file in bytes, compressed if it is
     pub bytes: u64,
 }
 
@@ -37,7 +37,7 @@ impl Input {
     /// Opens a file; `-` is standard input. What cannot be read twice is copied into a file without a name.
     ///
     /// # Errors
-    /// `NotFound`, `Unavailable` where it cannot be read, `NoSpace` where there is no room for the copy.
+    /// `NotFound`, `Unavailable` if it cannot be read, `NoSpace` if there is no space for the copy.
     pub fn open(path: &Path) -> Result<Self> {
         let is_stdin = path == Path::new("-");
         let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
@@ -78,7 +78,7 @@ impl Input {
         Ok(Box::new(BufReader::with_capacity(1 << 17, Bounded { inner: unpacked, input: self, count: 0 })))
     }
 
-    /// How many bytes of it, as it lies there, have been read
+    /// The number of bytes of the file that were read
     pub fn position(&self) -> u64 {
         (&self.file).stream_position().unwrap_or(0)
     }
@@ -133,10 +133,10 @@ pub struct Lines<'i> {
 }
 
 impl Lines<'_> {
-    /// The next record, or what is wrong with it; after what cannot be read on there is none.
+    /// The next record or its problem; none after an unreadable one.
     ///
     /// # Errors
-    /// `NoSpace`, `Unavailable` where the program cannot go on; what is wrong with the file is a [`RecordProblem`].
+    /// `NoSpace`, `Unavailable` if the program cannot continue; problems of the file are a [`RecordProblem`].
     pub fn next_record(&mut self) -> Result<Option<std::result::Result<Entry, RecordProblem>>> {
         while !self.is_over {
             self.line += 1;

@@ -1,7 +1,7 @@
 //! `data load`: records into the database, checked before anything is written.
 //!
-//! Into an empty database all is written in one transaction, or nothing. Into one that is in use it is written in steps that
-//! let others in; since what is there already is passed over, loading again goes on where it was broken off.
+//! An empty database is filled in one transaction. A database in use is filled in steps, between which others can
+//! write; existing records are skipped, so repeating an interrupted load continues it.
 
 mod check;
 mod write;
@@ -34,10 +34,10 @@ const STRIDE: usize = 500;
 /// … where each may notify thousands
 const STRIDE_NOTIFYING: usize = 10;
 
-/// How long one transaction goes on beside others, who wait for it
+/// How long one transaction may take while others wait for it
 const STEP: Duration = Duration::from_millis(200);
 
-/// How long others are let in between two transactions: longer than a waiting writer sleeps before it tries again
+/// The pause between two transactions: longer than a waiting writer sleeps before it tries again
 const PAUSE: Duration = Duration::from_millis(15);
 
 /// What a load does now, and how far it is
@@ -60,19 +60,19 @@ pub struct Loaded {
     pub skipped: u64,
 }
 
-/// Why nothing, or no more, was loaded.
+/// Why a load failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The file is to be mended
+    /// The file has problems
     Problems(Vec<RecordProblem>),
-    /// What so many records before it said is loaded, but then something had come in between
+    /// The database changed meanwhile; so many records before are loaded
     Behind(u64, Vec<RecordProblem>),
-    /// The program or the database is in trouble
+    /// The program or the database failed
     Error(Error),
 }
 
 impl Failure {
-    /// The same, where records before it are loaded.
+    /// The same failure, after so many records were loaded.
     fn behind(self, written: Tally) -> Self {
         match (written.total(), self) {
             (0, failure) => failure,
@@ -152,7 +152,7 @@ struct Checked {
 /// Passwords by the line they stand on, each with the hash that it may have already
 pub(super) type Passwords = BTreeMap<u64, (String, Option<String>)>;
 
-/// Hashes passwords; those that have their hash already are left out.
+/// Hashes passwords, except those that have a hash already.
 pub(super) fn hashes(passwords: Passwords, on_stage: &mut dyn FnMut(Stage)) -> Result<HashMap<u64, String>> {
     let (lines, passwords): (Vec<u64>, Vec<_>) = passwords.into_iter().unzip();
     let hashes = hash_passwords(&passwords, &mut |done| on_stage(Stage::Hashing(done, passwords.len())))?;
@@ -194,9 +194,9 @@ fn check(
     }
 }
 
-/// Writes records: all at once, where it is alone, or in steps beside others.
+/// Writes records: in one transaction, or in steps beside others.
 ///
-/// `entries` begins from the first record whenever it is called; `on_progress` hears how many are written.
+/// `entries` begins with the first record each time; `on_progress` is called with the number written.
 pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
     app: &App,
     write: &Write<'_>,
@@ -277,7 +277,7 @@ fn reading<T>(app: &App, mut work: impl FnMut(&mut Tx<'_>) -> Outcome<T>) -> Out
     })?
 }
 
-/// Runs a transaction that may end with a problem of the file; then nothing of it is left, as of a trial.
+/// Runs a transaction that may end with a problem of the file; then, or in a trial, it is rolled back.
 pub(super) fn transaction<T>(app: &App, is_trial: bool, mut work: impl FnMut(&mut Tx<'_>) -> Outcome<T>) -> Outcome<T> {
     let mut problems = Vec::new();
     let carried_out = |tx: &mut Tx<'_>| match work(tx) {

@@ -1,4 +1,4 @@
-//! Rows in and out: records as `data dump` writes and `data load` reads them, and what makes them from elsewhere.
+//! Import and export: records as `data dump` writes and `data load` reads them, and their other sources.
 
 pub mod apply;
 pub mod django;
@@ -56,7 +56,7 @@ impl Tally {
     }
 }
 
-/// Why what is written ends before its end.
+/// Why an output was interrupted.
 #[derive(Debug)]
 pub enum Interruption {
     /// A rule or the database refused it
@@ -94,7 +94,7 @@ impl RecordProblem {
     }
 }
 
-/// How much is shown of what a record says, in characters: enough to find it by
+/// The number of characters of a value that a message shows
 const LONGEST_QUOTE: usize = 100;
 
 /// What a record says, for a sentence about it; of a long text its beginning.

@@ -1,4 +1,4 @@
-//! The JSON Schemas of what is written and read, for editors and for programs that make records (draft 2020-12).
+//! The JSON Schemas of records and exports, for editors and programs (draft 2020-12).
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub fn records() -> Value {
     })
 }
 
-/// The schema of what `user export` writes.
+/// The schema of `user export`.
 pub fn export() -> Value {
     SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Document<'_>>().to_value()
 }

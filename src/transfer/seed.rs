@@ -99,11 +99,10 @@ impl Choice for Language {
     }
 }
 
-/// Makes up what a plan gives and writes it; what is there already is passed over. `on_progress` hears how many messages
-/// are written.
+/// Creates the data of a plan; existing rows are skipped. `on_progress` is called with the number of messages written.
 ///
 /// # Errors
-/// `Invalid` where the plan cannot be, a problem where something is there that differs.
+/// `Invalid` for an impossible plan, a problem if existing data differs.
 pub fn seed(app: &App, actor: &Actor, plan: &Plan, on_progress: &mut dyn FnMut(u64)) -> Outcome<Loaded> {
     // A dry run writes, and takes back, what could meet what is there; the messages are only counted.
     let is_trial = app.is_dry_run();
@@ -179,7 +178,7 @@ impl Plan {
     }
 }
 
-/// Makes up users, then conversations, then messages in the order of time, each followed by its notifications. Memory
+/// Returns users, then conversations, then messages in the order of time, each followed by its notifications. Memory
 /// grows with users and conversations, not with messages.
 ///
 /// # Errors

@@ -176,7 +176,10 @@ fn wrong_usage_is_a_problem_document_where_errors_are() {
             "user list --fields nonsense -o json",
             "This command shows no field “nonsense”. The fields: user_id, username, ",
         ),
-        ("user delete ann -o json", "There is no terminal to ask for confirmation; use --yes to confirm, or --dry-run for a preview."),
+        (
+            "user delete ann -o json",
+            "There is no terminal to ask for confirmation; use --yes to confirm, or --dry-run for a preview.",
+        ),
         ("user list --env-file absent -o json", "The env file absent cannot be used: "),
     ] {
         let run = shell.run(line);

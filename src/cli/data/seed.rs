@@ -101,10 +101,11 @@ impl Seed {
         drop(progress);
         let made = made.map_err(|failure| match failure {
             Failure::Error(error) => error,
-            Failure::Problems(_) | Failure::Behind(..) => {
-                Error::conflict(format!("Some of what the seed {} makes up exists already, with differences.", plan.seed))
-                    .hint("Use another --seed for other data; the same --seed and --now make the same data again.")
-            }
+            Failure::Problems(_) | Failure::Behind(..) => Error::conflict(format!(
+                "Some of what the seed {} makes up exists already, with differences.",
+                plan.seed
+            ))
+            .hint("Use another --seed for other data; the same --seed and --now make the same data again."),
         })?;
         context.status(&format!("Made up the data of the seed {}.", plan.seed));
         Ok(context.out.show(&made)?)

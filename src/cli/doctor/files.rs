@@ -59,7 +59,11 @@ fn look_at_rights(path: &Path, findings: &mut Vec<Finding>) {
         }
         if found.uid() != user_number() {
             let detail = format!("{shown} belongs to another user (number {})", found.uid());
-            findings.push(Finding::warning("owner", detail, "Run tidings as that user, or change the owner of the file: chown"));
+            findings.push(Finding::warning(
+                "owner",
+                detail,
+                "Run tidings as that user, or change the owner of the file: chown",
+            ));
         }
     }
     // The log and what goes with it keep the rights that the file had when they were made.

@@ -203,7 +203,8 @@ impl Here {
 
     /// The cursor of the request
     pub(super) fn seek<P: DeserializeOwned>(&self, cursor: Option<&str>) -> Result<Option<Seek<P>>, Error> {
-        let forged = || Error::invalid("cursor", "The cursor does not belong to this list; follow the links next and previous.");
+        let forged =
+            || Error::invalid("cursor", "The cursor does not belong to this list; follow the links next and previous.");
         let open = |cursor| {
             let text = self.server.keys.open(self.address.path(), cursor).ok_or_else(forged)?;
             serde_json::from_slice(&text).map_err(|_| forged())

@@ -1,4 +1,4 @@
-//! Fields of a request that changes something, beside those that it can change.
+//! The other fields of a request that changes something.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-/// Those fields: who sends one that does nothing believes that it does something.
+/// Unknown fields: a client that sends one expects an effect.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Rest(Map<String, Value>);
 
@@ -32,7 +32,7 @@ impl Rest {
         self.must_be_so(&())
     }
 
-    /// Refuses those that are not so already of `thing`, as it is shown.
+    /// Refuses fields whose values differ from those of `thing`.
     pub(super) fn must_be_so(&self, thing: &impl Serialize) -> Result<()> {
         if self.is_empty() {
             return Ok(());
@@ -59,7 +59,7 @@ pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     T::deserialize(deserializer).map(Some)
 }
 
-/// A field that this API knows, and that nobody sets in this request.
+/// A field of this API that cannot be set in this request.
 #[derive(Default)]
 pub(super) struct Unset;
 

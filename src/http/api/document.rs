@@ -156,11 +156,7 @@ fn parameters(endpoint: &Endpoint, reading: &mut SchemaGenerator) -> Vec<Value> 
     }
     if endpoint.is_conditional {
         let tags = json!({ "type": "string", "pattern": "^(\\*|(W/)?\"[!#-~]*\"(, (W/)?\"[!#-~]*\")*)$" });
-        header(
-            "If-Match",
-            "Carries the request out only if one of these entity tags still matches",
-            tags.clone(),
-        );
+        header("If-Match", "Carries the request out only if one of these entity tags still matches", tags.clone());
         header(
             "If-None-Match",
             "Carries the request out only if none of these entity tags matches; with *, only if nothing exists",

@@ -34,11 +34,11 @@ pub(super) async fn live() -> Answer {
     json(axum::http::StatusCode::OK, &Status { status: "live" })
 }
 
-/// How large the trial is, in bytes, after a write failed: as large as what people send. The smallest one would fit where they
-/// do not.
+/// The size of the trial write after a failure, in bytes: as large as a request. A smaller one might still fit on a
+/// full disk.
 const LARGE: usize = 65_536;
 
-/// The database can be written, and so read; the last write of somebody's counts too.
+/// Whether the database can be read and written, by the last write of a request or a trial.
 pub(super) async fn ready(State(server): State<Shared>) -> Answer {
     let readiness = &server.readiness;
     let mut last = readiness.known.lock().await;
@@ -60,7 +60,7 @@ pub(super) async fn ready(State(server): State<Shared>) -> Answer {
     json(axum::http::StatusCode::OK, &answer?)
 }
 
-/// What the server counts, for those who may know.
+/// The metrics, for allowed clients.
 pub(super) async fn metrics(
     State(server): State<Shared>,
     headers: HeaderMap,
@@ -69,7 +69,7 @@ pub(super) async fn metrics(
     let is_for = match server.options.metrics {
         MetricsFor::Everybody => true,
         MetricsFor::Nobody => false,
-        // Behind a proxy that does not say for whom it asks, everybody seems to be on this machine.
+        // Behind a proxy that does not pass addresses on, every client seems to be on this machine.
         MetricsFor::ThisMachine => {
             let is_here = match client {
                 Client::At(address) => address.is_loopback(),

@@ -1,6 +1,6 @@
 //! REST: each endpoint is a short handler over one function of a service.
 //!
-//! Which paths there are stands in [`routes`].
+//! The paths are in [`routes`].
 
 mod answer;
 mod changes;

@@ -1,4 +1,4 @@
-//! What a request says: what its path names, what stands in its query and its body.
+//! The parts of a request: path, query, body, headers.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -105,7 +105,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type == "application/json" || media_type.starts_with("application/") && media_type.ends_with("+json")
 }
 
-/// Reads a body, or says what is wrong with it, field by field.
+/// Parses a body, or reports the errors of each field.
 fn parse<T: DeserializeOwned + JsonSchema>(content: &[u8]) -> Result<T, Error> {
     // Some programs begin every text with a mark of its order of bytes.
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
@@ -145,7 +145,7 @@ fn missing_fields<T: JsonSchema>(content: &[u8]) -> Vec<String> {
     required.filter(|field| !body.contains_key(*field)).map(ToOwned::to_owned).collect()
 }
 
-/// A field whose value cannot be read.
+/// The error for a field that cannot be parsed.
 fn wrong(path: &str, message: &str) -> Error {
     let mut letters = message.chars();
     let message: String = letters.next().map(char::to_uppercase).into_iter().flatten().chain(letters).collect();

@@ -25,7 +25,8 @@ impl FromRequestParts<Shared> for Meant {
         if parts.headers.contains_key(&TEST) {
             return Ok(Self);
         }
-        let detail = "This request needs the header Tidings-Test, with any value, so that no page of another site can send it.";
+        let detail =
+            "This request needs the header Tidings-Test, with any value, so that no page of another site can send it.";
         Err(Error::forbidden(detail).into())
     }
 }

@@ -203,7 +203,7 @@ pub(super) async fn change_own(
 ) -> Answer {
     let OwnChange { username, email, first_name, last_name, password, current_password, rest } = change;
     if let Some(email) = email.0.as_deref().filter(|email| !email.is_empty()) {
-        // The answer tells whether somebody has it.
+        // The response shows whether the name is taken.
         let own = server.read(caller.clone(), |_, actor| Ok(actor.clone())).await?;
         if !matches!(own, Actor::User(user) if user.email.as_deref() == Some(email)) {
             server.limits.registrations.take(&client)?;
@@ -231,8 +231,8 @@ async fn update(server: &Shared, caller: Caller, selector: UserSelector, change:
     changed(StatusCode::OK, &user)
 }
 
-/// The hash of somebody's new password, where they know the one they have, and nothing else refuses the change. That it is still
-/// theirs is known by their token, which a new password ends.
+/// Verifies the current password and hashes the new one, after the other fields were checked. The token proves that the
+/// current password did not change meanwhile.
 async fn new_hash(
     server: &Shared,
     caller: &Caller,
@@ -247,7 +247,7 @@ async fn new_hash(
     passwords::check(&password, &username)?;
     let wrong = || Error::invalid("current_password", "That is not the current password.");
     let hash = hash.ok_or_else(wrong)?;
-    // Strangers who fail to log in keep nobody from it, nor the other way round.
+    // Failed log-ins of strangers do not count here, and failures here do not count for log-ins.
     server.limits.changes.take(&caller.0.user)?;
     server.limits.log_ins.take(&client)?;
     let renew = move || {

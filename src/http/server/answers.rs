@@ -23,7 +23,7 @@ pub(crate) struct Route(pub(crate) &'static str);
 #[derive(Clone)]
 pub(crate) struct Answers {
     plain: Router,
-    /// For clients that accept gzip: the layer costs something even where it does nothing.
+    /// Only for clients that accept gzip: the layer has a cost even if it does nothing.
     compressing: Router,
 }
 
@@ -37,7 +37,7 @@ impl Answers {
     pub(crate) async fn to(self, mut request: Request<Body>) -> Response {
         let Self { plain, compressing } = self;
         let mut router = if takes_gzip(request.headers()) {
-            // Whatever else it would take: the layer answers 406 where it finds nothing, to a request that was carried out.
+            // Otherwise the layer would return 406 to a request that was carried out.
             request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
             compressing
         } else {
@@ -54,8 +54,8 @@ fn is_worth_it() -> impl Predicate {
     SizeAbove::new(1024).and(NotForContentType::const_new("text/event-stream"))
 }
 
-/// Whether an answer may come in gzip, and with no lower weight than without (RFC 9110, section 12.5.3). Whether the client
-/// accepts what it gets is not checked: a response it does not accept is better than none, to a request that was carried out.
+/// Whether the client accepts gzip with at least the weight of `identity` (RFC 9110, section 12.5.3). A response that
+/// it does not accept is better than none, because the request was carried out.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let (mut gzip, mut any, mut identity) = (None, None, None);
     for value in headers.get_all(ACCEPT_ENCODING) {

@@ -22,7 +22,7 @@ pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
 /// How much of a body that is too large is read and thrown away, so that its sender gets to read the answer
 const DRAINED: usize = 8 * 1024 * 1024;
 
-/// Larger ones are not all read at once: what thousands of connections begin to send would fill the memory.
+/// The size up to which a body needs no slot, in bytes: large bodies of thousands of connections would fill the memory.
 const SMALL_BODY: usize = 16 * 1024;
 
 /// How long a body may take
@@ -65,7 +65,7 @@ pub(crate) async fn read(
     }
     let waiting = Instant::now();
     if let Some(caller) = caller {
-        // Slots are for those whose token is still valid.
+        // Slots are only for clients with a valid token.
         server.read(caller.clone(), |_, _| Ok(())).await?;
     }
     let slot = timeout(server.options.database_wait, server.bodies.take(client)).await;

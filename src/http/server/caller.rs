@@ -10,13 +10,13 @@ use super::problem::Problem;
 use crate::error::Error;
 use crate::service::tokens::{Claims, bad_token};
 
-/// Who sends a request: what an access token says, and on which conditions. Whether these are met and the token is still valid
-/// is looked at in the transaction.
+/// The sender of a request: the claims of the access token, and the preconditions. Both are checked again in the
+/// transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(pub(crate) Claims, pub(crate) Conditions);
 
 impl Caller {
-    /// Whose token a request brings; none without one
+    /// The caller of a request; none without a token
     pub(crate) fn of(parts: &Parts, server: &Shared) -> Result<Option<Self>, Error> {
         let Some(credentials) = parts.headers.get(AUTHORIZATION) else { return Ok(None) };
         let token = credentials.to_str().ok().and_then(|text| text.split_once(' '));
@@ -29,7 +29,7 @@ impl Caller {
     }
 }
 
-/// A token has to be there.
+/// The error for a request without a token.
 pub(crate) fn no_credentials() -> Error {
     Error::unauthenticated("Authentication credentials were not provided.")
 }

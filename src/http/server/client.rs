@@ -1,4 +1,4 @@
-//! Where requests come from: what a proxy in front says of that counts where it is believed, and nowhere else.
+//! The client of a request. Headers of a proxy are used only with `--behind-proxy`.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -7,11 +7,11 @@ use axum::http::HeaderMap;
 use super::io::SocketAddrs;
 use crate::service::login::Client;
 
-/// The headers by which proxies say for whom they ask
+/// The headers in which proxies pass the client's address
 const PASSED_ON: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
 
-/// Who sends a request. Behind a proxy that is the last address of the list, the one that the nearest proxy saw: what stands
-/// before it may be made up. One that cannot be read is not the proxy's own, which would be that of this machine.
+/// The client of a request. Behind a proxy it is the last address of the list, which the nearest proxy saw: earlier
+/// ones may be forged. An unreadable one is unknown, and never taken for this machine.
 pub(crate) fn client(headers: &HeaderMap, addrs: SocketAddrs, is_behind_proxy: bool) -> Client {
     match headers.get_all("x-forwarded-for").iter().next_back().filter(|_| is_behind_proxy) {
         Some(list) => list.to_str().ok().and_then(last_address).map_or(Client::Unknown, Client::At),
@@ -19,7 +19,7 @@ pub(crate) fn client(headers: &HeaderMap, addrs: SocketAddrs, is_behind_proxy: b
     }
 }
 
-/// Whether a proxy passed a request on, for whomever
+/// Whether a proxy forwarded a request
 pub(crate) fn is_passed_on(headers: &HeaderMap) -> bool {
     PASSED_ON.iter().any(|name| headers.contains_key(*name))
 }

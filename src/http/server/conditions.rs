@@ -1,4 +1,4 @@
-//! Preconditions: what a request wants to be so before anything is done (RFC 9110, section 13).
+//! Preconditions of requests (RFC 9110, section 13).
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
@@ -44,8 +44,8 @@ impl Conditions {
         })
     }
 
-    /// Refuses where they are not met by what is there. `first` is the first part of its entity tag, which says what can be
-    /// changed of it; the `whole` is made only where it is asked for.
+    /// Refuses the request if the current state does not meet them. `first` is the first part of its entity tag, which
+    /// covers what can be changed; the `whole` tag is computed only if needed.
     pub(crate) fn must_be_met(&self, first: &str, whole: impl FnOnce() -> Result<String>) -> Result<()> {
         let first_of = |tag: &str| tag.split_once('-').map_or(tag, |(first, _)| first).to_owned();
         match &self.if_match {
@@ -59,7 +59,7 @@ impl Conditions {
         }
     }
 
-    /// As [`Conditions::must_be_met`], by what has no entity tag to be changed by.
+    /// As [`Conditions::must_be_met`], for a resource without an entity tag.
     pub(crate) fn must_be_met_by_any(&self) -> Result<()> {
         match (&self.if_match, &self.if_none_match) {
             (Some(Tags::These(_)), _) => Err(stale()),
@@ -70,14 +70,15 @@ impl Conditions {
 }
 
 fn stale() -> Error {
-    Error::stale("The resource has changed: its entity tag does not match If-Match.").hint("It was changed meanwhile; read it again.")
+    Error::stale("The resource has changed: its entity tag does not match If-Match.")
+        .hint("It was changed meanwhile; read it again.")
 }
 
 fn there() -> Error {
     Error::stale("The resource exists, and its entity tag matches If-None-Match.")
 }
 
-/// The entity tags in a header, weak or strong; none where there is no such header
+/// The entity tags in a header, weak or strong; none without the header
 fn tags(headers: &HeaderMap, name: &HeaderName, field: &'static str) -> Result<Option<Tags>> {
     let mut found = None;
     for value in headers.get_all(name) {
@@ -109,7 +110,7 @@ fn read(text: &str) -> Option<Tags> {
         if rest.is_empty() {
             return (!tags.is_empty()).then_some(Tags::These(tags));
         }
-        // Only text stands between the quotes, so a comma may, too.
+        // The text between quotes may contain a comma.
         let (tag, behind) = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"')?.split_once('"')?;
         tags.push(tag.to_owned());
         rest = behind.trim_start_matches([' ', '\t']);

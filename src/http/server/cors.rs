@@ -8,15 +8,15 @@ use axum::http::header::{
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response};
 
-/// What pages may send, beside what they always may
+/// The request headers that pages may send
 const SENT: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, prefer",
 );
 
-/// What pages may do, beside what they always may
+/// The methods that pages may use
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PATCH, DELETE");
 
-/// What pages may read of an answer, beside what they always may
+/// The response headers that pages may read
 const READ: HeaderValue = HeaderValue::from_static("etag, preference-applied, retry-after, x-request-id");
 
 /// Whose pages they are; none of any other site.
@@ -28,7 +28,7 @@ pub(crate) enum Cors {
 }
 
 impl Cors {
-    /// `*` stands for every site.
+    /// `*` means every site.
     pub(crate) fn new(origins: &[String]) -> Self {
         if origins.is_empty() {
             Self::Nobodys
@@ -70,7 +70,7 @@ impl Cors {
         }
     }
 
-    /// Those for an answer to what is no request, of which nobody knows where it comes from: for the first site.
+    /// The headers for a response to a malformed request, whose origin is unknown: for the first site.
     pub(crate) fn unasked(&self) -> HeaderMap {
         let first = if let Self::Of(origins) = self { origins.first() } else { None };
         let mut headers = HeaderMap::new();

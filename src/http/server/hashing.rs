@@ -1,4 +1,4 @@
-//! Passwords over HTTP: how many are computed with at once, and what that counts against.
+//! Password hashing over HTTP: how many run at once, and the rate limits.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// Slots for computing with passwords: each takes a core, and 19 MiB.
 pub(crate) struct Hashing {
     cores: Arc<Semaphore>,
-    /// Those of what is no log-in, half of them: registrations and new passwords never delay a log-in
+    /// The slots for other things than log-ins, half of all: registrations and new passwords never delay a log-in
     others: Arc<Semaphore>,
 }
 
@@ -24,14 +24,14 @@ impl Hashing {
 }
 
 impl Server {
-    /// Computes with a password, for what is no log-in.
+    /// Hashes a password, but not for a log-in.
     pub(crate) async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let permit = Arc::clone(&self.hashing.others).acquire_owned().await.map_err(Error::internal)?;
         self.compute(Some(permit), work).await
     }
 
-    /// Looks whether a password is that of an account, which `work` says by none where it is not: that is counted, and too many
-    /// are not looked at.
+    /// Verifies a password with `work`, which returns none if it is wrong. Failures are counted, and after too many no
+    /// more are verified.
     pub(crate) async fn guess<T: Send + 'static>(
         self: &Shared,
         tried: Tried,
@@ -51,8 +51,8 @@ impl Server {
         self.compute(None, guess).await?
     }
 
-    /// Computes, as many at once as there are cores; what nobody waits for any more is one of them. Each in a thread whose end
-    /// gives its 19 MiB back: those of a pool would keep as much, all of them.
+    /// Runs `work`, at most one per core, including those whose client is gone. Each runs in a thread of its own, which
+    /// returns its 19 MiB at its end; the threads of a pool would keep them.
     async fn compute<T: Send + 'static>(
         &self,
         share: Option<OwnedSemaphorePermit>,

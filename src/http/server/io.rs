@@ -23,10 +23,10 @@ use super::problem;
 use crate::error::{Error, Kind};
 use crate::service::login::Client;
 
-/// How long a client may take to read on: what is written for it is kept for so long
+/// How long a client may read nothing before its connection is closed
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a client that is refused may go on sending
+/// How long a refused client may continue to send
 const LINGER: Duration = Duration::from_secs(2);
 
 /// How many bytes the kernel keeps for a client that gets a stream and does not read: unless told, it took 2.6 MB for each
@@ -42,7 +42,7 @@ pub(crate) struct Io {
     instead: Option<(Vec<u8>, usize)>,
     /// When the time is up for a client that does not read on
     stalled: Option<Pin<Box<Sleep>>>,
-    /// For pages of other sites, on what is written in place of what hyper would say
+    /// The CORS headers of that response
     cors: HeaderMap,
 }
 
@@ -114,7 +114,7 @@ impl Io {
         }
     }
 
-    /// Says that a request did not come to its end in time.
+    /// Writes the response for a request that was not complete in time.
     pub(crate) async fn time_out(&mut self) {
         let answer = bare(&too_slow(), &self.cors);
         // A client that does not read either is not waited for.
@@ -124,8 +124,7 @@ impl Io {
         };
     }
 
-    /// Reads on for a while what nobody will look at: a connection that is closed on unread bytes takes with it the answer
-    /// that is on its way.
+    /// Reads and discards for a while: closing a connection with unread bytes would lose the response.
     pub(crate) async fn linger(self) {
         let _ = match self.stream {
             Stream::Tcp(stream) => tokio::time::timeout(LINGER, drain(stream.into_inner())).await,
@@ -141,7 +140,7 @@ async fn drain(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()
     Ok(())
 }
 
-/// A request did not come to its end in time.
+/// The error for a request that was not complete in time.
 pub(crate) fn too_slow() -> Error {
     Error::of_request(Kind::Timeout, "The request was not complete in time.")
 }
@@ -194,7 +193,7 @@ impl Read for Io {
 }
 
 impl Io {
-    /// Ends what waits for a client that does not read on.
+    /// Ends the wait for a client that does not read.
     fn unless_stalled<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.stalled = None;
@@ -204,7 +203,7 @@ impl Io {
         stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Writes what takes the place of `length` bytes of hyper's.
+    /// Writes the replacement of `length` bytes of hyper's.
     fn write_instead(self: Pin<&mut Self>, context: &mut Context<'_>, length: usize) -> Poll<io::Result<usize>> {
         let io = self.get_mut();
         while let Some((bytes, written)) = &mut io.instead {

@@ -1,8 +1,8 @@
-//! How often somebody may try: log-ins of an account that fail, there and from everywhere, log-ins and registrations from an
+//! Rate limits: failed log-ins of an account from an address and from everywhere, log-ins and registrations from an
 //! address, changes of a password.
 //!
-//! Each is a bucket that fills again evenly over a minute (the generic cell rate algorithm of ATM, ITU-T I.371): one number for
-//! each account or address, which is forgotten once the bucket is full. Nobody is locked out, nobody is made to wait inside.
+//! Each is a bucket that refills evenly over a minute (the generic cell rate algorithm, ITU-T I.371): one number for
+//! each account or address, forgotten when the bucket is full. Nobody is locked out, and no request is delayed.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -15,7 +15,7 @@ use crate::service::login::{Client, Subject};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// How many are remembered; with more, those that could do all they may are looked for and forgotten.
+/// The number of buckets at which full ones are removed
 const REMEMBERED: usize = 100_000;
 
 /// How many log-ins of an account may fail from everywhere, for one that may from an address
@@ -67,7 +67,7 @@ impl Limits {
         }
     }
 
-    /// Whether a password may be looked at. Failures elsewhere keep nobody out who is logged in to the account where they are.
+    /// Whether a password may be verified. Failures elsewhere do not lock out a user who is logged in at this address.
     pub(crate) fn may_try(&self, tried: &Tried) -> Result<(), Problem> {
         let Tried { by, is_familiar } = tried;
         self.failures.look(by)?;
@@ -86,7 +86,7 @@ impl Limits {
         }
     }
 
-    /// Forgets what was tried.
+    /// Forgets an attempt.
     pub(crate) fn forget(&self) {
         self.failures.full_at().clear();
         self.failures_everywhere.full_at().clear();
@@ -101,7 +101,7 @@ impl Limits {
 pub(crate) struct Limit<K: ?Sized> {
     /// None: as often as one likes
     interval: Option<Duration>,
-    /// When the bucket of each is full again; by hash, so that a long name takes no more room
+    /// When each bucket is full again, by a hash of its name, so that long names take no more memory
     full_at: Mutex<HashMap<u64, Instant>>,
     hashes: RandomState,
     key: std::marker::PhantomData<fn(&K)>,

@@ -1,7 +1,7 @@
-//! Connections: where they come from, how many there are, how long they may take, how they end.
+//! Connections: listening, limits, timeouts, and the end.
 //!
-//! Each core has a thread with a runtime of its own, and the connections are dealt out among them, so that a query that is
-//! read in place makes nobody wait whom another core could answer.
+//! Each core has a thread with its own runtime, and connections are distributed among them, so that a query read in
+//! place delays only its own core.
 
 use std::fs::Permissions;
 use std::future::poll_fn;
@@ -40,14 +40,14 @@ use crate::model::Timestamp;
 /// How long the head of a request may take, and a connection may wait for the next request
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long requests that were accepted have to come to their end when the server stops
+/// How long accepted requests may take when the server stops
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
 
-/// How long those that stand in the kernel's line are accepted when the server stops
+/// How long connections in the kernel's backlog are accepted when the server stops
 const LAST_CONNECTIONS: Duration = Duration::from_millis(10);
 
-/// How many connections stand in the kernel's line: of a shorter one clients are turned away for a second, and a client of a
-/// socket's path for good
+/// The length of the kernel's backlog: with a shorter one clients retry after a second, and clients of a Unix socket
+/// fail
 const LINE: i32 = 4096;
 
 /// Where connections come from.
@@ -86,7 +86,7 @@ fn number(path: &Path) -> std::io::Result<(u64, u64)> {
 }
 
 impl Listener {
-    /// Listens at `HOST:PORT`, where port 0 is any, or at a path, whose socket gets that mode.
+    /// Listens at `HOST:PORT` (port 0: any), or at a path, with this mode of the socket.
     ///
     /// # Errors
     /// `Unavailable` where that is taken, or no address; `Forbidden` for an address that others can reach, unless they may.
@@ -178,8 +178,8 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Lets SIGTERM and SIGINT wait until `serve` heeds them; SIGHUP too, for a server that leaves something behind where
-    /// it ends at once.
+    /// Holds SIGTERM and SIGINT back until `serve` handles them; for a temporary server SIGHUP too, because it has to
+    /// clean up.
     ///
     /// # Errors
     /// `Internal` where the process cannot have a handler for them.
@@ -323,7 +323,7 @@ fn accept(server: &Shared, listener: Listener, workers: &[Worker]) -> Result<imp
                 };
                 match accepted {
                     Ok(stream) => break stream,
-                    // The client went away, or there are no more file descriptors: then some will be free in a moment.
+                    // The client is gone, or there are no file descriptors left: then some will be free soon.
                     Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
                 }
             };
@@ -332,7 +332,7 @@ fn accept(server: &Shared, listener: Listener, workers: &[Worker]) -> Result<imp
     })
 }
 
-/// Answers the connections dealt to one thread, until there are no more.
+/// Serves the connections of one thread, until there are no more.
 async fn work(
     server: Shared,
     answers: Answers,
@@ -405,7 +405,7 @@ async fn converse(server: Shared, answers: Answers, io: Io, connection: Connecti
     let http1::Parts { mut io, read_buf, .. } = connection.into_parts();
     match ended {
         Ok(()) if !is_unread.load(Ordering::Relaxed) => return,
-        // A connection that only waited for its next request hears nothing.
+        // A connection that waits for its next request is closed without a response.
         Err(error) if error.is_timeout() && read_buf.is_empty() => return,
         Err(error) if error.is_timeout() => io.time_out().await,
         _ => {}

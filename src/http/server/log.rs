@@ -1,4 +1,4 @@
-//! The log: a line of JSON for each request, and for what else the operator should know, without contents or secrets.
+//! The log: a line of JSON for each request and for each note to the operator, without contents or secrets.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,7 +60,7 @@ pub(crate) struct Line<'l> {
     pub(crate) cause: Option<&'l str>,
 }
 
-/// A line for what the operator should know beside the requests.
+/// A line that is not about a request.
 #[derive(Debug, Serialize)]
 pub(crate) struct Note<'l> {
     pub(crate) at: Timestamp,
@@ -106,7 +106,7 @@ impl Log {
 }
 
 impl Drop for Log {
-    /// Waits until everything is written, or for a while: nobody may be reading.
+    /// Waits until everything is written, for a limited time: perhaps nobody reads it.
     fn drop(&mut self) {
         let Some(lines) = self.lines.take() else { return };
         lines.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
@@ -131,7 +131,7 @@ impl Lines {
         }
     }
 
-    /// Writes what came, together, until no more comes.
+    /// Writes lines in batches, until the channel is closed.
     fn write_to(&self, mut out: impl Write) {
         let mut text = Vec::new();
         loop {

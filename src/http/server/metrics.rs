@@ -1,4 +1,4 @@
-//! What a server counts, for Prometheus.
+//! Metrics for Prometheus.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -34,7 +34,7 @@ struct Route {
     route: &'static str,
 }
 
-/// What a server counts.
+/// The metrics of a server.
 pub struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
@@ -76,7 +76,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Returns what is to be called with the number of writes that shared a commit.
+    /// Returns a function to call with the number of writes of each commit.
     pub fn commits(&self) -> impl Fn(usize) + Send + 'static {
         let commits = self.commits.clone();
         move |count| commits.observe(f64::from(u32::try_from(count).unwrap_or(u32::MAX)))
@@ -87,7 +87,7 @@ impl Metrics {
         self.seconds.get_or_create(&Route { method, route }).observe(took.as_secs_f64());
     }
 
-    /// Counts a connection as long as what is returned lives.
+    /// Counts a connection while the returned guard exists.
     pub(crate) fn connected(self: &Arc<Self>) -> Connected {
         self.connections.inc();
         Connected(Arc::clone(self))

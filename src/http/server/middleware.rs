@@ -1,4 +1,4 @@
-//! What every request goes through: its host is looked at, its answer completed, counted and logged.
+//! Every request: its host is checked, its response is completed, counted and logged.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -23,8 +23,8 @@ use super::problem::{Cause, Problem};
 use crate::error::{Error, Kind};
 use crate::service::login::Client;
 
-/// What every answer says, also one to what is no request, unless it says something else there: that nobody keeps it for
-/// somebody else, or shows it again without asking, and that a browser takes it for nothing but what it is.
+/// The default headers of every response, also to malformed requests: caches must revalidate it and not share it, and
+/// browsers must not guess its type.
 pub(crate) static OF_EVERY_ANSWER: [(HeaderName, &str); 4] = [
     (CACHE_CONTROL, "private, no-cache"),
     (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
@@ -91,7 +91,7 @@ pub(crate) async fn answer(
     response
 }
 
-/// A method as it is counted; those that nobody has are one.
+/// The label of a method in the metrics; unknown ones share a label.
 fn word(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -113,7 +113,7 @@ fn request_id(server: &Shared, parts: &Parts) -> String {
     given.filter(is_plain).map_or_else(|| server.next_request(), ToOwned::to_owned)
 }
 
-/// Looks whether a request is for this server, in a form that it reads.
+/// Checks that a request is for this server, and in a supported form.
 fn admit(server: &Shared, parts: &mut Parts, addrs: SocketAddrs) -> Result<(), Error> {
     must_be_short(parts)?;
     let host = host(parts)?;
@@ -131,7 +131,7 @@ fn admit(server: &Shared, parts: &mut Parts, addrs: SocketAddrs) -> Result<(), E
     Ok(())
 }
 
-/// Refuses a head that is longer than the limit; what is read at once may be.
+/// Refuses a head that is longer than the limit, which one that arrives in one piece may be.
 fn must_be_short(parts: &Parts) -> Result<(), Error> {
     let address = parts.uri.path().len() + parts.uri.query().map_or(0, |query| query.len() + 1);
     let address = address + parts.uri.authority().map_or(0, |authority| authority.as_str().len());
@@ -140,15 +140,15 @@ fn must_be_short(parts: &Parts) -> Result<(), Error> {
     if address + headers > HEAD_LIMIT { Err(too_long()) } else { Ok(()) }
 }
 
-/// Whether nothing was done to a body on its way but that it was cut into chunks
+/// Whether `Transfer-Encoding` is absent or only `chunked`
 fn is_readable(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
         && codings.next().is_none()
 }
 
-/// The host that a request is for, which RFC 9112 demands, once; only requests of HTTP/1.0, which no browser sends, may have
-/// none. What stands in the address itself takes the place of the header, also in the links of an answer.
+/// The host of a request, which RFC 9112 requires exactly once; only HTTP/1.0, which no browser uses, may omit it. A
+/// host in the request target replaces the header, also in links.
 fn host(parts: &mut Parts) -> Result<Option<String>, Error> {
     let invalid = || Error::invalid("host", "A request must have exactly one Host header.");
     if let Some(authority) = parts.uri.authority() {
@@ -163,8 +163,8 @@ fn host(parts: &mut Parts) -> Result<Option<String>, Error> {
     }
 }
 
-/// Whether a host is this machine, the address that the connection came to, or one of those that are allowed. A page of
-/// another site can make its own name stand for this machine, but not make a browser send another name than its own.
+/// Whether a host is this machine, the address of the connection, or an allowed one. Another site can point its own
+/// name to this machine (DNS rebinding), but the browser then sends that name.
 fn is_ours(host: &str, addrs: SocketAddrs, allowed: &[String]) -> bool {
     let name = without_port(host).trim_end_matches('.').to_ascii_lowercase();
     if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>()

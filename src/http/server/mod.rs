@@ -1,6 +1,6 @@
-//! The server under everything that is answered over HTTP: connections, limits, and what each request goes through.
+//! The HTTP server: connections, limits, and the processing of every request.
 //!
-//! What every request goes through stands in [`middleware`], and what a connection may do in [`listen`].
+//! [`middleware`] processes every request, and [`listen`] every connection.
 
 pub(crate) mod answers;
 pub(crate) mod body;
@@ -65,7 +65,7 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// Whether people without an account may register
     pub registration: bool,
-    /// Whether a proxy in front says whose requests it passes on
+    /// Whether a proxy in front passes the clients' addresses
     pub behind_proxy: bool,
     /// The largest number of open connections
     pub connections: usize,
@@ -159,7 +159,7 @@ impl Server {
         format!("{:x}-{:x}", self.instance, self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Runs `work`, which only reads, for a caller whose token is still valid.
+    /// Runs `work`, which only reads, after checking the caller's token.
     pub(crate) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         caller: Caller,
@@ -182,7 +182,7 @@ impl Server {
         self.read_aside(turn, work).await
     }
 
-    /// As [`Server::read`], for what may take long: in another thread.
+    /// As [`Server::read`], in another thread, for slow work.
     pub(crate) async fn read_slowly<T: Send + 'static>(
         self: &Arc<Self>,
         caller: Caller,
@@ -206,7 +206,7 @@ impl Server {
         aside(read).await
     }
 
-    /// Runs `work` in one transaction, for a caller whose token is still valid, on what has no entity tag.
+    /// Runs `work` in one transaction, after checking the caller's token, for resources without entity tags.
     pub(crate) async fn write<T: Send + 'static>(
         self: &Arc<Self>,
         caller: Caller,
@@ -214,7 +214,7 @@ impl Server {
     ) -> Result<T> {
         let work = move |tx: &mut Tx<'_>, actor: &Actor, conditions: &Conditions| {
             let done = work(tx, actor)?;
-            // Last: what is refused anyway is refused for its own reason. It is undone.
+            // Checked last, so that other errors come first; the change is then rolled back.
             conditions.must_be_met_by_any()?;
             Ok(done)
         };

@@ -1,4 +1,4 @@
-//! Whether the server can work, as far as it is known.
+//! Whether the server can work, as far as known.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -7,16 +7,16 @@ use tokio::sync::Mutex;
 
 use crate::error::{Kind, Result};
 
-/// When it was found out last whether the server can work, and what
+/// When readiness was last checked, and the result
 #[derive(Default)]
 pub(crate) struct Readiness {
     pub(crate) known: Mutex<Option<(Instant, Result<()>)>>,
-    /// The last write of somebody's failed because of the database
+    /// Whether the last write of a request failed because of the database
     pub(crate) is_failing: AtomicBool,
 }
 
 impl Readiness {
-    /// Notes what came of somebody's write.
+    /// Records the result of a request's write.
     pub(crate) fn note<T>(&self, outcome: &Result<T>) {
         let is_failing = match outcome {
             Ok(_) => false,

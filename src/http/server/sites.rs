@@ -34,7 +34,7 @@ pub fn host(text: &str) -> Result<String, &'static str> {
     if labels.split('.').all(is_label) { Ok(name) } else { Err("that is not a host name") }
 }
 
-/// A site's origin as browsers say it: scheme, host and, where it is not the usual one, port; `*` is every site.
+/// The origin of a site as browsers send it: scheme, host and, unless it is the default, port; `*` is every site.
 ///
 /// # Errors
 /// Why no page is ever of it.

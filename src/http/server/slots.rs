@@ -1,5 +1,5 @@
-//! Limits how many requests hold memory, or a connection to the database, for as long as their client likes: so many slots in
-//! all, and no more than a share of them for each client.
+//! Limits how many requests can hold memory or a database connection: a number of slots in all, and a share of them for
+//! each client.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A limited number of slots, of which each key has no more than a share.
+/// A limited number of slots, of which each key gets at most a share.
 pub(crate) struct Slots<K> {
     all: Arc<Queue>,
     share: usize,
@@ -75,7 +75,7 @@ impl Queue {
 
     async fn wait(queue: &Arc<Self>) -> Held {
         let _waiting = Waiting::in_queue(queue);
-        // None only where the semaphore was closed, which nobody does.
+        // None only if the semaphore was closed, which never happens.
         Held { queue: Arc::clone(queue), _permit: Arc::clone(&queue.slots).acquire_owned().await.ok() }
     }
 

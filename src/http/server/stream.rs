@@ -19,8 +19,8 @@ const PIECE: usize = 64 * 1024;
 pub(crate) struct Pipe(mpsc::Receiver<io::Result<Bytes>>);
 
 impl Pipe {
-    /// Lets `write` fill a body in a thread of its own. Where it says false, or panics, the answer breaks off, so that nobody
-    /// takes a part of it for the whole.
+    /// Lets `write` fill a body in its own thread. If it returns false or panics, the response is aborted, so that no
+    /// client takes a part for the whole.
     ///
     /// # Errors
     /// `Internal` if no thread can be started.
@@ -36,7 +36,7 @@ impl Pipe {
                 end.come();
             }
         };
-        // None of those that compute for others: a client may take its time to read.
+        // Not a pooled thread: a client may read slowly.
         std::thread::Builder::new().name("pipe".to_owned()).spawn(fill).map_err(Error::internal)?;
         Ok(Self(receiver))
     }

@@ -1,6 +1,6 @@
 //! Limits how many requests work with the database at once: one for each connection to it, and half of that for slow requests.
 //!
-//! A request that waits for a turn keeps no thread and no connection, so that the threads that answer go on answering.
+//! A waiting request holds no thread and no connection, so that other requests continue.
 
 use std::sync::Arc;
 use std::time::Duration;

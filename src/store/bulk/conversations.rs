@@ -46,7 +46,7 @@ pub fn direct_conversations(tx: &mut Tx<'_>, pairs: &[(UserKey, UserKey)]) -> Re
     tx.all(sql, &[&tuples(pairs.iter().map(|(lower, higher)| [lower.0, higher.0]))?], read_conversation)
 }
 
-/// Locks conversations, as `conversations::lock` does one; those that ended meanwhile are left out.
+/// As `conversations::lock`, for several; those deleted meanwhile are left out.
 pub fn lock_conversations(tx: &mut Tx<'_>, keys: &[ConversationKey]) -> Result<Vec<(Conversation, Number)>> {
     const LOCKING: Locking =
         locking!("SELECT ", conversations::columns!(), " FROM conversation WHERE key IN ", list!("$1"));
@@ -80,7 +80,7 @@ pub struct NewConversation {
     pub participants: Vec<(UserKey, Level)>,
 }
 
-/// Adds conversations whose names and pairs are free.
+/// Inserts the conversations whose names and pairs are free.
 pub fn add_conversations(tx: &mut Tx<'_>, new: &[NewConversation]) -> Result<()> {
     const ADDITION: Addition = addition!(
         "conversation",

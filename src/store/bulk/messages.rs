@@ -171,7 +171,7 @@ pub struct NotificationRow {
     pub is_read: bool,
 }
 
-/// Those of these pairs where the message concerns the user: it stands, somebody else sent it, and they take part
+/// The pairs whose message can notify the user: not a tombstone, sent by somebody else, and the user is a participant
 pub fn concerned(tx: &mut Tx<'_>, pairs: &[(MessageKey, UserKey)]) -> Result<Vec<(MessageKey, UserKey)>> {
     macro_rules! sql {
         ($number:ident) => {

@@ -107,7 +107,7 @@ macro_rules! page {
     };
 }
 
-/// The participants of a conversation on one side of one, in a list where the oldest account stands first
+/// The participants of a conversation after or before one, oldest account first
 pub fn participants_from(
     tx: &mut Tx<'_>,
     conversation: ConversationKey,

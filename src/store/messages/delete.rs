@@ -1,4 +1,4 @@
-//! How messages go: rows, revisions and notifications, and what keeps a tombstone.
+//! Deleting messages: rows, revisions, notifications, and tombstones.
 
 use std::collections::HashSet;
 
@@ -24,7 +24,7 @@ pub fn count_of(tx: &mut Tx<'_>, user: UserKey) -> Result<(i64, i64)> {
     )
 }
 
-/// How many messages of these conversations, tombstones aside, a user neither sent nor received
+/// The number of messages of these conversations, without tombstones, that a user neither sent nor received
 pub fn count_of_others(tx: &mut Tx<'_>, conversations: &[ConversationKey], user: UserKey) -> Result<i64> {
     tx.only(
         concat!(
@@ -42,7 +42,7 @@ pub fn count_of_others(tx: &mut Tx<'_>, conversations: &[ConversationKey], user:
 pub struct Gone {
     pub revisions: i64,
     pub notifications: i64,
-    /// Messages whose place is kept because replies hang on them
+    /// Messages that became tombstones
     pub tombstones: Vec<MessageKey>,
 }
 
@@ -90,7 +90,7 @@ fn delete_about(tx: &mut Tx<'_>, messages: &[MessageKey], keys: &str) -> Result<
     Ok((revisions, notifications))
 }
 
-/// The tombstones that messages hang on, directly or by other tombstones
+/// The tombstones that messages reply to, directly or through other tombstones
 fn tombstones_above(tx: &mut Tx<'_>, keys: &str) -> Result<Vec<MessageKey>> {
     tx.all(
         concat!(
@@ -107,7 +107,7 @@ fn tombstones_above(tx: &mut Tx<'_>, keys: &str) -> Result<Vec<MessageKey>> {
     )
 }
 
-/// Those of the candidates on which, directly or by other candidates, a message hangs that is not one of them
+/// The candidates with a reply, direct or through other candidates, that is not a candidate
 fn kept_by_replies(tx: &mut Tx<'_>, candidates: &HashSet<MessageKey>) -> Result<HashSet<MessageKey>> {
     let kept: Vec<MessageKey> = tx.all(
         concat!(

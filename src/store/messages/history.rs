@@ -32,7 +32,7 @@ macro_rules! history {
     };
 }
 
-/// The earlier contents of a message on one side of a revision, in a list where the newest stand first
+/// The earlier contents of a message after or before a revision, newest first
 pub fn history_from(
     tx: &mut Tx<'_>,
     (key, id): (MessageKey, MessageId),

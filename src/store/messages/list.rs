@@ -83,12 +83,12 @@ pub fn count_matching(tx: &mut Tx<'_>, conversation: ConversationKey, filter: &F
     )
 }
 
-/// Which messages of one conversation a list is about, where they may be few and far from its end.
+/// A filter for messages of a conversation that may be rare and far from its end.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope {
     pub conversation: ConversationKey,
     pub filter: Filter,
-    /// Only what this user has not read
+    /// Only messages that this user has not read
     pub unread_by: Option<UserKey>,
 }
 

@@ -26,7 +26,7 @@ macro_rules! columns {
     };
 }
 
-/// Whether a message has recipients, none of whom has it unread: mostly one has, and that is the end of it.
+/// Whether a message has recipients and all have read it; usually the first row decides.
 ///
 /// A tenth of the instructions of a page. Reading each participant's part of the page at once instead takes as many (436,000
 /// a page of a conversation of two, not 423,000) and is no faster.
@@ -69,7 +69,7 @@ pub use list::{
 pub use newest::{has_before, newest_in_conversation};
 pub use pages::{Position, Range, everywhere, received_by_one, sent_by_one, unread_by, visible};
 
-/// A message whose people are still keys
+/// A message with the keys of its users
 struct Found {
     message: Message,
     sender: Option<UserKey>,
@@ -302,7 +302,7 @@ pub fn contents(tx: &mut Tx<'_>, keys: &[MessageKey]) -> Result<Vec<(MessageKey,
     )
 }
 
-/// A message and all that hangs on it: each with the one it replies to, by number
+/// A message and all replies to it, each with its parent, by number
 pub fn thread(tx: &mut Tx<'_>, root: MessageKey) -> Result<Vec<(MessageKey, Option<MessageKey>)>> {
     tx.all(
         "WITH RECURSIVE thread (key, parent_key, number) AS (

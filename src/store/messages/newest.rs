@@ -1,4 +1,4 @@
-//! The newest page of a conversation: what is asked for most, and so as lean as it can be.
+//! The newest page of a conversation, the most frequent request.
 
 use std::collections::HashMap;
 

@@ -79,7 +79,7 @@ pub fn everywhere(tx: &mut Tx<'_>, range: &Range) -> Result<Vec<Position>> {
     )
 }
 
-/// Messages of a user's conversations: of each no more than the limit is looked at.
+/// Messages of a user's conversations; at most `limit` of each are read.
 pub fn visible(tx: &mut Tx<'_>, viewer: UserKey, range: &Range) -> Result<Vec<Position>> {
     let Range { above, below, limit, .. } = range;
     let sql = if range.newest_first {
@@ -159,7 +159,7 @@ pub fn received_by_one(
     )
 }
 
-/// Messages that a user has not read, those that came in last first
+/// A user's unread messages, most recently received first
 pub fn unread_by(
     tx: &mut Tx<'_>,
     user: UserKey,

@@ -13,10 +13,10 @@ use std::vec::Drain;
 use crate::error::{Error, Result};
 use crate::store::{Stamp, Tx, search, sqlite};
 
-/// How many writes share one commit at the most
+/// The largest number of writes in one commit
 const MOST_TOGETHER: usize = 256;
 
-/// How long the writer has nothing to do before it cleans up: scrubs what was deleted, resets the log
+/// How long the writer is idle before it cleans up: erases deleted data, resets the write-ahead log
 const IDLE: Duration = Duration::from_millis(200);
 
 /// A write that waits for its turn.
@@ -27,7 +27,7 @@ pub(in crate::store) trait Job: Send {
     fn stamp(&self) -> Stamp;
     /// Carries it out.
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
-    /// Hands on what came of it, once that is in the database for good.
+    /// Passes the result on after the commit.
     fn end(self: Box<Self>, outcome: Result<()>);
 }
 
@@ -62,11 +62,11 @@ impl<T: Send, W: FnMut(&mut Tx<'_>) -> Result<T> + Send, E: FnOnce(Result<T>) + 
     }
 }
 
-/// The thread that writes, and what waits for it
+/// The writer thread and its queue
 pub(super) struct Writer {
     pub(super) tasks: Option<Sender<Task>>,
     pub(super) waiting: Arc<AtomicUsize>,
-    /// The file that everybody works with: none other, whatever lies in its place
+    /// The identity of the file that all connections use
     pub(super) file: sqlite::Identity,
     /// The writer has no connection that can write
     pub(super) is_stuck: Arc<AtomicBool>,
@@ -103,7 +103,7 @@ impl Writer {
     }
 }
 
-/// Carries out what waits, together, until nobody can send any more.
+/// Runs queued jobs in batches, until the queue is closed.
 pub(super) fn write_in_groups(
     mut database: sqlite::Database,
     queue: &Receiver<Task>,
@@ -164,7 +164,7 @@ pub(super) fn write_in_groups(
                 fail(jobs.drain(..late), error);
             }
             Err(error) => {
-                // After a commit that failed nobody knows what the connection believes; a new one reads what is in the file.
+                // After a failed commit the state of the connection is unknown; a new one reads the file.
                 let is_open = !is_stuck.load(Ordering::Relaxed) && database.reopen(*is_temporary).is_ok();
                 is_stuck.store(!is_open, Ordering::Relaxed);
                 fail(jobs.drain(..), error);
@@ -173,7 +173,7 @@ pub(super) fn write_in_groups(
     }
 }
 
-/// Ends jobs with what kept all of them from the file.
+/// Ends jobs with the error of their common commit.
 fn fail(jobs: Drain<'_, Box<dyn Job>>, error: Error) {
     let others: Vec<_> = jobs.as_slice().iter().skip(1).map(|_| error.again()).collect();
     let errors = std::iter::once(error).chain(others);

@@ -1,4 +1,4 @@
-//! Backups: copies that are verified before they count, and the way back.
+//! Backups: verified copies, and restoring them.
 
 use std::fs::File;
 use std::io::Read;
@@ -57,13 +57,14 @@ fn copy_to_new_file(source: &Path, target: &Path, dry_run: bool) -> Result<Conte
     Ok(contents)
 }
 
-/// What a copy holds: ours, not newer than this program, undamaged. It is left as it is.
+/// Verifies a copy without changing it: a tidings database, not newer than this program, undamaged. Returns its
+/// contents.
 pub(in crate::store) fn verify(path: &Path) -> Result<Contents> {
     must_be_there(path)?;
     look_through(path).map_err(|error| of_backup(path, error))
 }
 
-/// As [`verify`], for a copy that is to be used: nobody put anything into it that acts by itself.
+/// As [`verify`], for a copy that is to be used: it must have no foreign triggers, views or tables.
 pub(in crate::store) fn verify_for_use(path: &Path) -> Result<Contents> {
     let contents = verify(path)?;
     Strange::refuse(&contents.strange).map_err(|error| of_backup(path, error))?;
@@ -94,7 +95,7 @@ fn look_through(path: &Path) -> Result<Contents> {
     Ok(Contents { version, bytes: inspect::bytes(&connection)?, strange: schema::strange(&connection, version)? })
 }
 
-/// Refuses a place where a backup cannot be restored to: what is there is not ours.
+/// Refuses a restore over a file that is not a tidings database.
 pub(in crate::store) fn check_target(source: &Path, target: &Path) -> Result<()> {
     if target.as_os_str().is_empty() {
         return Err(Error::unavailable("The name of the database is empty."));
@@ -104,7 +105,7 @@ pub(in crate::store) fn check_target(source: &Path, target: &Path) -> Result<()>
     if Identity::of(source).ok() == Identity::of(target).ok() {
         return Err(Error::conflict(format!("{} is the database itself.", source.display())));
     }
-    // By its header alone: a database may be so damaged that no more of it can be read.
+    // By its header alone, because the rest may be damaged.
     let mut header = [0; 72];
     let mut file = File::open(target).map_err(|cause| unreadable(target, cause))?;
     let is_ours = match file.read_exact(&mut header) {
@@ -121,8 +122,8 @@ fn id_bytes() -> impl Iterator<Item = u8> {
     APPLICATION_ID.to_be_bytes().into_iter().skip(4)
 }
 
-/// Makes `target` hold what the verified backup `source` holds: whole, or as it was before. Says whether the log beside it could
-/// be moved into the file too; what is restored holds either way.
+/// Replaces `target` with the verified backup `source`, completely or not at all. Returns whether the write-ahead log
+/// could be moved into the file; the restore is complete either way.
 pub(in crate::store) fn restore(source: &Path, target: &Path, may_replace: bool) -> Result<bool> {
     let target = &real(target);
     put_in_place(source, target, may_replace).map_err(|error| explain(target, error))
@@ -136,7 +137,7 @@ fn put_in_place(source: &Path, target: &Path, may_replace: bool) -> Result<bool>
     if !target.try_exists().map_err(failed)? {
         let partial = Partial::create(target)?;
         let mut into = connect(partial.path())?;
-        // It is synced at the end, and nobody else sees it before.
+        // It is synced at the end, and invisible to others before.
         into.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF")?;
         copy(&from, &mut into)?;
         renew_generation(&into)?;

@@ -1,4 +1,4 @@
-//! Scrubbing what was deleted from the file and its write-ahead log.
+//! Erasing deleted data from the file and its write-ahead log.
 //!
 //! `secure_delete` overwrites deleted rows at once. Two places remain. The search index only notes that an entry is gone
 //! until its segments are merged; that goes in steps. And the log holds old pages until a checkpoint truncates it, which a
@@ -22,7 +22,7 @@ const PAGES: i64 = 500;
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Database {
-    /// Scrubs what was deleted, until `is_late`.
+    /// Erases deleted data, until `is_late`.
     pub(in crate::store) fn erase(&self, stamp: Stamp, is_late: &dyn Fn() -> bool) -> Result<Erasure> {
         while let Some(deletions) = self.read(stamp, &mut |tx| maintenance::position(tx, Task::Erase))? {
             if !self.merge_all(is_late)? {
@@ -39,8 +39,8 @@ impl Database {
         Ok(Erasure::Done)
     }
 
-    /// Does what can wait until nobody writes, until `is_late`: scrubs what was deleted and moves the log into the file, so that
-    /// it begins anew. Says whether there is nothing left; what cannot be done now stays noted in the database.
+    /// Cleans up until `is_late`: erases deleted data and moves the write-ahead log into the file. Returns whether
+    /// nothing is left; the rest stays pending in the database.
     pub(in crate::store) fn clean(&self, stamp: Stamp, is_late: &dyn Fn() -> bool) -> bool {
         let erased = self.erase(stamp, is_late);
         if is_late() {
@@ -51,7 +51,7 @@ impl Database {
         !matches!(erased, Ok(Erasure::Pending))
     }
 
-    /// Merges the segments of the search index into one without what was deleted; says whether that came to its end.
+    /// Merges the segments of the search index into one without deleted entries; returns whether it is complete.
     fn merge_all(&self, is_late: &dyn Fn() -> bool) -> Result<bool> {
         // The first round ends a merge that was already going on when something was deleted from its result.
         for _ in 0..2 {
@@ -76,7 +76,7 @@ impl Database {
     }
 }
 
-/// One step of merging; a negative number of pages begins anew, with all segments. Says whether there was something to do.
+/// One step of merging; a negative number of pages restarts with all segments. Returns whether there was work.
 fn merge(connection: &Connection, pages: i64) -> Result<bool> {
     let before = connection.total_changes();
     let mut statement =

@@ -1,4 +1,4 @@
-//! What SQLite's errors mean, in words for people, as far as SQLite and the disk tell.
+//! The meanings of SQLite's errors, for people.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -51,7 +51,7 @@ fn failure(cause: &rusqlite::Error) -> Option<ffi::Error> {
     if let rusqlite::Error::SqliteFailure(failure, _) = cause { Some(*failure) } else { None }
 }
 
-/// What SQLite said, where it is what an error comes from
+/// The SQLite error behind an error, if there is one
 fn failure_behind(error: &Error) -> Option<ffi::Error> {
     std::error::Error::source(error)?.downcast_ref().and_then(failure)
 }
@@ -61,15 +61,14 @@ pub(in crate::store) fn is_busy(error: &Error) -> bool {
     failure_behind(error).is_some_and(|failure| failure.code == ErrorCode::DatabaseBusy)
 }
 
-/// A commit that failed. Where the disk did, what was written may be whole, and found when the log is read next.
+/// The error for a failed commit. If the disk failed, the commit may be complete, and appear when the log is read next.
 pub(super) fn of_commit(cause: rusqlite::Error) -> Error {
     let is_open = failure(&cause).is_some_and(|failure| failure.code == ErrorCode::SystemIoFailure);
     let error = Error::from(cause);
     if is_open { error.of_unknown_outcome() } else { error }
 }
 
-/// Adds what SQLite does not say: whether a file could not be made, or made longer, because the disk is full; and which of the
-/// files it is that cannot be written.
+/// Adds what SQLite does not report: whether the disk is full, and which file cannot be written.
 pub(super) fn explain(path: &Path, error: Error) -> Error {
     let Some(failure) = failure_behind(&error) else { return error };
     match failure.code {
@@ -114,7 +113,7 @@ fn is_full(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// A file that the system would not let us work with; `what` says so in a whole sentence.
+/// The error for a failed system call on a file; `what` makes the sentence.
 pub(super) fn of_system(cause: io::Error, what: impl FnOnce(&io::Error) -> Error) -> Error {
     if is_full(&cause) { Error::no_space() } else { what(&cause) }.with_source(cause)
 }

@@ -29,7 +29,7 @@ impl Database {
         free_bytes(&self.connection)
     }
 
-    /// Writes the file anew without what is free, and empties its log; false where a reader kept the log.
+    /// Rewrites the file without free pages, and empties its log; false if a reader kept the log.
     pub(in crate::store) fn compact(&self) -> Result<bool> {
         // In memory would be the whole database.
         self.connection.execute_batch("PRAGMA temp_store = FILE")?;

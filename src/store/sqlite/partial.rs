@@ -21,7 +21,8 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    /// Makes the file, empty and for its owner only. What a killed run left is removed: it is locked by nobody.
+    /// Creates the file, empty and for its owner only. The remains of a killed run, which nobody has locked, are
+    /// removed.
     pub(super) fn create(target: &Path) -> Result<Self> {
         refuse_leftovers(target)?;
         let path = super::beside(target, ".partial");
@@ -68,8 +69,8 @@ impl Drop for Partial {
     }
 }
 
-/// Removes what a run left that was broken off: the name is ours, and a run that still writes such a file has it locked. What it holds
-/// does not matter; after a power cut not even its header need be there.
+/// Removes the remains of an interrupted run: a running one would have the file locked. Its contents do not matter;
+/// after a power cut even the header may be missing.
 fn remove_abandoned(path: &Path) -> io::Result<()> {
     let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
     match OpenOptions::new().read(true).write(true).custom_flags(no_follow).open(path) {
@@ -87,7 +88,7 @@ fn remove_abandoned(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the file, and before it what SQLite keeps beside it.
+/// Removes the file, after SQLite's files beside it.
 fn remove(path: &Path) -> io::Result<()> {
     for suffix in ["-journal", "-wal", "-shm"] {
         match std::fs::remove_file(super::beside(path, suffix)) {
@@ -118,6 +119,5 @@ fn cannot_write(target: &Path, cause: io::Error) -> Error {
 
 /// Refuses to write over a file.
 pub(super) fn already_there(target: &dyn std::fmt::Display) -> Error {
-    Error::conflict(format!("{target} exists already; nothing was written."))
-        .hint("Name a file that does not exist.")
+    Error::conflict(format!("{target} exists already; nothing was written.")).hint("Name a file that does not exist.")
 }

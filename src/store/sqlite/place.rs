@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::beside;
 use crate::error::{Error, Result};
 
-/// How many links lead from one to the next at the most, as in the kernel
+/// The longest chain of links, as in the kernel
 const MOST_LINKS: usize = 40;
 
 /// Which file it is, whatever its name
@@ -24,7 +24,7 @@ impl Identity {
         Ok(Self { device: found.dev(), inode: found.ino() })
     }
 
-    /// Refuses to go on with a file that is no longer there: nobody else would find what is written into it.
+    /// Refuses to continue with a file that was moved or replaced: nobody would find what is written into it.
     pub(in crate::store) fn must_be_at(self, path: &Path) -> Result<()> {
         if Self::of(path).is_ok_and(|found| found == self) { Ok(()) } else { Err(gone(path)) }
     }
@@ -37,7 +37,7 @@ pub(super) fn gone(path: &Path) -> Error {
     ))
 }
 
-/// The file that a path leads to, though it may not be there yet: what belongs to it lies beside it, not beside a link.
+/// The file that a path leads to, existing or not: its other files are beside it, not beside a link.
 pub(in crate::store) fn real(path: &Path) -> PathBuf {
     let mut real = path.to_owned();
     for _ in 0..MOST_LINKS {
@@ -47,15 +47,13 @@ pub(in crate::store) fn real(path: &Path) -> PathBuf {
     real
 }
 
-/// Refuses a place beside which the log of another database lies: SQLite would take it for that of the new file, and undo
-/// what was written, or throw it away.
+/// Refuses a path with the write-ahead log of another database: SQLite would apply it to the new file, or discard it.
 pub(super) fn refuse_leftovers(path: &Path) -> Result<()> {
     refuse_log(path, "-wal")?;
     refuse_log(path, "-journal")
 }
 
-/// As [`refuse_leftovers`], of a file that is there and empty. Where the first change of it was broken off, it has a journal,
-/// which says no more than that.
+/// As [`refuse_leftovers`], for an existing empty file. If its first change was interrupted, it has a harmless journal.
 pub(super) fn refuse_leftover_log(path: &Path) -> Result<()> {
     refuse_log(&real(path), "-wal")
 }

@@ -20,7 +20,7 @@ mod embedded {
     refinery::embed_migrations!("migrations/sqlite");
 }
 
-/// `tidi`: how the header of a file says that it is ours.
+/// `tidi`: the application id in the header of a tidings file.
 pub(super) const APPLICATION_ID: i64 = 0x7469_6469;
 
 /// Makes the file or brings it up to date, alone: refinery takes no lock, and of several first starts at once some fail.
@@ -43,7 +43,7 @@ pub(super) fn prepare_file(path: &Path) -> Result<Opened> {
     if version == 0 {
         // Readable by its owner only, first of all: SQLite gives -wal and -shm the same mode.
         std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
-        // First of all, so that a file is ours from its first table on.
+        // First, so that the file has the application id before its first table.
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
     switch_to_wal(&connection)?;
@@ -81,7 +81,7 @@ pub(super) fn pattern(version: i64) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Makes a folder, and those it lies in, for their owner only. They are there after a power cut.
+/// Creates a folder and its parents, for their owner only, and syncs them.
 pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
     let known = folder.ancestors().find(|ancestor| ancestor.is_dir());
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;

@@ -1,4 +1,4 @@
-//! What is different where one connection writes for a whole server.
+//! The connection that writes for a whole server.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::store::pool::Job;
 use crate::store::tx::{Inner, Tx};
 
-/// After how many pages of the log a commit moves them into the file: the default of 1,000 does so several times a second. A
-/// thread that did it beside the writer made the log never begin anew.
+/// The number of log pages at which a commit checkpoints: the default of 1,000 would do so several times a second. A
+/// separate checkpoint thread never let the log restart.
 const LOG_PAGES: u64 = 10_000;
 
 /// A page of the log with its header, in bytes
@@ -60,8 +60,8 @@ impl Database {
         Ok(())
     }
 
-    /// Lets the log take a quarter of what is free at the most: what stands in it has to fit into the file too. On a disk with
-    /// room that is never the limit, and nothing is changed.
+    /// Limits the log to a quarter of the free space, because its contents have to fit into the file too. On a disk
+    /// with enough space nothing changes.
     fn limit_log(&mut self) -> Result<()> {
         let free = rustix::fs::statvfs(&self.path).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
         let (pages, bytes) = log_limits(free.unwrap_or(u64::MAX));
@@ -76,7 +76,7 @@ impl Database {
         Ok(())
     }
 
-    /// Puts a new connection in the place of this one, which can write; where that cannot be had, this one stays.
+    /// Replaces this connection by a new one that can write, if possible.
     pub(in crate::store) fn reopen(&mut self, is_temporary: bool) -> Result<()> {
         self.file.must_be_at(&self.path)?;
         // The request may be that of an unauthenticated client.
@@ -92,7 +92,7 @@ impl Database {
         if self.connection.is_readonly(MAIN_DB)? { Err(explain(&self.path, read_only())) } else { Ok(()) }
     }
 
-    /// As [`Database::write_jobs`], for those of whom the first has been waiting since then.
+    /// As [`Database::write_jobs`], for jobs of which the first has been waiting since then.
     pub(in crate::store) fn write_group(
         &mut self,
         jobs: &mut [Box<dyn Job>],
@@ -109,8 +109,8 @@ impl Database {
         Ok(outcomes)
     }
 
-    /// Runs jobs in one transaction, each in a savepoint of its own: one that fails, or panics, is undone alone. Returns what
-    /// came of each, which is in the file for good. `finish` writes what they left for the end.
+    /// Runs jobs in one transaction, each in its own savepoint: one that fails or panics is rolled back alone. Returns
+    /// their results after the commit. `finish` writes what they left for the end.
     ///
     /// # Errors
     /// What keeps all of them from the file; then nothing of any is left.
@@ -149,8 +149,8 @@ impl Database {
     }
 }
 
-/// Where so many bytes are free: after how many pages the log is moved into the file, and to how many bytes one that is longer
-/// already is cut when it begins anew
+/// For so many free bytes: the number of log pages at which to checkpoint, and the size in bytes to truncate a longer
+/// log to
 fn log_limits(free: u64) -> (u64, u64) {
     match free / 4 / LOG_PAGE {
         LOG_PAGES.. => (LOG_PAGES, LARGEST_LOG),

@@ -28,15 +28,15 @@ pub struct Fixture {
     files: Vec<String>,
 }
 
-/// What is read of a file: each record, or what is wrong with it, and its line
+/// The records of a file, or their problems, each with its line
 type Found = Vec<(u64, std::result::Result<Record, String>)>;
 
 impl Fixture {
-    /// Reads files; YAML and JSON are known by the endings of their names, else by how they begin. What is wrong with the
-    /// records comes after those that can be read.
+    /// Reads files; YAML and JSON are recognized by their extensions, else by their beginning. Returns the records and
+    /// the problems.
     ///
     /// # Errors
-    /// `Unavailable` where a file cannot be read, `Invalid` where it is too large or no fixture.
+    /// `Unavailable` if a file cannot be read, `Invalid` if it is too large or not a fixture.
     pub fn read(inputs: &[Input]) -> Result<(Self, Vec<RecordProblem>)> {
         let mut fixture = Self::default();
         let mut problems = Vec::new();
@@ -54,7 +54,7 @@ impl Fixture {
         Ok((fixture, problems))
     }
 
-    /// Where a record stands: `FILE:LINE`
+    /// The place of a record: `FILE:LINE`
     pub fn place(&self, place: u64) -> String {
         let index = usize::try_from(place).unwrap_or(usize::MAX).wrapping_sub(1);
         let (file, line) = self.places.get(index).copied().unwrap_or_default();

@@ -24,7 +24,7 @@ impl Selection {
     /// Finds what a request asks for.
     ///
     /// # Errors
-    /// `NotFound` where it names a user or conversation that is not there.
+    /// `NotFound` if a named user or conversation does not exist.
     pub(super) fn find(tx: &mut Tx<'_>, actor: &Actor, request: &Request) -> Result<Self> {
         let Request { conversations, users, since, until, .. } = request;
         let has_place = !(conversations.is_empty() && users.is_empty());

@@ -1,4 +1,4 @@
-//! Whether records can be loaded: each by itself, against those before it, and against what is there.
+//! Checks records: each by itself, against those before it, and against the database.
 
 mod messages;
 
@@ -277,7 +277,7 @@ impl<'r> Check<'r> {
         }
     }
 
-    /// Finds whom a record means; a problem where there is nobody.
+    /// Finds a user that a record refers to; a problem if they do not exist.
     fn find_user(&mut self, existing: &ExistingRows, line: u64, reference: &str) -> Result<Option<Identity>> {
         if let Some(identity) = self.at_hand.get(reference) {
             return Ok(Some(*identity));
@@ -379,7 +379,7 @@ impl<'r> Check<'r> {
         self.is_same(&what, b'c', seen, &existing.conversation_differences(record, place))
     }
 
-    /// Finds the conversation a message belongs to; a problem where there is none.
+    /// Finds the conversation of a message; a problem if it does not exist.
     fn find_conversation(
         &mut self,
         existing: &ExistingRows,

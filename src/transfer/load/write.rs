@@ -1,4 +1,4 @@
-//! Writes records that were checked; those that are there already are passed over.
+//! Writes checked records; existing ones are skipped.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -76,7 +76,7 @@ fn absent(entry: &Entry, what: &str, reference: &str) -> RecordProblem {
     RecordProblem::new(entry.line, Kind::Conflict, format!("The {what} {} no longer exists.", quoted(reference)))
 }
 
-/// Refuses a record that differs from what is there.
+/// Refuses a record that differs from the database.
 fn must_be_same(entry: &Entry, what: &str, differences: &[&str]) -> Result<(), RecordProblem> {
     if differences.is_empty() {
         return Ok(());
@@ -242,7 +242,7 @@ impl Batch<'_, '_, '_> {
             };
             new.push((entry, record, sender, place.conversation.key));
         }
-        // From here on nobody else sends to these conversations; what is read of them now is true at the commit.
+        // Locks these conversations: what is read of them now is still true at the commit.
         let wanted: BTreeSet<ConversationKey> = new.iter().map(|(.., conversation)| *conversation).collect();
         let locked = bulk::lock_conversations(self.tx, &wanted.into_iter().collect::<Vec<_>>())?;
         let mut places: HashMap<ConversationKey, (Conversation, ConversationUpdate)> = locked
@@ -407,7 +407,7 @@ impl Batch<'_, '_, '_> {
 }
 
 impl Batch<'_, '_, '_> {
-    /// Refuses to notify somebody whom a message does not concern any more; from here on nobody changes that.
+    /// Refuses notifications that a message cannot cause any more, after locking its conversation.
     fn must_concern(&mut self, new: &[NewNotification<'_>]) -> Outcome<()> {
         let conversations: BTreeSet<ConversationKey> = new.iter().map(|(.., conversation, _)| *conversation).collect();
         bulk::lock_conversations(self.tx, &conversations.into_iter().collect::<Vec<_>>())?;

@@ -50,7 +50,7 @@ impl Chance {
         self.below(bound).min(self.below(bound))
     }
 
-    /// Whether something happens that does so in so many of a hundred cases
+    /// Whether an event with this percentage happens
     pub(super) fn per_cent(&mut self, rate: u8) -> bool {
         self.below(100) < u32::from(rate)
     }

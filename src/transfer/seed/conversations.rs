@@ -1,4 +1,4 @@
-//! Who talks with whom: direct conversations and groups.
+//! Conversations: direct ones and groups.
 
 use std::collections::{HashSet, VecDeque};
 

@@ -395,10 +395,7 @@ fn usernames_with_characters_that_are_not_seen_are_listed_and_are_no_damage() {
     });
     assert_eq!(shell.run_with("data load -", kept.collect::<String>()).code, 0);
     let check = shell.done("db check");
-    assert!(
-        check.stderr.contains("Warning: the username “bob1\\u{200b}” contains invisible characters."),
-        "{check}"
-    );
+    assert!(check.stderr.contains("Warning: the username “bob1\\u{200b}” contains invisible characters."), "{check}");
     assert!(check.stderr.contains("Warning: 1 more username with invisible characters."), "{check}");
     assert_eq!(check.stderr.matches("Warning").count(), 21, "{check}");
     assert_eq!(shell.done("db check -o json").stdout.trim(), "[]");

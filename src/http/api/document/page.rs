@@ -127,7 +127,7 @@ fn kind(schema: &Value) -> String {
     escape(&[words.as_str(), format.unwrap_or_default()].join(" "))
 }
 
-/// What stands between back quotes, as code
+/// Text between back quotes, as code
 fn code(text: &str) -> String {
     let parts = text.split('`').enumerate();
     parts.map(|(index, part)| if index % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()

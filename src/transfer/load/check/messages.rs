@@ -29,7 +29,7 @@ impl Check<'_> {
         }
     }
 
-    /// Finds a message that a record refers to; a problem where there is none.
+    /// Finds a message that a record refers to; a problem if it does not exist.
     fn find_message(&mut self, existing: &ExistingRows, line: u64, reference: &str) -> Result<Option<Referred>> {
         if let Some(message) = existing.message(reference) {
             return Ok(Some(Referred {
