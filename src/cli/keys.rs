@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_made_takes_no_other_ones_place() {
+    fn a_new_key_file_replaces_no_existing_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         make(&path, [1; 32]).unwrap();

@@ -44,7 +44,7 @@ const LONGEST_USERNAME: usize = 150;
 /// before normalization. Longer texts are not folded, which would take long.
 const LONGEST_NAME: usize = LONGEST_USERNAME * 4 * 4;
 
-/// Writes so many bytes and rolls back, to check that the database can be written.
+/// Writes so many bytes and deletes them, to check that the database can be written.
 pub fn probe(tx: &mut Tx<'_>, size: usize) -> Result<()> {
     store::maintenance::probe(tx, size)
 }

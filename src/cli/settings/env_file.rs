@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_meant_in_another_way_is_refused_with_its_line() {
+    fn an_ambiguous_line_is_refused_with_its_number() {
         for line in [
             "A=b c",
             "A=$ABSENT",

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_address_counts_however_it_is_written() {
+    fn the_last_address_is_the_client_in_every_notation() {
         for (list, address) in [
             ("203.0.113.7", "203.0.113.7"),
             ("203.0.113.7:4444", "203.0.113.7"),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_cannot_be_read_is_nobodys() {
+    fn an_unreadable_address_is_unknown() {
         for list in [
             "",
             " ",

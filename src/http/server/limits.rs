@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_as_long_as_they_were_told_is_heard_again() {
+    fn a_client_that_waits_as_long_as_told_is_accepted_again() {
         let limit = Limit::<str>::new(1);
         let start = Instant::now();
         assert!(limit.take("ann").is_ok());
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fail_counts_for_the_account_alone() {
+    fn a_success_is_counted_for_the_account_alone() {
         let limits = Limits::new(Allowed { failures: 1, log_ins: 2, registrations: 0 });
         for _ in 0..2 {
             assert!(limits.may_try(&tried("ann", "192.0.2.1", false)).is_ok());

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_has_more_than_their_share_and_all_no_more_than_there_are() {
+    fn no_key_gets_more_than_its_share_and_all_keys_no_more_than_all_slots() {
         let slots = Slots::new(3, 2);
         let mut kept: Vec<Slot> = [1, 1, 2].iter().map(|who| slots.try_take(*who).unwrap()).collect();
         assert!(slots.try_take(3).is_none(), "all are taken");

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_waits_does_so_for_a_time_and_not_for_a_number_of_naps() {
+    fn a_writer_waits_for_a_time_and_not_for_a_number_of_attempts() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Connection::open(folder.path().join("x.db")).unwrap();
         let (other, mut own) = (open(), open());
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wait_has_patience_of_its_own_and_short_naps_only_at_its_beginning() {
+    fn each_wait_has_its_own_deadline_and_short_sleeps_only_at_first() {
         assert!(wait(0));
         BEGAN.set(Instant::now().checked_sub(PATIENCE));
         assert!(!wait(1));

@@ -136,7 +136,7 @@ fn conversations_are_created_listed_changed_and_deleted() {
 }
 
 #[test]
-fn whatever_the_width_each_conversation_in_a_list_is_named() {
+fn each_conversation_in_a_list_is_named_at_any_width() {
     let shell = shell();
     shell.done("user create eve --no-password");
     shell.done("conversation create bob --as ann");

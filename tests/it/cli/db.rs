@@ -71,7 +71,7 @@ fn a_file_whose_pages_are_damaged_is_listed_as_far_as_it_can_be_read() {
 }
 
 #[test]
-fn what_is_not_there_is_neither_checked_nor_compacted_nor_copied() {
+fn a_missing_database_is_neither_checked_nor_compacted_nor_copied() {
     let shell = shell();
     let before = names(&shell);
     for line in ["db check --db absent.db", "db compact --db absent.db", "db backup new.db --db absent.db"] {
@@ -264,7 +264,7 @@ fn what_is_no_backup_is_refused_and_nothing_is_changed() {
 }
 
 #[test]
-fn whoever_restores_on_a_terminal_types_the_name() {
+fn a_restore_on_a_terminal_asks_for_the_name() {
     let shell = shell();
     shell.done("db backup copy.db");
     shell.done("user create eve --no-password");

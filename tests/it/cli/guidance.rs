@@ -232,7 +232,7 @@ fn every_command_has_a_manual_page() {
 }
 
 #[test]
-fn what_may_have_been_meant_is_said() {
+fn similar_names_are_suggested() {
     let shell = crowd();
     assert_snapshot!(shell.run("mesage list"), @"
     --- stderr
@@ -317,7 +317,7 @@ fn what_may_have_been_meant_is_said() {
 }
 
 #[test]
-fn a_group_that_is_not_for_ones_eyes_is_never_meant() {
+fn an_invisible_group_is_never_suggested() {
     let shell = shell();
     let refused = || ["tea", "teaa"].map(|name| shell.run(&format!("message list {name} --as ann")).to_string());
     let before = refused();

@@ -172,7 +172,7 @@ fn unpacked(reply: &Reply) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_large_is_compressed_for_whoever_takes_that_and_what_is_small_is_not() {
+fn large_responses_are_compressed_for_clients_that_accept_it_and_small_ones_are_not() {
     at_a_place(|place| {
         let ask = |path: &str, accepts: &str| {
             let headers = [("Accept-Encoding", accepts)];

@@ -93,7 +93,7 @@ fn what_changed_since_it_was_seen_is_neither_changed_nor_deleted() {
 }
 
 #[test]
-fn ones_own_account_is_deleted_only_as_it_was_seen() {
+fn an_account_is_deleted_only_in_the_state_that_was_seen() {
     on_each(|house, ann| {
         let (token, _) = ann.server.log_in("bob", "correct horse 8");
         let bob = Asker { server: ann.server, token };

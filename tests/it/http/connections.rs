@@ -136,7 +136,7 @@ fn large_bodies_that_are_begun_do_not_fill_the_memory() {
 }
 
 #[test]
-fn a_large_body_that_does_not_come_on_gives_its_place_to_whoever_waits_for_one() {
+fn a_large_body_that_stalls_gives_its_slot_to_one_that_waits() {
     let shell = world();
     let server = Server::on(&shell.path(""), &[]);
     let head = format!(

@@ -18,7 +18,7 @@ fn head(server: &Server, request: &str, headers: &str, length: usize) -> String 
 }
 
 #[test]
-fn whatever_refuses_a_request_does_so_before_its_body_comes() {
+fn a_request_is_refused_before_its_body_arrives() {
     at_a_place(|place| {
         let ask = |request: &str, headers: &str, length: usize| {
             let mut connection = Connection::to(place.server.address()).unwrap();
@@ -47,7 +47,7 @@ fn whatever_refuses_a_request_does_so_before_its_body_comes() {
 }
 
 #[test]
-fn whoever_tries_too_often_is_told_before_the_body_comes() {
+fn a_rate_limited_request_is_refused_before_its_body_arrives() {
     let shell = world();
     let server = Server::on(&shell.path(""), &["--logins", "1", "--registrations", "1"]);
     for path in ["/api/token/", "/api/users/"] {

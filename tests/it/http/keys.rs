@@ -28,7 +28,7 @@ fn the_key_file_is_made_for_its_owner_unless_a_secret_is_given() {
 }
 
 #[test]
-fn what_the_previous_key_signed_still_counts_and_the_new_one_signs() {
+fn tokens_of_the_previous_key_stay_valid_and_the_new_key_signs() {
     let shell = world();
     let (old, new) = ("the old secret of the tests", "the new secret of the tests");
     let start = |current: &str, previous: &str| {

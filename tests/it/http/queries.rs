@@ -3,7 +3,7 @@
 use crate::server::Server;
 
 #[test]
-fn what_is_empty_in_a_query_counts_as_absent() {
+fn an_empty_query_parameter_is_treated_as_absent() {
     let world = "[{type: user, username: ann}, {type: user, username: bob}, \
         {type: conversation, name: team, participants: [ann, bob]}, \
         {type: message, key: hi, conversation: team, sender: bob, content: hi}]";

@@ -223,7 +223,7 @@ fn a_cursor_is_of_one_list_and_cannot_be_made_up() {
 }
 
 #[test]
-fn no_token_but_a_genuine_one_that_has_not_expired_counts() {
+fn only_a_genuine_token_that_has_not_expired_is_valid() {
     let shell = world();
     let at = |time: &str| Server::on(&shell.path(""), &["--now", time]);
     let server = at("2026-01-01T09:00:00Z");

@@ -371,7 +371,7 @@ fn where_the_creator_is_gone_admins_and_the_operator_stand_in() {
 }
 
 #[test]
-fn one_deletes_ones_own_account_and_only_admins_and_the_operator_anothers() {
+fn users_delete_their_own_account_and_only_admins_and_the_operator_anothers() {
     on_every_engine(|world| {
         let [ann, bob, ..] = ["ann", "bob", "eve", "zoe"].map(|name| world.user(name));
         let root = world.admin("root");

@@ -370,7 +370,7 @@ fn a_deleted_conversation_takes_messages_and_notifications_along() {
 }
 
 #[test]
-fn if_not_exists_returns_the_group_of_that_name_unchanged_to_whoever_sees_it() {
+fn if_not_exists_returns_a_visible_group_of_that_name_unchanged() {
     on_every_engine(|world| {
         let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
         let new = NewConversation { if_not_exists: true, ..group("team", &[&bob]) };

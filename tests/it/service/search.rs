@@ -103,7 +103,7 @@ fn nothing_is_found_that_the_searcher_may_not_see() {
 }
 
 #[test]
-fn whoever_is_in_very_many_conversations_finds_their_own_and_no_others() {
+fn a_user_in_very_many_conversations_finds_messages_of_their_own_only() {
     on_every_engine(|world| {
         let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
         for number in 0..260 {
@@ -146,7 +146,7 @@ fn an_edit_is_found_by_its_new_words_alone() {
 }
 
 #[test]
-fn what_is_deleted_is_found_no_more() {
+fn deleted_messages_are_not_found() {
     on_every_engine(|world| {
         let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
         let word = |actor: &Actor| found(world, actor, "word").len();
@@ -269,7 +269,7 @@ fn rows_of(version: i32) -> String {
 }
 
 #[test]
-fn a_database_of_each_older_version_is_indexed_anew() {
+fn a_database_of_each_older_version_is_indexed_again() {
     for version in 1..=3 {
         let rows = rows_of(version);
         let of_sqlite = "INSERT INTO message_search (rowid, words) VALUES (1, '_1_1 from_1 the_1 old_1 days_1')";

@@ -90,7 +90,7 @@ fn one_slip_is_found_among_any_number_of_users() {
 }
 
 #[test]
-fn only_groups_the_actor_may_see_are_meant() {
+fn only_visible_groups_are_suggested() {
     on_every_engine(|world| {
         let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
         let admin = world.admin("root");

@@ -36,7 +36,7 @@ fn a_thread_shows_each_reply_behind_what_it_replies_to() {
 }
 
 #[test]
-fn a_thread_is_not_found_by_whoever_may_not_see_it() {
+fn an_invisible_thread_is_not_found() {
     on_every_engine(|world| {
         let [ann, bob, eve] = [world.user("ann"), world.user("bob"), world.user("eve")];
         world.group("team", &ann, &[&bob]);

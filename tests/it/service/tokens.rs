@@ -207,7 +207,7 @@ fn a_refresh_token_that_comes_again_at_once_gives_the_same_successor_used_or_not
 }
 
 #[test]
-fn a_refresh_token_that_comes_again_later_counts_only_while_its_successor_is_unused() {
+fn a_repeated_refresh_token_is_valid_later_only_while_its_successor_is_unused() {
     on_every_engine(|world| {
         with_password(world, "ann");
         log_in(&world.app, "ann", 1);
@@ -311,7 +311,7 @@ fn a_log_in_counts_against_the_account_whichever_of_its_names_it_names() {
 }
 
 #[test]
-fn an_access_token_counts_for_ten_minutes_and_a_refresh_token_for_thirty_days() {
+fn an_access_token_is_valid_for_ten_minutes_and_a_refresh_token_for_thirty_days() {
     on_every_engine(|world| {
         with_password(world, "ann");
         let logged_in = log_in(&world.app, "ann", 1);
@@ -381,7 +381,7 @@ fn only_the_operator_and_admins_issue_tokens() {
 }
 
 #[test]
-fn one_revokes_ones_own_tokens_and_as_the_operator_or_an_admin_anothers() {
+fn users_revoke_their_own_tokens_and_admins_and_the_operator_anothers() {
     on_every_engine(|world| {
         let [ann, bob, _] = [world.admin("ann"), world.user("bob"), world.user("eve")];
         let revoke = |actor: &Actor, user: &str| {

@@ -290,7 +290,7 @@ fn who_is_deactivated_cannot_act_keeps_everything_and_still_receives() {
 }
 
 #[test]
-fn if_not_exists_returns_whoever_is_there_unchanged() {
+fn if_not_exists_returns_the_existing_user_unchanged() {
     on_every_engine(|world| {
         let ann = create(world, &with_email("ann", "ann@example.org")).unwrap();
         let again = NewUser { if_not_exists: true, ..with_email("ANN", "other@example.org") };

@@ -185,7 +185,7 @@ fn a_search_by_sender_is_what_one_may_see_of_it() {
 }
 
 #[test]
-fn the_messages_of_a_conversation_are_listed_and_searched_by_whoever_may_see_it() {
+fn the_messages_of_a_conversation_are_listed_and_searched_by_those_who_can_see_it() {
     on_every_engine(|world| {
         let talk = Talk::new(world);
         talk.for_everybody(|actor, index, sender, receiver| {

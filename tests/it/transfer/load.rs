@@ -282,7 +282,7 @@ fn a_line_that_is_no_utf_8_and_one_far_down_are_found() {
 }
 
 #[test]
-fn whoever_a_message_concerns_is_notified_where_that_is_asked_for() {
+fn a_load_notifies_those_whom_messages_concern_if_asked_to() {
     on_every_engine(|world| {
         let talk: String =
             TALK.lines().filter(|line| line.contains("\"message\",\"conv")).collect::<Vec<_>>().join("\n");

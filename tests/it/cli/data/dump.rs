@@ -77,7 +77,7 @@ fn a_reader_who_goes_away_is_no_error() {
 }
 
 #[test]
-fn whoever_does_not_read_a_dump_holds_up_nobody() {
+fn a_dump_that_is_not_read_blocks_nobody() {
     let shell = long_lists();
     let whole = shell.done("data dump").stdout;
     assert!(whole.len() > 1 << 20, "it fits into a pipe");

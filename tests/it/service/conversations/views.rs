@@ -76,7 +76,7 @@ fn a_conversation_shows_its_last_message_and_how_many_there_are() {
 }
 
 #[test]
-fn a_list_is_ones_own_conversations_newest_activity_first_also_for_an_admin() {
+fn a_list_has_the_actors_conversations_newest_activity_first_also_for_an_admin() {
     on_every_engine(|world| {
         let [root, ann, bob] = [world.admin("root"), world.user("ann"), world.user("bob")];
         for (minute, name) in ["one", "two", "three"].into_iter().enumerate() {

@@ -151,7 +151,7 @@ fn whom_an_edit_newly_mentions_has_an_unread_mention() {
 }
 
 #[test]
-fn restoring_a_mention_is_mentioning_anew() {
+fn restoring_a_mention_mentions_again() {
     on_every_engine(|world| {
         let [ann, bob] = ["ann", "bob"].map(|name| world.user(name));
         world.group("team", &ann, &[&bob]);

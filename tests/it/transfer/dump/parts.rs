@@ -81,7 +81,7 @@ fn expected(all: &[Record], request: &Request, places: Option<&[&str]>) -> (BTre
 type Scope<'s> = (&'s [&'s str], &'s [&'s str], Option<&'s [&'s str]>);
 
 #[test]
-fn a_part_of_a_dump_stands_by_itself_and_holds_no_more_than_it_must() {
+fn a_partial_dump_is_self_contained_and_minimal() {
     on_every_engine(|world| {
         build(world);
         let whole = text(world, &Request::default());
