@@ -29,6 +29,7 @@ pub struct Options {
 }
 
 impl App {
+    /// An application on an open database.
     pub fn new(db: Db, options: Options) -> Self {
         Self { db, options }
     }

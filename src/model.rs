@@ -57,7 +57,7 @@ pub struct User {
     pub created_at: Timestamp,
 }
 
-/// A user, in the detail that the viewer may see.
+/// A user, in the detail that the viewer can see.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Profile {

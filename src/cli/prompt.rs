@@ -43,7 +43,7 @@ impl Prompt {
     /// Asks a question; the answer ends with a line break, which is not part of it.
     ///
     /// # Errors
-    /// `UnexpectedEof` where there is no answer.
+    /// `UnexpectedEof` if there is no answer.
     pub(super) fn ask(&self, question: &str) -> io::Result<String> {
         let mut answer = String::new();
         let read = self.0.begin(question).and_then(|()| BufReader::new(&self.0.device).read_line(&mut answer));

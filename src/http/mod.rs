@@ -11,7 +11,7 @@ use crate::error::Result;
 /// connections are accepted.
 ///
 /// # Errors
-/// `Internal` where threads cannot be started, `Unavailable` where the clock is before 1970.
+/// `Internal` if threads cannot be started, `Unavailable` if the clock is before 1970.
 pub fn serve(
     server: &Shared,
     listener: Listener,

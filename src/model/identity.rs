@@ -71,7 +71,7 @@ numbers!(
 impl Number {
     /// Above every number there is
     pub const MAX: Self = Self(i64::MAX);
-    /// The highest that is given out, and that every reader of JSON takes for what it is (RFC 8259, section 6)
+    /// The highest message number: larger integers are not exact in every JSON reader (RFC 8259, section 6)
     pub const HIGHEST: i64 = (1 << 53) - 1;
 }
 
@@ -97,7 +97,7 @@ impl Timestamp {
         Some(Self(instant)).filter(|instant| years.contains(instant))
     }
 
-    /// As [`Timestamp::parse`], or a date alone, which is its first moment.
+    /// As [`Timestamp::parse`], or a date alone, which is the beginning of that day.
     pub fn parse_or_date(text: &str) -> Option<Self> {
         if text.len() == 10 { Self::parse(&format!("{text}T00:00:00Z")) } else { Self::parse(text) }
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::{ConversationId, MessageId, Number, User, UserId, uuid};
 
-/// A user named by a person.
+/// What names a user: an id, a username or an email.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UserSelector {
     /// By their id
@@ -44,7 +44,7 @@ impl fmt::Display for UserSelector {
     }
 }
 
-/// A conversation named by a person.
+/// What names a conversation: an id, the name of a group, or `@USER` for a direct one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConversationSelector {
     /// By its id

@@ -199,7 +199,7 @@ pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> 
 ///
 /// # Errors
 /// `NotFound`, `Forbidden` for all but the creator, admins and the operator, `Invalid` for a direct conversation,
-/// `Conflict` where the name is taken.
+/// `Conflict` if the name is taken.
 pub fn update(
     tx: &mut Tx<'_>,
     actor: &Actor,

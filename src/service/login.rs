@@ -90,7 +90,7 @@ pub fn begin(tx: &mut Tx<'_>, keys: &Keys, verified: &Verified, refresh: Secret)
     tokens::log_in(tx, login, better_hash.as_deref(), refresh, address.as_ref())
 }
 
-/// Whose account somebody at `client` says is theirs, by username or else by email.
+/// Finds the account of a log-in from `client`, by username or else by email.
 pub fn attempt(tx: &mut Tx<'_>, keys: &Keys, name: &str, client: Client) -> Result<Attempt> {
     let name = normalize(name);
     let slowest = store::tokens::slowest_pbkdf2(tx)?;

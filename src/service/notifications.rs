@@ -8,7 +8,7 @@ use crate::service::idempotency::{IdempotentRequest, message_meant, once_counted
 use crate::service::{self, page::Page};
 use crate::store::{self, Tx};
 
-/// A user whose notifications an actor may see and mark: only [`owner`] makes one.
+/// A user whose notifications an actor can see and mark: only [`owner`] makes one.
 #[derive(Clone, Debug)]
 pub struct Owner(UserRef);
 
@@ -23,7 +23,7 @@ impl Deref for Owner {
 /// Whose notifications are meant: the actor's own, or a named user's for the operator.
 ///
 /// # Errors
-/// `Invalid` where the operator names nobody, `Forbidden` where a user names another, `NotFound`.
+/// `Invalid` if the operator names nobody, `Forbidden` if a user names another, `NotFound`.
 pub fn owner(tx: &mut Tx<'_>, actor: &Actor, named: Option<&UserSelector>) -> Result<Owner> {
     let owner = match (actor, named) {
         (Actor::User(user), None) => user.person.clone(),

@@ -156,6 +156,8 @@ pub enum Refreshed {
 }
 
 impl Refreshed {
+    /// The new log-in.
+    ///
     /// # Errors
     /// `Unauthenticated` where the token was not valid.
     pub fn or_refuse(self) -> Result<LoggedIn> {

@@ -73,7 +73,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, details: &UserDetails, password_hash: Opti
     Ok(Err(if is_username { username_taken(&details) } else { email_taken(&details) }))
 }
 
-/// Users after a username, by username, in the detail that the actor may see.
+/// Users after a username, by username, in the detail that the actor can see.
 ///
 /// # Errors
 /// `Invalid` if `after` or `search` is too long.
@@ -85,7 +85,7 @@ pub fn list(tx: &mut Tx<'_>, actor: &Actor, after: &str, search: Option<&str>, l
 }
 
 /// A page of the users whose names (for admins also email) contain `search`, by username, in the detail that the actor
-/// may see.
+/// can see.
 ///
 /// # Errors
 /// `Invalid` if `search` is too long.
@@ -106,7 +106,7 @@ pub fn page(
     page.of(count).map(|users| Ok(users.into_iter().map(|user| profile(actor, user)).collect()))
 }
 
-/// One user, in the detail that the actor may see.
+/// One user, in the detail that the actor can see.
 ///
 /// # Errors
 /// `NotFound` if it does not exist.

@@ -15,7 +15,7 @@ const EXAMPLES: usize = 3;
 
 const FROM_BACKUP: &str = "Restore a backup that passes `tidings db check`: tidings db restore FILE";
 
-/// A rule that rows break.
+/// A violated rule, with examples and a remedy.
 #[derive(Debug, Serialize)]
 pub struct Violation {
     /// The rule, as programs know it

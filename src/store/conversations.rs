@@ -199,7 +199,7 @@ pub fn count_messages_of(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
     )
 }
 
-/// A user's conversations made before one, newest first, with their level in each
+/// A user's conversations created before one, newest first, with their level in each
 pub fn newest_of(
     tx: &mut Tx<'_>,
     user: UserKey,
@@ -319,7 +319,7 @@ pub struct Turn {
 /// SQLite has its lock from the beginning, so what was read of the conversation is still true.
 ///
 /// # Errors
-/// `Conflict` where the highest number was given out: a dump with a higher one could not be read everywhere.
+/// `Conflict` if the highest number was given out: a dump with a higher one could not be read everywhere.
 pub fn take_number(tx: &mut Tx<'_>, conversation: &Conversation) -> Result<Option<Turn>> {
     let last = if tx.split(true, false) {
         Some((conversation.last_number, conversation.last_sent_at))
@@ -395,7 +395,7 @@ pub fn ending_with(tx: &mut Tx<'_>, user: UserKey) -> Result<(Vec<ConversationKe
     Ok((direct, groups))
 }
 
-/// How many conversations, and messages in them, there are
+/// The numbers of conversations and of their messages
 pub fn count(tx: &mut Tx<'_>) -> Result<(i64, i64)> {
     tx.only(
         "SELECT count(*), CAST(coalesce(sum(message_count), 0) AS BIGINT) FROM conversation

@@ -116,7 +116,7 @@ impl Db {
 /// run returns the size.
 ///
 /// # Errors
-/// `Conflict` where `target` is there, `NotFound` where `source` is not.
+/// `Conflict` if `target` is there, `NotFound` if `source` is not.
 pub fn backup(source: &Path, target: &Path, dry_run: bool) -> Result<Contents> {
     sqlite::copy::backup(source, target, dry_run)
 }
@@ -135,7 +135,7 @@ pub fn verify_backup(backup: &Path, target: &Path) -> Result<Contents> {
 /// is still needed, because it could not be moved into the file.
 ///
 /// # Errors
-/// `Conflict` where `target` is there and may not be replaced, `Unavailable` while anybody else has it open.
+/// `Conflict` if `target` is there and may not be replaced, `Unavailable` while anybody else has it open.
 pub fn restore(backup: &Path, target: &Path, may_replace: bool) -> Result<bool> {
     sqlite::copy::restore(backup, target, may_replace)
 }

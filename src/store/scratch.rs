@@ -36,8 +36,10 @@ impl SeenRecord {
 }
 
 impl Scratch {
+    /// An empty temporary database.
+    ///
     /// # Errors
-    /// `NoSpace` where the folder for temporary files is full, here as in all that follows.
+    /// `NoSpace` if the folder for temporary files is full; the other functions too.
     pub fn new() -> Result<Self> {
         // An empty name: SQLite stores what does not fit into the cache in an unnamed file.
         let connection = Connection::open("")?;
@@ -87,7 +89,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// Adds one to the number of a name, which begins with 0; returns the sum.
+    /// Adds one to the number of a name, which is 0 at first; returns the sum.
     pub fn count(&self, name: &[u8]) -> Result<i64> {
         let count = "INSERT INTO number VALUES (?, 1) ON CONFLICT DO UPDATE SET number = number + 1 RETURNING number";
         Ok(self.connection.prepare_cached(count)?.query_row([name], |row| row.get(0))?)

@@ -95,7 +95,7 @@ pub fn revoke_all(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
     Ok(valid)
 }
 
-/// A refresh token as it is kept.
+/// A stored refresh token.
 pub struct RefreshToken {
     pub user: UserKey,
     /// The family of tokens of one log-in, each the successor of the one before
@@ -126,7 +126,7 @@ pub fn by_hash(tx: &mut Tx<'_>, hash: &Hash) -> Result<Option<RefreshToken>> {
     )
 }
 
-/// Keeps a new refresh token, which was asked for at an address.
+/// Stores a new refresh token with the address that asked for it.
 pub fn insert(tx: &mut Tx<'_>, hash: &Hash, token: &RefreshToken, address: Option<&AddressHash>) -> Result<()> {
     tx.run(
         "INSERT INTO refresh_token (hash, user_key, family, generation, created_at, expires_at, address_hash)

@@ -209,6 +209,7 @@ pub enum Clock {
 }
 
 impl Clock {
+    /// The current time of the clock
     pub fn now(self) -> Timestamp {
         match self {
             Self::Running(read) => read(),

@@ -70,7 +70,7 @@ pub struct PlannedChange {
     pub fields: Vec<&'static str>,
 }
 
-/// What becomes of something.
+/// The kind of a planned change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -149,7 +149,7 @@ fn nameless(entry: &Entry) -> Option<RecordProblem> {
 /// Applies the fixture; a trial is rolled back.
 ///
 /// # Errors
-/// What a record says otherwise than what is there and cannot be changed.
+/// A problem for each record that differs from the database and cannot be changed.
 pub fn apply(app: &App, actor: &Actor, checked: &Checked, options: Options, is_trial: bool) -> Outcome<Plan> {
     transaction(app, is_trial, |tx| {
         let mut apply = Apply { tx, actor, checked, options, undated: Undated::new(), plan: Plan::default() };

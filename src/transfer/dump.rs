@@ -67,7 +67,7 @@ pub struct Request {
 /// all participants, and all named users.
 ///
 /// # Errors
-/// `NotFound` where the request names a user or conversation that is not there.
+/// `NotFound` if the request names a user or conversation that is not there.
 pub fn dump(
     tx: &mut Tx<'_>,
     actor: &Actor,

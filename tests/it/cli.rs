@@ -235,7 +235,11 @@ fn a_command_that_fails_creates_no_database() {
 #[test]
 fn a_database_that_is_created_is_named_once() {
     let shell = Shell::new();
-    for (index, line) in ["user create ann --no-password", "db migrate", "data seed --users 9 --conversations 4 --messages 10"].iter().enumerate() {
+    for (index, line) in
+        ["user create ann --no-password", "db migrate", "data seed --users 9 --conversations 4 --messages 10"]
+            .iter()
+            .enumerate()
+    {
         let line = format!("{line} --db new{index}.db");
         let said = shell.done(&line).stderr;
         assert_eq!(said.matches(&format!("Created the database new{index}.db.")).count(), 1, "{line}: {said}");

@@ -118,7 +118,7 @@ fn look_at_disk(folder: &Path, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The name of a file system on which several machines, or programs, may see different things
+/// The name of a file system on which several machines, or programs, can see different things
 #[cfg(target_os = "linux")]
 fn shared_file_system(folder: &Path) -> Option<&'static str> {
     // The numbers of statfs(2).

@@ -34,7 +34,7 @@ struct State {
 /// Passes on what is produced while it is produced; `produce` waits for nobody.
 ///
 /// # Errors
-/// `NoSpace` where more waits for its reader than the disk for temporary files holds.
+/// `NoSpace` if more waits for its reader than the disk for temporary files holds.
 pub(super) fn pass<T>(to: &File, produce: impl FnOnce(&mut dyn Write) -> Result<T, Failure>) -> Result<T, Failure> {
     let spool = Spool { file: tempfile::tempfile()?, state: Mutex::default(), changed: Condvar::new() };
     thread::scope(|scope| {

@@ -171,7 +171,7 @@ pub(super) struct Everywhere {
     page_size: Option<i64>,
 }
 
-/// Lists all messages that the caller may see.
+/// Lists all messages that the caller can see.
 pub(super) async fn list_everywhere(
     State(server): State<Shared>,
     here: Here,

@@ -89,7 +89,7 @@ impl Listener {
     /// Listens at `HOST:PORT` (port 0: any), or at a path, with this mode of the socket.
     ///
     /// # Errors
-    /// `Unavailable` where that is taken, or no address; `Forbidden` for an address that others can reach, unless they may.
+    /// `Unavailable` if that is taken, or no address; `Forbidden` for an address that others can reach, unless they may.
     pub fn bind(address: &str, allow_remote: bool, socket_mode: u32) -> Result<Self> {
         let failed = |cause: std::io::Error| {
             Error::unavailable(format!("The server cannot listen at {address}: {cause}.")).with_source(cause)
@@ -112,7 +112,7 @@ impl Listener {
     /// The socket that the parent process opened for this program, if it did (systemd's `LISTEN_FDS`).
     ///
     /// # Errors
-    /// `Unavailable` where that is no socket that listens.
+    /// `Unavailable` if that is no socket that listens.
     pub fn given() -> Result<Option<Self>> {
         let failed = |cause: std::io::Error| {
             Error::unavailable(format!("The inherited socket cannot be used: {cause}.")).with_source(cause)
@@ -182,7 +182,7 @@ impl Stop {
     /// clean up.
     ///
     /// # Errors
-    /// `Internal` where the process cannot have a handler for them.
+    /// `Internal` if the process cannot have a handler for them.
     pub fn new(at_hangup: bool) -> Result<Self> {
         let runtime = runtime()?;
         let kinds = [SignalKind::terminate(), SignalKind::interrupt()];

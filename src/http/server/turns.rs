@@ -41,7 +41,7 @@ impl Turns {
     /// Takes a turn; waits until one is free.
     ///
     /// # Errors
-    /// `Unavailable` where that takes too long.
+    /// `Unavailable` if that takes too long.
     pub(crate) async fn take(&self) -> Result<Turn> {
         self.in_time(async { Ok(Turn { _own: taken(&self.all).await?, _of_long: None }) }).await
     }

@@ -34,7 +34,7 @@ impl Listing {
 /// those of the user named, or all, newest first.
 ///
 /// # Errors
-/// `NotFound` where `after` or the user is not there, `Forbidden` where anybody else names a user.
+/// `NotFound` if `after` or the user is not there, `Forbidden` if anybody else names a user.
 pub fn listing(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -51,7 +51,7 @@ pub fn listing(
     Ok(Listing { viewer, below })
 }
 
-/// The first conversations of a list, of those whose name or title holds `search`.
+/// The next conversations of a list, as far as their name or title contains `search`.
 ///
 /// # Errors
 /// `Invalid` if `search` is too long.
@@ -73,7 +73,7 @@ pub fn page(
 /// the direct ones with somebody whose names do.
 ///
 /// # Errors
-/// `Invalid` where `search` is too long, `Forbidden` for the operator.
+/// `Invalid` if `search` is too long, `Forbidden` for the operator.
 pub fn page_of(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -96,7 +96,7 @@ pub fn page_of(
 /// A page of a conversation's participants, oldest account first.
 ///
 /// # Errors
-/// `NotFound` where the actor may not see the conversation.
+/// `NotFound` if the actor cannot see the conversation.
 pub fn participants(
     tx: &mut Tx<'_>,
     actor: &Actor,

@@ -14,7 +14,7 @@ use crate::store::{self, Tx};
 /// Which messages to list.
 #[derive(Clone, Debug, Default)]
 pub struct List {
-    /// One conversation; none: all one may see
+    /// One conversation; none: all one can see
     pub conversation: Option<ConversationSelector>,
     /// In one conversation: the page just before this number
     pub before: Option<Number>,
@@ -36,15 +36,15 @@ pub struct List {
 /// for [`resume`].
 ///
 /// # Errors
-/// `NotFound` where the conversation is not for the actor's eyes or a user is not there, `Invalid` where the parts of
-/// the request contradict each other.
+/// `NotFound` if the actor cannot see the conversation or a user does not exist, `Invalid` if parts of the request
+/// contradict each other.
 pub fn begin(tx: &mut Tx<'_>, actor: &Actor, request: &List, size: usize) -> Result<(Vec<Message>, Vec<MessageKey>)> {
     let mut keys = keys(tx, actor, request)?;
     let others = keys.split_off(size.min(keys.len()));
     Ok((store::messages::by_keys(tx, &keys)?, others))
 }
 
-/// The next messages of a list that began some time ago: what was deleted or left since is not there any more.
+/// The next messages of a list that was begun earlier, without those that were deleted or became invisible meanwhile.
 pub fn resume(tx: &mut Tx<'_>, actor: &Actor, keys: &[MessageKey]) -> Result<Vec<Message>> {
     let mut messages = store::messages::by_keys(tx, keys)?;
     if let Some(viewer) = viewer(actor) {
@@ -105,7 +105,7 @@ fn numbered(tx: &mut Tx<'_>, request: &List, scope: &Scope) -> Result<Vec<Messag
     Ok(page)
 }
 
-/// Those of several conversations, whose order is by time: from one user or to one, or all that a viewer may see, or all
+/// Those of several conversations, whose order is by time: from one user or to one, or all that a viewer can see, or all
 pub(super) fn by_time(
     tx: &mut Tx<'_>,
     who: (Option<UserKey>, Option<UserKey>, Option<UserKey>),

@@ -47,8 +47,7 @@ pub fn check_content(content: &str) -> Result<()> {
     if is_blank(content) { Err(blank()) } else { Ok(()) }
 }
 
-/// As [`check_content`], of a content that stays what it is, which may be from before a text of nothing but invisible characters was
-/// blank.
+/// As [`check_content`], for existing content, which may consist of invisible characters from before the rule.
 ///
 /// # Errors
 /// As of [`check_content`].
@@ -85,7 +84,7 @@ pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Resul
     super::message(tx, actor, selector)
 }
 
-/// The earlier contents of a message, newest first, for everybody who may see it.
+/// The earlier contents of a message, newest first, for everybody who can see it.
 ///
 /// # Errors
 /// `NotFound` if the actor cannot see it.
@@ -98,8 +97,8 @@ pub fn history(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Re
 /// revision. Nobody is notified again, but whom the new content newly mentions.
 ///
 /// # Errors
-/// `NotFound` where the editor may not see the message or it was deleted, `Forbidden` where it is somebody else's,
-/// `Stale` where `change.if_revision` is not the current one, `Invalid` where the content breaks a rule.
+/// `NotFound` if the editor may not see the message or it was deleted, `Forbidden` if it is somebody else's,
+/// `Stale` if `change.if_revision` is not the current one, `Invalid` if the content breaks a rule.
 pub fn edit(tx: &mut Tx<'_>, editor: &Actor, selector: &MessageSelector, change: &MessageEdit) -> Result<Message> {
     edit_if(tx, editor, selector, change, &mut |_, _| Ok(()))
 }
@@ -184,7 +183,7 @@ fn replace(tx: &mut Tx<'_>, editor: &Actor, message: Message, content: &str, rea
 /// a tombstone keeps the place while replies hang on it. Returns their ids.
 ///
 /// # Errors
-/// `NotFound` where the actor may not see one or it was deleted, `Forbidden` where one is somebody else's.
+/// `NotFound` if the actor cannot see one or it was deleted, `Forbidden` if one is somebody else's.
 pub fn delete(tx: &mut Tx<'_>, actor: &Actor, selectors: &[MessageSelector]) -> Result<Vec<MessageId>> {
     delete_if(tx, actor, selectors, &mut |_, _| Ok(()))
 }
@@ -233,10 +232,10 @@ fn tell_of_deletion(tx: &mut Tx<'_>, actor: &Actor, messages: &[Message]) -> Res
     Ok(())
 }
 
-/// Makes the notifications a reader has of these messages read; returns how many were unread.
+/// Marks the reader's notifications of these messages as read; returns how many were unread.
 ///
 /// # Errors
-/// `NotFound` where the actor may not see one.
+/// `NotFound` if the actor cannot see one.
 pub fn read(tx: &mut Tx<'_>, actor: &Actor, reader: &Owner, selectors: &[MessageSelector]) -> Result<i64> {
     let found = super::places(tx, actor, "message_ids", selectors)?;
     super::notifications::mark(tx, actor, reader, &found, true)

@@ -15,7 +15,7 @@ use crate::store::{self, Tx};
 /// How far lists that are not one conversation's are counted
 const COUNTED: i64 = 10_000;
 
-/// Which messages pages are made of.
+/// A filter for pages of messages.
 #[derive(Clone, Debug, Default)]
 pub struct Matching {
     pub sender: Option<UserSelector>,
@@ -54,11 +54,11 @@ impl Matching {
     }
 }
 
-/// A page of a conversation's messages, those with the highest numbers first, or the lowest where `oldest_first`. The count is
-/// exact, tombstones aside; of those that match, up to 10,000.
+/// A page of a conversation's messages, highest numbers first, or lowest with `oldest_first`. The count is exact,
+/// without tombstones; with a filter it is at most 10,000.
 ///
 /// # Errors
-/// `NotFound` where the conversation is not for the actor's eyes, or a user is not there.
+/// `NotFound` if the actor cannot see the conversation, or a user does not exist.
 pub fn page_of(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -109,10 +109,10 @@ fn newest_page(tx: &mut Tx<'_>, conversation: &Conversation, size: i64) -> Resul
     Ok(Page { items, count, next, previous: None })
 }
 
-/// A page of all messages the actor may see, tombstones aside, the last sent first; the count goes up to 10,000.
+/// A page of all visible messages without tombstones, the last sent first; the count is at most 10,000.
 ///
 /// # Errors
-/// `NotFound` where a user is not there.
+/// `NotFound` if a user is not there.
 pub fn page_everywhere(
     tx: &mut Tx<'_>,
     actor: &Actor,
@@ -136,7 +136,7 @@ pub fn page_everywhere(
     })
 }
 
-/// A page of the messages that the actor has not read, those that came in last first; the count goes up to 10,000.
+/// A page of the actor's unread messages, most recently received first; the count is at most 10,000.
 ///
 /// # Errors
 /// `Forbidden` for the operator, who reads nothing.

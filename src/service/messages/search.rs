@@ -33,7 +33,7 @@ const AT_ONCE: usize = 50;
 pub struct Search {
     /// Words, of which those that end in `*` are beginnings
     pub query: String,
-    /// In one conversation; none: in all one may see
+    /// In one conversation; none: in all one can see
     pub conversation: Option<ConversationSelector>,
     pub sender: Option<UserSelector>,
     /// Sent at this time or later
@@ -67,7 +67,7 @@ pub enum Partial {
 /// The messages with all the words: newest first, or by rank. Stops when `is_late`.
 ///
 /// # Errors
-/// `NotFound` where the conversation is not for the actor's eyes or the sender is not there, `Invalid` where the query is
+/// `NotFound` if the conversation is not visible to the actor or the sender is not there, `Invalid` if the query is
 /// too long.
 pub fn search(tx: &mut Tx<'_>, actor: &Actor, request: &Search, is_late: &dyn Fn() -> bool) -> Result<Findings> {
     let limit = if request.ranked { RANKED } else { request.limit };

@@ -42,8 +42,8 @@ pub struct Draft {
 /// Sends a message and notifies every other participant whose level lets it through.
 ///
 /// # Errors
-/// `NotFound` where the sender does not take part in the conversation, `Forbidden` for the operator and for an admin who
-/// does not take part, `Invalid` where the content, the parent or the receiver breaks a rule, `Conflict` where the
+/// `NotFound` if the sender does not take part in the conversation, `Forbidden` for the operator and for an admin who
+/// does not take part, `Invalid` if the content, the parent or the receiver breaks a rule, `Conflict` if the
 /// idempotency key was used for another request.
 pub fn send(tx: &mut Tx<'_>, actor: &Actor, draft: &Draft) -> Result<Message> {
     let Actor::User(sender) = actor else {

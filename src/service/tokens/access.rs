@@ -71,7 +71,7 @@ impl Keys {
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// What a token says; none where it is forged, expired, or none of ours.
+    /// The claims of a token; none if it is forged, expired, or not an access token.
     pub fn verify(&self, token: &str, now: Timestamp) -> Option<Claims> {
         if token.len() > LONGEST {
             return None;

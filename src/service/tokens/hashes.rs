@@ -12,10 +12,9 @@ use crate::model::UserId;
 use crate::service::login::Client;
 use crate::store::tokens::AddressHash;
 
-/// What the database keeps only as a hash that nobody can compute without the key.
+/// Keyed hashes of what the database must not reveal.
 impl Keys {
-    /// A hash of what a request asks for, which tells nobody without the key what that was; and the one it had under the
-    /// previous key
+    /// A keyed hash of a request, which reveals nothing without the key; and the hash under the previous key
     pub fn hash_request(&self, parts: [&[u8]; 3]) -> (Vec<u8>, Option<Vec<u8>>) {
         let hash = |key: &Hmac<Sha256>| {
             let mut hash = key.clone().chain_update("request");
@@ -28,8 +27,8 @@ impl Keys {
         (hash(&self.current), self.previous.as_ref().map(hash))
     }
 
-    /// By what it is known again that an account was logged in from an address, and by what it was under the previous key: another
-    /// hash for each account, so that they tell nothing of who lives together. None where the address is not known.
+    /// The keyed hash of an account and an address, to recognize later log-ins, and the hash under the previous key:
+    /// hashes differ between accounts, so they do not reveal who shares an address. None if the address is not known.
     pub fn hash_address(&self, user: UserId, client: Client) -> Option<(AddressHash, AddressHash)> {
         let address = bytes_of(client)?;
         let hash = |key: &Hmac<Sha256>| {
@@ -40,8 +39,8 @@ impl Keys {
         Some((current, self.previous.as_ref().map_or(current, hash)))
     }
 
-    /// A stranger's idempotency key as it is kept, another one for each place that strangers come from; and what it was under the
-    /// previous key
+    /// The stored form of a stranger's idempotency key, different for each client address; and its form under the
+    /// previous server key
     pub fn hide_key(&self, client: Client, key: &str) -> (String, Option<String>) {
         let place = bytes_of(client).unwrap_or_else(|| b"unknown".to_vec());
         let (hash, earlier) = self.hash_request([b"key", &place, key.as_bytes()]);

@@ -15,7 +15,7 @@ const LONGEST: usize = 1024;
 
 /// By AES-SIV (RFC 5297): the same text under the same key looks the same, and a changed one cannot be opened.
 impl Keys {
-    /// Seals a text for a purpose; opened for another, it is none.
+    /// Seals a text for a purpose; opening it for another purpose fails.
     ///
     /// # Errors
     /// `Internal` if there is not enough memory.

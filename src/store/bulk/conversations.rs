@@ -18,7 +18,7 @@ fn read_conversation(row: &Row<'_>) -> Result<(Conversation, Number)> {
     Ok((conversation, last_number))
 }
 
-/// The conversations with these ids or folded names, each with the highest number it ever gave out
+/// The conversations with these ids or folded names, each with the highest number that a message of it ever had
 pub fn conversations(
     tx: &mut Tx<'_>,
     conversation_ids: impl IntoIterator<Item = ConversationId>,
@@ -65,7 +65,7 @@ pub fn participants(
     )
 }
 
-/// Those of these pairs where the user takes part in the conversation
+/// The pairs whose user is a participant of the conversation
 pub fn participating(tx: &mut Tx<'_>, pairs: &[(ConversationKey, UserKey)]) -> Result<Vec<(ConversationKey, UserKey)>> {
     let sql = by_pairs!(tx, "SELECT conversation_key, user_key FROM participant", "conversation_key", "user_key");
     let pairs = tuples(pairs.iter().map(|(conversation, user)| [conversation.0, user.0]))?;

@@ -285,7 +285,7 @@ pub fn by_number(tx: &mut Tx<'_>, conversation: ConversationKey, number: Number)
     Ok(fetch(tx, one, &[&conversation, &number])?.pop())
 }
 
-/// The messages with these keys, in their order; one that is gone is left out.
+/// The messages with these keys, in the given order; deleted ones are left out.
 pub fn by_keys(tx: &mut Tx<'_>, keys: &[MessageKey]) -> Result<Vec<Message>> {
     let found =
         fetch(tx, concat!(select!(), "message.key IN ", list!("$1")), &[&super::list(keys.iter().map(|key| key.0))])?;

@@ -22,7 +22,7 @@ pub(super) fn check_order(statement: &Statement<'_>, sql: &str) {
     assert!(in_order, "parameters must first appear as $1, $2, …: {sql}");
 }
 
-/// The statements whose plans were checked, in debug builds: all that this process prepared.
+/// The statements that this process prepared, whose plans were checked; in debug builds only.
 #[cfg(debug_assertions)]
 pub fn checked_statements() -> BTreeSet<&'static str> {
     CHECKED.lock().map(|checked| checked.clone()).unwrap_or_default()

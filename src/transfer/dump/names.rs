@@ -80,7 +80,7 @@ impl Names {
     /// The username of a known user
     ///
     /// # Errors
-    /// `Unavailable` where the database names one who is not there.
+    /// `Unavailable` if the database names one who is not there.
     pub(super) fn user(&self, user: UserKey) -> Result<String> {
         self.users.get(&user).cloned().ok_or_else(|| damaged("user"))
     }
@@ -88,7 +88,7 @@ impl Names {
     /// What names a known conversation: its name, or its id
     ///
     /// # Errors
-    /// `Unavailable` where the database names one that is not there.
+    /// `Unavailable` if the database names one that is not there.
     pub(super) fn conversation(&self, conversation: ConversationKey) -> Result<String> {
         self.conversations.get(&conversation).cloned().ok_or_else(|| damaged("conversation"))
     }

@@ -53,7 +53,7 @@ fn remove(world: &World, actor: &Actor, conversation: &str, people: &[&Actor]) -
     world.app.write(|tx| Ok(conversations::remove(tx, actor, &place(conversation), &people)?.ended))
 }
 
-/// How many conversations, and messages in them, there are
+/// The numbers of conversations and of their messages
 fn counts(world: &World) -> (i64, i64) {
     world.app.read(store::conversations::count).unwrap()
 }
