@@ -49,7 +49,7 @@ impl Issue {
     fn run(self, settings: &Settings, context: &mut Context<'_>) -> Outcome {
         if context.dry_run {
             // Nothing is looked up for an access token but the account, so one that was shown would be valid.
-            return Err(Error::invalid("dry_run", "Issuing tokens cannot be tried out.").into());
+            return Err(Error::invalid("dry_run", "`token issue` has no dry run.").into());
         }
         let keys = keys(settings, &context.location)?;
         let refresh = Secret(secret()?);

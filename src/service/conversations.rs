@@ -350,7 +350,7 @@ fn change_level(
     level: Level,
 ) -> Result<()> {
     if store::conversations::set_level(tx, conversation.key, user, level)? {
-        // The level is nobody else's business: only the user hears of it.
+        // Only the user hears of it: levels are private.
         let event = Event::conversation(EventKind::ParticipantUpdated, conversation);
         store::events::record(tx, actor, Event { user: Some(user), conversation: None, ..event })?;
     }

@@ -159,7 +159,7 @@ impl Refreshed {
     /// The new log-in.
     ///
     /// # Errors
-    /// `Unauthenticated` where the token was not valid.
+    /// `Unauthenticated` if the token was not valid.
     pub fn or_refuse(self) -> Result<LoggedIn> {
         match self {
             Self::LoggedIn(logged_in) => Ok(logged_in),
@@ -231,7 +231,7 @@ pub fn revoke_all(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Re
 /// Checks that a refresh token is valid.
 ///
 /// # Errors
-/// `Unauthenticated` where it is not.
+/// `Unauthenticated` if it is not.
 pub fn must_be_valid(tx: &mut Tx<'_>, token: &str) -> Result<()> {
     let secret = secret_of(token).ok_or_else(bad_token)?;
     let latest = tx.now().plus_seconds(REFRESH_LIFETIME + access::AHEAD);

@@ -105,7 +105,7 @@ pub fn by_keys(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = ConversationKey>)
     )
 }
 
-/// The conversation with that id, and whether a user takes part in it: one look for what is asked most
+/// The conversation with that id, and whether a user is a participant: one statement for the most frequent question
 pub fn by_id_for(tx: &mut Tx<'_>, id: ConversationId, user: UserKey) -> Result<Option<(Conversation, bool)>> {
     tx.one(
         concat!(

@@ -57,7 +57,7 @@ pub fn index_step(tx: &mut Tx<'_>) -> Result<bool> {
     let Some(last) = search::last_to_index(tx, MessageKey(position), MESSAGES)? else {
         return end(tx, Task::Index, position);
     };
-    // Every change of a message locks its conversation first, so what is read here is what is indexed.
+    // Every change of a message locks its conversation first, so what is read here is what will be indexed.
     let locked = tx.lock(&LOCKING, &[&position, &last], |row| row.get(0))?.into_iter().collect();
     let last = search::index_older(tx, (MessageKey(position), last), &locked)?;
     advance(tx, Task::Index, (position, last.0))

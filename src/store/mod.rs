@@ -39,7 +39,7 @@ use tx::{Row, ids, list, texts};
 #[cfg(debug_assertions)]
 pub use {postgres::prepared_statements, sqlite::checked_statements, tx::statements_run};
 
-/// The number of the newest migration, the same on both engines: what an up-to-date database says of itself.
+/// The number of the newest migration, on both engines: the version of an up-to-date database.
 pub const VERSION: i64 = 8;
 
 /// What opening a database did.
@@ -190,7 +190,7 @@ impl Db {
         }
     }
 
-    /// Whether the connection still works, as far as is known
+    /// Whether the connection still works, as far as known
     fn is_usable(&self) -> bool {
         match &self.engine {
             Engine::Sqlite(_) => true,

@@ -268,8 +268,8 @@ impl<'c> Tx<'c> {
         Self { inner, stamp, now: stamp.clock.now(), notes: Vec::new(), ids_made: 0, to_index: BTreeMap::new() }
     }
 
-    /// Takes the time anew where the transaction may have waited for a row since it began: on PostgreSQL. SQLite's begins when it
-    /// has its turn.
+    /// Reads the clock again on PostgreSQL, where the transaction may have waited for a row since it began. On SQLite
+    /// it begins when it has the lock.
     fn take_turn(&mut self) {
         if let Inner::Postgres(..) = self.inner {
             self.now = self.stamp.clock.now();

@@ -214,7 +214,7 @@ fn a_log_without_its_database_is_never_thrown_away() {
         }
         let refused = shell.run("user create eve --no-password --db other.db");
         assert_eq!(refused.code, 5, "{refused}");
-        assert!(refused.stderr.contains("other.db-wal is left of another database"), "{refused}");
+        assert!(refused.stderr.contains("other.db-wal belongs to another database"), "{refused}");
     }
     fs::rename(shell.path("aside"), shell.path("other.db")).unwrap();
     assert_eq!(shell.done("user list -o ids --db other.db").stdout.lines().count(), 2);

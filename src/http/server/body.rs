@@ -41,11 +41,11 @@ pub(crate) const LARGE_BODIES: usize = 64;
 #[derive(Clone)]
 pub(crate) struct Unread(pub(crate) Arc<AtomicBool>);
 
-/// Reads a body up to the limit. A large one takes a slot of all that are read and of those of its client, and keeps it
-/// while nobody waits for one, or else as long as it comes at some pace.
+/// Reads a body up to the limit. A large one takes a slot, of all and of its client's share, and keeps it while no
+/// other body waits or data keeps arriving.
 ///
 /// # Errors
-/// `Timeout` where it does not come to its end in time, what it waits for here aside; `Unavailable` where it waits too long.
+/// `Timeout` if it does not come to its end in time, what it waits for here aside; `Unavailable` if it waits too long.
 pub(crate) async fn read(
     server: &Shared,
     client: Client,
@@ -101,7 +101,7 @@ impl Coming {
     /// The next piece; none behind its end
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         while let Some(frame) = timeout_at(self.deadline, self.body.frame()).await.map_err(|_| too_slow())? {
-            let frame = frame.map_err(|_| Error::of_fields("The body broke off.", Vec::new()))?;
+            let frame = frame.map_err(|_| Error::of_fields("The body ended early.", Vec::new()))?;
             if let Ok(data) = frame.into_data() {
                 return Ok(Some(data));
             }

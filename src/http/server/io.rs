@@ -38,7 +38,7 @@ pub(crate) struct Io {
     connection: Connection,
     /// The kernel keeps little for it
     is_narrow: bool,
-    /// What is written in place of what hyper would say, and how far it is
+    /// The bytes that replace hyper's own error response, and how far they are written
     instead: Option<(Vec<u8>, usize)>,
     /// When the time is up for a client that does not read on
     stalled: Option<Pin<Box<Sleep>>>,

@@ -419,7 +419,7 @@ async fn close(outlet: Outlet, mut closing: watch::Receiver<bool>) {
     outlet.close();
 }
 
-/// Waits until the server closes, and a moment more, so that what came until then is seen.
+/// Waits until the server closes, and a moment longer for connections that came before.
 async fn closed(mut closing: watch::Receiver<bool>) {
     let _ = closing.wait_for(|is_closing| *is_closing).await;
     tokio::task::yield_now().await;

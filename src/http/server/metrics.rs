@@ -65,7 +65,11 @@ impl Default for Metrics {
         let waiting = Gauge::default();
         registry.register("waiting_writes", "Writes that are waiting for the database", waiting.clone());
         let lost_lines = Gauge::default();
-        registry.register("log_lost_lines", "Lines of the log that nobody read in time", lost_lines.clone());
+        registry.register(
+            "log_lost_lines",
+            "Log lines dropped because the log was read too slowly",
+            lost_lines.clone(),
+        );
         let listeners = Gauge::default();
         registry.register("event_listeners", "Event streams that are open", listeners.clone());
         let delay = Gauge::default();

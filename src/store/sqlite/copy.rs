@@ -168,7 +168,7 @@ fn put_in_place(source: &Path, target: &Path, may_replace: bool) -> Result<bool>
     )
     .map_err(|cause| if_in_use(target, cause))?;
     copy(&from, &mut into)?;
-    // From here on the backup is what the database holds.
+    // From here on the database has the contents of the backup.
     renew_generation(&into).map_err(|error| {
         Error::unavailable("The backup was restored, but who follows the events will not be told so.")
             .hint("Restore it again.")

@@ -68,6 +68,7 @@ fn conversations_are_created_listed_changed_and_deleted() {
     }
     "#);
     assert_snapshot!(shell.run("conversation create bob --as ann"), @"
+     name          @bob
      kind          direct
      participants  ann, bob
      messages      0

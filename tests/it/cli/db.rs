@@ -327,7 +327,10 @@ fn copies_of_postgresql_are_left_to_its_own_programs() {
     let findings = json(&shell.done(&format!("doctor -o json --db {}", schema.url())).stdout);
     let checks: Vec<_> =
         findings.as_array().unwrap().iter().map(|finding| finding["check"].as_str().unwrap()).collect();
-    assert_eq!(checks, ["settings", "frozen_clock", "location", "clock", "engine", "encoding", "database"]);
+    assert_eq!(
+        checks,
+        ["settings", "frozen_clock", "location", "secret_key", "clock", "engine", "encoding", "database"]
+    );
 }
 
 #[test]
@@ -338,7 +341,7 @@ fn a_restore_beside_the_log_of_another_database_is_refused() {
     fs::write(shell.path("test.db-wal"), "what would be played over the backup").unwrap();
     let run = shell.run("db restore copy.db --yes");
     assert_eq!(run.code, 5, "{run}");
-    assert!(run.stderr.contains("test.db-wal is left of another database"), "{run}");
+    assert!(run.stderr.contains("test.db-wal belongs to another database"), "{run}");
     fs::remove_file(shell.path("test.db-wal")).unwrap();
     shell.done("db restore copy.db --yes");
     shell.done("db check");

@@ -378,7 +378,7 @@ fn all_there_is_about_a_user_is_one_json_document() {
     let document: serde_json::Value = serde_json::from_str(&as_json).unwrap();
     assert_eq!(document["messages_sent"][1]["revisions"][0]["content"], "Lunch at noon, @bob?");
     assert_eq!(shell.run_env("user export ann", &[("TIDINGS_OUTPUT", "csv")]).stdout, as_json, "a habit, not a wish");
-    assert_snapshot!(shell.run("user export bob -o jsonl"), @"
+    assert_snapshot!(shell.run("user export bob -o csv"), @"
     --- stderr
     tidings: The only output format of this command is json.
     --- exit code 2

@@ -72,7 +72,7 @@ fn a_load_says_that_it_brings_messages_older_than_those_before_them() {
     assert_eq!(shell.done("data load older.jsonl").stderr, "Loaded older.jsonl.\n", "it is there already");
     write(&shell, "more.jsonl", older.replace(r#""content""#, r#""key":"old","content""#));
     let applied = shell.done("data apply more.jsonl").stderr;
-    assert!(applied.contains("1 message is older than what stands before"), "{applied}");
+    assert!(applied.contains("1 message is older than earlier ones"), "{applied}");
     assert!(!shell.done("data apply more.jsonl").stderr.contains("older"));
     let note = shell.done("message send team later --as ann --now 2020-01-01T09:00:00Z").stderr;
     assert_eq!(
@@ -338,8 +338,8 @@ fn a_file_of_another_format_is_told_what_it_is() {
     for (name, text, said) in [
         ("line.json", "[{\"type\":\"user\",\"username\":\"zoe\"}]", "1: This is a JSON array, "),
         ("lines.json", "\n [\n  {\n    \"type\": \"user\"\n  }\n]\n", "2: This is a JSON array, "),
-        ("world.yaml", "- type: user\n  username: zoe\n", "1: This is YAML, "),
-        ("begun.yaml", "---\n- {type: user, username: zoe}\n", "1: This is YAML, "),
+        ("world.yaml", "- type: user\n  username: zoe\n", "1: This is YAML. "),
+        ("begun.yaml", "---\n- {type: user, username: zoe}\n", "1: This is YAML. "),
     ] {
         write(&shell, name, text);
         let run = shell.run(&format!("data load {name}"));
