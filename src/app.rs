@@ -9,6 +9,7 @@ pub use self::hashing::{hash_password, hash_passwords};
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
 use crate::service;
+use crate::store::events::Retention;
 use crate::store::{self, Clock, Db, Erasure, Ids, Location, Pool, PoolOptions, Stamp, Tx};
 
 /// A database with a clock and a source of ids.
@@ -69,6 +70,13 @@ impl App {
     pub fn erase(&self, patience: Option<Duration>) -> Result<Erasure> {
         let is_late = late_after(patience.unwrap_or(Duration::MAX));
         if self.options.dry_run { Ok(Erasure::Done) } else { self.db.erase(self.stamp(), &is_late) }
+    }
+
+    /// Deletes the events that need not be kept, in steps that let others in.
+    pub fn prune_events(&self, retention: Retention) -> Result<()> {
+        let Some(excess) = self.read(|tx| store::events::excess(tx, retention))? else { return Ok(()) };
+        while self.write(|tx| store::events::prune(tx, &excess))? && !self.options.dry_run {}
+        Ok(())
     }
 
     /// Repairs the search index, erases deleted data and returns free space; false if a reader kept some of it.
@@ -169,6 +177,11 @@ impl SharedApp {
     /// The same application with its own connection, for long reads
     pub fn with_own_connection(&self) -> Result<App> {
         Ok(App::new(self.pool.connect()?, self.options))
+    }
+
+    /// Whether every change is undone at its end
+    pub fn is_dry_run(&self) -> bool {
+        self.options.dry_run
     }
 
     /// The database and its connections

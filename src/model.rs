@@ -312,6 +312,12 @@ impl Event {
         Self { kind, conversation: Some(conversation), user: None, subject: Some(message.0), is_read: None }
     }
 
+    /// Messages of a conversation were deleted: one, or several.
+    pub fn messages_deleted(conversation: ConversationKey, only: Option<MessageId>) -> Self {
+        let subject = only.map(|message| message.0);
+        Self { kind: EventKind::MessageDeleted, conversation: Some(conversation), user: None, subject, is_read: None }
+    }
+
     /// Something happened to a conversation.
     pub fn conversation(kind: EventKind, conversation: &Conversation) -> Self {
         Self { kind, conversation: Some(conversation.key), user: None, subject: Some(conversation.id.0), is_read: None }

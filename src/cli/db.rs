@@ -7,10 +7,12 @@ use serde::Serialize;
 
 use super::output::{Field, Output, Paragraph, Piece, Record, View, time};
 use super::progress::Progress;
+use super::serve::retention;
 use super::{Context, Failure, Global, Outcome, Settings, counted, only_operator, text};
 use crate::error::Error;
 use crate::model::Pending;
 use crate::store::check::Violation;
+use crate::store::events::Retention;
 use crate::store::{self, Contents, Location, Opened};
 
 #[derive(Debug, Subcommand)]
@@ -47,7 +49,10 @@ impl Command {
             }
             Self::Status(Status {}) => show_status(&mut Context::open(global, settings, out)?),
             Self::Check(Check {}) => check(&mut Context::open_as_it_is(global, settings, out)?),
-            Self::Compact(Compact {}) => compact(&mut Context::open_as_it_is(global, settings, out)?),
+            Self::Compact(Compact {}) => {
+                let retention = retention(settings)?;
+                compact(&mut Context::open_as_it_is(global, settings, out)?, retention)
+            }
             Self::Backup(command) => command.run(global, settings, out),
             Self::Restore(command) => command.run(global, settings, out),
         }
@@ -335,14 +340,15 @@ impl Record for Copy {
     }
 }
 
-/// Return free space to the system, erase deleted data, and tidy the search index
+/// Delete old events, return free space to the system, erase deleted data, and tidy the search index
 ///
-/// Rewrites the file, which temporarily needs up to twice its size; writers wait meanwhile.
+/// TIDINGS_EVENT_DAYS and TIDINGS_EVENT_COUNT say which events are kept, as for `serve`. Rewrites the file, which
+/// temporarily needs up to twice its size; writers wait meanwhile.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings db compact")]
 pub(super) struct Compact {}
 
-fn compact(context: &mut Context<'_>) -> Outcome {
+fn compact(context: &mut Context<'_>, retention: Retention) -> Outcome {
     let db = context.app.db();
     let before = db.sizes()?.total();
     if context.dry_run {
@@ -351,6 +357,7 @@ fn compact(context: &mut Context<'_>) -> Outcome {
         return Ok(context.out.show(&Compacted { bytes_before: before, bytes_after: after })?);
     }
     let progress = Progress::begin(context.out, "Compacting");
+    context.app.prune_events(retention)?;
     let is_complete = context.app.compact()?;
     drop(progress);
     let after = db.sizes()?.total();

@@ -24,6 +24,7 @@ use crate::feed::Feed;
 use crate::http::{self, Allowed, Listener, Log, Metrics, MetricsFor, Server, Stop};
 use crate::model::{Actor, UserSelector};
 use crate::service::tokens::{self, Keys, Secret};
+use crate::store::events::Retention;
 use crate::transfer::apply::{self, Fixture};
 use crate::transfer::input::Input;
 
@@ -141,6 +142,14 @@ struct Options {
     /// Registrations per minute of an address; 0 means no limit
     #[arg(long, value_name = "N", value_parser = number, default_value = "30")]
     registrations: u32,
+
+    /// Keep events for this many days
+    #[arg(long, value_name = "DAYS", value_parser = number, default_value = "30")]
+    event_days: u32,
+
+    /// Keep at least this many of the newest events
+    #[arg(long, value_name = "N", value_parser = number, default_value = "100000")]
+    event_count: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -268,6 +277,18 @@ pub(super) fn check(settings: &Settings) -> Outcome {
     Serve(line).options(settings).map(drop)
 }
 
+/// Which events are kept, as the variables of `serve` say
+pub(super) fn retention(settings: &Settings) -> std::result::Result<Retention, Failure> {
+    let kept = |option: &str, standard| match value_of(option, settings)? {
+        Some((name, value)) => {
+            number(&value).map_err(|why| Failure::Usage(format!("{name}={value} cannot be used: {why}.")))
+        }
+        None => Ok(standard),
+    };
+    let Retention { days, count } = Retention::default();
+    Ok(Retention { days: kept("event_days", days)?, count: kept("event_count", count)? })
+}
+
 /// The variable of an option
 fn variable(option: &str) -> String {
     format!("TIDINGS_{}", option.to_uppercase())
@@ -359,6 +380,7 @@ impl Options {
                 Who::None => MetricsFor::Nobody,
             },
             is_ephemeral: self.ephemeral,
+            retention: Retention { days: self.event_days, count: self.event_count },
         }
     }
 }

@@ -58,6 +58,8 @@ fn delete_one(tx: &mut Tx<'_>, actor: &Actor, person: UserRef, receipt: &mut Rec
     receipt.messages_received += received;
     receipt.messages_of_groups += store::messages::count_of_others(tx, &groups, person.key)?;
 
+    store::events::record_ends(tx, actor, &ending, Some(person.key))?;
+    store::events::record_departure(tx, actor, person.key, &ending)?;
     let event = store::events::record(tx, actor, Event::user(EventKind::UserDeleted, &person))?;
     store::events::tell_participants(tx, event, &concerned, Some(person.key))?;
 

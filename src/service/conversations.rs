@@ -341,6 +341,25 @@ pub fn set_level(
     view(tx, actor.key(), conversation)
 }
 
+/// Sets which messages of a conversation notify a user, if they take part in it, where the operator says how a database is to be.
+///
+/// # Errors
+/// `NotFound`, `Forbidden` for all but the operator.
+pub fn set_level_of(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    user: &UserSelector,
+    selector: &ConversationSelector,
+    level: Level,
+) -> Result<()> {
+    if actor.operator().is_none() {
+        return Err(Error::forbidden("Only the operator sets the levels of others."));
+    }
+    let user = super::user(tx, actor, user)?.person;
+    let (conversation, _) = super::conversation(tx, actor, selector)?;
+    change_level(tx, actor, user.key, &conversation, level)
+}
+
 /// Sets which messages of a conversation notify a user, if they take part in it.
 fn change_level(
     tx: &mut Tx<'_>,
@@ -388,9 +407,7 @@ pub fn delete_if(
 }
 
 fn end(tx: &mut Tx<'_>, actor: &Actor, conversation: &Conversation) -> Result<()> {
-    let event = Event::conversation(EventKind::ConversationDeleted, conversation);
-    let event = store::events::record(tx, actor, event)?;
-    store::events::tell_participants(tx, event, &[conversation.key], None)?;
+    store::events::record_ends(tx, actor, &[conversation.key], None)?;
     store::messages::delete_all_of(tx, &[conversation.key])?;
     store::conversations::delete(tx, &[conversation.key])
 }

@@ -1,10 +1,12 @@
 //! The log of events: one row for each state change, keys and ids only.
 
 mod read;
+mod retention;
 
 use uuid::Uuid;
 
 pub use self::read::{EventRow, MembershipChange, Position, after, at, audiences, first, last, membership_changes};
+pub use self::retention::{Excess, Retention, excess, prune};
 use super::Tx;
 use crate::error::Result;
 use crate::model::{Actor, ConversationKey, Event, EventKey, EventKind, UserKey};
@@ -45,6 +47,72 @@ pub fn record_of_users(
             " ORDER BY key"
         ),
         &[&kind, &tx.now(), &actor.key(), &actor.operator(), &conversation, &super::list(users.into_iter().map(|key| key.0))],
+    )?;
+    Ok(())
+}
+
+/// Appends the end of each of these conversations, in the order of their keys. Who takes part hears of it, except one, though the
+/// conversation is gone by the time it is told.
+pub fn record_ends(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    conversations: &[ConversationKey],
+    except: Option<UserKey>,
+) -> Result<()> {
+    if conversations.is_empty() {
+        return Ok(());
+    }
+    let events: Vec<i64> = tx.all(
+        concat!(
+            "INSERT INTO event (kind, at, actor_key, operator, conversation_key, subject_id)
+             SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS TEXT), key, id
+             FROM conversation WHERE key IN ",
+            list!("$5"),
+            " ORDER BY key RETURNING key"
+        ),
+        &[
+            &EventKind::ConversationDeleted,
+            &tx.now(),
+            &actor.key(),
+            &actor.operator(),
+            &super::list(conversations.iter().map(|key| key.0)),
+        ],
+        |row| row.get(0),
+    )?;
+    tx.run(
+        concat!(
+            "INSERT INTO event_audience (event_key, user_key)
+             SELECT event.key, participant.user_key
+             FROM event JOIN participant ON participant.conversation_key = event.conversation_key
+             WHERE (CAST($1 AS BIGINT) IS NULL OR participant.user_key <> $1) AND event.key IN ",
+            list!("$2")
+        ),
+        &[&except, &super::list(events)],
+    )?;
+    Ok(())
+}
+
+/// Appends that a user takes part in none of their conversations any more, in the order of the conversations, without those that
+/// end.
+pub fn record_departure(tx: &mut Tx<'_>, actor: &Actor, user: UserKey, ending: &[ConversationKey]) -> Result<()> {
+    tx.run(
+        concat!(
+            "INSERT INTO event (kind, at, actor_key, operator, conversation_key, user_key, subject_id)
+             SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS TEXT),
+                    participant.conversation_key, account.key, account.id
+             FROM participant JOIN account ON account.key = participant.user_key
+             WHERE participant.user_key = $5 AND participant.conversation_key NOT IN ",
+            list!("$6"),
+            " ORDER BY participant.conversation_key"
+        ),
+        &[
+            &EventKind::ParticipantRemoved,
+            &tx.now(),
+            &actor.key(),
+            &actor.operator(),
+            &user,
+            &super::list(ending.iter().map(|key| key.0)),
+        ],
     )?;
     Ok(())
 }

@@ -13,7 +13,7 @@ pub use self::fixture::Fixture;
 use self::prune::{Doomed, Kept};
 use super::RecordProblem;
 use super::existing::{ExistingConversation, ExistingRows, said_of};
-use super::load::{Check, Failure, MOST_PROBLEMS, Outcome, Rules, Stage, Undated, Write, hashes, transaction};
+use super::load::{Check, Failure, MOST_PROBLEMS, Outcome, Rules, Stage, Told, Undated, Write, hashes, transaction};
 use super::records::{ConversationRecord, Entry, MessageRecord, NotificationRecord, Record, UserRecord};
 use crate::app::App;
 use crate::error::{self, Error, Kind};
@@ -152,7 +152,8 @@ fn nameless(entry: &Entry) -> Option<RecordProblem> {
 /// A problem for each record that differs from the database and cannot be changed.
 pub fn apply(app: &App, actor: &Actor, checked: &Checked, options: Options, is_trial: bool) -> Outcome<Plan> {
     transaction(app, is_trial, |tx| {
-        let mut apply = Apply { tx, actor, checked, options, undated: Undated::new(), plan: Plan::default() };
+        let (undated, told) = (Undated::new(), Told::new());
+        let mut apply = Apply { tx, actor, checked, options, undated, told, plan: Plan::default() };
         let entries = &checked.fixture.entries;
         let doomed = give_away(apply.tx, entries, options)?;
         // What a record refers to is called as the fixture calls it, wherever that stands.
@@ -198,6 +199,7 @@ struct Apply<'a, 't, 'c> {
     checked: &'a Checked,
     options: Options,
     undated: Undated,
+    told: Told,
     plan: Plan,
 }
 
@@ -251,7 +253,7 @@ impl Apply<'_, '_, '_> {
         }
         let write =
             Write { actor: self.actor, notify: self.options.notify, hashes: &self.checked.hashes, is_alone: false };
-        self.plan.older += write.records(self.tx, &mut self.undated, &new)?.older;
+        self.plan.older += write.records(self.tx, &mut self.undated, &mut self.told, &new)?.older;
         Ok(())
     }
 
@@ -325,8 +327,7 @@ impl Apply<'_, '_, '_> {
                 is_changed = true;
             }
             if there.get(&user).copied().unwrap_or(Level::All) != participant.level() {
-                let user = service::user(self.tx, self.actor, &who)?;
-                service::conversations::set_level(self.tx, &Actor::User(user), selector, participant.level())?;
+                service::conversations::set_level_of(self.tx, self.actor, &who, selector, participant.level())?;
                 is_changed = true;
             }
         }

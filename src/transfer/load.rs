@@ -13,7 +13,7 @@ use serde::Serialize;
 
 pub use self::check::MOST_PROBLEMS;
 pub(super) use self::check::{Check, Rules};
-pub use self::write::{Undated, Write};
+pub use self::write::{Told, Undated, Write};
 use super::input::Input;
 use super::records::Entry;
 use super::{RecordProblem, Tally};
@@ -208,6 +208,7 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
     if write.is_alone {
         return transaction(app, false, |tx| {
             (undated, done) = (Undated::new(), 0);
+            let mut told = Told::new();
             if !app.is_dry_run() {
                 must_be_empty(tx)?;
             }
@@ -219,7 +220,7 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
                 if some.is_empty() {
                     return Ok(written);
                 }
-                written.add(write.records(tx, &mut undated, &some)?);
+                written.add(write.records(tx, &mut undated, &mut told, &some)?);
                 done += some.len() as u64;
                 on_progress(done);
             }
@@ -235,9 +236,9 @@ pub fn write_all<I: Iterator<Item = Outcome<Entry>>>(
         }
         let (count, step, left) = transaction(app, false, |tx| {
             let is_late = late_after(STEP);
-            let (mut count, mut step, mut undated) = (0, Tally::default(), undated.clone());
+            let (mut count, mut step, mut undated, mut told) = (0, Tally::default(), undated.clone(), Told::new());
             for some in waiting.chunks(if write.notify { STRIDE_NOTIFYING } else { STRIDE }) {
-                step.add(write.records(tx, &mut undated, some)?);
+                step.add(write.records(tx, &mut undated, &mut told, some)?);
                 count += some.len();
                 if is_late() {
                     break;

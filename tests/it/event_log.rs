@@ -1,11 +1,14 @@
-//! The log of events as a whole: which log it is, and its order where it was moved.
+//! The log of events as a whole: which log it is, its order where it was moved, and how long events are kept.
 
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use tidings::app::{App, Options};
 use tidings::service::messages;
+use tidings::store::events::Retention;
 use tidings::store::{Db, Location, events};
 
+use crate::server::Server;
 use crate::support::{
     NOON, OLD_ROWS, Schema, Shell, World, brought_along_from, draft, old_file, on_every_engine, postgres_server, texts,
 };
@@ -163,4 +166,105 @@ fn a_transaction_that_does_nothing_ends_on_postgresql_after_a_minute_or_as_the_o
         world.user(&format!("ann{limit}"));
         assert_eq!(texts(&world.location, "SELECT value FROM noted"), [limit]);
     }
+}
+
+/// Adds so many events of a time, each with somebody who hears of it.
+fn add_events(world: &World, count: usize, at: i64) {
+    world.execute(&format!(
+        "WITH RECURSIVE next (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM next WHERE number < {count})
+         INSERT INTO event (kind, at) SELECT 0, {at} FROM next;
+         INSERT INTO event_audience (event_key, user_key) SELECT key, 1 FROM event WHERE TRUE ON CONFLICT DO NOTHING;"
+    ));
+}
+
+/// How many events there are, and places in audiences
+fn counts(world: &World) -> [i64; 2] {
+    ["event", "event_audience"]
+        .map(|table| texts(&world.location, &format!("SELECT CAST(count(*) AS TEXT) FROM {table}"))[0].parse().unwrap())
+}
+
+const DAY: i64 = 24 * 60 * 60;
+
+#[test]
+fn old_events_go_unless_they_are_among_the_newest() {
+    on_every_engine(|world| {
+        world.user("ann");
+        world.execute("DELETE FROM event");
+        let past = NOON.plus_seconds(-40 * DAY).0;
+        let left = |days, count| {
+            world.app.prune_events(Retention { days, count }).unwrap();
+            counts(world)
+        };
+        assert_eq!(left(0, 0), [0, 0]);
+        add_events(world, 50, past);
+        assert_eq!(left(41, 0), [50, 50], "they are young enough");
+        assert_eq!(left(30, 50), [50, 50], "they are among the newest");
+        assert_eq!(left(30, 49), [49, 49]);
+        add_events(world, 10, NOON.0 - 1);
+        assert_eq!(left(30, 30), [30, 30]);
+        assert_eq!(left(30, 5), [10, 10]);
+        assert_eq!(left(0, 0), [1, 1], "the newest stays");
+        let newest = world.app.read(events::newest).unwrap();
+        world.user("bob");
+        assert_eq!(world.app.read(events::newest).unwrap().0, newest.0 + 1);
+    });
+}
+
+#[test]
+fn events_go_some_at_a_time_and_leave_no_hole() {
+    on_every_engine(|world| {
+        world.user("ann");
+        world.execute("DELETE FROM event");
+        let past = NOON.plus_seconds(-40 * DAY).0;
+        add_events(world, 1200, past);
+        // By a clock that was ahead
+        add_events(world, 300, NOON.plus_seconds(1000 * DAY).0);
+        add_events(world, 700, past);
+        add_events(world, 300, NOON.0);
+        let excess = world.app.read(|tx| events::excess(tx, Retention { days: 30, count: 10 })).unwrap().unwrap();
+        let step = || (world.app.write(|tx| events::prune(tx, &excess)).unwrap(), counts(world));
+        assert_eq!(step(), (true, [1500, 1500]));
+        assert_eq!(step(), (true, [500, 500]));
+        assert_eq!(step(), (false, [300, 300]));
+        assert_eq!(step(), (false, [300, 300]));
+        assert_eq!(texts(&world.location, "SELECT CAST(min(at) AS TEXT) FROM event"), [NOON.0.to_string()]);
+    });
+}
+
+#[test]
+fn which_events_are_the_oldest_is_up_to_their_transactions_on_postgresql() {
+    let Some(server) = postgres_server() else { return };
+    let schema = Schema::create(server);
+    let world = World::open(Location::parse(&schema.url()).unwrap());
+    world.execute("INSERT INTO event (transaction_id, kind, at) VALUES (3, 0, 1), (1, 0, 1), (2, 0, 1)");
+    world.app.prune_events(Retention { days: 30, count: 2 }).unwrap();
+    assert_eq!(texts(&world.location, "SELECT CAST(transaction_id AS TEXT) FROM event ORDER BY 1"), ["2", "3"]);
+}
+
+#[test]
+fn compacting_and_serving_delete_old_events() {
+    let shell = Shell::new();
+    shell.done("user create ann --no-password");
+    let world = World::open(Location::Sqlite(shell.path("test.db")));
+    let add = || add_events(&world, 20, NOON.plus_seconds(-40 * DAY).0);
+    add();
+    shell.done("db compact");
+    assert_eq!(counts(&world)[0], 21, "as many are kept anyway");
+    assert_eq!(shell.run_env("db compact --dry-run", &[("TIDINGS_EVENT_COUNT", "7")]).code, 0);
+    assert_eq!(counts(&world)[0], 21);
+    assert_eq!(shell.run_env("db compact", &[("TIDINGS_EVENT_DAYS", "50"), ("TIDINGS_EVENT_COUNT", "7")]).code, 0);
+    assert_eq!(counts(&world)[0], 21, "they are young enough");
+    assert_eq!(shell.run_env("db compact", &[("TIDINGS_EVENT_COUNT", "7")]).code, 0);
+    assert_eq!(counts(&world)[0], 7);
+    let refused = shell.run_env("db compact", &[("TIDINGS_EVENT_DAYS", "many")]);
+    assert_eq!(refused.code, 2, "{refused}");
+    assert!(refused.stderr.contains("TIDINGS_EVENT_DAYS=many cannot be used: it is not a whole number."), "{refused}");
+    add();
+    let server = Server::on(&shell.path(""), &["--event-days", "1", "--event-count", "3"]);
+    let start = Instant::now();
+    while counts(&world)[0] > 3 {
+        assert!(start.elapsed() < Duration::from_secs(20), "{} are left", counts(&world)[0]);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(server.stop(), Some(0));
 }

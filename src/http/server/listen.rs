@@ -32,7 +32,7 @@ use super::answers::Answers;
 use super::body::Unread;
 use super::connection::Connection;
 use super::io::{HEAD_LIMIT, Io};
-use super::{Shared, middleware};
+use super::{Shared, middleware, retention};
 use crate::error::{Error, Result};
 use crate::feed::Outlet;
 use crate::model::Timestamp;
@@ -219,6 +219,7 @@ pub(crate) fn serve(
         Listener::Unix(listener, file) => (Listener::Unix(listener, None), file),
         tcp @ Listener::Tcp(_) => (tcp, None),
     };
+    runtime.spawn(retention::keep(Arc::clone(server)));
     let outcome = runtime.block_on(async {
         let accepting = accept(server, listener, &workers)?;
         ready()?;

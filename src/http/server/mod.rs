@@ -18,6 +18,7 @@ pub(crate) mod metrics;
 pub(crate) mod middleware;
 pub(crate) mod problem;
 pub(crate) mod readiness;
+pub(crate) mod retention;
 pub(crate) mod sites;
 pub(crate) mod slots;
 pub(crate) mod stream;
@@ -53,6 +54,7 @@ use crate::service;
 use crate::service::login::Client;
 use crate::service::tokens::Keys;
 use crate::store::Tx;
+use crate::store::events::Retention;
 
 /// How many exports there are at once, and how many of one account
 const EXPORTS: usize = 16;
@@ -84,6 +86,8 @@ pub struct Options {
     pub metrics: MetricsFor,
     /// The database is temporary, and a test suite may return it to an earlier state
     pub is_ephemeral: bool,
+    /// Which events are kept
+    pub retention: Retention,
 }
 
 /// Who may read the metrics

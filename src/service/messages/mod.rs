@@ -16,7 +16,7 @@ pub use search::{Findings, HitPosition, Partial, Search, search, search_page};
 pub use send::{Destination, Draft, notification_kind, notify, send, sent_at};
 pub use thread::thread;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Condition;
 use super::idempotency::{IdempotentRequest, once_counted};
@@ -218,16 +218,14 @@ pub fn delete_if(
     Ok(doomed.into_iter().map(|message| message.message_id).collect())
 }
 
-/// Records that messages are deleted: one event, however many.
+/// Records that messages are deleted: one event for each conversation, about its message where it is only one.
 fn tell_of_deletion(tx: &mut Tx<'_>, actor: &Actor, messages: &[Message]) -> Result<()> {
-    let kind = EventKind::MessageDeleted;
-    let subject = if let [only] = messages { Some(only.message_id.0) } else { None };
-    let conversations: BTreeSet<ConversationKey> = messages.iter().map(|message| message.conversation_key).collect();
-    let conversations: Vec<ConversationKey> = conversations.into_iter().collect();
-    let conversation = if let [only] = conversations.as_slice() { Some(*only) } else { None };
-    let event = store::events::record(tx, actor, Event { kind, conversation, user: None, subject, is_read: None })?;
-    if conversation.is_none() {
-        store::events::tell_participants(tx, event, &conversations, None)?;
+    let mut only: BTreeMap<ConversationKey, Option<MessageId>> = BTreeMap::new();
+    for message in messages {
+        only.entry(message.conversation_key).and_modify(|only| *only = None).or_insert(Some(message.message_id));
+    }
+    for (conversation, only) in only {
+        store::events::record(tx, actor, Event::messages_deleted(conversation, only))?;
     }
     Ok(())
 }

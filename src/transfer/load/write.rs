@@ -32,12 +32,16 @@ pub struct Write<'w> {
 /// Conversations that were written without saying when they began: it is when their first message was sent.
 pub type Undated = HashSet<ConversationKey>;
 
+/// Conversations of whose beginning or change an event of the transaction tells.
+pub type Told = HashSet<ConversationKey>;
+
 /// Some records on their way into the database
 struct Batch<'w, 't, 'c> {
     write: &'w Write<'w>,
     tx: &'t mut Tx<'c>,
     existing: ExistingRows,
     undated: &'t mut Undated,
+    told: &'t mut Told,
     events: Vec<Event>,
     begun: Vec<ConversationKey>,
     written: Tally,
@@ -45,10 +49,18 @@ struct Batch<'w, 't, 'c> {
 
 impl Write<'_> {
     /// Writes records, in their order; returns how many of each kind were not there, or the first that cannot be written.
-    pub fn records(&self, tx: &mut Tx<'_>, undated: &mut Undated, entries: &[Entry]) -> Outcome<Tally> {
+    ///
+    /// A conversation that is new, or to which something is added, is told of once in a transaction, however much that is.
+    pub fn records(
+        &self,
+        tx: &mut Tx<'_>,
+        undated: &mut Undated,
+        told: &mut Told,
+        entries: &[Entry],
+    ) -> Outcome<Tally> {
         let existing = ExistingRows::find(tx, entries)?;
-        let (events, begun) = (Vec::new(), Vec::new());
-        let mut batch = Batch { write: self, tx, existing, undated, events, begun, written: Tally::default() };
+        let (events, begun, written) = (Vec::new(), Vec::new(), Tally::default());
+        let mut batch = Batch { write: self, tx, existing, undated, told, events, begun, written };
         // By kind, many at once: whatever a record refers to stands before it, and is of a kind that comes before its own.
         macro_rules! of_kind {
             ($kind:ident) => {
@@ -171,7 +183,7 @@ impl Batch<'_, '_, '_> {
             if record.is_undated() {
                 self.undated.insert(key);
             }
-            self.events.push(Event::conversation(EventKind::ConversationCreated, &added.conversation));
+            self.tell(EventKind::ConversationCreated, &added.conversation);
             self.begun.push(key);
             self.existing.learn_participants(key, &added.participants);
             self.existing.learn_conversation(ExistingConversation {
@@ -245,6 +257,7 @@ impl Batch<'_, '_, '_> {
         // Locks these conversations: what is read of them now is still true at the commit.
         let wanted: BTreeSet<ConversationKey> = new.iter().map(|(.., conversation)| *conversation).collect();
         let locked = bulk::lock_conversations(self.tx, &wanted.into_iter().collect::<Vec<_>>())?;
+        self.tell_of_additions(&locked);
         let mut places: HashMap<ConversationKey, (Conversation, ConversationUpdate)> = locked
             .into_iter()
             .map(|(conversation, number)| (conversation.key, update_of(conversation, number)))
@@ -285,7 +298,6 @@ impl Batch<'_, '_, '_> {
                     reason: one.reason.clone(),
                 });
             }
-            self.events.push(Event::message(EventKind::MessageCreated, conversation.key, row.id));
             self.existing.learn_message(row.clone());
             rows.push(row);
         }
@@ -407,19 +419,33 @@ impl Batch<'_, '_, '_> {
 }
 
 impl Batch<'_, '_, '_> {
-    /// Refuses notifications that a message cannot cause any more, after locking its conversation.
+    /// Refuses notifications that a message cannot cause any more, after locking its conversation, and notes that these are changed.
     fn must_concern(&mut self, new: &[NewNotification<'_>]) -> Outcome<()> {
         let conversations: BTreeSet<ConversationKey> = new.iter().map(|(.., conversation, _)| *conversation).collect();
-        bulk::lock_conversations(self.tx, &conversations.into_iter().collect::<Vec<_>>())?;
+        let locked = bulk::lock_conversations(self.tx, &conversations.into_iter().collect::<Vec<_>>())?;
         let pairs: Vec<_> = new.iter().map(|(_, _, message, _, user)| (*message, *user)).collect();
         let concerned: HashSet<_> = bulk::concerned(self.tx, &pairs)?.into_iter().collect();
-        match new.iter().find(|(_, _, message, _, user)| !concerned.contains(&(*message, *user))) {
-            Some((entry, record, ..)) => {
-                let user = quoted(&record.user);
-                let detail = format!("The message was deleted meanwhile, or {user} is no longer a participant.");
-                Err(RecordProblem::new(entry.line, Kind::Conflict, detail).into())
-            }
-            None => Ok(()),
+        let gone = new.iter().find(|(_, _, message, _, user)| !concerned.contains(&(*message, *user)));
+        if let Some((entry, record, ..)) = gone {
+            let user = quoted(&record.user);
+            let detail = format!("The message was deleted meanwhile, or {user} is no longer a participant.");
+            return Err(RecordProblem::new(entry.line, Kind::Conflict, detail).into());
+        }
+        self.tell_of_additions(&locked);
+        Ok(())
+    }
+
+    /// Notes that something is added to conversations that were there.
+    fn tell_of_additions(&mut self, locked: &[(Conversation, Number)]) {
+        for (conversation, _) in locked {
+            self.tell(EventKind::ConversationUpdated, conversation);
+        }
+    }
+
+    /// Notes an event of a conversation of which none tells yet.
+    fn tell(&mut self, kind: EventKind, conversation: &Conversation) {
+        if self.told.insert(conversation.key) {
+            self.events.push(Event::conversation(kind, conversation));
         }
     }
 }

@@ -155,6 +155,8 @@ fn each_setting_is_shown_with_where_it_comes_from() {
     TIDINGS_FAILED_LOGINS     10                                        default
     TIDINGS_LOGINS            60                                        default
     TIDINGS_REGISTRATIONS     30                                        default
+    TIDINGS_EVENT_DAYS        30                                        default
+    TIDINGS_EVENT_COUNT       100000                                    default
     DEBUG                                                               default
     ");
     let url = "postgres://ann:s3cr3t@db.example.org/messaging";

@@ -160,7 +160,9 @@ impl<'c> Crowd<'c> {
             writeln!(records, "{}", json!({ "type": "conversation", "participants": ["ann", name] })).unwrap();
             for line in 0..5 {
                 let content = format!("{} line {line}", canary(victim));
-                let message = json!({ "type": "message", "conversation": "@ann", "sender": name, "content": content });
+                let (kind, key) = ("message", format!("{name}-{line}"));
+                let message =
+                    json!({ "type": kind, "conversation": "@ann", "sender": name, "key": key, "content": content });
                 writeln!(records, "{message}").unwrap();
             }
         }

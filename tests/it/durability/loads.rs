@@ -136,12 +136,12 @@ impl Place {
         }
     }
 
-    /// Fails unless `db check` finds nothing and every message has its one event.
+    /// Fails unless `db check` finds nothing and every conversation has the one event of its beginning.
     fn is_sound(&self) {
         self.done("db check");
-        let unheard = "SELECT count(*) FROM message
-            WHERE (SELECT count(*) FROM event WHERE kind = 0 AND subject_id = message.id) <> 1";
-        assert_eq!(number(&self.location, unheard), 0, "messages without their one event");
+        let unheard = "SELECT count(*) FROM conversation
+            WHERE (SELECT count(*) FROM event WHERE kind = 4 AND subject_id = conversation.id) <> 1";
+        assert_eq!(number(&self.location, unheard), 0, "conversations without their one event");
     }
 }
 

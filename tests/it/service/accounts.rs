@@ -397,17 +397,6 @@ fn only_the_operator_deletes_the_last_admin() {
 }
 
 #[test]
-fn a_deletion_is_one_event() {
-    on_every_engine(|world| {
-        let [ann, ..] = build(world);
-        let newest = || world.app.read(events::newest).unwrap().0;
-        let before = newest();
-        forget(world, &ann, "ann").unwrap();
-        assert_eq!(newest() - before, 1);
-    });
-}
-
-#[test]
 fn what_their_requests_left_remembered_is_forgotten() {
     on_every_engine(|world| {
         let bob = world.user("bob");

@@ -4,6 +4,7 @@ mod accounts;
 mod bounds;
 mod conversations;
 mod idempotency;
+mod log;
 mod messages;
 mod model_check;
 mod narrowed;

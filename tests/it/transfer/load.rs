@@ -9,7 +9,7 @@ use tidings::model::{Level, MessageSelector};
 use tidings::service;
 use tidings::transfer::Tally;
 use tidings::transfer::input::Input;
-use tidings::transfer::load::{self, Failure, Loaded, Stage, Undated, Write};
+use tidings::transfer::load::{self, Failure, Loaded, Stage, Told, Undated, Write};
 
 use crate::support::{World, draft, on_every_engine, operator};
 
@@ -127,8 +127,9 @@ fn what_is_loaded_behind_a_message_far_ahead_of_the_clock_is_counted_and_not_not
         let (actor, hashes) = (operator(), HashMap::new());
         let write = Write { actor: &actor, notify: false, hashes: &hashes, is_alone: false };
         let written = world.app.write(|tx| {
-            let written =
-                write.records(tx, &mut Undated::new(), &entries).unwrap_or_else(|failure| panic!("{failure:?}"));
+            let written = write
+                .records(tx, &mut Undated::new(), &mut Told::new(), &entries)
+                .unwrap_or_else(|failure| panic!("{failure:?}"));
             Ok((written.messages, written.older, tx.take_notes()))
         });
         assert_eq!(written.unwrap(), (3, 3, Vec::<String>::new()));
