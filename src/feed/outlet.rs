@@ -3,7 +3,7 @@
 //! The feed wakes one task of the thread, and that one the listeners: waking each from another thread takes a system call each.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -81,6 +81,8 @@ pub struct Outlet(Arc<Inner>);
 
 struct Inner {
     messages: UnboundedSender<Message>,
+    /// How many batches were said; those that were distributed are counted apart
+    said: AtomicU64,
     boxes: Mutex<Boxes>,
 }
 
@@ -118,7 +120,7 @@ impl Outlet {
     /// An outlet, and the task without which nothing comes out of it
     pub fn new() -> (Self, Pump) {
         let (sender, messages) = unbounded_channel();
-        let outlet = Self(Arc::new(Inner { messages: sender, boxes: Mutex::default() }));
+        let outlet = Self(Arc::new(Inner { messages: sender, said: AtomicU64::new(0), boxes: Mutex::default() }));
         (outlet.clone(), Pump { outlet, messages })
     }
 
@@ -132,11 +134,15 @@ impl Outlet {
     pub(super) fn open(&self, listener: ListenerId, reached: Arc<str>, is_behind: bool) {
         let mut boxes = self.boxes();
         let end = boxes.is_closed.then_some(EndReason::Shutdown);
-        let reached = Some((reached, boxes.batches));
+        // Batches from before may still be on their way.
+        let reached = Some((reached, self.0.said.load(Ordering::Relaxed)));
         boxes.of.insert(listener, Waiting { reached, is_behind, end, ..Waiting::default() });
     }
 
     pub(super) fn say(&self, message: Message) {
+        if matches!(message, Message::Batch { .. }) {
+            self.0.said.fetch_add(1, Ordering::Relaxed);
+        }
         // Where the thread has ended nobody listens.
         let _ = self.0.messages.send(message);
     }
@@ -320,7 +326,7 @@ impl Ticket {
     pub fn reached(&self) -> Option<Arc<str>> {
         let boxes = self.outlet.boxes();
         let waiting = boxes.of.get(&self.id)?;
-        let own = waiting.reached.as_ref().filter(|(_, batches)| waiting.is_behind || *batches == boxes.batches);
+        let own = waiting.reached.as_ref().filter(|(_, batches)| waiting.is_behind || boxes.batches <= *batches);
         let reached = own.map(|(cursor, _)| cursor).or(boxes.reached.as_ref());
         reached.filter(|_| waiting.events.is_empty() && waiting.end.is_none()).cloned()
     }

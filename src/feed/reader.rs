@@ -47,6 +47,8 @@ const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Reads until the feed ends. If it panics, everybody's events break off, and it begins anew.
 pub(super) fn run(feed: &Feed, asks: &Receiver<Ask>, connect: &Connect, format: Format) {
+    // Never given out again: who listened to the one that panicked gives up their place later.
+    let mut newest_id = 0;
     loop {
         let mut reader = Reader {
             feed,
@@ -54,7 +56,7 @@ pub(super) fn run(feed: &Feed, asks: &Receiver<Ask>, connect: &Connect, format: 
             format,
             source: None,
             audience: Audience::default(),
-            newest_id: 0,
+            newest_id,
             pages: HashMap::new(),
             pages_since: Instant::now(),
             is_out_of_order_until: None,
@@ -64,6 +66,7 @@ pub(super) fn run(feed: &Feed, asks: &Receiver<Ask>, connect: &Connect, format: 
         if ended.is_ok() {
             return;
         }
+        newest_id = reader.newest_id;
     }
 }
 
@@ -241,6 +244,7 @@ impl Reader<'_> {
             let told: Vec<&Entry> =
                 entries.iter().zip(&heard).filter(|(_, heard)| !heard.is_empty()).map(|(entry, _)| entry).collect();
             let told = views(tx, &source.cursors, told.iter().copied())?;
+            let told = told.iter().map(|told| render(*format, told)).collect::<Result<Vec<_>>>()?;
             let heard = heard.into_iter().filter(|heard| !heard.is_empty()).collect();
             Ok(Some((told, Some((progress, entries.len(), entries.iter().any(is_deletion))), heard, ended)))
         });
@@ -260,8 +264,7 @@ impl Reader<'_> {
         };
         let (told, Some(((position, cursor, at), count, has_deleted)), heard, ended) = batch else { return Ok(false) };
         let mut batches: Vec<(Outlet, Batch)> = Vec::new();
-        for (told, heard) in told.iter().zip(heard) {
-            let rendered = render(*format, told)?;
+        for (rendered, heard) in told.iter().zip(heard) {
             for id in heard {
                 let Some(member) = audience.member(id) else { continue };
                 let event = rendered.to(member.listener.user());
@@ -276,7 +279,7 @@ impl Reader<'_> {
         }
         self.feed.0.delay.store(source.app.now().0.saturating_sub(at.0), Ordering::Relaxed);
         for (id, reason) in ended {
-            if let Some(member) = self.audience.member(id) {
+            if let Some(member) = self.audience.remove(id) {
                 member.outlet.say(Message::End(id, reason));
             }
         }
@@ -302,7 +305,13 @@ impl Reader<'_> {
     fn begin_anew(&mut self) -> Result<()> {
         self.pages.clear();
         let Some(source) = self.source.take() else { return Ok(()) };
-        let source = self.source.insert(begin(source.app)?);
+        let source = match begin(source.app) {
+            Ok(source) => self.source.insert(source),
+            Err(error) => {
+                self.break_off();
+                return Err(error);
+            }
+        };
         for (id, member) in std::mem::take(&mut self.audience).into_members() {
             let Member { listener, who, outlet, .. } = member;
             let outcome = source.app.read(|tx| {
@@ -398,10 +407,9 @@ impl Reader<'_> {
         let Self { source: Some(source), audience, .. } = self else { return Ok(()) };
         let Some(member) = audience.member(id) else { return Ok(()) };
         let user = member.listener.user();
-        let known = page.entries.partition_point(|entry| entry.row.position <= source.position);
         let (mut events, mut bytes, mut read) = (Vec::new(), 0, 0);
-        while read < known && bytes < PAGE_BYTES {
-            let step = read..known.min(read + STEP);
+        while read < page.entries.len() && bytes < PAGE_BYTES {
+            let step = read..page.entries.len().min(read + STEP);
             let mut heard = Vec::new();
             for index in step.clone() {
                 let entry = &page.entries[index];
@@ -417,7 +425,7 @@ impl Reader<'_> {
             bytes = events.iter().map(|event: &Arc<[u8]>| event.len()).sum();
             read = step.end;
         }
-        let is_all = read == known && page.ends_at.is_some();
+        let is_all = read == page.entries.len() && page.ends_at.is_some();
         let (reached, is_behind) = match page.entries[..read].last() {
             Some(last) if !is_all && last.row.position < source.position => {
                 member.state = State::Behind(last.row.position);
@@ -432,7 +440,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A part of the log behind a place
+    /// A part of the log behind a place, not beyond where the feed is
     fn page(&mut self, from: Position) -> Result<Rc<RefCell<Page>>> {
         let Some(source) = &self.source else { return Err(Error::internal("a feed without a source")) };
         if self.pages_since.elapsed() >= PAGES_FOR {
@@ -444,7 +452,14 @@ impl Reader<'_> {
         {
             return Ok(Rc::clone(page));
         }
-        let entries = source.app.read(|tx| service::events::after(tx, from, TOGETHER))?;
+        let entries = source.app.read(|tx| {
+            // What somebody has not heard yet may have become too old since they came.
+            if service::events::reaches_back(tx, from)? {
+                service::events::between(tx, from, source.position, TOGETHER)
+            } else {
+                Err(Error::not_found("The log does not reach back that far any more."))
+            }
+        })?;
         let is_full = entries.len() == usize::try_from(TOGETHER).unwrap_or(usize::MAX);
         let rendered = vec![None; entries.len()];
         let page = Page { entries, rendered, ends_at: (!is_full).then_some(source.position) };

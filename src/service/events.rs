@@ -4,7 +4,7 @@ mod cursor;
 mod listener;
 mod view;
 
-pub use cursor::{Cursors, Found, ResetReason};
+pub use cursor::{Cursors, Found, ResetReason, reaches_back};
 pub use listener::{Listener, Moved, Narrowing};
 pub use view::{EventView, Told, views};
 
@@ -25,6 +25,16 @@ pub struct Entry {
 /// The events behind a place in the log, in its order, at most `limit`
 pub fn after(tx: &mut Tx<'_>, position: Position, limit: i64) -> Result<Vec<Entry>> {
     let rows = events::after(tx, position, limit)?;
+    entries(tx, rows)
+}
+
+/// The events behind a place in the log up to another up to which it is known to be complete, in its order, at most `limit`
+pub fn between(tx: &mut Tx<'_>, position: Position, up_to: Position, limit: i64) -> Result<Vec<Entry>> {
+    let rows = events::between(tx, position, up_to, limit)?;
+    entries(tx, rows)
+}
+
+fn entries(tx: &mut Tx<'_>, rows: Vec<EventRow>) -> Result<Vec<Entry>> {
     let with_audience = |row: &&EventRow| {
         matches!(row.kind, EventKind::ConversationCreated | EventKind::ConversationDeleted | EventKind::UserDeleted)
             || row.kind == EventKind::MessageDeleted && row.conversation.is_none()

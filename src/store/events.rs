@@ -5,7 +5,9 @@ mod retention;
 
 use uuid::Uuid;
 
-pub use self::read::{EventRow, MembershipChange, Position, after, at, audiences, first, last, membership_changes};
+pub use self::read::{
+    EventRow, MembershipChange, Position, after, at, audiences, between, first, last, membership_changes,
+};
 pub use self::retention::{Excess, Retention, excess, prune};
 use super::Tx;
 use crate::error::Result;

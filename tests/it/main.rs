@@ -14,6 +14,7 @@ mod durability;
 mod erasure;
 mod event_log;
 mod examples;
+mod feed;
 mod http;
 mod kinds;
 mod layers;

@@ -91,14 +91,21 @@ impl Cursors {
         if let Some(row) = events::at(tx, position)? {
             return if check(&row) == *kept { Ok(Found::At(position)) } else { other_log };
         }
-        let first = events::first(tx)?;
-        // The place before the first event of all is still there while that is.
-        if position == Position::START && first.is_none_or(|first| first.key == EventKey(1)) {
+        if reaches_back(tx, position)? {
             return Ok(Found::At(position));
         }
-        let is_too_old = first.is_some_and(|first| position < first);
+        let is_too_old = events::first(tx)?.is_some_and(|first| position < first);
         if is_too_old { Ok(Found::Nowhere(ResetReason::TooOld)) } else { other_log }
     }
+}
+
+/// Whether the log still has everything that is behind a place in it.
+pub fn reaches_back(tx: &mut Tx<'_>, position: Position) -> Result<bool> {
+    if position == Position::START {
+        // The place before the first event of all is there while that is.
+        return Ok(events::first(tx)?.is_none_or(|first| first.key == EventKey(1)));
+    }
+    Ok(events::at(tx, position)?.is_some())
 }
 
 /// What a row says, in 64 bits of SHA-256
@@ -115,6 +122,9 @@ fn check(row: &EventRow) -> Check {
         conversation.map(|key| key.0),
         user.map(|key| key.0),
         is_read.map(i64::from),
+        // Nothing is not the same as an empty text.
+        subject.map(|_| 0),
+        operator.as_ref().map(|_| 0),
     ] {
         hash.update(number(part));
     }

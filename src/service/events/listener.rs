@@ -83,9 +83,9 @@ impl Listener {
         self.user
     }
 
-    /// The conversations of which the listener hears
+    /// The conversations of which the listener hears, each once
     pub fn conversations(&self) -> impl Iterator<Item = ConversationKey> {
-        self.conversations.iter().chain(&self.granted).copied()
+        self.conversations.union(&self.granted).copied()
     }
 
     /// Whether some of them are heard by the right of an admin
@@ -117,15 +117,17 @@ impl Listener {
             EventKind::ConversationCreated if audience.contains(&user) => self.enter(conversation),
             EventKind::ParticipantRemoved if is_self => self.leave(conversation),
             EventKind::ConversationDeleted => {
-                self.granted.remove(&conversation);
-                self.leave(conversation)
+                let was_granted = self.granted.remove(&conversation);
+                let was_in = self.conversations.remove(&conversation);
+                (was_granted || was_in).then_some(Moved::OutOf(conversation))
             }
             _ => None,
         }
     }
 
     fn enter(&mut self, conversation: ConversationKey) -> Option<Moved> {
-        self.conversations.insert(conversation).then_some(Moved::Into(conversation))
+        let is_new = self.conversations.insert(conversation);
+        (is_new && !self.granted.contains(&conversation)).then_some(Moved::Into(conversation))
     }
 
     fn leave(&mut self, conversation: ConversationKey) -> Option<Moved> {

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::model::{ConversationKey, EventKey, EventKind, Timestamp, UserKey};
 use crate::store::{Row, Tx, list};
 
-/// A place in the log. PostgreSQL gives keys out before they are committed, so there the order is that of the transactions' ids,
-/// and of the keys within one.
+/// A place in the log. PostgreSQL gives keys out before they are committed, so there the order is that of transactions' ids first:
+/// each event has its own transaction's, or the newest that was done when it was recorded, if that is higher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The id of the transaction; 0 with SQLite
@@ -107,6 +107,27 @@ pub fn after(tx: &mut Tx<'_>, position: Position, limit: i64) -> Result<Vec<Even
              ORDER BY transaction_id, key LIMIT $4"
         ),
         &[&transaction, &key, &below, &limit],
+        read,
+    )
+}
+
+/// The events behind a place in the log up to another up to which it is known to be complete, in its order.
+///
+/// To ask how far it is complete again would not do: on PostgreSQL a transaction of another database that has just ended may look
+/// like one of this, so that less is known than before.
+pub fn between(tx: &mut Tx<'_>, position: Position, up_to: Position, limit: i64) -> Result<Vec<EventRow>> {
+    if tx.split(true, false) {
+        let between = concat!("SELECT ", columns!(), " FROM event WHERE key > $1 AND key <= $2 ORDER BY key LIMIT $3");
+        return tx.all(between, &[&position.key, &up_to.key, &limit], read);
+    }
+    tx.all(
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM event WHERE (transaction_id, key) > ($1, $2) AND (transaction_id, key) <= ($3, $4)
+             ORDER BY transaction_id, key LIMIT $5"
+        ),
+        &[&position.transaction, &position.key, &up_to.transaction, &up_to.key, &limit],
         read,
     )
 }
