@@ -4,6 +4,7 @@
 mod crowd;
 mod deeds;
 mod disk;
+mod events;
 mod interrupted;
 mod io_errors;
 mod killed;
