@@ -192,6 +192,7 @@ fn what_is_served_is_the_document_and_a_page_that_loads_nothing_from_elsewhere()
         }
     }
     assert!(page.contains("<td>string uuid") && !page.contains("int64"), "formats are those that people know");
+    assert!(page.contains("stream of <a href='#Event'>Event</a>") && page.contains("<code>mentions</code>"));
     for tag in ["<script", "<link", "<img", "<iframe", "<object", "<embed", "@import", "src="] {
         assert!(!page.contains(tag), "{tag}");
     }

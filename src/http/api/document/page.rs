@@ -90,11 +90,18 @@ fn resolved<'d>(schema: &'d Value, document: &'d Value) -> &'d Value {
     }
 }
 
-/// The fields of an object, as a table
+/// The fields of an object, as a table; behind those of all objects those that only some have
 fn fields(schema: &Value) -> String {
+    let some = schema["anyOf"].as_array().into_iter().flatten();
+    let some = some.map(|one| rows(one, &code(&text(&one["description"]))));
+    format!("<table>{}{}</table>", rows(schema, ""), some.collect::<String>())
+}
+
+/// A row for each field of an object, or of those objects that are described so
+fn rows(schema: &Value, of: &str) -> String {
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let rows = schema["properties"].as_object().into_iter().flatten().map(|(name, schema)| {
-        let must = if required.contains(&name.as_str()) { "" } else { "optional" };
+        let must = if required.contains(&name.as_str()) { of } else { "optional" };
         format!(
             "<tr><td><code>{}</code><td>{}<td>{must}<td>{}",
             escape(name),
@@ -102,7 +109,7 @@ fn fields(schema: &Value) -> String {
             text(&schema["description"])
         )
     });
-    format!("<table>{}</table>", rows.collect::<String>())
+    rows.collect()
 }
 
 /// What a value is, in a word or a link
