@@ -216,7 +216,7 @@ fn keys_heard(world: &World, ear: &Ear) -> Vec<i64> {
 
 /// The keys of the whole log, in its order
 fn log(world: &World) -> Vec<i64> {
-    let keys = "SELECT CAST(key AS TEXT) FROM event ORDER BY transaction_id, key";
+    let keys = "SELECT CAST(key AS TEXT) FROM event ORDER BY event.transaction_id, event.key";
     texts(&world.location, keys).iter().map(|key| key.parse().unwrap()).collect()
 }
 
