@@ -100,6 +100,12 @@ struct Page {
 }
 
 impl Page {
+    /// Whether it leads on from its beginning to where the feed is now. One that the log has gone beyond since does so, as far as it goes:
+    /// while much is written, nobody would come to the end if each read it anew.
+    fn is_of_use(&self, position: Position) -> bool {
+        !self.entries.is_empty() || self.ends_at == Some(position)
+    }
+
     /// Renders some of its events, those that are not yet.
     fn render(&mut self, wanted: &[usize], source: &Source, format: Format) -> Result<()> {
         let missing: Vec<usize> = wanted.iter().copied().filter(|index| self.rendered[*index].is_none()).collect();
@@ -425,7 +431,7 @@ impl Reader<'_> {
             bytes = events.iter().map(|event: &Arc<[u8]>| event.len()).sum();
             read = step.end;
         }
-        let is_all = read == page.entries.len() && page.ends_at.is_some();
+        let is_all = read == page.entries.len() && page.ends_at == Some(source.position);
         let (reached, is_behind) = match page.entries[..read].last() {
             Some(last) if !is_all && last.row.position < source.position => {
                 member.state = State::Behind(last.row.position);
@@ -448,7 +454,7 @@ impl Reader<'_> {
             self.pages_since = Instant::now();
         }
         if let Some(page) = self.pages.get(&from)
-            && page.borrow().ends_at.is_none_or(|end| end == source.position)
+            && page.borrow().is_of_use(source.position)
         {
             return Ok(Rc::clone(page));
         }

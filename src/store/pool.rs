@@ -17,7 +17,8 @@ use self::writer::{Task, Write, Writer, write_in_groups};
 use super::{Db, Engine, Location, Stamp, Tx, postgres, sqlite};
 use crate::error::{Error, Kind, Result};
 
-/// The number of unused connections that are kept
+/// The number of unused connections to SQLite that are kept, each with a cache of 8 MB. Those to PostgreSQL are all kept: a new one
+/// takes as long as ten reads.
 const IDLE: usize = 8;
 
 /// An open database for several threads, with as many connections as they use at once: no thread waits for another's.
@@ -168,7 +169,7 @@ impl Pool {
 
     fn put_back(&self, db: Db) {
         let mut idle = self.idle();
-        if idle.len() < IDLE {
+        if idle.len() < IDLE || !self.is_embedded() {
             idle.push(db);
         }
     }
