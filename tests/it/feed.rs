@@ -2,6 +2,7 @@
 
 mod cursors;
 mod failures;
+mod joining;
 mod model;
 mod order;
 
@@ -12,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use tidings::app::{App, Options};
 use tidings::error::{Error, Result};
@@ -90,13 +92,9 @@ impl Stage {
     fn listen_all(&self, who: &Who, since: Option<&str>, count: usize) -> Vec<Ear> {
         let outlet = |index: usize| &self.outlets[index % self.outlets.len()].0;
         let narrowing = Narrowing::default();
-        let mut joins: Vec<_> =
-            (0..count).map(|index| Box::pin(self.feed.join(outlet(index), request(who, &narrowing, since)))).collect();
-        // The first look at each asks the feed, and does not wait.
-        for join in &mut joins {
-            assert!(join.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        }
-        joins.into_iter().map(|join| Ear::new(self.runtime.block_on(join).unwrap())).collect()
+        // Each asks the feed before any waits for its answer.
+        let joins = (0..count).map(|index| self.feed.join(outlet(index), request(who, &narrowing, since)));
+        self.runtime.block_on(try_join_all(joins)).unwrap().into_iter().map(Ear::new).collect()
     }
 
     /// Fetches what the feed has said until now.
