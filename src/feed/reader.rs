@@ -152,7 +152,11 @@ impl Reader<'_> {
                             Ask::Join(join) => self.join(*join),
                             Ask::More(id) => self.more(id),
                             Ask::Leave(id) => drop(self.audience.remove(id)),
-                            Ask::LetGo { gone, until } => self.let_go(&gone, &until),
+                            Ask::LetGo { gone, until } => {
+                                self.let_go(&gone, &until);
+                                // Before anybody is given a page: it may be another log now.
+                                is_told = true;
+                            }
                             Ask::End => return,
                         }
                         if is_told || since.elapsed() >= ROUND {
