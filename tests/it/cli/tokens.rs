@@ -36,6 +36,8 @@ fn named(run: &Run) -> String {
         match (word.matches('.').count(), word.len()) {
             (2, 200..) => part.replace(word, "ACCESS"),
             (0, 43) => part.replace(word, "REFRESH"),
+            // Of one that begins with a dash a spreadsheet would make a formula.
+            (0, 44) if word.starts_with('\'') => part.replace(word, "REFRESH"),
             _ => part,
         }
     };

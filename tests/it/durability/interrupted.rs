@@ -24,8 +24,8 @@ fn an_interrupt_at_a_question_is_130_and_changes_nothing() {
         ("user delete bob", "Type “bob”"),
         ("message delete team#1", "Type “team#1”"),
         ("conversation delete team", "Type “team”"),
-        ("user create eve", "Password:"),
-        ("user passwd bob", "Password:"),
+        ("user create eve", "Password (at least 8 characters):"),
+        ("user passwd bob", "Password (at least 8 characters):"),
     ] {
         // Whoever started the tests may ignore interrupts, which would be inherited.
         let script = format!("trap : INT; env --default-signal=INT {PROGRAM:?} --db test.db {line}; echo \"saw $?\"");

@@ -37,7 +37,7 @@ fn a_database_that_was_moved_away_acknowledges_nothing_until_it_is_back() {
     // It is in what was moved away, or is not: who knows what becomes of that.
     let first = send("first").problem(503, "unavailable");
     assert_eq!(first["outcome"], "unknown", "{first}");
-    assert!(first["detail"].as_str().unwrap().contains("the same idempotency key settles it"), "{first}");
+    assert!(first["detail"].as_str().unwrap().contains("the same idempotency key tells"), "{first}");
     for _ in 0..3 {
         let later = send("later").problem(503, "unavailable");
         assert!(later.get("outcome").is_none(), "{later}");
