@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tidings::app::{App, Options, SharedApp};
 use tidings::error::{Error, Kind};
@@ -191,7 +191,7 @@ fn read_at_once(app: &SharedApp, client: &mut postgres::Client, count: usize) ->
 }
 
 #[test]
-fn eight_connections_are_kept_after_many_were_used_and_all_are_given_up_when_one_is_lost() {
+fn connections_are_kept_after_many_were_used_and_all_are_given_up_when_one_is_lost() {
     on_every_engine(|world| {
         let Location::Postgres(url) = &world.location else { return };
         let mut client = postgres::Client::connect(url, postgres::NoTls).unwrap();
@@ -202,14 +202,12 @@ fn eight_connections_are_kept_after_many_were_used_and_all_are_given_up_when_one
             let count = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)";
             client.query_one(count, &[&processes]).unwrap().get(0)
         };
-        let start = Instant::now();
-        while kept() > 8 && start.elapsed() < Duration::from_secs(10) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        assert_eq!(kept(), 8);
+        // A connection that is closed is gone within a moment.
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(kept(), 12);
         let end = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE pid = ANY($1)";
         client.query(end, &[&processes]).unwrap();
-        let failed = (0..8).filter(|_| app.read(conversations::count).is_err()).count();
+        let failed = (0..12).filter(|_| app.read(conversations::count).is_err()).count();
         assert_eq!(failed, 1);
     });
 }

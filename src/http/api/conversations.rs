@@ -48,7 +48,6 @@ pub(super) struct New {
 pub(super) struct People {
     /// Ids or usernames
     #[serde(alias = "participant_ids")]
-    #[schemars(length(min = 1))]
     participants: Few<String>,
 }
 

@@ -85,7 +85,7 @@ fn horizon(tx: &mut Tx<'_>) -> Result<i64> {
                     AND session.datid <> (SELECT oid FROM pg_database WHERE datname = current_database()))
               ORDER BY running LIMIT 1),
              pg_snapshot_xmax(taken)) AS TEXT) AS BIGINT)
-         FROM pg_current_snapshot() AS taken",
+         FROM pg_current_snapshot() AS taken /* scans: a server has few databases */",
         &[],
         |row| row.get(0),
     )

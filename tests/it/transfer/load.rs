@@ -324,7 +324,7 @@ fn what_is_packed_is_unpacked_and_what_was_made_to_fill_the_disk_is_refused() {
         assert_eq!(load_bytes(world, &packed, false).unwrap().skipped, 10);
 
         let cut = &packed[..packed.len() - 5];
-        assert!(load_bytes(world, cut, false).unwrap_err()[0].2.starts_with("It cannot be read on"));
+        assert!(load_bytes(world, cut, false).unwrap_err()[0].2.starts_with("It cannot be read any further"));
         let one_line = gzip(&vec![b'a'; 33 << 20]);
         let problems = load_bytes(world, &one_line, false).unwrap_err();
         assert_eq!(problems[0].2, "It cannot be read any further: the line is longer than 32 MiB.");
