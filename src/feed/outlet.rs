@@ -164,14 +164,6 @@ impl Pump {
             self.outlet.boxes().distribute(&mut messages);
         }
     }
-
-    /// Distributes what there is already, or the next that comes; false where nobody can say anything any more. Blocks.
-    pub fn run_once(&mut self) -> bool {
-        let mut messages = Vec::new();
-        let some = self.messages.blocking_recv_many(&mut messages, 64) > 0;
-        self.outlet.boxes().distribute(&mut messages);
-        some
-    }
 }
 
 impl Boxes {

@@ -14,7 +14,7 @@ use super::outlet::{Batch, EndReason, ListenerId, Message, Outlet, Ticket};
 use super::{Ask, Begun, Connect, Feed, Format, Join, Who};
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Actor, EventKind, Role, UserKey};
+use crate::model::{Actor, EventKind, UserKey};
 use crate::service;
 use crate::service::events::{Cursors, Entry, Found, Listener, ResetReason, Told, views};
 use crate::store::Tx;
@@ -522,15 +522,10 @@ fn end(
     Ok(())
 }
 
-/// Who listens, where they still may.
+/// Who listens, if they still may.
 fn acting(tx: &mut Tx<'_>, who: &Who, listener: &Listener) -> Result<Actor> {
     let actor = who.actor(tx)?;
-    if let Actor::User(user) = &actor
-        && listener.needs_admin()
-        && user.role != Role::Admin
-    {
-        return Err(Error::forbidden("Only admins hear of conversations that they do not take part in."));
-    }
+    listener.must_be_allowed_to(&actor)?;
     Ok(actor)
 }
 

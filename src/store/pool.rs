@@ -10,7 +10,6 @@ use std::time::Instant;
 
 pub(super) use self::loans::Loan;
 use self::loans::Loans;
-
 pub(super) use self::writer::Job;
 pub use self::writer::PoolOptions;
 use self::writer::{Task, Write, Writer, write_in_groups};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Entry;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Actor, ConversationId, ConversationKey, ConversationSelector, EventKind, UserKey};
 use crate::service;
 use crate::store::events::{Position, membership_changes};
@@ -88,9 +88,15 @@ impl Listener {
         self.conversations.union(&self.granted).copied()
     }
 
-    /// Whether some of them are heard by the right of an admin
-    pub fn needs_admin(&self) -> bool {
-        !self.granted.is_empty()
+    /// Refuses somebody who hears conversations by the right of an admin and is none any more.
+    ///
+    /// # Errors
+    /// `Forbidden`
+    pub fn must_be_allowed_to(&self, actor: &Actor) -> Result<()> {
+        if self.granted.is_empty() || actor.administers() {
+            return Ok(());
+        }
+        Err(Error::forbidden("Only admins hear of conversations in which they do not participate."))
     }
 
     /// Whether the listener hears of an event.
