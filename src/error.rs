@@ -394,9 +394,11 @@ pub struct ProblemDocument<'e> {
     pub title: &'static str,
     pub status: u16,
     code: &'static str,
-    detail: &'e str,
+    /// What happened, in a sentence
+    pub detail: &'e str,
+    /// The details of each field, in order
     #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "as_map")]
-    errors: &'e [(String, Vec<String>)],
+    pub errors: &'e [(String, Vec<String>)],
     /// `unknown` if a commit failed in a way that leaves open whether it was made
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'static str>,

@@ -1,6 +1,7 @@
-//! What is answered over HTTP: the API, on a server.
+//! What is answered over HTTP: the API and the pages, on a server.
 
 mod api;
+mod pages;
 mod server;
 
 pub use self::api::{Access, Endpoint, endpoints, openapi};
@@ -22,5 +23,6 @@ pub fn serve(
     let shared = Shared::clone(server);
     let connect = Box::new(move || shared.app.with_own_connection());
     let _running = server.feed.start(connect, api::FORMAT)?;
-    server::listen::serve(server, api::router, listener, stop, ready, ends)
+    let router = |server: &Shared, outlet: &_| api::router(server, outlet).merge(pages::router(server));
+    server::listen::serve(server, router, listener, stop, ready, ends)
 }

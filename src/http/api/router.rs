@@ -2,10 +2,8 @@
 
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
-use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, get, on};
 use axum::{Extension, Router};
-use tower::util::MapResponseLayer;
 
 use super::endpoint::Endpoint;
 use super::entrance::{Entrance, enter};
@@ -14,7 +12,7 @@ use super::{document, health, testing};
 use crate::error::Error;
 use crate::feed::Outlet;
 use crate::http::server::Shared;
-use crate::http::server::answers::Route;
+use crate::http::server::answers::answering;
 use crate::http::server::problem::Problem;
 
 /// What answers each path, with and without the slash at its end; events come from the outlet.
@@ -38,11 +36,7 @@ pub(crate) fn router(server: &Shared, outlet: &Outlet) -> Router {
     }));
     let mut router = Router::new();
     for (path, handler) in paths {
-        let note = move |mut response: Response| {
-            response.extensions_mut().insert(Route(path));
-            response
-        };
-        let handler = handler.layer(MapResponseLayer::new(note));
+        let handler = answering(path, handler);
         let bare = path.trim_end_matches('/');
         router = router.route(path, handler.clone());
         if bare != path {

@@ -7,17 +7,29 @@ use axum::body::Body;
 use axum::http::header::ACCEPT_ENCODING;
 use axum::http::{HeaderMap, HeaderValue, Request};
 use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
 use futures_util::FutureExt;
 use tower::Service;
+use tower::util::MapResponseLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
+use super::Shared;
 use super::problem::Problem;
 use crate::error::Error;
 
 /// Which endpoint answered
 #[derive(Clone, Copy)]
 pub(crate) struct Route(pub(crate) &'static str);
+
+/// A handler whose responses say that the endpoint of this path answered
+pub(crate) fn answering(path: &'static str, handler: MethodRouter<Shared>) -> MethodRouter<Shared> {
+    let note = move |mut response: Response| {
+        response.extensions_mut().insert(Route(path));
+        response
+    };
+    handler.layer(MapResponseLayer::new(note))
+}
 
 /// Answers requests with the router.
 #[derive(Clone)]

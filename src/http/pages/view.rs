@@ -1,0 +1,414 @@
+//! What pages show: a type for each template, with exactly the fields it needs.
+
+use std::fmt;
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+
+use super::assets;
+use crate::error::Error;
+use crate::http::server::problem::Problem;
+use crate::model::{Choice, ConversationId, Kind, Level, Receipt, Role, Timestamp, User, UserId};
+
+/// A response with a page.
+pub(super) fn page(status: StatusCode, template: &impl Template) -> Result<Response, Problem> {
+    let text = template.render().map_err(|error| Error::internal(error.to_string()))?;
+    Ok((status, [(CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response())
+}
+
+/// A time for those without scripts: `2 Jan 2026, 09:00 UTC`
+pub(super) fn in_utc(time: &Timestamp) -> impl fmt::Display {
+    time.date_time().format("%-d %b %Y, %H:%M UTC")
+}
+
+/// What surrounds the content of every page
+#[derive(Default)]
+pub(super) struct Frame {
+    /// Who is logged in
+    pub(super) viewer: Option<Viewer>,
+    /// What the last form did
+    pub(super) notice: Option<Notice>,
+    /// Whether this is the page of the viewer's account
+    pub(super) is_account: bool,
+}
+
+/// Who looks at a page
+pub(super) struct Viewer {
+    pub(super) id: UserId,
+    pub(super) username: String,
+}
+
+impl Viewer {
+    /// The first letter of the name
+    fn initial(&self) -> String {
+        self.username.chars().next().map(|first| first.to_uppercase().to_string()).unwrap_or_default()
+    }
+}
+
+/// What a form did: the page after it says so, as its address has the word for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    LoggedOut,
+    ProfileSaved,
+    PasswordChanged,
+    LevelsSaved,
+    SessionsEnded,
+    AccountDeleted,
+    PasswordSet,
+}
+
+impl Notice {
+    const ALL: [Self; 7] = [
+        Self::LoggedOut,
+        Self::ProfileSaved,
+        Self::PasswordChanged,
+        Self::LevelsSaved,
+        Self::SessionsEnded,
+        Self::AccountDeleted,
+        Self::PasswordSet,
+    ];
+
+    /// The notice with that word
+    pub(super) fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|notice| notice.word() == word)
+    }
+
+    /// The word in an address: `?done=WORD`
+    pub(super) fn word(self) -> &'static str {
+        self.row().0
+    }
+
+    fn text(self) -> &'static str {
+        self.row().1
+    }
+
+    fn row(self) -> (&'static str, &'static str) {
+        match self {
+            Self::LoggedOut => ("logged-out", "You are logged out."),
+            Self::ProfileSaved => ("profile", "Your profile is saved."),
+            Self::PasswordChanged => ("password", "Your password is changed. All other sessions have ended."),
+            Self::LevelsSaved => ("levels", "Your notifications are saved."),
+            Self::SessionsEnded => ("sessions", "All other sessions have ended."),
+            Self::AccountDeleted => ("deleted", "Your account is deleted."),
+            Self::PasswordSet => ("password-set", "Your password is set. Log in with it."),
+        }
+    }
+}
+
+/// What is wrong with a form that was sent: with the whole of it, and with each field
+#[derive(Default)]
+pub(super) struct Problems {
+    general: Vec<String>,
+    fields: Vec<(String, Vec<String>)>,
+}
+
+impl Problems {
+    /// Those of an error, for a form that shows these fields
+    pub(super) fn new(error: &Error, fields: &[&str]) -> Self {
+        let problem = error.problem();
+        let (fields, others): (Vec<_>, Vec<_>) =
+            problem.errors.iter().cloned().partition(|(field, _)| fields.contains(&field.as_str()));
+        let general = match others.is_empty() && !fields.is_empty() {
+            true => Vec::new(),
+            false if others.is_empty() => vec![problem.detail.to_owned()],
+            false => others.into_iter().flat_map(|(_, details)| details).collect(),
+        };
+        Self { general, fields }
+    }
+
+    /// What is wrong with the whole
+    fn general(&self) -> &[String] {
+        &self.general
+    }
+
+    /// What is wrong with a field
+    fn of(&self, name: &str) -> &[String] {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, details)| details.as_slice()).unwrap_or_default()
+    }
+
+    /// Whether this is the first field with which anything is wrong
+    fn is_first(&self, name: &str) -> bool {
+        self.fields.first().is_some_and(|(field, _)| field == name)
+    }
+
+    fn any(&self) -> bool {
+        !self.general.is_empty() || !self.fields.is_empty()
+    }
+}
+
+/// The addresses of the pages around one of a list
+#[derive(Default)]
+pub(super) struct Around {
+    pub(super) previous: Option<String>,
+    pub(super) next: Option<String>,
+}
+
+/// A form that was sent after its session had ended: where it goes, and what it said; no passwords
+#[derive(Default)]
+pub(super) struct Kept {
+    /// Where the log-in leads to
+    pub(super) path: String,
+    pub(super) fields: Vec<(String, String)>,
+}
+
+/// `/login/`
+#[derive(Template)]
+#[template(path = "login.html", whitespace = "minimize")]
+pub(super) struct Login {
+    pub(super) frame: Frame,
+    pub(super) problems: Problems,
+    /// What was typed
+    pub(super) username: String,
+    pub(super) kept: Kept,
+}
+
+/// After a log-in: the form that was sent before it
+#[derive(Template)]
+#[template(path = "again.html", whitespace = "minimize")]
+pub(super) struct Again {
+    pub(super) frame: Frame,
+    pub(super) kept: Kept,
+}
+
+/// `/account/`
+#[derive(Template)]
+#[template(path = "account.html", whitespace = "minimize")]
+pub(super) struct Account {
+    pub(super) frame: Frame,
+    pub(super) user: User,
+    /// The profile, or what was typed
+    pub(super) details: Details,
+    pub(super) details_problems: Problems,
+    pub(super) password_problems: Problems,
+    pub(super) levels_problems: Problems,
+    /// A page of the conversations
+    pub(super) conversations: Vec<Subscription>,
+    pub(super) around: Around,
+    pub(super) sessions: Vec<Session>,
+    /// The beginning of the idempotency keys of its forms
+    pub(super) key: String,
+}
+
+/// The fields of a profile
+pub(super) struct Details {
+    pub(super) username: String,
+    pub(super) first_name: String,
+    pub(super) last_name: String,
+    pub(super) email: String,
+}
+
+/// One's part in a conversation
+pub(super) struct Subscription {
+    pub(super) id: ConversationId,
+    /// The group's name, or the other person's
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    /// How many take part
+    pub(super) participants: i64,
+    pub(super) level: Level,
+}
+
+impl Subscription {
+    /// What it is, in a few words
+    fn about(&self) -> String {
+        match (self.kind, self.participants) {
+            (Kind::Direct, _) => "direct".to_owned(),
+            (Kind::Group, 1) => "group, 1 person".to_owned(),
+            (Kind::Group, count) => format!("group, {count} people"),
+        }
+    }
+}
+
+/// A browser that is logged in
+pub(super) struct Session {
+    pub(super) browser: String,
+    pub(super) made: Timestamp,
+    pub(super) seen: Timestamp,
+    pub(super) is_this: bool,
+}
+
+/// The levels, in the words of pages
+const LEVELS: [(Level, &str); 3] =
+    [(Level::All, "All messages"), (Level::Mentions, "Mentions and replies"), (Level::None, "None")];
+
+/// `/account/delete/`
+#[derive(Template)]
+#[template(path = "delete.html", whitespace = "minimize")]
+pub(super) struct Delete {
+    pub(super) frame: Frame,
+    pub(super) username: String,
+    /// What was typed to confirm
+    pub(super) typed: String,
+    pub(super) rows: Vec<(&'static str, i64)>,
+    pub(super) tombstones: i64,
+    /// Whether the password was last given too long ago
+    pub(super) asks_password: bool,
+    pub(super) problems: Problems,
+    pub(super) key: String,
+}
+
+/// The rows of a receipt: what is deleted, and how many; what nothing goes of is not worth a line.
+pub(super) fn rows(receipt: &Receipt) -> Vec<(&'static str, i64)> {
+    let rows = [
+        ("Accounts", i64::try_from(receipt.users.len()).unwrap_or(i64::MAX)),
+        ("Messages sent", receipt.messages_sent),
+        ("Messages received", receipt.messages_received),
+        ("Messages of groups that end", receipt.messages_of_groups),
+        ("Revisions of messages", receipt.revisions),
+        ("Notifications", receipt.notifications),
+        ("Participations", receipt.participations),
+        ("Direct conversations", receipt.direct_conversations),
+        ("Groups that end", receipt.groups),
+        ("Tokens", receipt.tokens),
+    ];
+    rows.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+/// `/password/TOKEN/`
+#[derive(Template)]
+#[template(path = "password.html", whitespace = "minimize")]
+pub(super) struct Password {
+    pub(super) frame: Frame,
+    pub(super) username: String,
+    /// When the link ends
+    pub(super) expires: Timestamp,
+    pub(super) problems: Problems,
+    pub(super) key: String,
+}
+
+/// An error, in the words of the API
+#[derive(Template)]
+#[template(path = "error.html", whitespace = "minimize")]
+pub(super) struct Failure<'e> {
+    frame: Frame,
+    status: u16,
+    title: &'static str,
+    detail: &'e str,
+    hint: Option<&'e str>,
+}
+
+impl<'e> Failure<'e> {
+    pub(super) fn new(frame: Frame, error: &'e Error) -> Self {
+        let problem = error.problem();
+        let hint = error.advice().filter(|_| problem.status < 500);
+        Self { frame, status: problem.status, title: problem.title, detail: problem.detail, hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{UserKey, UserRef};
+
+    /// A name that would be markup if it were not escaped
+    const NAME: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>";
+
+    fn frame() -> Frame {
+        let id = UserId(uuid::Uuid::nil());
+        Frame { viewer: Some(Viewer { id, username: NAME.to_owned() }), ..Frame::default() }
+    }
+
+    fn problems() -> Problems {
+        let (username, other) = ("username".to_owned(), "other".to_owned());
+        let fields = vec![(username, vec![NAME.to_owned()]), (other, vec![NAME.to_owned()])];
+        Problems::new(&Error::of_fields("Some.", fields), &["username"])
+    }
+
+    fn account(count: usize, problems: fn() -> Problems) -> Account {
+        let text = || NAME.to_owned();
+        let person = UserRef {
+            key: UserKey(1),
+            user_id: UserId(uuid::Uuid::nil()),
+            username: text(),
+            first_name: text(),
+            last_name: text(),
+        };
+        let now = Timestamp(1_764_000_000_000_000);
+        let subscription = |number: usize| Subscription {
+            id: ConversationId(uuid::Uuid::from_u128(number as u128)),
+            name: text(),
+            kind: if number == 1 { Kind::Direct } else { Kind::Group },
+            participants: 3,
+            level: Level::Mentions,
+        };
+        let session = |number| Session { browser: text(), made: now, seen: now, is_this: number == 1 };
+        Account {
+            frame: frame(),
+            user: User { person, email: Some(text()), role: Role::Admin, is_active: true, created_at: now },
+            details: Details { username: text(), first_name: text(), last_name: text(), email: text() },
+            details_problems: problems(),
+            password_problems: problems(),
+            levels_problems: problems(),
+            conversations: (1..=count).map(subscription).collect(),
+            around: Around { previous: None, next: Some("/account/?a=1&b=\"2".to_owned()) },
+            sessions: (1..=count).map(session).collect(),
+            key: text(),
+        }
+    }
+
+    fn every_page() -> Vec<(&'static str, String)> {
+        let kept = || Kept { path: NAME.to_owned(), fields: vec![(NAME.to_owned(), NAME.to_owned())] };
+        let name = || NAME.to_owned();
+        let time = Timestamp(1_764_000_000_000_000);
+        let receipt = Receipt { messages_sent: 3, tombstones: 2, ..Receipt::default() };
+        let error = Error::forbidden(NAME).hint(NAME);
+        let login = Login { frame: Frame::default(), problems: problems(), username: name(), kept: kept() };
+        let password = Password { frame: frame(), username: name(), expires: time, problems: problems(), key: name() };
+        let delete = Delete {
+            frame: frame(),
+            username: name(),
+            typed: name(),
+            rows: rows(&receipt),
+            tombstones: receipt.tombstones,
+            asks_password: true,
+            problems: problems(),
+            key: name(),
+        };
+        vec![
+            ("login", login.render().unwrap()),
+            ("again", Again { frame: frame(), kept: kept() }.render().unwrap()),
+            ("account", account(3, problems).render().unwrap()),
+            ("account-none", account(0, Problems::default).render().unwrap()),
+            ("delete", delete.render().unwrap()),
+            ("password", password.render().unwrap()),
+            ("error", Failure::new(frame(), &error).render().unwrap()),
+        ]
+    }
+
+    #[test]
+    fn no_text_becomes_markup() {
+        for (name, page) in every_page() {
+            assert!(page.contains("&#60;script&#62;alert(1)"), "{name}: {page}");
+            assert!(!page.contains("<script>") && !page.contains("<img"), "{name}: {page}");
+        }
+    }
+
+    #[test]
+    fn no_page_has_script_or_style_of_its_own() {
+        for (name, page) in every_page() {
+            assert!(!page.contains(" style=") && !page.contains("<style"), "{name}");
+            let scripts = page.matches("<script").count();
+            assert_eq!((scripts, page.matches("<script src=").count()), (2, 1), "{name}: {page}");
+        }
+    }
+
+    #[test]
+    fn a_problem_stands_at_its_field_and_what_has_no_field_above_all() {
+        let problems = problems();
+        assert_eq!((problems.of("username"), problems.general()), (&[NAME.to_owned()][..], &[NAME.to_owned()][..]));
+        assert!(problems.is_first("username") && problems.of("email").is_empty());
+        let plain = Problems::new(&Error::conflict("Taken."), &["username"]);
+        assert_eq!((plain.general(), plain.of("username").len()), (&["Taken.".to_owned()][..], 0));
+        assert!(!Problems::default().any());
+    }
+
+    #[test]
+    fn notices_are_found_by_the_word_of_the_address() {
+        for notice in Notice::ALL {
+            assert_eq!(Notice::of(notice.word()), Some(notice));
+        }
+        assert_eq!(Notice::of("<script>"), None);
+    }
+}
