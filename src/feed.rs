@@ -24,8 +24,8 @@ pub use self::outlet::{Delivery, EndReason, ListenerId, Outlet, Pump, Ticket};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::model::Actor;
+use crate::service::Credentials;
 use crate::service::events::{EventView, Narrowing, ResetReason};
-use crate::service::tokens::Claims;
 use crate::store::Tx;
 
 /// Makes of an event what is delivered, and of the news that a listener has to begin anew at a cursor.
@@ -51,15 +51,15 @@ pub struct Request {
 pub enum Who {
     /// Everybody's events
     Operator(Actor),
-    /// Those that concern a user, as long as the token is valid
-    User(Claims),
+    /// Those that concern a user, as long as the token or the session is valid
+    User(Credentials),
 }
 
 impl Who {
     fn actor(&self, tx: &mut Tx<'_>) -> Result<Actor> {
         match self {
             Self::Operator(actor) => Ok(actor.clone()),
-            Self::User(claims) => crate::service::tokens::acting(tx, claims),
+            Self::User(credentials) => credentials.acting(tx),
         }
     }
 }

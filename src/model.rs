@@ -376,4 +376,6 @@ pub struct Receipt {
     /// Groups that ended because nobody was left
     pub groups: i64,
     pub tokens: i64,
+    /// Log-ins in browsers
+    pub sessions: i64,
 }

@@ -32,26 +32,28 @@ impl Man {
             let unwritten = |cause: io::Error| {
                 Failure::Usage(format!("The pages cannot be written to {}: {cause}.", folder.display()))
             };
-            let count = write_pages(&command, folder).map_err(unwritten)?;
+            let count = write_pages(&command, &[], folder).map_err(unwritten)?;
             out.status(&format!("Wrote {} to {}.", counted(count, "manual page"), folder.display()));
             return Ok(());
         }
-        let mut wanted = &command;
+        let (mut wanted, mut above) = (&command, Vec::new());
         for word in &self.words {
+            above.push(name(wanted));
             let known = wanted.find_subcommand(word);
             wanted = known.ok_or_else(|| Failure::Usage(format!("There is no command “{}”.", self.words.join(" "))))?;
         }
-        Ok(output::write(&page(wanted)?)?)
+        Ok(output::write(&page(wanted, &above)?)?)
     }
 }
 
-/// Writes the pages of a command and of all below it; returns how many there are.
-fn write_pages(command: &Command, folder: &Path) -> io::Result<i64> {
+/// Writes the pages of a command, with the names of those above it, and of all below it; returns how many there are.
+fn write_pages(command: &Command, above: &[&str], folder: &Path) -> io::Result<i64> {
     fs::create_dir_all(folder)?;
-    fs::write(folder.join(format!("{}.1", name(command))), page(command)?)?;
+    fs::write(folder.join(format!("{}.1", name(command))), page(command, above)?)?;
     let mut count = 1;
+    let above = [above, &[name(command)]].concat();
     for command in command.get_subcommands() {
-        count += write_pages(command, folder)?;
+        count += write_pages(command, &above, folder)?;
     }
     Ok(count)
 }
@@ -61,8 +63,8 @@ fn name(command: &Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }
 
-/// The manual page of a command
-fn page(command: &Command) -> io::Result<String> {
+/// The manual page of a command below those with these names
+fn page(command: &Command, above: &[&str]) -> io::Result<String> {
     let page = Page::new(command.clone());
     // Not by the crate: it leaves the date out, and what follows takes its place.
     let title = name(command).to_uppercase();
@@ -86,12 +88,10 @@ fn page(command: &Command) -> io::Result<String> {
         }
         end.control("fi", []);
     }
-    // The pages of the commands above: `tidings`, `tidings-message`.
-    let above: Vec<&str> = name(command).match_indices('-').map(|(end, _)| &name(command)[..end]).collect();
     if !above.is_empty() {
         end.control("SH", ["SEE ALSO"]);
         let mut references = Vec::new();
-        for (index, above) in above.into_iter().enumerate() {
+        for (index, above) in above.iter().copied().enumerate() {
             references.extend([roman(if index == 0 { "" } else { ", " }), bold(above), roman("(1)")]);
         }
         end.text(references);

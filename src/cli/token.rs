@@ -88,7 +88,7 @@ impl Record for TokenPair {
     }
 }
 
-/// End all tokens of a user at once: your own or, as the operator or an admin, another user's
+/// End all tokens and sessions of a user at once: your own or, as the operator or an admin, another user's
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tidings token revoke alice")]
 pub(super) struct Revoke {

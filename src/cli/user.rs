@@ -2,11 +2,13 @@
 
 mod delete;
 mod export;
+mod password_link;
 
 use clap::{Args, Subcommand};
 
 use self::delete::Delete;
 use self::export::Export;
+use self::password_link::{Made, PasswordLink};
 use super::output::{Field, Format, Output, Piece, Record, View};
 use super::text::{Password, PasswordSource};
 use super::{Context, Failure, Global, Outcome, Settings, choice, limit, pages};
@@ -28,6 +30,7 @@ pub(super) enum Command {
     Show(Show),
     Update(Update),
     Passwd(Passwd),
+    PasswordLink(PasswordLink),
     Deactivate(Deactivate),
     Activate(Activate),
     Delete(Delete),
@@ -43,6 +46,7 @@ impl Command {
         match self {
             Self::Delete(_) => Receipt::FIELDS,
             Self::Export(_) => &[],
+            Self::PasswordLink(_) => Made::FIELDS,
             _ => Profile::FIELDS,
         }
     }
@@ -55,6 +59,7 @@ impl Command {
             Self::Show(command) => command.run(&mut context(out)?),
             Self::Update(command) => command.run(&mut context(out)?),
             Self::Passwd(command) => command.run(&mut context(out)?),
+            Self::PasswordLink(command) => command.run(&mut context(out)?),
             Self::Deactivate(Deactivate { user }) => set_active(&mut context(out)?, &user, false),
             Self::Activate(Activate { user }) => set_active(&mut context(out)?, &user, true),
             Self::Delete(command) => command.run(&mut context(out)?),

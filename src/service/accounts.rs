@@ -7,8 +7,8 @@ use crate::model::{Actor, Event, EventKind, MessageKey, Receipt, User, UserRef, 
 use crate::store::{self, Tx};
 
 /// Deletes users: each with every message they sent or received, all revisions of those and every revision they wrote
-/// elsewhere, their notifications and those about these messages, their participations and tokens, their direct
-/// conversations, and groups that nobody is left in. Others' messages in groups stay; tombstones keep their threads
+/// elsewhere, their notifications and those about these messages, their participations, tokens and sessions, their
+/// direct conversations, and groups that nobody is left in. Others' messages in groups stay; tombstones keep their threads
 /// together.
 ///
 /// # Errors
@@ -74,7 +74,9 @@ fn delete_one(tx: &mut Tx<'_>, actor: &Actor, person: UserRef, receipt: &mut Rec
     store::conversations::delete(tx, &ending)?;
     receipt.direct_conversations += count(&direct);
     receipt.groups += count(&groups);
-    receipt.tokens += store::users::delete(tx, person.key)?;
+    let (tokens, sessions) = store::users::delete(tx, person.key)?;
+    receipt.tokens += tokens;
+    receipt.sessions += sessions;
     receipt.users.push(person);
     Ok(deleted.tombstones)
 }

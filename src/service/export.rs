@@ -25,6 +25,20 @@ pub struct Subject {
     has_password: bool,
     /// The number of refresh tokens of the account
     token_count: i64,
+    /// Log-ins in browsers
+    sessions: Vec<BrowserSession>,
+}
+
+/// A log-in in a browser.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct BrowserSession {
+    created_at: Timestamp,
+    /// When it was used last, to five minutes
+    seen_at: Timestamp,
+    /// When the password was given last
+    confirmed_at: Timestamp,
+    /// The browser, in words
+    browser: String,
 }
 
 /// A conversation of the person.
@@ -59,7 +73,14 @@ pub fn subject(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Resul
     let user = super::user(tx, actor, selector)?;
     must_be_own_or_administered(actor, &user)?;
     let (has_password, token_count) = store::users::credentials(tx, user.person.key)?;
-    Ok(Subject { user, has_password, token_count })
+    let sessions = store::sessions::of(tx, user.person.key, super::sessions::MOST)?;
+    let sessions = sessions.into_iter().map(|session| BrowserSession {
+        created_at: session.created_at,
+        seen_at: session.seen_at,
+        confirmed_at: session.confirmed_at,
+        browser: session.browser,
+    });
+    Ok(Subject { has_password, token_count, sessions: sessions.collect(), user })
 }
 
 impl Subject {

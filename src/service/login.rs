@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::passwords;
 use super::tokens::{self, Keys, LoggedIn, Secret};
+use super::{passwords, sessions};
 use crate::error::Result;
 use crate::model::{UserKey, fold_case, normalize, uuid};
 use crate::store::tokens::Login;
@@ -88,6 +88,38 @@ pub fn begin(tx: &mut Tx<'_>, keys: &Keys, verified: &Verified, refresh: Secret)
     let Verified { login, better_hash, client } = verified;
     let address = keys.hash_address(login.user.person.user_id, *client).map(|(hash, _)| hash);
     tokens::log_in(tx, login, better_hash.as_deref(), refresh, address.as_ref())
+}
+
+/// Begins a session in a browser, after a log-in whose password is right.
+///
+/// # Errors
+/// `Unauthenticated` if the account changed meanwhile.
+pub fn begin_session(tx: &mut Tx<'_>, verified: &Verified, secret: Secret, browser: &str) -> Result<sessions::Session> {
+    let Login { user, .. } = tokens::settled(tx, &verified.login, verified.better_hash.as_deref())?;
+    sessions::begin(tx, &user, secret, browser)
+}
+
+/// Notes that the password of its account was given again in a session.
+///
+/// # Errors
+/// `Unauthenticated` if the account changed meanwhile, or it is another's password.
+pub fn confirm(tx: &mut Tx<'_>, session: &mut sessions::Session, verified: &Verified) -> Result<()> {
+    let Login { user, .. } = tokens::settled(tx, &verified.login, verified.better_hash.as_deref())?;
+    if user.person.key != session.user.person.key {
+        return Err(tokens::refused());
+    }
+    store::sessions::set_confirmed(tx, &session.hash)?;
+    session.confirmed_at = tx.now();
+    Ok(())
+}
+
+/// The account of a session whose user gives the password again, from `client`.
+pub fn attempt_again(tx: &mut Tx<'_>, session: &sessions::Session, client: Client) -> Result<Attempt> {
+    let slowest = store::tokens::slowest_pbkdf2(tx)?;
+    let login = store::tokens::login_by_id(tx, session.user.person.user_id)?;
+    let subject = Subject::Account(session.user.person.key);
+    let login = login.filter(|login| login.user.is_active && login.password_hash.is_some());
+    Ok(Attempt { subject, login, is_familiar: true, slowest, client })
 }
 
 /// Finds the account of a log-in from `client`, by username or else by email.

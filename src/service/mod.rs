@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod conversations;
+mod credentials;
 pub mod events;
 pub mod export;
 mod idempotency;
@@ -11,13 +12,16 @@ pub mod login;
 pub mod messages;
 pub mod notifications;
 pub mod page;
+pub mod password_links;
 pub mod passwords;
 pub mod registration;
 pub mod rules;
+pub mod sessions;
 pub mod suggest;
 pub mod tokens;
 pub mod users;
 
+pub use self::credentials::Credentials;
 pub use self::idempotency::IdempotentRequest;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -41,13 +41,13 @@ impl Secret {
     }
 
     /// The hash that is stored
-    fn hash(self) -> Hash {
+    pub fn hash(self) -> Hash {
         Sha256::digest(self.0).into()
     }
 }
 
-/// Reads a text as a refresh token, if it can be one
-fn secret_of(token: &str) -> Option<Secret> {
+/// Reads a text as a secret, if it can be one
+pub fn secret_of(token: &str) -> Option<Secret> {
     // Nothing longer is read: it may be as long as a body.
     let token = Some(token).filter(|token| token.len() == 43)?;
     URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok().map(Secret)
@@ -101,14 +101,24 @@ pub fn log_in(
     refresh: Secret,
     address: Option<&AddressHash>,
 ) -> Result<LoggedIn> {
-    let Some(now) = tokens::lock(tx, login.user.person.key)? else { return Err(refused()) };
+    let now = settled(tx, login, better_hash)?;
+    keep(tx, now, None, refresh, address)
+}
+
+/// The account whose password was verified, locked to the end of the transaction; `better_hash` replaces the hash it was verified
+/// by.
+///
+/// # Errors
+/// `Unauthenticated` if the account changed meanwhile.
+pub(super) fn settled(tx: &mut Tx<'_>, login: &Login, better_hash: Option<&str>) -> Result<Login> {
+    let now = tokens::lock(tx, login.user.person.key)?.ok_or_else(refused)?;
     if now.generation != login.generation || !now.user.is_active {
         return Err(refused());
     }
     if let (Some(before), Some(after)) = (&login.password_hash, better_hash) {
         tokens::rehash(tx, now.user.person.key, before, after)?;
     }
-    keep(tx, now, None, refresh, address)
+    Ok(now)
 }
 
 /// Begins a log-in for another user, as operator or admin.
@@ -216,7 +226,7 @@ pub fn revoke(tx: &mut Tx<'_>, token: &str) -> Result<()> {
     Ok(())
 }
 
-/// Ends all that anybody logged in to an account with; returns whose, and how many refresh tokens were valid.
+/// Ends all that anybody logged in to an account with, sessions too; returns whose, and how many refresh tokens were valid.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden` for another's account unless as operator or admin.
@@ -224,6 +234,7 @@ pub fn revoke_all(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Re
     let user = super::users::locked(tx, actor, selector)?;
     super::users::must_be_own_or_administered(actor, &user)?;
     let count = tokens::revoke_all(tx, user.person.key)?;
+    store::sessions::delete_all(tx, user.person.key, None)?;
     store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &user.person))?;
     Ok((user, count))
 }

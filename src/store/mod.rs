@@ -19,6 +19,7 @@ mod pool;
 mod postgres;
 pub mod scratch;
 pub mod search;
+pub mod sessions;
 mod sqlite;
 pub mod tokens;
 pub mod users;
@@ -40,7 +41,7 @@ use tx::{Row, ids, list, texts};
 pub use {postgres::prepared_statements, sqlite::checked_statements, tx::statements_run};
 
 /// The number of the newest migration, on both engines: the version of an up-to-date database.
-pub const VERSION: i64 = 8;
+pub const VERSION: i64 = 9;
 
 /// What opening a database did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

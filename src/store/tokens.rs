@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::tx::Locking;
-use super::users::{columns, read};
+use super::users::read;
 use super::{Row, Tx};
 use crate::error::Result;
 use crate::model::{Timestamp, User, UserId, UserKey, fold_case};
@@ -25,9 +25,10 @@ pub struct Login {
 
 macro_rules! login {
     () => {
-        concat!(columns!(), ", account.password_hash, account.token_generation")
+        concat!($crate::store::users::columns!(), ", account.password_hash, account.token_generation")
     };
 }
+pub(super) use login;
 
 macro_rules! select {
     () => {
@@ -35,7 +36,7 @@ macro_rules! select {
     };
 }
 
-fn read_login(row: &Row<'_>) -> Result<Login> {
+pub(super) fn read_login(row: &Row<'_>) -> Result<Login> {
     Ok(Login { user: read(row)?, password_hash: row.get(9)?, generation: row.get(10)? })
 }
 
@@ -83,7 +84,7 @@ pub fn rehash(tx: &mut Tx<'_>, user: UserKey, before: &str, after: &str) -> Resu
     Ok(tx.run(sql, &[&after, &user, &before])? == 1)
 }
 
-/// Makes every token of an account invalid; returns how many refresh tokens were valid.
+/// Makes every token and session of an account invalid; returns how many refresh tokens were valid.
 pub fn revoke_all(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
     let valid = tx.run(
         "DELETE FROM refresh_token WHERE user_key = $1 AND successor_hash IS NULL AND expires_at > $2

@@ -432,16 +432,19 @@ pub(super) fn misfolded(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Misfo
     Ok((found.into_iter().filter(|(_, is_folded)| !is_folded).map(|(id, _)| id).collect(), last))
 }
 
-/// Deletes an account with its idempotency keys, tokens and places in audiences. Returns the number of tokens.
+/// Deletes an account with its idempotency keys, tokens, sessions and places in audiences. Returns the numbers of tokens and
+/// of sessions.
 ///
 /// Its messages, notifications and participations must be gone before.
-pub fn delete(tx: &mut Tx<'_>, user: UserKey) -> Result<i64> {
+pub fn delete(tx: &mut Tx<'_>, user: UserKey) -> Result<(i64, i64)> {
     tx.run("UPDATE conversation SET creator_key = NULL WHERE creator_key = $1", &[&user])?;
     tx.run("DELETE FROM idempotency WHERE actor_key = $1", &[&user])?;
     // The key may be an email of theirs.
     tx.run("DELETE FROM idempotency WHERE result_id = (SELECT id FROM account WHERE key = $1)", &[&user])?;
     tx.run("DELETE FROM event_audience WHERE user_key = $1", &[&user])?;
     let tokens = tx.run("DELETE FROM refresh_token WHERE user_key = $1", &[&user])?;
+    let sessions = super::sessions::delete_all(tx, user, None)?;
+    super::sessions::delete_link(tx, user)?;
     tx.run("DELETE FROM account WHERE key = $1", &[&user])?;
-    Ok(tokens)
+    Ok((tokens, sessions))
 }

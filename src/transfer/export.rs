@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::model::{
     Actor, ConversationKey, Message, MessageId, MessageKey, Notification, Revision, UserRef, UserSelector,
 };
+use crate::service::Credentials;
 use crate::service::export::{self, Participation, Side, Subject};
-use crate::service::tokens::{self, Claims};
 use crate::store::Tx;
 
 /// The number of rows read in one transaction, and so in memory; a message has up to 64 KiB
@@ -25,7 +25,7 @@ const PAGE: i64 = 100;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Writes all there is about a person: each page is read in a transaction of its own, none of which is open while something
-/// is written. What changes meanwhile is in the document or not. It ends when the tokens of a user who asked with one are revoked.
+/// is written. What changes meanwhile is in the document or not. It ends when the credentials of a user who asked with some are taken away.
 ///
 /// # Errors
 /// `Refused` with `NotFound` or `Forbidden`, before anything is written, or with `Unauthenticated`; `Unwritten`.
@@ -33,12 +33,12 @@ pub fn export(
     app: &App,
     actor: &Actor,
     selector: &UserSelector,
-    token: Option<&Claims>,
+    credentials: Option<&Credentials>,
     mut out: impl io::Write,
 ) -> std::result::Result<(), Interruption> {
     let subject = app.read(|tx| export::subject(tx, actor, selector)).map_err(Interruption::Refused)?;
     let is_late = RefCell::new(Box::new(late_after(LOOK)) as Box<dyn Fn() -> bool>);
-    let source = Source { app, subject, token, is_late, failure: RefCell::new(None) };
+    let source = Source { app, subject, credentials, is_late, failure: RefCell::new(None) };
     let document = Document {
         user: &source.subject,
         conversations: Conversations(&source),
@@ -102,18 +102,18 @@ struct SentMessage<'s> {
 struct Source<'a> {
     app: &'a App,
     subject: Subject,
-    token: Option<&'a Claims>,
-    /// Whether the token has to be checked again
+    credentials: Option<&'a Credentials>,
+    /// Whether they have to be checked again
     is_late: RefCell<Box<dyn Fn() -> bool>>,
     failure: RefCell<Option<Error>>,
 }
 
 impl Source<'_> {
-    /// Checks that the token is still valid.
+    /// Checks that the credentials are still valid.
     fn must_be_valid(&self, tx: &mut Tx<'_>) -> Result<()> {
-        let Some(token) = self.token else { return Ok(()) };
+        let Some(credentials) = self.credentials else { return Ok(()) };
         *self.is_late.borrow_mut() = Box::new(late_after(LOOK));
-        tokens::must_not_be_revoked(tx, token)
+        credentials.must_not_be_revoked(tx)
     }
 
     /// Writes an array of whatever `read` finds beyond the last of the page before, which is at a `place`.

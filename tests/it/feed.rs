@@ -19,6 +19,7 @@ use tidings::app::{App, Options};
 use tidings::error::{Error, Result};
 use tidings::feed::{Begun, Delivery, Feed, Format, Outlet, Request, Running, Ticket, Who};
 use tidings::model::{Actor, Timestamp};
+use tidings::service::Credentials;
 use tidings::service::events::{Cursors, EventView, Found, Narrowing, ResetReason};
 use tidings::service::tokens::Claims;
 use tidings::store::{self, Db, Location};
@@ -190,7 +191,7 @@ fn with_token(world: &World, actor: &Actor) -> Who {
     let id = user.person.user_id;
     let login = world.app.read(|tx| store::tokens::login_by_id(tx, id)).unwrap().expect("an account");
     let expires_at: Timestamp = NOON.plus_seconds(600);
-    Who::User(Claims { user: id, generation: login.generation, expires_at })
+    Who::User(Credentials::Token(Claims { user: id, generation: login.generation, expires_at }))
 }
 
 /// The keys of the events that cursors are of; 0 for the place before all

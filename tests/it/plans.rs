@@ -14,7 +14,7 @@ use tidings::service::messages::{Draft, List, Matching, MessageEdit, Search};
 use tidings::service::page::Page;
 use tidings::service::tokens::{self, Keys, Secret};
 use tidings::service::users::UserChange;
-use tidings::service::{accounts, conversations, messages, notifications, suggest, users};
+use tidings::service::{accounts, conversations, messages, notifications, password_links, sessions, suggest, users};
 use tidings::store::{self, Location, Tx};
 use tidings::transfer;
 use tidings::transfer::dump::{Request, dump};
@@ -90,9 +90,32 @@ fn use_tokens(world: &World, user: &Actor) {
             refresh(tx, Secret([1; 32]))?;
             tokens::revoke(tx, &second.token())?;
             tokens::issue(tx, &operator(), &selector(user), Secret([6; 32]))?;
+            use_sessions(tx, user)?;
             tokens::revoke_all(tx, &operator(), &selector(user))
         })
         .unwrap();
+}
+
+/// Sets a password by a link and does in a session whatever can be done in one.
+fn use_sessions(tx: &mut Tx<'_>, user: &Actor) -> Result<()> {
+    let hash = "$argon2id$v=19$m=102400,t=2,p=8$SkZINUtIUFd4N2FhZHROOWJxYXI3eA$\
+                5jx5Dat1hpY7LlVxOQkPR1cY1qVIRkoq/QOpN69DJW4";
+    let (link, keys) = (Secret([8; 32]), Keys::new(b"a secret of the tests", None)?);
+    password_links::make(tx, &operator(), &selector(user), link)?;
+    password_links::set_password(tx, link, hash)?;
+    let mut again = || {
+        let attempt = login::attempt(tx, &keys, "ann@example.org", Client::Socket)?;
+        Ok::<_, tidings::error::Error>(attempt.verify("correct horse 7", [0; 16])?.unwrap())
+    };
+    let (first, second) = (again()?, again()?);
+    let [one, other] = [7, 9].map(|number| Secret([number; 32]));
+    let mut session = login::begin_session(tx, &first, one, "a browser")?;
+    login::begin_session(tx, &second, other, "a browser")?;
+    login::confirm(tx, &mut session, &first)?;
+    store::sessions::set_seen(tx, &one.hash())?;
+    sessions::list(tx, user, &selector(user))?;
+    sessions::end_others(tx, &one.hash())?;
+    sessions::log_out(tx, &one.hash())
 }
 
 /// Reads a page of every list from its beginning, behind its first row and before its second.
@@ -310,6 +333,10 @@ const MANY_ROWS: &str = "
         SELECT key, 'k', ''::bytea, key FROM account;
     INSERT INTO refresh_token (hash, user_key, family, generation, created_at, expires_at)
         SELECT decode(lpad(to_hex(key), 8, '0'), 'hex'), key, gen_random_uuid(), 1, 1, 1 FROM account;
+    INSERT INTO session (hash, user_key, generation, created_at, seen_at, confirmed_at, browser)
+        SELECT decode(lpad(to_hex(key), 8, '0'), 'hex'), key, 1, key, key, key, '' FROM account;
+    INSERT INTO password_link (user_key, hash, generation, expires_at)
+        SELECT key, decode(lpad(to_hex(key), 8, '0'), 'hex'), 1, key FROM account;
     ANALYZE;
     SET random_page_cost = 1.1; -- as on any disk without moving parts
     SET plan_cache_mode = force_generic_plan;";

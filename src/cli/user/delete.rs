@@ -69,6 +69,7 @@ impl Record for Receipt {
         Field::Value("direct_conversations"),
         Field::Value("groups"),
         Field::Value("tokens"),
+        Field::Value("sessions"),
     ];
     const COLUMNS: &'static [&'static str] = &[
         "users",
@@ -84,6 +85,7 @@ impl Record for Receipt {
         "direct conversations",
         "groups that ended",
         "tokens",
+        "sessions",
     ];
 
     fn ids(&self) -> Vec<String> {
@@ -102,6 +104,7 @@ impl Record for Receipt {
             self.direct_conversations,
             self.groups,
             self.tokens,
+            self.sessions,
         ];
         let names: Vec<&str> = self.users.iter().map(|user| user.username.as_str()).collect();
         let mut cells =

@@ -30,7 +30,8 @@ use crate::http::server::connection::Connection;
 use crate::http::server::problem::Problem;
 use crate::http::server::slots::Slot;
 use crate::http::server::tickets;
-use crate::model::{Choice, ConversationSelector, EventKind, Timestamp, uuid};
+use crate::model::{Choice, ConversationSelector, EventKind, Timestamp, UserId, uuid};
+use crate::service::Credentials;
 use crate::service::events::{EventView, Narrowing, ResetReason};
 
 /// How often a listener is told how far it is
@@ -85,7 +86,7 @@ pub(super) struct Listening {
 }
 
 /// Which events a request asks for
-pub(super) struct Wanted {
+pub(in crate::http) struct Wanted {
     narrowing: Narrowing,
     since: Option<String>,
     ticket: Option<String>,
@@ -135,16 +136,34 @@ pub(super) async fn stream(
     caller: Option<Caller>,
     Wanted { narrowing, since, ticket }: Wanted,
 ) -> Answer {
-    let now = server.app.now();
     let claims = match (caller, ticket) {
         (Some(Caller(claims, _)), _) => claims,
-        (None, Some(ticket)) => server.tickets.redeem(&server.keys, &ticket, now)?,
+        (None, Some(ticket)) => server.tickets.redeem(&server.keys, &ticket, server.app.now())?,
         (None, None) => return Err(no_credentials().into()),
     };
-    let expires_at = claims.expires_at;
-    let slot = server.streams.try_take(claims.user).ok_or_else(|| Problem::rate_limited(10))?;
-    let request = Request { who: Who::User(claims), narrowing, since };
-    let Begun { ticket, cursor, reset } = server.feed.join(&outlet, request).await?;
+    let (user, expires_at) = (claims.user, claims.expires_at);
+    let listens = Listens { user, credentials: Credentials::Token(claims), expires_at };
+    begin(&server, &outlet, &connection, listens, Wanted { narrowing, since, ticket: None }).await
+}
+
+/// Who wants to listen, and until when they may
+pub(in crate::http) struct Listens {
+    pub(in crate::http) user: UserId,
+    pub(in crate::http) credentials: Credentials,
+    pub(in crate::http) expires_at: Timestamp,
+}
+
+/// Begins a stream.
+pub(in crate::http) async fn begin(
+    server: &Shared,
+    outlet: &Outlet,
+    connection: &Connection,
+    Listens { user, credentials, expires_at }: Listens,
+    Wanted { narrowing, since, .. }: Wanted,
+) -> Answer {
+    let slot = server.streams.try_take(user).ok_or_else(|| Problem::rate_limited(10))?;
+    let request = Request { who: Who::User(credentials), narrowing, since };
+    let Begun { ticket, cursor, reset } = server.feed.join(outlet, request).await?;
     connection.carry_stream();
     let first = match reset {
         Some(reason) => String::from_utf8_lossy(&self::reset(reason, &cursor)).into_owned(),
@@ -158,8 +177,8 @@ pub(super) async fn stream(
         (CONNECTION, HeaderValue::from_static("close")),
     ];
     let head = format!("retry: {}\n\n{first}", retry()?);
-    Ok((headers, axum::body::Body::new(Events::new(ticket, head.into(), lasting(now, expires_at), slot)))
-        .into_response())
+    let lasting = lasting(server.app.now(), expires_at);
+    Ok((headers, axum::body::Body::new(Events::new(ticket, head.into(), lasting, slot))).into_response())
 }
 
 /// How long a client waits before it comes again, in milliseconds: drawn at random, so that not all come at once

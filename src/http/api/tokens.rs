@@ -10,7 +10,6 @@ use super::answer::{Answer, json};
 use super::request::{Address, Body};
 use crate::app::secret;
 use crate::http::server::Shared;
-use crate::http::server::limits::Tried;
 use crate::service::login;
 use crate::service::tokens::{self, Secret, TokenPair};
 use crate::store::Tx;
@@ -54,10 +53,8 @@ pub(super) async fn log_in(
 ) -> Answer {
     let shared = Shared::clone(&server);
     let look = move |tx: &mut Tx<'_>| login::attempt(tx, &shared.keys, &username, client);
-    let attempt = server.read_unauthenticated(look).await?;
-    let tried = Tried::new(attempt.subject.clone(), client, attempt.is_familiar);
-    let (salt, refresh, id) = (secret()?, Secret(secret()?), secret()?);
-    let verified = server.guess(tried, move || attempt.verify(&password, salt)).await?.ok_or_else(tokens::refused)?;
+    let (refresh, id) = (Secret(secret()?), secret()?);
+    let verified = server.verify(client, look, password).await?.ok_or_else(tokens::refused)?;
     let shared = Shared::clone(&server);
     let begin = move |tx: &mut Tx<'_>| login::begin(tx, &shared.keys, &verified, refresh);
     let logged_in = server.write_unauthenticated(begin).await?;

@@ -22,6 +22,7 @@ use crate::http::server::problem::Problem;
 use crate::http::server::stream::Pipe;
 use crate::http::server::{Shared, aside};
 use crate::model::{Actor, Role, UserDetails, UserId, UserSelector};
+use crate::service::Credentials;
 use crate::service::login::{Client, Subject};
 use crate::service::users::{self, UserChange};
 use crate::service::{accounts, passwords, registration, tokens};
@@ -347,7 +348,7 @@ pub(super) async fn export_own(State(server): State<Shared>, caller: Caller) -> 
     let app = aside(move || shared.app.with_own_connection()).await?;
     let pipe = Pipe::fill(move |out| {
         let _slot = slot;
-        export(&app, &actor, &selector, Some(&caller.0), out).is_ok()
+        export(&app, &actor, &selector, Some(&Credentials::Token(caller.0)), out).is_ok()
     })?;
     let media_type = HeaderValue::from_static("application/json");
     Ok(([(CONTENT_TYPE, media_type)], Stream::new(pipe)).into_response())

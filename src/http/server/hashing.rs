@@ -7,7 +7,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::limits::Tried;
 use super::problem::Problem;
 use super::{Server, Shared};
+use crate::app::secret;
 use crate::error::{Error, Result};
+use crate::service::login::{Attempt, Client, Verified};
+use crate::store::Tx;
 
 /// Slots for computing with passwords: each takes a core, and 19 MiB.
 pub(crate) struct Hashing {
@@ -28,6 +31,19 @@ impl Server {
     pub(crate) async fn hash<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let permit = Arc::clone(&self.hashing.others).acquire_owned().await.map_err(Error::internal)?;
         self.compute(Some(permit), work).await
+    }
+
+    /// Verifies the password of the account that `look` finds, tried by a client; none if it is wrong, or nobody may log in.
+    pub(crate) async fn verify(
+        self: &Shared,
+        client: Client,
+        look: impl FnMut(&mut Tx<'_>) -> Result<Attempt> + Send + 'static,
+        password: String,
+    ) -> std::result::Result<Option<Verified>, Problem> {
+        let attempt = self.read_unauthenticated(look).await?;
+        let tried = Tried::new(attempt.subject.clone(), client, attempt.is_familiar);
+        let salt = secret()?;
+        self.guess(tried, move || attempt.verify(&password, salt)).await
     }
 
     /// Verifies a password with `work`, which returns none if it is wrong. Failures are counted, and after too many no

@@ -54,6 +54,11 @@ impl Keys {
         };
         (successor(&self.current), self.previous.as_ref().map(successor))
     }
+
+    /// The secret of the session that takes the place of one, always the same
+    pub fn next_session(&self, secret: Secret) -> Secret {
+        Secret(self.current.clone().chain_update("session").chain_update(secret.0).finalize().into_bytes().into())
+    }
 }
 
 /// An address as bytes; of each kind another number of them

@@ -2,7 +2,8 @@
 
 use insta::assert_snapshot;
 
-use crate::support::Shell;
+use super::shell;
+use crate::support::{Run, Shell};
 
 #[test]
 fn users_are_created_listed_shown_changed_and_deleted() {
@@ -126,7 +127,7 @@ fn a_password_comes_from_standard_input_or_a_file_and_never_shows() {
 
 #[test]
 fn several_users_go_with_one_receipt() {
-    let shell = super::shell();
+    let shell = shell();
     assert_snapshot!(shell.run("user delete ann bob --dry-run -o json"), @r#"
     {
       "deleted_at": "2026-01-01T09:00:00.000000Z",
@@ -153,7 +154,8 @@ fn several_users_go_with_one_receipt() {
       "participations": 2,
       "direct_conversations": 0,
       "groups": 1,
-      "tokens": 0
+      "tokens": 0,
+      "sessions": 0
     }
     --- stderr
     Dry run, nothing was changed. Without --dry-run: Deleted the users ann, bob and 2 messages.
@@ -172,7 +174,7 @@ fn several_users_go_with_one_receipt() {
 
 #[test]
 fn what_cannot_be_undone_is_confirmed_by_typing_its_name() {
-    let shell = super::shell();
+    let shell = shell();
     for (command, name) in [
         ("message delete team#1 team#2", "2 messages"),
         ("message delete team#1", "team#1"),
@@ -190,7 +192,7 @@ fn what_cannot_be_undone_is_confirmed_by_typing_its_name() {
 
 #[test]
 fn all_there_is_about_a_user_is_one_json_document() {
-    let shell = super::shell();
+    let shell = shell();
     shell.done("message send --to bob 'Just you' --as ann");
     shell.done("message edit team#1 'Lunch at one, @bob?' --reason ferry --as ann");
     shell.done_with(&["user", "passwd", "bob", "--password-hash", HASH]);
@@ -206,7 +208,8 @@ fn all_there_is_about_a_user_is_one_json_document() {
         "is_active": true,
         "created_at": "2026-01-01T09:00:00.000000Z",
         "has_password": true,
-        "token_count": 0
+        "token_count": 0,
+        "sessions": []
       },
       "conversations": [
         {
@@ -402,3 +405,30 @@ fn all_there_is_about_a_user_is_one_json_document() {
 
 /// Django's of `correct horse 7`
 const HASH: &str = "pbkdf2_sha256$1000$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=";
+
+#[test]
+fn a_link_that_sets_a_password_is_made_by_the_operator_and_admins() {
+    let shell = shell();
+    // What is in a link differs each time.
+    let named = |run: Run| {
+        let text = run.to_string();
+        let Some((before, rest)) = text.split_once("/password/") else { return text };
+        format!("{before}/password/LINK{}", &rest[43..])
+    };
+    assert_snapshot!(named(shell.run("user password-link bob")), @"
+     username     bob
+     link         http://127.0.0.1:8000/password/LINK/
+     valid until  2026-01-02 09:00:00Z
+     id           019b78c9-0a80-73dd-ac58-f4b546018d9a
+    --- stderr
+    Whoever opens the link sets the password of bob: once, within 24 hours.
+    ");
+    let quiet = shell.done("user password-link bob -q --base-url HTTPS://Chat.example.org/").stdout;
+    assert!(quiet.starts_with("https://chat.example.org/password/") && quiet.ends_with("/\n"), "{quiet}");
+    let again = shell.done("user password-link bob -o json").stdout;
+    assert!(again.contains("\"expires_at\": \"2026-01-02T09:00:00.000000Z\""), "{again}");
+    for (arguments, code) in [("--as bob", 4), ("--dry-run", 6), ("--base-url chat.example.org", 2)] {
+        let run = shell.run(&format!("user password-link bob {arguments}"));
+        assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{run}");
+    }
+}

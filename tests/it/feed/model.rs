@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use tidings::error::Kind;
 use tidings::feed::{Delivery, EndReason, Who};
 use tidings::model::{Choice, ConversationId, ConversationSelector, EventKind};
+use tidings::service::Credentials;
 use tidings::service::events::Narrowing;
 use tidings::store;
 
@@ -98,7 +99,7 @@ impl Story<'_> {
         let account = listener.name.and_then(|name| self.naive.accounts.get(name)).cloned();
         let who = match (listener.name, &account) {
             (None, _) => the_operator(),
-            (Some(_), Some(account)) => Who::User(account.claims()),
+            (Some(_), Some(account)) => Who::User(Credentials::Token(account.claims())),
             (Some(_), None) => return,
         };
         let since = match &listener.place {

@@ -137,6 +137,7 @@ fn the_receipt_counts_what_goes() {
             direct_conversations: 2,
             groups: 1,
             tokens: 0,
+            sessions: 0,
         };
         assert_eq!(forget(world, &ann, "ann").unwrap(), expected);
     });
