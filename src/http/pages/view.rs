@@ -23,6 +23,13 @@ pub(super) fn in_utc(time: &Timestamp) -> impl fmt::Display {
     time.date_time().format("%-d %b %Y, %H:%M UTC")
 }
 
+/// A number with its thousands apart: `1,234`
+fn grouped(number: i64) -> String {
+    let digits = number.to_string();
+    let parts = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    parts.collect::<Vec<_>>().join(",")
+}
+
 /// What surrounds the content of every page
 #[derive(Default)]
 pub(super) struct Frame {
@@ -32,6 +39,13 @@ pub(super) struct Frame {
     pub(super) notice: Option<Notice>,
     /// Whether this is the page of the viewer's account
     pub(super) is_account: bool,
+}
+
+impl Frame {
+    /// Whether nobody is logged in any more, which other tabs have to know
+    fn is_logged_out(&self) -> bool {
+        matches!(self.notice, Some(Notice::LoggedOut | Notice::AccountDeleted))
+    }
 }
 
 /// Who looks at a page
@@ -241,7 +255,7 @@ pub(super) struct Delete {
     pub(super) username: String,
     /// What was typed to confirm
     pub(super) typed: String,
-    pub(super) rows: Vec<(&'static str, i64)>,
+    pub(super) rows: Vec<(&'static str, String)>,
     pub(super) tombstones: i64,
     /// Whether the password was last given too long ago
     pub(super) asks_password: bool,
@@ -250,7 +264,7 @@ pub(super) struct Delete {
 }
 
 /// The rows of a receipt: what is deleted, and how many; what nothing goes of is not worth a line.
-pub(super) fn rows(receipt: &Receipt) -> Vec<(&'static str, i64)> {
+pub(super) fn rows(receipt: &Receipt) -> Vec<(&'static str, String)> {
     let rows = [
         ("Accounts", i64::try_from(receipt.users.len()).unwrap_or(i64::MAX)),
         ("Messages sent", receipt.messages_sent),
@@ -263,7 +277,7 @@ pub(super) fn rows(receipt: &Receipt) -> Vec<(&'static str, i64)> {
         ("Groups that end", receipt.groups),
         ("Tokens", receipt.tokens),
     ];
-    rows.into_iter().filter(|(_, count)| *count > 0).collect()
+    rows.into_iter().filter(|(_, count)| *count > 0).map(|(what, count)| (what, grouped(count))).collect()
 }
 
 /// `/password/TOKEN/`
@@ -402,6 +416,13 @@ mod tests {
         let plain = Problems::new(&Error::conflict("Taken."), &["username"]);
         assert_eq!((plain.general(), plain.of("username").len()), (&["Taken.".to_owned()][..], 0));
         assert!(!Problems::default().any());
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
+            assert_eq!(grouped(number), text);
+        }
     }
 
     #[test]

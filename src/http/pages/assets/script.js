@@ -1,14 +1,13 @@
 // What scripts add to pages that work without them.
 
-const root = document.documentElement;
-
-// The tabs of a browser agree on who is logged in: after a log-out, or a log-in as somebody else, none shows what was there.
-const viewer = () => root.dataset.viewer ?? '';
+// The tabs of a browser agree on who is logged in: after a log-out, or a log-in as somebody else, none shows what was there. A
+// page says it that knows: it has the viewer's id, or nothing after a log-out.
+const { viewer } = document.documentElement.dataset;
 const tabs = new BroadcastChannel('tidings');
 tabs.addEventListener('message', ({ data }) => {
-  if (data.viewer !== viewer() && !isTypedIn()) location.reload();
+  if (data !== (viewer ?? '') && !isTypedIn()) location.reload();
 });
-if (viewer() || root.dataset.loggedOut !== undefined) tabs.postMessage({ viewer: viewer() });
+if (viewer !== undefined) tabs.postMessage(viewer);
 
 // Back must not show what a log-out has ended.
 addEventListener('pageshow', (event) => {
@@ -80,7 +79,7 @@ const areOn = () => localStorage.getItem('keys') !== 'off';
 let before = '';
 document.addEventListener('keydown', (event) => {
   const { key, target, ctrlKey, metaKey, altKey } = event;
-  if (ctrlKey || metaKey || altKey || !viewer() || document.querySelector('dialog[open]')) return;
+  if (ctrlKey || metaKey || altKey || !viewer || document.querySelector('dialog[open]')) return;
   if (target.closest('input:not([type=checkbox]), select, textarea')) return;
   const isSecond = before === 'g';
   before = isSecond ? '' : key;
