@@ -34,5 +34,11 @@ document.documentElement.classList.add('scripts');
   // The parser reports what it has read before the browser paints.
   new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.forEach(found)))
     .observe(document, { childList: true, subtree: true });
+  // What a time shows where the focus or the pointer is stays on the screen.
+  for (const kind of ['focusin', 'pointerover']) {
+    document.addEventListener(kind, ({ target }) => {
+      if (target.dataset?.whole) target.toggleAttribute('data-late', target.getBoundingClientRect().left > innerWidth - 320);
+    });
+  }
   setInterval(() => document.querySelectorAll('time[datetime]').forEach(write), 30_000);
 }
