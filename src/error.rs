@@ -109,7 +109,7 @@ pub struct Error {
     fields: Vec<(String, Vec<String>)>,
     /// Whether the fields are places in a file
     is_of_file: bool,
-    /// For `NotFound`: the field that contains the name, if there is one
+    /// The field that contains the name that was not found or is taken, if there is one
     named_by: Option<&'static str>,
     sought: Option<Box<Sought>>,
     /// Whether it is unknown if the change was made
@@ -262,6 +262,12 @@ impl Error {
     #[must_use]
     pub fn naming(self, field: &'static str) -> Self {
         Self { named_by: Some(field), ..self }
+    }
+
+    /// The field of the request that contains the name that was not found or is taken
+    #[must_use]
+    pub fn named(&self) -> Option<&'static str> {
+        self.named_by
     }
 
     /// Sets the name of what was not found.

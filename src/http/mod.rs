@@ -5,6 +5,7 @@ mod pages;
 mod server;
 
 pub use self::api::{Access, Endpoint, endpoints, openapi};
+pub use self::pages::pages;
 pub use self::server::{Allowed, Listener, Log, Metrics, MetricsFor, Options, Server, Shared, Stop, host, origin};
 use crate::error::Result;
 
@@ -23,6 +24,8 @@ pub fn serve(
     let shared = Shared::clone(server);
     let connect = Box::new(move || shared.app.with_own_connection());
     let _running = server.feed.start(connect, api::FORMAT)?;
-    let router = |server: &Shared, outlet: &_| api::router(server, outlet).merge(pages::router(server));
+    let router = |server: &Shared, outlet: &_| {
+        api::router(server, outlet).merge(pages::router(server, outlet)).fallback(pages::not_found)
+    };
     server::listen::serve(server, router, listener, stop, ready, ends)
 }

@@ -3,7 +3,7 @@
 use super::Condition;
 use super::users::{locked, must_be_own_or_administered, must_not_be_last_admin};
 use crate::error::Result;
-use crate::model::{Actor, Event, EventKind, MessageKey, Receipt, User, UserRef, UserSelector};
+use crate::model::{Actor, Event, EventKind, MessageKey, Receipt, User, UserId, UserRef, UserSelector};
 use crate::store::{self, Tx};
 
 /// Deletes users: each with every message they sent or received, all revisions of those and every revision they wrote
@@ -46,6 +46,11 @@ pub fn delete_if(
     // One may have gone since, with the last reply of somebody deleted later.
     receipt.tombstones = store::messages::count_left(tx, &tombstones)?;
     Ok(receipt)
+}
+
+/// Whether there is no account with that id, of which it is known that there was one
+pub fn is_deleted(tx: &mut Tx<'_>, user: UserId) -> Result<bool> {
+    Ok(store::users::by_id(tx, user)?.is_none())
 }
 
 /// Deletes one user, and returns the messages that stay as tombstones.

@@ -341,6 +341,23 @@ pub fn set_level(
     view(tx, actor.key(), conversation)
 }
 
+/// As [`set_level`], of several conversations, of which those that change are changed.
+///
+/// # Errors
+/// As of [`set_level`]; `Invalid` for more than [`MOST_NAMED`](super::MOST_NAMED).
+pub fn set_levels(tx: &mut Tx<'_>, actor: &Actor, levels: &[(ConversationId, Level)]) -> Result<()> {
+    super::must_be_few("conversations", levels.len())?;
+    for (id, level) in levels {
+        let selector = ConversationSelector::Id(*id);
+        let (conversation, _) = super::conversation(tx, actor, &selector)?;
+        let own = actor.key().map(|user| store::conversations::level(tx, conversation.key, user)).transpose()?;
+        if own.flatten() != Some(*level) {
+            set_level(tx, actor, &selector, *level)?;
+        }
+    }
+    Ok(())
+}
+
 /// Sets which messages of a conversation notify a user, if they take part in it, where the operator says how a database is to be.
 ///
 /// # Errors

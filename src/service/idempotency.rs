@@ -108,6 +108,19 @@ pub(super) fn once<T>(
     again(tx, first.result.ok_or_else(gone)?)?.ok_or_else(gone)
 }
 
+/// As [`once`], for what a form asks, which has no result: sent again it does nothing.
+///
+/// # Errors
+/// As of [`once`].
+pub fn once_done(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    request: Option<&IdempotentRequest>,
+    work: impl FnOnce(&mut Tx<'_>) -> Result<()>,
+) -> Result<()> {
+    once(tx, actor.key(), request, work, |()| Uuid::nil(), |_, _| Ok(Some(())))
+}
+
 /// As [`once`], for an operation whose result is a number: the number is stored in place of an id.
 pub(super) fn once_counted(
     tx: &mut Tx<'_>,

@@ -22,7 +22,7 @@ pub mod tokens;
 pub mod users;
 
 pub use self::credentials::Credentials;
-pub use self::idempotency::IdempotentRequest;
+pub use self::idempotency::{IdempotentRequest, once_done};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use unicode_normalization::UnicodeNormalization;

@@ -43,8 +43,8 @@ pub fn make(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, secret: Sec
 
 /// A link as somebody opens it.
 pub enum Found {
-    /// Whose password it sets
-    Valid(User),
+    /// Whose password it sets, and until when
+    Valid(User, Timestamp),
     /// It was used or ended before its time; the hash of the password that the account has now, if it has one
     Ended(User, Option<String>),
 }
@@ -59,8 +59,8 @@ pub fn find(tx: &mut Tx<'_>, secret: Secret) -> Result<Found> {
     // One that a clock made that was ahead does not last for years.
     let is_of_now = |link: &Link| now < link.expires_at && link.expires_at <= now.plus_seconds(LIFETIME + 60);
     let link = found.filter(|link| is_of_now(link) && link.login.user.is_active).ok_or_else(bad_link)?;
-    let Link { login, is_current, .. } = link;
-    Ok(if is_current { Found::Valid(login.user) } else { Found::Ended(login.user, login.password_hash) })
+    let Link { login, is_current, expires_at } = link;
+    Ok(if is_current { Found::Valid(login.user, expires_at) } else { Found::Ended(login.user, login.password_hash) })
 }
 
 /// Sets the password of the account that a link is for, which ends everything that is logged in to it, and the link.
@@ -70,7 +70,7 @@ pub fn find(tx: &mut Tx<'_>, secret: Secret) -> Result<Found> {
 pub fn set_password(tx: &mut Tx<'_>, secret: Secret, password_hash: &str) -> Result<User> {
     passwords::check_hash(password_hash)?;
     store::sessions::lock_owner(tx, &secret.hash())?.ok_or_else(bad_link)?;
-    let Found::Valid(user) = find(tx, secret)? else { return Err(bad_link()) };
+    let Found::Valid(user, _) = find(tx, secret)? else { return Err(bad_link()) };
     let actor = Actor::User(user.clone());
     super::users::set_password(tx, &actor, &UserSelector::of(&user), Some(password_hash))
 }

@@ -264,17 +264,20 @@ pub(super) fn must_not_be_last_admin(tx: &mut Tx<'_>, actor: &Actor, user: &User
 /// Refuses a username that looks like another's, unless both are ASCII.
 pub(super) fn must_look_unlike_others(tx: &mut Tx<'_>, username: &str, own: Option<UserKey>) -> Result<()> {
     match store::users::looking_like(tx, username, own)? {
-        Some(other) => Err(Error::conflict(format!("The username “{username}” looks like “{other}”, which is taken."))),
+        Some(other) => {
+            let detail = format!("The username “{username}” looks like “{other}”, which is taken.");
+            Err(Error::conflict(detail).naming("username"))
+        }
         None => Ok(()),
     }
 }
 
 pub(super) fn username_taken(details: &UserDetails) -> Error {
-    Error::conflict(format!("The username “{}” is taken.", details.username))
+    Error::conflict(format!("The username “{}” is taken.", details.username)).naming("username")
 }
 
 pub(super) fn email_taken(details: &UserDetails) -> Error {
-    Error::conflict(format!("The email {} is taken.", details.email.as_deref().unwrap_or_default()))
+    Error::conflict(format!("The email {} is taken.", details.email.as_deref().unwrap_or_default())).naming("email")
 }
 
 /// Checks and normalizes the details of an account.

@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 mod operator;
 mod order;
+mod pages;
 mod proxy;
 mod queries;
 mod rights;

@@ -24,7 +24,7 @@ use crate::service::page::Page;
 const HASH: FixedState = FixedState::with_seed(0);
 
 /// The result of a handler
-pub(super) type Answer = Result<Response, Problem>;
+pub(in crate::http) type Answer = Result<Response, Problem>;
 
 /// The initial size of a response, in bytes: enough for most, so that it is allocated once
 const ROOM: usize = 16 * 1024;

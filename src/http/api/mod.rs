@@ -21,6 +21,7 @@ mod users;
 
 pub use self::document::openapi;
 pub use self::endpoint::{Access, Endpoint};
-pub(super) use self::events::FORMAT;
+pub(super) use self::events::{FORMAT, Listens, Wanted, begin};
 pub(super) use self::router::router;
 pub use self::routes::endpoints;
+pub(super) use self::users::exported;

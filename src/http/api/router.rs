@@ -9,7 +9,6 @@ use super::endpoint::Endpoint;
 use super::entrance::{Entrance, enter};
 use super::routes::{EVENTS, endpoints};
 use super::{document, health, testing};
-use crate::error::Error;
 use crate::feed::Outlet;
 use crate::http::server::Shared;
 use crate::http::server::answers::answering;
@@ -43,8 +42,6 @@ pub(crate) fn router(server: &Shared, outlet: &Outlet) -> Router {
             router = router.route(bare, handler);
         }
     }
-    let router = router
-        .method_not_allowed_fallback(async |method: Method| Problem::method_not_allowed(&method))
-        .fallback(async || Problem::from(Error::not_found("Not found. The API is described at /api/docs/.")));
+    let router = router.method_not_allowed_fallback(async |method: Method| Problem::method_not_allowed(&method));
     router.with_state(Shared::clone(server))
 }

@@ -244,18 +244,8 @@ async fn new_hash(
 ) -> Result<String, Problem> {
     let change = change.clone();
     let look = move |tx: &mut Tx<'_>, actor: &Actor| users::check_own_change(tx, actor, &change);
-    let (username, hash) = server.read(caller.clone(), look).await?;
-    passwords::check(&password, &username)?;
-    let wrong = || Error::invalid("current_password", "That is not the current password.");
-    let hash = hash.ok_or_else(wrong)?;
-    // Failed log-ins of strangers do not count here, and failures here do not count for log-ins.
-    server.limits.changes.take(&caller.0.user)?;
-    server.limits.log_ins.take(&client)?;
-    let renew = move || {
-        let is_right = passwords::verify(&current, &hash).unwrap_or(false);
-        is_right.then(|| hash_password(&password, &username)).transpose()
-    };
-    Ok(server.hash(renew).await?.ok_or_else(wrong)?)
+    let known = server.read(caller.clone(), look).await?;
+    server.new_hash((client, caller.0.user), known, password, current).await
 }
 
 /// Changes of an account by an admin; what is absent stays
@@ -341,14 +331,20 @@ async fn delete_account(server: &Shared, headers: &HeaderMap, caller: Caller, id
 
 /// Exports everything about the caller: written while it is read, however much there is, until the caller's tokens are revoked.
 pub(super) async fn export_own(State(server): State<Shared>, caller: Caller) -> Answer {
-    let selector = UserSelector::Id(caller.0.user);
+    let user = caller.0.user;
     let actor = server.read(caller.clone(), |_, actor| Ok(actor.clone())).await?;
-    let slot = server.exports.try_take(caller.0.user).ok_or_else(|| Problem::rate_limited(10))?;
-    let shared = Arc::clone(&server);
+    exported(&server, user, actor, Credentials::Token(caller.0)).await
+}
+
+/// Everything about a user, who acts, until their credentials are taken away.
+pub(in crate::http) async fn exported(server: &Shared, user: UserId, actor: Actor, by: Credentials) -> Answer {
+    let selector = UserSelector::Id(user);
+    let slot = server.exports.try_take(user).ok_or_else(|| Problem::rate_limited(10))?;
+    let shared = Arc::clone(server);
     let app = aside(move || shared.app.with_own_connection()).await?;
     let pipe = Pipe::fill(move |out| {
         let _slot = slot;
-        export(&app, &actor, &selector, Some(&Credentials::Token(caller.0)), out).is_ok()
+        export(&app, &actor, &selector, Some(&by), out).is_ok()
     })?;
     let media_type = HeaderValue::from_static("application/json");
     Ok(([(CONTENT_TYPE, media_type)], Stream::new(pipe)).into_response())

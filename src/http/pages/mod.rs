@@ -1,24 +1,90 @@
 //! Pages for people in a browser: templates in `templates/`, what they load in `assets/`. They work without scripts.
+//!
+//! What a form asks goes through the same functions of the service as everywhere. Who is logged in is a session, which a
+//! cookie names; the API ignores cookies.
 
+mod account;
+mod answer;
 mod assets;
-#[expect(dead_code, reason = "the handlers come next")]
+mod deletion;
+mod entrance;
+mod events;
+mod form;
+mod login;
+mod password;
+mod session;
 mod view;
 
-use axum::Router;
-use axum::routing::{MethodRouter, get};
+use axum::http::{Method, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::Redirect;
+use axum::routing::{MethodRouter, get, post};
+use axum::{Extension, Router};
+use tower::util::MapResponseLayer;
+use tower_http::csrf::CsrfLayer;
 
+pub(super) use self::answer::not_found;
+use self::answer::{foreign, method_not_allowed, protected};
 use super::server::Shared;
 use super::server::answers::answering;
+use crate::feed::Outlet;
 
-/// What answers each path of the pages.
-pub(super) fn router(server: &Shared) -> Router {
-    let mut router = Router::new();
-    for (path, handler) in routes() {
-        router = router.route(path, answering(path, handler));
+/// What answers each path of the pages; events come from the outlet.
+pub(super) fn router(server: &Shared, outlet: &Outlet) -> Router {
+    let mut router = Router::new().route(assets::PATH, answering(assets::PATH, get(assets::serve)));
+    for (method, path, handler) in routes() {
+        let entered = handler.route_layer(from_fn_with_state(Shared::clone(server), entrance::enter));
+        router = router.route(path, answering(path, entered));
+        let bare = path.trim_end_matches('/');
+        if !bare.is_empty() && method == "GET" {
+            router = router.route(bare, answering(path, get(with_slash)));
+        }
     }
-    router.with_state(Shared::clone(server))
+    router
+        .method_not_allowed_fallback(async |method: Method| method_not_allowed(&method))
+        .layer(Extension(outlet.clone()))
+        .layer(CsrfLayer::new().with_rejection_response(foreign))
+        .layer(MapResponseLayer::new(protected))
+        .with_state(Shared::clone(server))
 }
 
-fn routes() -> Vec<(&'static str, MethodRouter<Shared>)> {
-    vec![(assets::PATH, get(assets::serve))]
+/// The method and the path of each page and of each form
+pub fn pages() -> impl Iterator<Item = (&'static str, &'static str)> {
+    routes().into_iter().map(|(method, path, _)| (method, path))
+}
+
+fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)> {
+    vec![
+        ("GET", "/", get(start)),
+        ("GET", "/login/", get(login::show)),
+        ("POST", "/login/", post(login::log_in)),
+        ("GET", "/logout/", get(start)),
+        ("POST", "/logout/", post(login::log_out)),
+        ("GET", "/account/", get(account::show)),
+        ("POST", "/account/", post(account::change)),
+        // Whoever comes to a form's address by itself gets the page with the form.
+        ("GET", "/account/password/", get(account::back)),
+        ("POST", "/account/password/", post(account::change_password)),
+        ("GET", "/account/levels/", get(account::back)),
+        ("POST", "/account/levels/", post(account::set_levels)),
+        ("GET", "/account/sessions/", get(account::back)),
+        ("POST", "/account/sessions/", post(account::end_sessions)),
+        ("GET", "/account/export/", get(account::export)),
+        ("GET", "/account/delete/", get(deletion::show)),
+        ("POST", "/account/delete/", post(deletion::delete)),
+        ("GET", "/password/{token}/", get(password::show)),
+        ("POST", "/password/{token}/", post(password::set)),
+        ("GET", "/events/", get(events::stream)),
+    ]
+}
+
+/// The beginning: one's account.
+async fn start() -> Redirect {
+    Redirect::to("/account/")
+}
+
+/// The page whose address ends in a slash
+async fn with_slash(uri: Uri) -> Redirect {
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Redirect::permanent(&format!("{}/{query}", uri.path()))
 }

@@ -69,17 +69,19 @@ pub(super) enum Notice {
     PasswordChanged,
     LevelsSaved,
     SessionsEnded,
+    SessionEnded,
     AccountDeleted,
     PasswordSet,
 }
 
 impl Notice {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::LoggedOut,
         Self::ProfileSaved,
         Self::PasswordChanged,
         Self::LevelsSaved,
         Self::SessionsEnded,
+        Self::SessionEnded,
         Self::AccountDeleted,
         Self::PasswordSet,
     ];
@@ -105,6 +107,7 @@ impl Notice {
             Self::PasswordChanged => ("password", "Your password is changed. All other sessions have ended."),
             Self::LevelsSaved => ("levels", "Your notifications are saved."),
             Self::SessionsEnded => ("sessions", "All other sessions have ended."),
+            Self::SessionEnded => ("session", "The session has ended."),
             Self::AccountDeleted => ("deleted", "Your account is deleted."),
             Self::PasswordSet => ("password-set", "Your password is set. Log in with it."),
         }
@@ -120,10 +123,17 @@ pub(super) struct Problems {
 
 impl Problems {
     /// Those of an error, for a form that shows these fields
-    pub(super) fn new(error: &Error, fields: &[&str]) -> Self {
+    pub(super) fn new(error: &Error, shown: &[&str]) -> Self {
         let problem = error.problem();
         let (fields, others): (Vec<_>, Vec<_>) =
-            problem.errors.iter().cloned().partition(|(field, _)| fields.contains(&field.as_str()));
+            problem.errors.iter().cloned().partition(|(field, _)| shown.contains(&field.as_str()));
+        // A name that is taken is wrong at its field, too.
+        let fields = match error.named() {
+            Some(name) if fields.is_empty() && others.is_empty() && shown.contains(&name) => {
+                vec![(name.to_owned(), vec![problem.detail.to_owned()])]
+            }
+            _ => fields,
+        };
         let general = match others.is_empty() && !fields.is_empty() {
             true => Vec::new(),
             false if others.is_empty() => vec![problem.detail.to_owned()],
@@ -237,6 +247,8 @@ impl Subscription {
 
 /// A browser that is logged in
 pub(super) struct Session {
+    /// What ends it
+    pub(super) id: String,
     pub(super) browser: String,
     pub(super) made: Timestamp,
     pub(super) seen: Timestamp,
@@ -276,6 +288,7 @@ pub(super) fn rows(receipt: &Receipt) -> Vec<(&'static str, String)> {
         ("Direct conversations", receipt.direct_conversations),
         ("Groups that end", receipt.groups),
         ("Tokens", receipt.tokens),
+        ("Sessions", receipt.sessions),
     ];
     rows.into_iter().filter(|(_, count)| *count > 0).map(|(what, count)| (what, grouped(count))).collect()
 }
@@ -289,7 +302,6 @@ pub(super) struct Password {
     /// When the link ends
     pub(super) expires: Timestamp,
     pub(super) problems: Problems,
-    pub(super) key: String,
 }
 
 /// An error, in the words of the API
@@ -347,7 +359,7 @@ mod tests {
             participants: 3,
             level: Level::Mentions,
         };
-        let session = |number| Session { browser: text(), made: now, seen: now, is_this: number == 1 };
+        let session = |number| Session { id: text(), browser: text(), made: now, seen: now, is_this: number == 1 };
         Account {
             frame: frame(),
             user: User { person, email: Some(text()), role: Role::Admin, is_active: true, created_at: now },
@@ -369,7 +381,7 @@ mod tests {
         let receipt = Receipt { messages_sent: 3, tombstones: 2, ..Receipt::default() };
         let error = Error::forbidden(NAME).hint(NAME);
         let login = Login { frame: Frame::default(), problems: problems(), username: name(), kept: kept() };
-        let password = Password { frame: frame(), username: name(), expires: time, problems: problems(), key: name() };
+        let password = Password { frame: frame(), username: name(), expires: time, problems: problems() };
         let delete = Delete {
             frame: frame(),
             username: name(),

@@ -39,6 +39,11 @@ impl Cors {
         }
     }
 
+    /// Whether a path may be of use to pages of other sites; the pages of this server are none of them.
+    pub(crate) fn concerns(path: &str) -> bool {
+        ["/api/", "/health/", "/metrics", "/test/"].iter().any(|prefix| path.starts_with(prefix))
+    }
+
     /// The answer to a browser that asks whether a page may send a request; none to any other request.
     pub(crate) fn answer(&self, parts: &Parts) -> Option<Response<Body>> {
         let is_asking = parts.method == Method::OPTIONS

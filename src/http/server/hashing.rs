@@ -7,9 +7,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::limits::Tried;
 use super::problem::Problem;
 use super::{Server, Shared};
-use crate::app::secret;
+use crate::app::{hash_password, secret};
 use crate::error::{Error, Result};
+use crate::model::UserId;
 use crate::service::login::{Attempt, Client, Verified};
+use crate::service::passwords;
 use crate::store::Tx;
 
 /// Slots for computing with passwords: each takes a core, and 19 MiB.
@@ -44,6 +46,27 @@ impl Server {
         let tried = Tried::new(attempt.subject.clone(), client, attempt.is_familiar);
         let salt = secret()?;
         self.guess(tried, move || attempt.verify(&password, salt)).await
+    }
+
+    /// Verifies the current password of a user, whose name and hash are known, and hashes the new one.
+    pub(crate) async fn new_hash(
+        &self,
+        (client, user): (Client, UserId),
+        (username, hash): (String, Option<String>),
+        password: String,
+        current: String,
+    ) -> std::result::Result<String, Problem> {
+        passwords::check(&password, &username)?;
+        let wrong = || Error::invalid("current_password", "That is not the current password.");
+        let hash = hash.ok_or_else(wrong)?;
+        // Failed log-ins of strangers do not count here, and failures here do not count for log-ins.
+        self.limits.changes.take(&user)?;
+        self.limits.log_ins.take(&client)?;
+        let renew = move || {
+            let is_right = passwords::verify(&current, &hash).unwrap_or(false);
+            is_right.then(|| hash_password(&password, &username)).transpose()
+        };
+        Ok(self.hash(renew).await?.ok_or_else(wrong)?)
     }
 
     /// Verifies a password with `work`, which returns none if it is wrong. Failures are counted, and after too many no

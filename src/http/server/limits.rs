@@ -39,6 +39,8 @@ pub(crate) struct Limits {
     successes: Limit<Subject>,
     /// Changes of a password, with the one before it
     pub(crate) changes: Limit<UserId>,
+    /// Receipts before a deletion, each of which takes as long as the deletion
+    pub(crate) receipts: Limit<UserId>,
     pub(crate) log_ins: Limit<Client>,
     pub(crate) registrations: Limit<Client>,
 }
@@ -62,6 +64,7 @@ impl Limits {
             failures_everywhere: Limit::new(allowed.failures.saturating_mul(EVERYWHERE)),
             successes: Limit::new(allowed.log_ins),
             changes: Limit::new(allowed.failures),
+            receipts: Limit::new(allowed.failures),
             log_ins: Limit::new(allowed.log_ins),
             registrations: Limit::new(allowed.registrations),
         }
@@ -92,6 +95,7 @@ impl Limits {
         self.failures_everywhere.full_at().clear();
         self.successes.full_at().clear();
         self.changes.full_at().clear();
+        self.receipts.full_at().clear();
         self.log_ins.full_at().clear();
         self.registrations.full_at().clear();
     }

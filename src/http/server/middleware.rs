@@ -17,6 +17,7 @@ use super::answers::{Answers, Route};
 use super::body::Unread;
 use super::client::client;
 use super::connection::Connection;
+use super::cors::Cors;
 use super::io::{HEAD_LIMIT, SocketAddrs, too_long};
 use super::log::Line;
 use super::problem::{Cause, Problem};
@@ -46,6 +47,7 @@ pub(crate) async fn answer(
     let (mut parts, body) = request.into_parts();
     let id = request_id(&server, &parts);
     let method = parts.method.clone();
+    let is_for_sites = Cors::concerns(parts.uri.path());
     let origin = parts.headers.get(ORIGIN).cloned();
     let client = client(&parts.headers, addrs, server.options.behind_proxy);
     parts.extensions.insert(client);
@@ -60,8 +62,8 @@ pub(crate) async fn answer(
     };
     let mut response = match admit(&server, &mut parts, addrs) {
         Ok(()) => match server.cors.answer(&parts) {
-            Some(answer) => answer,
-            None => answers.to(Request::from_parts(parts, body)).await,
+            Some(answer) if is_for_sites => answer,
+            _ => answers.to(Request::from_parts(parts, body)).await,
         },
         Err(error) => Problem::from(error).into_response(),
     };
@@ -84,7 +86,9 @@ pub(crate) async fn answer(
     });
     let headers = response.headers_mut();
     headers.extend(HeaderValue::from_str(&id).ok().map(|id| (REQUEST_ID.clone(), id)));
-    server.cors.mark(origin.as_ref(), headers);
+    if is_for_sites {
+        server.cors.mark(origin.as_ref(), headers);
+    }
     for (name, value) in &OF_EVERY_ANSWER {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }

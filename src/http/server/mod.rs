@@ -247,6 +247,24 @@ impl Server {
         outcome
     }
 
+    /// Runs `work` in one transaction and rolls it back, to see its result.
+    pub(crate) async fn try_out<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = self.turns.take_long().await?;
+        let (sender, receiver) = oneshot::channel();
+        let server = Arc::clone(self);
+        let try_out = move || {
+            let _turn = turn;
+            // The client may be gone.
+            server.app.try_out(work, move |outcome| drop(sender.send(outcome)));
+            Ok(())
+        };
+        aside(try_out).await?;
+        receiver.await.unwrap_or_else(|_| Err(Error::internal("a write ended without an outcome")))
+    }
+
     /// As [`Server::write_unauthenticated`], with a turn that was taken before, or none: the readiness check does not wait behind
     /// the requests that keep the database busy.
     pub(crate) async fn carry_out<T: Send + 'static>(

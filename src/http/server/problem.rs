@@ -38,6 +38,12 @@ impl From<Error> for Problem {
     }
 }
 
+impl From<Problem> for Error {
+    fn from(Problem(error): Problem) -> Self {
+        *error
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self(error) = self;

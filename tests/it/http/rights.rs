@@ -4,11 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use tidings::http::{Access, Endpoint, endpoints};
+use tidings::http::{Access, Endpoint, endpoints, pages};
+use tidings::service::tokens::Secret;
 
 use super::events::stream::Stream;
+use super::pages::Browser;
 use super::schema::Document;
 use crate::server::{Reply, Server};
 use crate::support::dump;
@@ -120,6 +123,10 @@ struct Scene {
     database: PathBuf,
     ids: BTreeMap<String, String>,
     refresh: String,
+    /// The cookie of the participant
+    session: String,
+    /// A link that sets the password of `other`
+    link: String,
     document: Document,
     _folder: tempfile::TempDir,
 }
@@ -143,7 +150,8 @@ impl Scene {
         let mut folders = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
         let database = folders.find(|entry| entry.is_dir()).unwrap().join("temporary.db");
         let (ids, refresh, document) = (BTreeMap::new(), String::new(), Document::new());
-        let mut scene = Self { server, database, ids, refresh, document, _folder: folder };
+        let (session, link) = (String::new(), String::new());
+        let mut scene = Self { server, database, ids, refresh, session, link, document, _folder: folder };
         scene.fill(&people);
         scene
     }
@@ -186,8 +194,15 @@ impl Scene {
         for (number, kind) in ["conversation absent", "message absent"].iter().enumerate() {
             ids.insert((*kind).to_owned(), format!("019b78c9-0a80-7000-8000-00000000000{number}"));
         }
+        let session = Browser::of(server, "participant", "correct horse 8").cookie.unwrap();
+        let (link, hash) = (Secret([7; 32]), Secret([7; 32]).hash());
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let in_an_hour = i64::try_from(now.as_micros()).unwrap() + 3_600_000_000;
+        let row = "INSERT INTO password_link SELECT key, ?, token_generation, ? FROM account WHERE username = 'other'";
+        rusqlite::Connection::open(&self.database).unwrap().execute(row, (hash, in_an_hour)).unwrap();
         server.test("checkpoint").expect(204);
         (self.ids, self.refresh) = (ids, refresh);
+        (self.session, self.link) = (session, link.token());
     }
 
     /// What an endpoint is asked about, when this caller asks
@@ -212,11 +227,13 @@ impl Scene {
         let path = self.place(path, about, caller);
         let body = (!body.is_empty()).then(|| serde_json::from_str(&self.place(body, about, caller)).unwrap());
         self.server.test("rollback").expect(204);
+        let cookie = [("Cookie", token)];
+        let (token, headers) = if token.starts_with("tidings=") { ("", &cookie[..]) } else { (token, &[][..]) };
         if *endpoint == "GET /api/events/" {
             // A stream has no end: how it begins is the answer.
-            return Stream::ask(&self.server, "", token, &[]).map_or_else(|reply| reply, |stream| stream.head);
+            return Stream::ask(&self.server, "", token, headers).map_or_else(|reply| reply, |stream| stream.head);
         }
-        self.server.ask(method, &path, token, &[], body.as_ref())
+        self.server.ask(method, &path, token, headers, body.as_ref())
     }
 
     /// Fails unless what came of a row is what its cell says.
@@ -237,6 +254,98 @@ impl Scene {
             assert_eq!(dump(&self.database), before, "it left something behind");
         }
     }
+}
+
+/// Those who ask for pages, in the order of the cells of a row. The links of another site show pages to whoever is logged in; its
+/// forms do nothing.
+const VISITORS: [&str; 4] = ["nobody", "session", "expired session", "session of a foreign site"];
+
+/// A page or a form, what comes of it, and what is typed into it
+type PageRow = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// What comes of pages and forms: `y` shown or done, `l` led to the log-in, `u` not logged in, `f` forbidden
+const PAGES: &[PageRow] = &[
+    ("GET /", "yyyy", &[]),
+    ("GET /login/", "yyyy", &[]),
+    ("POST /login/", "yyyf", &[("username", "other"), ("password", "correct horse 8")]),
+    ("GET /logout/", "yyyy", &[]),
+    ("POST /logout/", "yyyf", &[]),
+    ("GET /account/", "lyly", &[]),
+    ("POST /account/", "lylf", &[("username", "participant"), ("first_name", "New")]),
+    ("GET /account/password/", "yyyy", &[]),
+    ("POST /account/password/", "lylf", &[("current_password", "correct horse 8"), ("password", "correct horse 9")]),
+    ("GET /account/levels/", "yyyy", &[]),
+    ("POST /account/levels/", "lylf", &[("{conversation_id}", "none")]),
+    ("GET /account/sessions/", "yyyy", &[]),
+    ("POST /account/sessions/", "lylf", &[]),
+    ("GET /account/export/", "lyly", &[]),
+    ("GET /account/delete/", "lyly", &[]),
+    ("POST /account/delete/", "lylf", &[("username", "participant")]),
+    ("GET /password/{token}/", "yyyy", &[]),
+    ("POST /password/{token}/", "yyyf", &[("password", "correct horse 9")]),
+    ("GET /events/", "uyuf", &[]),
+];
+
+#[test]
+fn every_page_and_form_does_for_each_visitor_what_they_may_and_nothing_else() {
+    let scene = Scene::new();
+    let before = dump(&scene.database);
+    let long_ago = "UPDATE session SET seen_at = 1, created_at = 1";
+    for (page, cells, fields) in PAGES {
+        let (method, path) = page.split_once(' ').unwrap();
+        let path = path.replace("{token}", &scene.link);
+        let fields: Vec<(String, &str)> =
+            fields.iter().map(|(name, value)| (scene.place(name, "team", "participant"), *value)).collect();
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        for (visitor, cell) in VISITORS.iter().zip(cells.chars()) {
+            println!("{page}, {visitor}");
+            scene.server.test("rollback").expect(204);
+            let mut browser = Browser::new(&scene.server);
+            browser.cookie = (*visitor != "nobody").then(|| scene.session.clone());
+            if visitor.starts_with("expired") {
+                rusqlite::Connection::open(&scene.database).unwrap().execute_batch(long_ago).unwrap();
+            }
+            let asked = dump(&scene.database);
+            let site = if visitor.ends_with("foreign site") { "cross-site" } else { "same-origin" };
+            let site = ("Sec-Fetch-Site", site);
+            let reply = if *page == "GET /events/" {
+                let cookie = browser.cookie.as_deref().map(|cookie| ("Cookie", cookie));
+                let headers: Vec<_> = cookie.into_iter().chain([site]).collect();
+                let stream = Stream::ask_path(scene.server.address(), &path, &headers);
+                stream.map_or_else(|reply| reply, |stream| stream.head)
+            } else {
+                browser.ask(method, &path, &[site], &fields)
+            };
+            let location = reply.header("location").unwrap_or_default();
+            let text = String::from_utf8_lossy(&reply.bytes);
+            match cell {
+                'y' => assert!(
+                    reply.status == 200 || reply.status == 303 && (!location.contains("next=")),
+                    "{} {location}: {text}",
+                    reply.status
+                ),
+                'l' if method == "GET" => assert!(reply.status == 303 && location.starts_with("/login/?next=")),
+                'l' => assert!(reply.status == 403 && text.contains("action=\"/login/\""), "{text}"),
+                'u' => drop(reply.problem(401, "unauthenticated")),
+                'f' => assert!(reply.status == 403 && !text.contains("action=\"/login/\""), "{text}"),
+                cell => panic!("{cell}"),
+            }
+            let is_change = dump(&scene.database) != asked;
+            let may_change = cell == 'y' && method == "POST";
+            assert!(!is_change || may_change, "it left something behind");
+            if *visitor == "session" && method == "POST" {
+                assert!(is_change, "it did nothing");
+            }
+        }
+    }
+    scene.server.test("rollback").expect(204);
+    assert_eq!(dump(&scene.database), before);
+}
+
+#[test]
+fn no_page_or_form_is_without_a_row() {
+    let rows: BTreeSet<String> = PAGES.iter().map(|(page, ..)| (*page).to_owned()).collect();
+    assert_eq!(rows, pages().map(|(method, path)| format!("{method} {path}")).collect());
 }
 
 /// A method and a path, as rows name them
@@ -262,6 +371,8 @@ fn every_endpoint_does_for_each_caller_what_they_may_and_nothing_else() {
             Access::User | Access::UserOrTicket => ('u', 'u'),
         };
         scene.check(row, "nobody", "", without, &before);
+        // The API knows no cookies.
+        scene.check(row, "session", &scene.session, without, &before);
         for caller in GONE {
             scene.check(row, caller, scene.server.token(caller), with_a_dead_one, &before);
         }

@@ -61,9 +61,14 @@ impl Stream {
 
     /// The same with these headers, at an address that need not be the server's own
     pub(in crate::http) fn ask_at(address: SocketAddr, query: &str, headers: &[(&str, &str)]) -> Result<Self, Reply> {
+        Self::ask_path(address, &format!("/api/events/{query}"), headers)
+    }
+
+    /// The same at another path
+    pub(in crate::http) fn ask_path(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Self, Reply> {
         let mut socket = TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut request = format!("GET /api/events/{query} HTTP/1.1\r\nHost: {address}\r\n");
+        let mut request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n");
         for (name, value) in headers {
             request.extend([name, ": ", value, "\r\n"]);
         }

@@ -1,0 +1,293 @@
+//! One's own account: profile, password, levels, sessions, export.
+
+use axum::extract::{RawQuery, State};
+use axum::http::header::CONTENT_DISPOSITION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::answer::{Page, done, is_of_form, status, with_cookie};
+use super::form::{Form, new_key};
+use super::login::parameter;
+use super::session::{LoggedIn, Visitor, frame, log_in_first, read, write};
+use super::view::{self, Account, Around, Details, Frame, Notice, Problems, Subscription};
+use crate::error::{Error, Kind};
+use crate::http::api::exported;
+use crate::http::server::Shared;
+use crate::model::{
+    Actor, Choice, ConversationId, ConversationKey, ConversationView, Kind as ConversationKind, Level, Seek, Timestamp,
+    User, UserId, UserSelector, uuid,
+};
+use crate::service::page::Page as Part;
+use crate::service::sessions::{self, Session};
+use crate::service::tokens::Secret;
+use crate::service::users::{self, UserChange};
+use crate::service::{Credentials, conversations, login, once_done};
+use crate::store::Tx;
+
+/// The path of the page
+const PATH: &str = "/account/";
+
+/// How many conversations a page shows
+const CONVERSATIONS: i64 = 20;
+
+/// A position in the list of conversations
+type Position = (Timestamp, ConversationKey);
+
+/// What was typed into a form of the page that was refused, and what is wrong with it
+#[derive(Default)]
+struct Typed {
+    details: Option<Details>,
+    levels: Vec<(ConversationId, Level)>,
+    details_problems: Problems,
+    password_problems: Problems,
+    levels_problems: Problems,
+}
+
+/// Shows one's account.
+pub(super) async fn show(State(server): State<Shared>, LoggedIn(session): LoggedIn, RawQuery(query): RawQuery) -> Page {
+    let notice = parameter(query.as_deref(), "done").and_then(|word| Notice::of(&word));
+    let cursor = parameter(query.as_deref(), "cursor");
+    shown(&server, &session, StatusCode::OK, notice, cursor.as_deref(), Typed::default()).await
+}
+
+/// Leads from the address of a form to the page that it is on.
+pub(super) async fn back() -> Redirect {
+    Redirect::to(PATH)
+}
+
+async fn shown(
+    server: &Shared,
+    session: &Session,
+    status: StatusCode,
+    notice: Option<Notice>,
+    cursor: Option<&str>,
+    typed: Typed,
+) -> Page {
+    // What is no cursor, or not any more, is the beginning.
+    let seek: Option<Seek<Position>> =
+        cursor.and_then(|cursor| server.keys.open(PATH, cursor)).and_then(|seek| serde_json::from_slice(&seek).ok());
+    let look = move |tx: &mut Tx<'_>, session: &Session| {
+        let actor = session.actor();
+        let part = conversations::page_of(tx, &actor, None, seek.as_ref(), CONVERSATIONS)?;
+        Ok((session.user.clone(), part, sessions::list(tx, &actor, &UserSelector::of(&session.user))?))
+    };
+    let (user, part, sessions) = read(server, session, look).await?;
+    let Part { items, next, previous, .. } = part;
+    let link = |seek: Option<Seek<Position>>| {
+        let link = |seek| {
+            let seek = serde_json::to_vec(&seek).map_err(Error::internal)?;
+            Ok::<_, Error>(format!("{PATH}?cursor={}", server.keys.seal(PATH, &seek)?))
+        };
+        seek.map(link).transpose()
+    };
+    let account = Account {
+        frame: Frame { is_account: true, ..frame(session, notice) },
+        details: typed.details.unwrap_or_else(|| details_of(&user)),
+        details_problems: typed.details_problems,
+        password_problems: typed.password_problems,
+        levels_problems: typed.levels_problems,
+        around: Around { previous: link(previous)?, next: link(next)? },
+        conversations: items.iter().map(|conversation| subscription(&user, conversation, &typed.levels)).collect(),
+        sessions: sessions.iter().map(|found| session_view(found, session)).collect(),
+        key: new_key()?,
+        user,
+    };
+    Ok(view::page(status, &account)?)
+}
+
+fn details_of(user: &User) -> Details {
+    Details {
+        username: user.person.username.clone(),
+        first_name: user.person.first_name.clone(),
+        last_name: user.person.last_name.clone(),
+        email: user.email.clone().unwrap_or_default(),
+    }
+}
+
+fn subscription(user: &User, conversation: &ConversationView, typed: &[(ConversationId, Level)]) -> Subscription {
+    let id = conversation.conversation_id;
+    let other = conversation.participants.iter().find(|person| person.key != user.person.key);
+    let other = other.map_or_else(|| "Deleted account".to_owned(), |person| person.username.clone());
+    let name = match conversation.kind {
+        ConversationKind::Direct => other,
+        ConversationKind::Group => {
+            let name =
+                conversation.title.clone().filter(|title| !title.is_empty()).or_else(|| conversation.name.clone());
+            name.unwrap_or_else(|| names_of(conversation))
+        }
+    };
+    let chosen = typed.iter().find(|(typed, _)| *typed == id).map(|(_, level)| *level);
+    Subscription {
+        id,
+        name,
+        kind: conversation.kind,
+        participants: conversation.participant_count,
+        level: chosen.or(conversation.level).unwrap_or(Level::All),
+    }
+}
+
+/// The people of a group without a name
+fn names_of(conversation: &ConversationView) -> String {
+    let names: Vec<&str> = conversation.participants.iter().map(|person| person.username.as_str()).collect();
+    names.join(", ")
+}
+
+fn session_view(found: &Session, this: &Session) -> view::Session {
+    view::Session {
+        id: URL_SAFE_NO_PAD.encode(found.hash),
+        browser: found.browser.clone(),
+        made: found.created_at,
+        seen: found.seen_at,
+        is_this: found.hash == this.hash,
+    }
+}
+
+/// Changes the profile.
+pub(super) async fn change(
+    State(server): State<Shared>,
+    visitor: Visitor,
+    LoggedIn(session): LoggedIn,
+    form: Form,
+) -> Page {
+    let typed = |name: &str| form.text(name).to_owned();
+    let details = Details {
+        username: typed("username"),
+        first_name: typed("first_name"),
+        last_name: typed("last_name"),
+        email: typed("email"),
+    };
+    let change = UserChange {
+        username: Some(details.username.clone()),
+        email: Some(details.email.clone()),
+        first_name: Some(details.first_name.clone()),
+        last_name: Some(details.last_name.clone()),
+        ..UserChange::default()
+    };
+    let is_new = !details.email.is_empty() && session.user.email.as_deref() != Some(&details.email);
+    let request = form.request(&server.keys);
+    let update = move |tx: &mut Tx<'_>, session: &Session| {
+        let actor = session.actor();
+        once_done(tx, &actor, request.as_ref(), |tx| {
+            users::update(tx, &actor, &UserSelector::of(&session.user), &change).map(drop)
+        })
+    };
+    // As over REST: the answer shows whether an address is taken.
+    let allowed = if is_new { server.limits.registrations.take(&visitor.client) } else { Ok(()) };
+    let outcome = match allowed {
+        Ok(()) => write(&server, &session, update).await,
+        Err(problem) => Err(problem.into()),
+    };
+    match outcome {
+        Ok(()) => Ok(done(PATH, Notice::ProfileSaved)),
+        Err(error) if error.kind() == Kind::Unauthenticated => Ok(log_in_first(&form)),
+        Err(error) if is_of_form(&error) => {
+            let details_problems = Problems::new(&error, &["username", "first_name", "last_name", "email"]);
+            let typed = Typed { details: Some(details), details_problems, ..Typed::default() };
+            shown(&server, &session, status(&error), None, None, typed).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Replaces the password: every log-in ends, and this browser gets a new one.
+pub(super) async fn change_password(State(server): State<Shared>, visitor: Visitor, form: Form) -> Page {
+    let Some((secret, session)) = visitor.secret.zip(visitor.session.clone()) else {
+        return again(&server, &visitor, &form).await;
+    };
+    let next = server.keys.next_session(secret);
+    match renew(&server, &visitor, &session, &form, next).await {
+        Ok(()) => Ok(with_cookie(done(PATH, Notice::PasswordChanged), visitor.cookie(next)?)),
+        Err(error) if error.kind() == Kind::Unauthenticated => again(&server, &visitor, &form).await,
+        Err(error) if is_of_form(&error) => {
+            let password_problems = Problems::new(&error, &["current_password", "password"]);
+            shown(&server, &session, status(&error), None, None, Typed { password_problems, ..Typed::default() }).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn renew(server: &Shared, visitor: &Visitor, session: &Session, form: &Form, next: Secret) -> Result<(), Error> {
+    let look =
+        |tx: &mut Tx<'_>, session: &Session| users::check_own_change(tx, &session.actor(), &UserChange::default());
+    let (username, hash) = read(server, session, look).await?;
+    let (password, current) = (form.text("password").to_owned(), form.text("current_password").to_owned());
+    let user = session.user.person.user_id;
+    let hash = server.new_hash((visitor.client, user), (username, hash), password, current).await?;
+    let own = session.hash;
+    let change = move |tx: &mut Tx<'_>| sessions::change_password(tx, &own, &hash, next);
+    server.write_unauthenticated(change).await.map(drop)
+}
+
+/// The answer to the form of a new password whose session has ended: that of the first time, where it was carried out and only the
+/// answer was lost. Whoever knows the new password may have the session that took the place of the one that ended.
+async fn again(server: &Shared, visitor: &Visitor, form: &Form) -> Page {
+    let Some(secret) = visitor.secret else { return Ok(log_in_first(form)) };
+    let next = server.keys.next_session(secret);
+    let Some(session) = server.read_unauthenticated(move |tx| sessions::find(tx, &next.hash())).await? else {
+        return Ok(log_in_first(form));
+    };
+    let client = visitor.client;
+    let look = move |tx: &mut Tx<'_>| login::attempt_again(tx, &session, client);
+    match server.verify(client, look, form.text("password").to_owned()).await? {
+        Some(_) => Ok(with_cookie(done(PATH, Notice::PasswordChanged), visitor.cookie(next)?)),
+        None => Ok(log_in_first(form)),
+    }
+}
+
+/// Sets which messages of one's conversations notify.
+pub(super) async fn set_levels(State(server): State<Shared>, LoggedIn(session): LoggedIn, form: Form) -> Page {
+    let level = |(name, value): (&str, &str)| {
+        let level = Level::ALL.iter().copied().find(|level| level.word() == value)?;
+        Some((ConversationId(uuid(name)?), level))
+    };
+    let levels: Vec<(ConversationId, Level)> = form.fields().filter_map(level).collect();
+    let (wanted, request) = (levels.clone(), form.request(&server.keys));
+    let set = move |tx: &mut Tx<'_>, session: &Session| {
+        let actor = session.actor();
+        once_done(tx, &actor, request.as_ref(), |tx| conversations::set_levels(tx, &actor, &wanted))
+    };
+    match write(&server, &session, set).await {
+        Ok(()) => Ok(done(PATH, Notice::LevelsSaved)),
+        Err(error) if error.kind() == Kind::Unauthenticated => Ok(log_in_first(&form)),
+        Err(error) if is_of_form(&error) => {
+            let levels_problems = Problems::new(&error, &[]);
+            let typed = Typed { levels, levels_problems, ..Typed::default() };
+            shown(&server, &session, status(&error), None, None, typed).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ends one of one's sessions, or all but this one.
+pub(super) async fn end_sessions(State(server): State<Shared>, LoggedIn(session): LoggedIn, form: Form) -> Page {
+    let one = form.text("session");
+    if one.is_empty() {
+        let (own, request) = (session.hash, form.request(&server.keys));
+        let end = move |tx: &mut Tx<'_>, session: &Session| {
+            let actor: Actor = session.actor();
+            once_done(tx, &actor, request.as_ref(), |tx| sessions::end_others(tx, &own).map(drop))
+        };
+        write(&server, &session, end).await?;
+        return Ok(done(PATH, Notice::SessionsEnded));
+    }
+    let hash = URL_SAFE_NO_PAD.decode(one).ok().and_then(|hash| <[u8; 32]>::try_from(hash).ok());
+    if let Some(hash) = hash {
+        let end = move |tx: &mut Tx<'_>, session: &Session| {
+            sessions::end(tx, &session.actor(), &UserSelector::of(&session.user), &hash)
+        };
+        write(&server, &session, end).await?;
+    }
+    Ok(done(PATH, Notice::SessionEnded))
+}
+
+/// Everything about oneself, as a file.
+pub(super) async fn export(State(server): State<Shared>, LoggedIn(session): LoggedIn) -> Page {
+    let user: UserId = session.user.person.user_id;
+    let mut response: Response =
+        exported(&server, user, session.actor(), Credentials::Session(session.hash)).await?.into_response();
+    let file = HeaderValue::from_static("attachment; filename=\"tidings-export.json\"");
+    response.headers_mut().insert(CONTENT_DISPOSITION, file);
+    Ok(response)
+}

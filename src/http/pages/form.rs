@@ -1,0 +1,128 @@
+//! The fields of a form.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::view::Kept;
+use crate::app::secret;
+use crate::error::Result;
+use crate::service::IdempotentRequest;
+use crate::service::tokens::Keys;
+
+/// What begins the names of the fields of a form that is sent again after a log-in
+const KEPT: &str = "kept.";
+
+/// The fields of a form that was sent, and where to
+#[derive(Clone, Default)]
+pub(super) struct Form {
+    path: String,
+    fields: Vec<(String, String)>,
+}
+
+impl Form {
+    /// Reads a body as browsers send forms.
+    pub(super) fn read(path: &str, body: &[u8]) -> Self {
+        let fields = form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), value.into_owned()));
+        Self { path: path.to_owned(), fields: fields.collect() }
+    }
+
+    /// The value of a field; of none it is empty
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+    }
+
+    /// All fields
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// What is kept of a form while its sender logs in again: nothing of one with a password, which the page asks for anew
+    pub(super) fn kept(&self) -> Kept {
+        if self.fields().any(|(name, _)| ["password", "current_password"].contains(&name)) {
+            return Kept { path: self.path.clone(), fields: Vec::new() };
+        }
+        Kept { path: self.path.clone(), fields: self.fields.clone() }
+    }
+
+    /// The fields that were kept of an earlier form
+    pub(super) fn kept_before(&self) -> Vec<(String, String)> {
+        let kept = |(name, value): (&str, &str)| Some((name.strip_prefix(KEPT)?.to_owned(), value.to_owned()));
+        self.fields().filter_map(kept).collect()
+    }
+
+    /// The request, by the key of the form and all that it says: sent twice it is carried out once, and once more where something
+    /// else was typed into it.
+    pub(super) fn request(&self, keys: &Keys) -> Option<IdempotentRequest> {
+        let key = Some(self.text("key")).filter(|key| !key.is_empty())?;
+        let mut said = form_urlencoded::Serializer::new(String::new());
+        said.extend_pairs(&self.fields);
+        let (request, earlier) = keys.hash_request([b"form", self.path.as_bytes(), said.finish().as_bytes()]);
+        let key = format!("{}.{}", key.get(..64).unwrap_or(key), URL_SAFE_NO_PAD.encode(&request));
+        Some(IdempotentRequest { key, request, earlier })
+    }
+}
+
+/// A key for the forms of a page
+pub(super) fn new_key() -> Result<String> {
+    Ok(URL_SAFE_NO_PAD.encode(secret::<16>()?))
+}
+
+/// A path on this server to go on to; none where it leads elsewhere, or to what ends the log-in
+pub(super) fn local(path: &str) -> Option<&str> {
+    let is_path = path.starts_with('/') && !path.starts_with("//") && path.len() <= 2000;
+    let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let is_log_in = ["/login", "/logout"].iter().any(|own| path.starts_with(own));
+    Some(path).filter(|_| is_path && is_plain && !is_log_in)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_this_server_are_gone_on_to() {
+        for path in ["/", "/account/", "/account/?cursor=a%20b#c", "/a//b"] {
+            assert_eq!(local(path), Some(path));
+        }
+        for path in [
+            "",
+            "account/",
+            "//evil.example",
+            "/\\evil.example",
+            "/a\\b",
+            "https://evil.example/",
+            "javascript:alert(1)",
+            "/\t/evil.example",
+            "/a b",
+            "/é",
+            "/login/",
+            "/login/?next=/login/",
+            "/logout/",
+        ] {
+            assert_eq!(local(path), None, "{path}");
+        }
+        assert_eq!(local(&format!("/{}", "a".repeat(2000))), None);
+    }
+
+    #[test]
+    fn a_form_is_the_same_request_only_with_the_same_key_and_the_same_fields() {
+        let keys = Keys::new(b"a secret of the tests", None).unwrap();
+        let request = |path: &str, body: &str| Form::read(path, body.as_bytes()).request(&keys).map(|made| made.key);
+        let first = request("/account/", "key=k&email=a").unwrap();
+        assert_eq!(request("/account/", "key=k&email=a").unwrap(), first);
+        for (path, body) in [("/account/", "key=k&email=b"), ("/account/", "key=l&email=a"), ("/", "key=k&email=a")] {
+            assert_ne!(request(path, body).unwrap(), first);
+        }
+        assert_eq!(request("/account/", "email=a"), None);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_form_with_a_password() {
+        let kept = |body: &str| Form::read("/account/", body.as_bytes()).kept().fields;
+        assert_eq!(
+            kept("email=a%40b&key=k"),
+            [("email", "a@b"), ("key", "k")].map(|(a, b)| (a.to_owned(), b.to_owned()))
+        );
+        assert!(kept("email=a&password=secret").is_empty() && kept("current_password=").is_empty());
+    }
+}

@@ -1,0 +1,77 @@
+//! Setting a password by a link.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+
+use super::answer::{Page, done, is_of_form, status};
+use super::form::Form;
+use super::session::Visitor;
+use super::view::{self, Frame, Notice, Password, Problems};
+use crate::app::hash_password;
+use crate::error::{Error, Kind};
+use crate::http::server::Shared;
+use crate::http::server::limits::Tried;
+use crate::model::{Timestamp, User};
+use crate::service::login::Subject;
+use crate::service::password_links::{self, Found, bad_link};
+use crate::service::passwords;
+use crate::service::tokens::{Secret, secret_of};
+
+/// Shows the form of a link.
+pub(super) async fn show(State(server): State<Shared>, Path(token): Path<String>) -> Page {
+    match find(&server, &token).await? {
+        (_, Found::Valid(user, expires)) => shown(StatusCode::OK, &user, expires, Problems::default()),
+        (_, Found::Ended(..)) => Err(bad_link().into()),
+    }
+}
+
+fn shown(status: StatusCode, user: &User, expires: Timestamp, problems: Problems) -> Page {
+    let username = user.person.username.clone();
+    Ok(view::page(status, &Password { frame: Frame::default(), username, expires, problems })?)
+}
+
+async fn find(server: &Shared, token: &str) -> Result<(Secret, Found), Error> {
+    let secret = secret_of(token).ok_or_else(bad_link)?;
+    Ok((secret, server.read_unauthenticated(move |tx| password_links::find(tx, secret)).await?))
+}
+
+/// Sets the password. Sent twice, it answers as the first time to whoever knows the password that was set.
+pub(super) async fn set(State(server): State<Shared>, visitor: Visitor, Path(token): Path<String>, form: Form) -> Page {
+    let (secret, found) = find(&server, &token).await?;
+    let password = form.text("password").to_owned();
+    let Found::Valid(user, expires) = found else { return again(&server, &visitor, found, password).await };
+    match carry_out(&server, &visitor, secret, &user, password.clone()).await {
+        Ok(()) => Ok(done("/login/", Notice::PasswordSet)),
+        Err(error) if error.kind() == Kind::NotFound => {
+            // Used or replaced while the password was hashed
+            let (_, found) = find(&server, &token).await?;
+            again(&server, &visitor, found, password).await
+        }
+        Err(error) if is_of_form(&error) => shown(status(&error), &user, expires, Problems::new(&error, &["password"])),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn carry_out(
+    server: &Shared,
+    visitor: &Visitor,
+    secret: Secret,
+    user: &User,
+    password: String,
+) -> Result<(), Error> {
+    let username = user.person.username.clone();
+    passwords::check(&password, &username)?;
+    server.limits.log_ins.take(&visitor.client)?;
+    let hash = server.hash(move || hash_password(&password, &username)).await?;
+    server.write_unauthenticated(move |tx| password_links::set_password(tx, secret, &hash)).await.map(drop)
+}
+
+async fn again(server: &Shared, visitor: &Visitor, found: Found, password: String) -> Page {
+    let Found::Ended(user, hash) = found else { return Err(bad_link().into()) };
+    let tried = Tried::new(Subject::Account(user.person.key), visitor.client, false);
+    let verify = move || Ok(passwords::verify_for(hash.as_deref(), &password)?.then_some(()));
+    match server.guess(tried, verify).await? {
+        Some(()) => Ok(done("/login/", Notice::PasswordSet)),
+        None => Err(bad_link().into()),
+    }
+}

@@ -1,0 +1,104 @@
+//! Pages, as a browser without scripts asks for them.
+
+mod account;
+mod deletion;
+mod headers;
+mod log_in;
+mod password_link;
+mod stream;
+
+use super::House;
+use crate::server::{Reply, Server};
+
+/// Somebody with a browser: it holds a cookie, and says where forms come from.
+pub(super) struct Browser<'s> {
+    server: &'s Server,
+    pub(super) cookie: Option<String>,
+}
+
+impl<'s> Browser<'s> {
+    pub(super) fn new(server: &'s Server) -> Self {
+        Self { server, cookie: None }
+    }
+
+    /// A browser in which somebody is logged in
+    pub(super) fn of(server: &'s Server, username: &str, password: &str) -> Self {
+        let mut browser = Self::new(server);
+        let reply = browser.post("/login/", &[("username", username), ("password", password)]);
+        assert_eq!((reply.status, reply.header("location")), (303, Some("/")), "{}", text(&reply));
+        browser
+    }
+
+    pub(super) fn get(&mut self, path: &str) -> Reply {
+        self.ask("GET", path, &[("Sec-Fetch-Site", "same-origin")], &[])
+    }
+
+    /// Sends a form of this server's pages.
+    pub(super) fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        self.ask("POST", path, &[("Sec-Fetch-Site", "same-origin")], fields)
+    }
+
+    /// Sends a form, and follows where it leads.
+    pub(super) fn send(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let reply = self.post(path, fields).expect(303);
+        let next = reply.header("location").unwrap().to_owned();
+        self.get(&next).expect(200)
+    }
+
+    pub(super) fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], fields: &[(&str, &str)]) -> Reply {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        let body = form.finish();
+        let mut headers = headers.to_vec();
+        headers.push(("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"));
+        let cookie = self.cookie.clone();
+        headers.extend(cookie.as_deref().map(|cookie| ("Cookie", cookie)));
+        if method == "POST" {
+            headers.push(("Content-Type", "application/x-www-form-urlencoded"));
+        }
+        let reply = self.server.send(method, path, &headers, body.as_bytes());
+        if let Some(cookie) = reply.header("set-cookie") {
+            let (pair, rest) = cookie.split_once(';').unwrap();
+            self.cookie = (!rest.contains("Max-Age=0")).then(|| pair.to_owned());
+        }
+        reply
+    }
+}
+
+/// The text of a page
+pub(super) fn text(reply: &Reply) -> String {
+    String::from_utf8(reply.bytes.clone()).unwrap()
+}
+
+/// The value of a hidden field of a form
+fn hidden(page: &str, name: &str, number: usize) -> String {
+    let begin = format!("name=\"{name}\" value=\"");
+    let rest = page.split(begin.as_str()).nth(number + 1).unwrap_or_else(|| panic!("no {name} in {page}"));
+    rest.split('"').next().unwrap().to_owned()
+}
+
+/// Lets the clock of a session go on: what was written is of so many seconds ago.
+fn age(house: &House, seconds: i64) {
+    execute(
+        house,
+        &format!(
+            "UPDATE session SET created_at = created_at - {seconds}000000, seen_at = seen_at - {seconds}000000,
+                 confirmed_at = confirmed_at - {seconds}000000"
+        ),
+    );
+}
+
+/// Changes the database behind the program's back.
+fn execute(house: &House, sql: &str) {
+    match &house.schema {
+        None => {
+            let file = rusqlite::Connection::open(house.shell.path(&house.address)).unwrap();
+            file.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+            file.execute_batch(sql).unwrap();
+        }
+        Some(schema) => {
+            let mut client = postgres::Client::connect(&schema.url(), postgres::NoTls).unwrap();
+            client.batch_execute(sql).unwrap();
+        }
+    }
+}

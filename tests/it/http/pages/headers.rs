@@ -1,0 +1,79 @@
+//! What protects pages: headers, and where forms may come from.
+
+use super::{Browser, text};
+use crate::server::Server;
+
+const BOB: &str = "- {type: user, username: bob, password: correct horse 8}";
+
+#[test]
+fn every_page_is_protected_and_of_no_use_to_other_sites() {
+    let server = Server::ephemeral(BOB, &[], &["--cors-origins", "*"]);
+    let mut browser = Browser::of(&server, "bob", "correct horse 8");
+    let site = [("Origin", "https://evil.example")];
+    for path in ["/", "/login/", "/account/", "/account/delete/", "/account/export/", "/password/x/", "/nowhere/"] {
+        let reply = browser.ask("GET", path, &[site[0], ("Accept", "text/html")], &[]);
+        let header = |name: &str| reply.header(name).unwrap_or_else(|| panic!("{path} has no {name}"));
+        assert_eq!(header("cache-control"), "no-store", "{path}");
+        assert_eq!(header("referrer-policy"), "same-origin", "{path}");
+        assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(header("cross-origin-opener-policy"), "same-origin", "{path}");
+        let policy = header("content-security-policy");
+        for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "trusted-types 'none'"] {
+            assert!(policy.contains(part) && !policy.contains("unsafe"), "{path}: {policy}");
+        }
+        for name in ["access-control-allow-origin", "access-control-expose-headers"] {
+            assert_eq!(reply.header(name), None, "{path}");
+        }
+    }
+    let asks = [site[0], ("Access-Control-Request-Method", "POST")];
+    let reply = browser.ask("OPTIONS", "/account/", &asks, &[]);
+    assert_eq!(reply.header("access-control-allow-origin"), None);
+    assert_eq!(reply.header("access-control-allow-methods"), None);
+    let reply = browser.ask("GET", "/api/users/me/", &site, &[]);
+    assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+}
+
+#[test]
+fn a_form_of_another_site_is_refused_before_anything_is_read() {
+    let server = Server::ephemeral(BOB, &["bob"], &[]);
+    let mut browser = Browser::of(&server, "bob", "correct horse 8");
+    let own = format!("http://{}", server.address());
+    let fields = [("username", "eve"), ("email", "eve@example.org")];
+    for headers in [
+        &[("Sec-Fetch-Site", "cross-site")][..],
+        &[("Sec-Fetch-Site", "same-site")],
+        &[("Sec-Fetch-Site", "cross-site"), ("Origin", own.as_str())],
+        &[("Origin", "https://evil.example")],
+        &[("Origin", "null")],
+    ] {
+        for path in ["/account/", "/account/delete/", "/login/", "/logout/", "/password/x/"] {
+            let reply = browser.ask("POST", path, headers, &fields);
+            assert_eq!(reply.status, 403, "{headers:?} {path}");
+            assert!(text(&reply).contains("did not come from a page of this server"), "{path}");
+        }
+    }
+    let me = || server.get("/api/users/me/", server.token("bob")).expect(200).json();
+    assert_eq!((&me()["username"], &me()["email"]), (&"bob".into(), &serde_json::Value::Null));
+    browser.get("/account/").expect(200);
+    // A browser that says less says where the form comes from.
+    browser
+        .ask("POST", "/account/", &[("Origin", own.as_str())], &[("username", "bob"), ("first_name", "B")])
+        .expect(303);
+    assert_eq!(me()["first_name"], "B");
+}
+
+#[test]
+fn errors_are_pages_for_those_who_read_pages() {
+    let server = Server::ephemeral(BOB, &[], &[]);
+    let mut browser = Browser::new(&server);
+    let page = browser.ask("GET", "/nowhere/", &[("Accept", "text/html,*/*")], &[]).expect(404);
+    assert!(page.header("content-type").unwrap().starts_with("text/html"));
+    browser.ask("GET", "/api/nowhere/", &[("Accept", "text/html")], &[]).problem(404, "not_found");
+    server.get("/nowhere/", "").problem(404, "not_found");
+    let page = text(&browser.ask("DELETE", "/account/", &[], &[]).expect(405));
+    assert!(page.contains("not allowed"), "{page}");
+    let json = server.send("POST", "/login/", &[("Content-Type", "application/json")], b"{}").expect(415);
+    assert!(text(&json).contains("application/x-www-form-urlencoded"));
+    let large = vec![b'a'; 1024 * 1024 + 1];
+    server.send("POST", "/login/", &[("Content-Type", "application/x-www-form-urlencoded")], &large).expect(413);
+}
