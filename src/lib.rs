@@ -11,7 +11,7 @@
 //! | [`app`]      | the clock, chance, and transactions for every front end                                 |
 //! | [`feed`]     | events as they happen, for everybody who listens                                        |
 //! | [`transfer`] | records: data in and out as JSON Lines                                                   |
-//! | [`http`]     | REST: paths, requests, answers, connections                                              |
+//! | [`http`]     | REST and pages: paths, requests, answers, connections                                   |
 //! | [`cli`]      | the command line: settings, commands, every byte of output                              |
 //!
 //! A change goes through them from below: a command parses its arguments, opens one transaction with [`app::App::write`],

@@ -53,7 +53,7 @@ impl Args for Serve {
     }
 }
 
-/// Serve the REST API
+/// Serve the REST API, and pages for people in a browser
 ///
 /// Every option is also a variable: --allowed-hosts is TIDINGS_ALLOWED_HOSTS. Logs requests to stderr, one line of JSON
 /// each, without contents; --quiet turns the log off. On SIGTERM and SIGINT (with --ephemeral also SIGHUP) it finishes

@@ -16,11 +16,12 @@ mod picture;
 mod tables;
 
 /// The documents whose examples are run, each with the databases that its examples leave
-const DOCUMENTS: [(&str, &[&str]); 6] = [
+const DOCUMENTS: [(&str, &[&str]); 7] = [
     ("README.md", &["tour.db"]),
     ("docs/commands.md", &["guide.db", "irc.db"]),
     ("docs/data.md", &["copy.db", "data.db", "moved.db", "seeded.db", "world.db"]),
     ("docs/operations.md", &["care.db"]),
+    ("docs/pages.md", &[]),
     ("docs/performance.md", &[]),
     ("docs/rest.md", &[]),
 ];
