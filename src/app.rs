@@ -117,6 +117,11 @@ impl App {
         self.options.dry_run
     }
 
+    /// How it works, for another connection
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
     /// The number that ids are drawn from; none if they are random
     pub fn seed(&self) -> Option<u64> {
         self.options.seed

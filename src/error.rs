@@ -32,7 +32,7 @@ pub enum Kind {
     UnsupportedMediaType,
     /// A request for a foreign host
     Misdirected,
-    /// A request that was not complete in time
+    /// A request that was not complete in time, or what was waited for and did not come in time
     Timeout,
     /// A request body over the limit
     TooLarge,

@@ -9,6 +9,7 @@
 //! until they have reached the place of the feed.
 
 mod audience;
+mod follower;
 mod outlet;
 mod reader;
 
@@ -19,6 +20,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+pub use self::follower::{Follower, Following, News};
 use self::outlet::Counted;
 pub use self::outlet::{Delivery, EndReason, ListenerId, Outlet, Pump, Ticket};
 use crate::app::App;

@@ -24,7 +24,7 @@ pub(super) struct Context<'c> {
     pub(super) opened: Opened,
     /// None: the operator
     pub(super) acting: Option<UserSelector>,
-    operator: String,
+    pub(super) operator: String,
     pub(super) dry_run: bool,
     pub(super) yes: bool,
     pub(super) out: &'c mut Output,

@@ -3,7 +3,7 @@
 mod history;
 mod list;
 mod search;
-mod shown;
+pub(super) mod shown;
 mod thread;
 
 use clap::{Args, Subcommand};
@@ -48,18 +48,18 @@ impl Command {
         }
     }
 
-    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+    pub(super) fn run(self, mut context: Context<'_>) -> Outcome {
         match self {
-            Self::Send(command) => command.run(context),
+            Self::Send(command) => command.run(&mut context),
             Self::List(command) => command.run(context),
-            Self::Show(command) => command.run(context),
-            Self::Edit(command) => command.run(context),
-            Self::History(command) => command.run(context),
-            Self::Restore(command) => command.run(context),
-            Self::Delete(command) => command.run(context),
-            Self::Read(command) => command.run(context),
-            Self::Search(command) => command.run(context),
-            Self::Thread(command) => command.run(context),
+            Self::Show(command) => command.run(&mut context),
+            Self::Edit(command) => command.run(&mut context),
+            Self::History(command) => command.run(&mut context),
+            Self::Restore(command) => command.run(&mut context),
+            Self::Delete(command) => command.run(&mut context),
+            Self::Read(command) => command.run(&mut context),
+            Self::Search(command) => command.run(&mut context),
+            Self::Thread(command) => command.run(&mut context),
         }
     }
 }

@@ -8,6 +8,7 @@ mod data;
 mod db;
 mod demo;
 mod doctor;
+mod follow;
 mod keys;
 mod man;
 mod message;
@@ -21,6 +22,7 @@ mod settings;
 mod text;
 mod token;
 mod user;
+mod watch;
 
 use std::ffi::OsString;
 use std::io;
@@ -134,6 +136,7 @@ enum Command {
     /// List notifications and mark them as read or unread
     #[command(subcommand)]
     Notifications(notifications::Command),
+    Watch(watch::Watch),
     Serve(serve::Serve),
     /// Export and import data
     #[command(subcommand)]
@@ -176,6 +179,7 @@ impl Command {
             Self::Token(command) => command.fields(),
             Self::Config(_) => config::FIELDS,
             Self::Doctor(_) => doctor::FIELDS,
+            Self::Watch(_) => watch::FIELDS,
             Self::Serve(_) | Self::Demo(_) | Self::Completions(_) | Self::Man(_) => &[],
         }
     }
@@ -328,8 +332,9 @@ fn dispatch(cli: Cli, settings: &Settings, out: &mut Output) -> Outcome {
     match command {
         Command::User(command) => command.run(&global, settings, out),
         Command::Conversation(command) => command.run(&mut Context::open(&global, settings, out)?),
-        Command::Message(command) => command.run(&mut Context::open(&global, settings, out)?),
-        Command::Notifications(command) => command.run(&mut Context::open(&global, settings, out)?),
+        Command::Message(command) => command.run(Context::open(&global, settings, out)?),
+        Command::Notifications(command) => command.run(Context::open(&global, settings, out)?),
+        Command::Watch(command) => command.run(Context::open(&global, settings, out)?),
         Command::Serve(command) => command.run(&global, settings, out),
         Command::Data(command) => command.run(&global, settings, out),
         Command::Db(command) => command.run(&global, settings, out),

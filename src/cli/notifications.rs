@@ -30,12 +30,12 @@ impl Command {
         }
     }
 
-    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+    pub(super) fn run(self, mut context: Context<'_>) -> Outcome {
         match self {
             Self::List(command) => command.run(context),
-            Self::Count(command) => command.run(context),
-            Self::Read(command) => command.run(context),
-            Self::Unread(command) => command.run(context),
+            Self::Count(command) => command.run(&mut context),
+            Self::Read(command) => command.run(&mut context),
+            Self::Unread(command) => command.run(&mut context),
         }
     }
 }
@@ -81,10 +81,10 @@ pub(super) struct List {
 }
 
 impl List {
-    fn run(self, context: &mut Context<'_>) -> Outcome {
-        self.owner.check(context)?;
-        let (actor, owner) = context.app.read(|tx| self.owner.find(context, tx))?;
-        let Context { app, out, .. } = context;
+    fn run(self, mut context: Context<'_>) -> Outcome {
+        self.owner.check(&context)?;
+        let (actor, owner) = context.app.read(|tx| self.owner.find(&context, tx))?;
+        let Context { app, out, .. } = &mut context;
         let read = |below: Option<&MessageKey>, limit| {
             app.read(|tx| match below {
                 None => service::notifications::list(tx, &actor, &owner, self.after.as_ref(), self.unread, limit),

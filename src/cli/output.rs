@@ -12,8 +12,11 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -138,6 +141,33 @@ impl Output {
         self.now = Some(now);
     }
 
+    /// Tells times by the clock, where what is shown goes on for long.
+    pub(super) fn tell_times_by_the_clock(&mut self) {
+        self.now = None;
+    }
+
+    /// Waits; says whether nobody reads stdout any more, if that matters.
+    pub(super) fn wait(&self, time: Duration, needs_reader: bool) -> io::Result<bool> {
+        // That it can be written to is not waited for, only that it cannot.
+        let mut stdout = [PollFd::new(self.stdout.get_ref(), PollFlags::empty())];
+        let time = Timespec::try_from(time).map_err(io::Error::other)?;
+        match poll(if needs_reader { &mut stdout } else { &mut [] }, Some(&time)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether only ids are shown
+    pub(super) fn shows_only_ids(&self) -> bool {
+        self.options.format == Format::Ids
+    }
+
+    /// Whether objects within objects are columns
+    pub(super) fn is_flat(&self) -> bool {
+        matches!(self.options.format, Format::Csv | Format::Tsv)
+    }
+
     /// Sets the viewer: a user, or the operator.
     pub(super) fn show_to(&self, viewer: Option<UserKey>) {
         self.viewer.set(viewer);
@@ -169,7 +199,7 @@ impl Output {
                 }
             }
             Format::Jsonl | Format::Csv | Format::Tsv | Format::Ids => {
-                self.page(std::slice::from_ref(thing), &mut Progress::new::<T>(self))
+                self.page(std::slice::from_ref(thing), &mut Listing::new::<T>(self))
             }
         }
     }
@@ -189,32 +219,50 @@ impl Output {
         pages: impl IntoIterator<Item = Result<Vec<T>>>,
         nothing: &str,
     ) -> std::result::Result<usize, Failure> {
-        debug_assert_eq!(self.known, T::FIELDS, "Command::fields names the fields of something else");
-        let mut progress = Progress::new::<T>(self);
+        let mut listing = self.begin_list::<T>();
         for page in pages {
-            self.page(&page?, &mut progress)?;
+            self.add_to_list(&mut listing, &page?)?;
             self.flush()?;
         }
+        self.end_list(&listing)?;
+        if listing.shown == 0 && self.options.format == Format::Table {
+            self.status(nothing);
+        }
+        Ok(listing.shown)
+    }
+
+    /// Begins a list that is shown as it comes.
+    pub(super) fn begin_list<T: Record>(&self) -> Listing {
+        debug_assert_eq!(self.known, T::FIELDS, "Command::fields names the fields of something else");
+        Listing::new::<T>(self)
+    }
+
+    /// Adds to a list what comes next.
+    pub(super) fn add_to_list<T: Record>(&mut self, listing: &mut Listing, things: &[T]) -> io::Result<()> {
+        self.page(things, listing)
+    }
+
+    /// Ends a list.
+    pub(super) fn end_list(&mut self, listing: &Listing) -> io::Result<()> {
         match self.options.format {
-            Format::Json => writeln!(self.stdout, "{}", if progress.shown == 0 { "[]" } else { "\n]" })?,
-            Format::Csv | Format::Tsv if progress.shown == 0 => self.header()?,
-            Format::Table if progress.shown == 0 => self.status(nothing),
+            Format::Json => writeln!(self.stdout, "{}", if listing.shown == 0 { "[]" } else { "\n]" })?,
+            Format::Csv | Format::Tsv if listing.shown == 0 => self.header()?,
             _ => {}
         }
-        let left_out = progress.rows.left_out();
+        let left_out = listing.rows.left_out();
         if !left_out.is_empty() {
             let columns = left_out.join(", ");
             self.status(&format!(
                 "The terminal is too narrow for these columns: {columns}. A pipe and -o json show everything."
             ));
         }
-        Ok(progress.shown)
+        self.flush()
     }
 
     /// Writes a page of a list.
-    fn page<T: Record>(&mut self, things: &[T], progress: &mut Progress) -> io::Result<()> {
-        let is_first = progress.shown == 0;
-        progress.shown += things.len();
+    fn page<T: Record>(&mut self, things: &[T], listing: &mut Listing) -> io::Result<()> {
+        let is_first = listing.shown == 0;
+        listing.shown += things.len();
         match self.options.format {
             Format::Json => {
                 for (index, thing) in things.iter().enumerate() {
@@ -245,12 +293,12 @@ impl Output {
                 let (looks, view) = (self.looks(), self.view(true));
                 if self.options.fields.is_some() {
                     let rows = things.iter().map(|thing| self.columns_of(thing)).collect::<io::Result<Vec<_>>>()?;
-                    return progress.rows.write(&mut self.stdout, looks, &rows);
+                    return listing.rows.write(&mut self.stdout, looks, &rows);
                 }
                 let paragraphs: Vec<_> = things.iter().filter_map(|thing| thing.paragraph(view)).collect();
                 if paragraphs.is_empty() {
                     let rows: Vec<_> = things.iter().map(|thing| thing.cells(view)).collect();
-                    return progress.rows.write(&mut self.stdout, looks, &rows);
+                    return listing.rows.write(&mut self.stdout, looks, &rows);
                 }
                 paragraphs.iter().try_for_each(|paragraph| looks.paragraph(&mut self.stdout, paragraph))
             }
@@ -414,13 +462,13 @@ impl Output {
     }
 }
 
-/// The progress of a list
-struct Progress {
-    shown: usize,
+/// A list of which some is shown
+pub(super) struct Listing {
+    pub(super) shown: usize,
     rows: Rows,
 }
 
-impl Progress {
+impl Listing {
     fn new<T: Record>(out: &Output) -> Self {
         let is_chosen = out.options.fields.is_some();
         let columns = if is_chosen { out.columns.clone() } else { headings::<T>() };

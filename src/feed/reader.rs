@@ -21,7 +21,7 @@ use crate::store::Tx;
 use crate::store::events::{self, Position};
 
 /// How often the feed looks for what other processes committed, while anybody listens
-const LOOK: Duration = Duration::from_millis(20);
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 
 /// How long it answers what it is asked before it looks for events
 const ROUND: Duration = Duration::from_millis(5);
@@ -30,7 +30,7 @@ const ROUND: Duration = Duration::from_millis(5);
 const RECOVERY: Duration = Duration::from_secs(1);
 
 /// How many events are read together
-const TOGETHER: i64 = 512;
+pub(super) const TOGETHER: i64 = 512;
 
 /// How many bytes a listener who is behind gets together, and what the last step had beyond
 const PAGE_BYTES: usize = 256 * 1024;

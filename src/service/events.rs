@@ -4,9 +4,9 @@ mod cursor;
 mod listener;
 mod view;
 
-pub use cursor::{Cursors, Found, ResetReason, reaches_back};
+pub use cursor::{Cursors, Found, ResetReason, newest, reaches_back};
 pub use listener::{Listener, Moved, Narrowing};
-pub use view::{EventView, Told, views};
+pub use view::{EventConversation, EventMessage, EventUser, EventView, Subject, Told, views};
 
 use std::collections::HashMap;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::sqlite;
+use super::sqlite::{self, FileState};
 use crate::error::{Error, Result};
 
 /// Where a database is.
@@ -31,6 +31,14 @@ impl Location {
     pub fn file(&self) -> Option<PathBuf> {
         match self {
             Self::Sqlite(path) => Some(sqlite::real(path)),
+            Self::Postgres(_) => None,
+        }
+    }
+
+    /// What the file system says of the files, whether or not anybody writes; none where there are none
+    pub fn files(&self) -> Option<FileState> {
+        match self {
+            Self::Sqlite(path) => Some(FileState::of(path)),
             Self::Postgres(_) => None,
         }
     }

@@ -25,6 +25,7 @@ pub mod tokens;
 pub mod users;
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -34,6 +35,7 @@ pub use location::Location;
 use matching::{beginning_with, pattern};
 use pool::Loan;
 pub use pool::{Pool, PoolOptions};
+pub use sqlite::FileState;
 pub use sqlite::schema::Strange;
 pub use tx::{Clock, Ids, Stamp, Tx};
 use tx::{Row, ids, list, texts};
@@ -141,6 +143,11 @@ impl Db {
         }
     }
 
+    /// As [`Db::open`] without `may_change`, waiting for others at most this long.
+    pub fn open_patiently(location: &Location, patience: Duration) -> Result<(Self, Opened)> {
+        sqlite::waiting_until(Instant::now() + patience, || Self::open(location, false))
+    }
+
     /// Runs `work` in one transaction; nothing of it survives an error.
     ///
     /// PostgreSQL may break a transaction off, so `work` may run more than once and has no effect outside its `Tx`.
@@ -188,6 +195,22 @@ impl Db {
         match &self.engine {
             Engine::Sqlite(database) => database.data_version().map(Some),
             Engine::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// A number that changes with the tables; none where the engine has none.
+    pub fn schema_version(&self) -> Result<Option<i64>> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.schema_version().map(Some),
+            Engine::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// What the file system says of the files, if nobody writes: as long as [`Location::files`] says the same, nothing was committed.
+    pub fn files_at_rest(&self) -> Option<FileState> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.files_at_rest(),
+            Engine::Postgres(_) => None,
         }
     }
 

@@ -4,13 +4,15 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use self::failure::{explain, unopened, unreadable};
 pub(super) use self::failure::{is_busy, meaning};
-pub(super) use self::patience::PATIENCE;
+pub(super) use self::patience::{PATIENCE, waiting_until};
+pub use self::place::FileState;
 use self::place::refuse_leftover_log;
 pub(super) use self::place::{Identity, real};
 
@@ -151,6 +153,19 @@ impl Database {
         // Of a file that was moved away nobody else changes anything. The caller may answer a client.
         self.file.must_be_at(&self.path).map_err(Error::without_place)?;
         Ok(self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+    }
+
+    /// A number that changes with the tables
+    pub(super) fn schema_version(&self) -> Result<i64> {
+        Ok(self.connection.prepare_cached("PRAGMA schema_version")?.query_row([], |row| row.get(0))?)
+    }
+
+    /// What the file system says of the files while nobody writes; none if somebody does. Who writes changes the log before others
+    /// can read it, so without the lock a change could be seen that is not yet there to be read.
+    pub(super) fn files_at_rest(&self) -> Option<FileState> {
+        let begin = || Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+        let _alone = waiting_until(Instant::now(), begin).ok()?;
+        Some(FileState::of(&self.path))
     }
 
     pub(super) fn version(&self) -> Result<i64> {

@@ -18,6 +18,7 @@ mod settings;
 mod streams;
 mod tokens;
 mod users;
+mod watch;
 
 use crate::support::Shell;
 

@@ -61,6 +61,50 @@ fn the_checks_of_the_server_pass_and_leave_nothing_behind() {
 }
 
 #[test]
+fn the_script_that_waits_hears_the_answer_and_leaves_nothing_behind() {
+    if is_missing("jq") {
+        return say_skipped("the script of the examples that waits (jq is not installed)");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let done = run("sh", &[example("shell/wait.sh").to_str().unwrap()], folder.path());
+    assert_eq!(String::from_utf8_lossy(&done.stderr), "");
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "alice: Go!\n");
+    assert!(done.status.success());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something is left");
+}
+
+#[test]
+fn the_desktop_shows_what_others_write_and_nothing_twice() {
+    if is_missing("jq") {
+        return say_skipped("the notifications of the examples (jq is not installed)");
+    }
+    let shell = Shell::new();
+    for name in ["ann", "bob"] {
+        shell.done(&format!("user create {name} --no-password"));
+    }
+    // Instead of a desktop
+    std::fs::write(shell.path("notify-send"), "#!/bin/sh\necho \"$@\" >>shown\n").unwrap();
+    std::fs::set_permissions(shell.path("notify-send"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let watch = |options: &str| {
+        let script = format!(
+            "PATH=\"$PWD:$PATH\" TIDINGS_DB=test.db exec '{}' bob {options}",
+            example("shell/desktop.sh").display()
+        );
+        run("sh", &["-c", &script], &shell.path(""))
+    };
+    assert!(watch("--count 0").status.success());
+    shell.done("message send --to bob 'Are you there?' --as ann");
+    shell.done("message send --to ann 'Yes' --as bob");
+    shell.done("message send --to bob 'Lunch; at \"noon\"?' --as ann");
+    let shown = || std::fs::read_to_string(shell.path("shown")).unwrap();
+    let done = watch("--count 3");
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(shown(), "-- ann Are you there?\n-- ann Lunch; at \"noon\"?\n");
+    assert_eq!(watch("--timeout 200ms").status.code(), Some(8));
+    assert_eq!(shown().lines().count(), 2);
+}
+
+#[test]
 fn the_pytest_suite_passes() {
     if is_missing("pytest") {
         return say_skipped("the pytest suite of the examples (pytest is not installed)");

@@ -2,6 +2,7 @@
 
 mod cursors;
 mod failures;
+mod following;
 mod joining;
 mod model;
 mod order;

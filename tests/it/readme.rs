@@ -16,7 +16,7 @@ mod picture;
 mod tables;
 
 /// The documents whose examples are run, each with the databases that its examples leave
-const DOCUMENTS: [(&str, &[&str]); 7] = [
+const DOCUMENTS: [(&str, &[&str]); 8] = [
     ("README.md", &["tour.db"]),
     ("docs/commands.md", &["guide.db", "irc.db"]),
     ("docs/data.md", &["copy.db", "data.db", "moved.db", "seeded.db", "world.db"]),
@@ -24,6 +24,7 @@ const DOCUMENTS: [(&str, &[&str]); 7] = [
     ("docs/pages.md", &[]),
     ("docs/performance.md", &[]),
     ("docs/rest.md", &[]),
+    ("docs/watch.md", &["watch.db"]),
 ];
 
 /// A command of a document and the output that stands below it

@@ -49,7 +49,7 @@ pub(in crate::cli) struct List {
 }
 
 impl List {
-    pub(super) fn run(self, context: &mut Context<'_>) -> Outcome {
+    pub(super) fn run(self, mut context: Context<'_>) -> Outcome {
         if self.unread {
             context.needs_user()?;
         }
@@ -69,7 +69,7 @@ impl List {
             let (first, others) = messages::begin(tx, &actor, &request, PAGE.into())?;
             Ok((actor, first, others))
         })?;
-        let Context { app, out, .. } = context;
+        let Context { app, out, .. } = &mut context;
         let more = others.chunks(PAGE.into()).map(|keys| app.read(|tx| messages::resume(tx, &actor, keys)));
         let shown = out.list(iter::once(Ok(first)).chain(more), "No messages found.")?;
         context.say_if_cut(shown, self.limit, LIMIT);

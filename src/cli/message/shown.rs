@@ -2,7 +2,7 @@
 
 use crate::cli::output::{Field, Paragraph, Piece, Record, View};
 use crate::cli::user::PERSON;
-use crate::model::{Kind, Message, UserKey};
+use crate::model::{Kind, Message, UserKey, UserRef};
 
 impl Record for Message {
     const FIELDS: &'static [Field] = &[
@@ -27,7 +27,8 @@ impl Record for Message {
     }
 
     fn paragraph(&self, view: View) -> Option<Paragraph<'_>> {
-        let place = place(self, view.viewer);
+        let people = (self.sender.as_ref(), self.receiver.as_ref());
+        let place = place(self.conversation_kind, self.conversation_name.as_deref(), people, view.viewer);
         let address = format!("{}#{}", place.as_deref().unwrap_or_default(), self.number.0);
         let mut who = vec![Piece::Address(address)];
         match &self.sender {
@@ -62,13 +63,18 @@ impl Record for Message {
     }
 }
 
-/// What names the message's conversation to the viewer in a command: the name of a group, and of a direct conversation of
+/// What names a message's conversation to the viewer in a command: the name of a group, and of a direct conversation of
 /// theirs the other person.
-fn place(message: &Message, viewer: Option<UserKey>) -> Option<String> {
-    if message.conversation_kind == Kind::Group {
-        return message.conversation_name.clone();
+pub(in crate::cli) fn place(
+    kind: Kind,
+    name: Option<&str>,
+    (sender, receiver): (Option<&UserRef>, Option<&UserRef>),
+    viewer: Option<UserKey>,
+) -> Option<String> {
+    if kind == Kind::Group {
+        return name.map(ToOwned::to_owned);
     }
-    let (sender, receiver) = (message.sender.as_ref()?, message.receiver.as_ref()?);
+    let (sender, receiver) = (sender?, receiver?);
     let viewer = viewer?;
     let other = match (sender.key == viewer, receiver.key == viewer) {
         (true, _) => receiver,

@@ -99,6 +99,12 @@ impl Cursors {
     }
 }
 
+/// The cursor of the newest event there is to hear: who listens from it on hears what is not yet done.
+pub fn newest(tx: &mut Tx<'_>) -> Result<String> {
+    let last = events::last(tx)?;
+    Cursors::of(tx)?.at(last.as_ref())
+}
+
 /// Whether the log still has everything that is behind a place in it.
 pub fn reaches_back(tx: &mut Tx<'_>, position: Position) -> Result<bool> {
     if position == Position::START {

@@ -33,6 +33,9 @@ pub struct EventView {
     pub by_operator: Option<String>,
     /// None: of no conversation, or of one that is gone
     pub conversation: Option<ConversationId>,
+    /// The name of the group, for output for people
+    #[serde(skip)]
+    pub conversation_name: Option<String>,
     #[serde(flatten)]
     pub subject: Subject,
 }
@@ -74,6 +77,9 @@ pub enum Subject {
 pub struct EventMessage {
     pub message_id: MessageId,
     pub conversation: Option<ConversationId>,
+    /// For output for people; none: nothing of it is left
+    #[serde(skip)]
+    pub conversation_kind: Option<Kind>,
     /// None: nothing of it is left
     pub number: Option<Number>,
     pub sender: Option<UserRef>,
@@ -125,6 +131,7 @@ impl EventMessage {
         Self {
             message_id: message.message_id,
             conversation: Some(message.conversation),
+            conversation_kind: Some(message.conversation_kind),
             number: Some(message.number),
             sender: message.sender,
             receiver: message.receiver,
@@ -144,6 +151,7 @@ impl EventMessage {
         Self {
             message_id,
             conversation,
+            conversation_kind: None,
             number: None,
             sender: None,
             receiver: None,
@@ -190,7 +198,8 @@ impl EventUser {
 struct LookedUp {
     people: People,
     messages: HashMap<MessageId, Message>,
-    conversations: HashMap<ConversationKey, ConversationId>,
+    /// Their ids, and the names of groups
+    conversations: HashMap<ConversationKey, (ConversationId, Option<String>)>,
     details: HashMap<ConversationKey, ConversationView>,
 }
 
@@ -216,8 +225,9 @@ fn look_up<'e>(tx: &mut Tx<'_>, rows: impl Iterator<Item = &'e EventRow> + Clone
         store::messages::with_ids(tx, messages.into_iter().map(MessageId))?
     };
     let messages: HashMap<_, _> = messages.into_iter().map(|message| (message.message_id, message)).collect();
+    let place = |message: &Message| (message.conversation, message.conversation_name.clone());
     let mut conversations: HashMap<_, _> =
-        messages.values().map(|message| (message.conversation_key, message.conversation)).collect();
+        messages.values().map(|message| (message.conversation_key, place(message))).collect();
     let shown: BTreeSet<_> =
         rows.clone().filter(|row| is_of_conversation(row.kind)).filter_map(|row| row.conversation).collect();
     let missing = rows.filter_map(|row| row.conversation).filter(|key| !conversations.contains_key(key));
@@ -225,7 +235,7 @@ fn look_up<'e>(tx: &mut Tx<'_>, rows: impl Iterator<Item = &'e EventRow> + Clone
     let mut details = HashMap::new();
     if !missing.is_empty() {
         let found = store::conversations::by_keys(tx, missing)?;
-        conversations.extend(found.iter().map(|conversation| (conversation.key, conversation.id)));
+        conversations.extend(found.iter().map(|found| (found.key, (found.id, found.name.clone()))));
         let found = found.into_iter().filter(|conversation| shown.contains(&conversation.key)).collect();
         let found = service::conversations::views(tx, None, found, PARTICIPANTS_SHOWN)?;
         details.extend(found.into_iter().map(|view| (view.key, view)));
@@ -242,7 +252,9 @@ fn is_of_conversation(kind: EventKind) -> bool {
 }
 
 fn tell(tx: &mut Tx<'_>, cursors: &Cursors, row: &EventRow, found: &mut LookedUp) -> Result<Told> {
-    let mut conversation = row.conversation.and_then(|key| found.conversations.get(&key).copied());
+    let place = row.conversation.and_then(|key| found.conversations.get(&key));
+    let mut conversation = place.map(|(id, _)| *id);
+    let conversation_name = place.and_then(|(_, name)| name.clone());
     let mut to_oneself = None;
     let subject = match row.kind {
         EventKind::MessageCreated | EventKind::MessageEdited | EventKind::MessageDeleted => {
@@ -294,6 +306,7 @@ fn tell(tx: &mut Tx<'_>, cursors: &Cursors, row: &EventRow, found: &mut LookedUp
         actor: row.actor.and_then(|actor| found.people.get(&actor).cloned()),
         by_operator: row.operator.clone(),
         conversation,
+        conversation_name,
         subject,
     };
     let to_oneself = to_oneself.map(|(user, subject)| (user, EventView { subject, ..to_all.clone() }));

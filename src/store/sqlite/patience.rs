@@ -26,7 +26,7 @@ pub(super) fn wait_for_others(connection: &mut Connection) -> rusqlite::Result<(
 }
 
 /// Runs something that waits for others at most this long.
-pub(super) fn waiting_until<T>(end: Instant, work: impl FnOnce() -> T) -> T {
+pub(in crate::store) fn waiting_until<T>(end: Instant, work: impl FnOnce() -> T) -> T {
     let before = UNTIL.replace(Some(end));
     let done = work();
     UNTIL.set(before);

@@ -37,6 +37,29 @@ pub(super) fn gone(path: &Path) -> Error {
     ))
 }
 
+/// What the file system says of a file: another answer after each change
+type Stat = (u64, u64, u64, i64, i64);
+
+/// What the file system says of a database and its log. It says something else after each commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileState {
+    file: Option<Stat>,
+    log: Option<Stat>,
+}
+
+impl FileState {
+    /// Of the files as they are. They are never opened: closing one would drop the locks that SQLite holds on it.
+    pub(in crate::store) fn of(path: &Path) -> Self {
+        let stat = |path: &Path| {
+            let found = path.metadata().ok()?;
+            Some((found.dev(), found.ino(), found.len(), found.mtime(), found.mtime_nsec()))
+        };
+        // Whoever opens the database makes an empty log, and the last who closes it removes it.
+        let log = stat(&beside(&real(path), "-wal")).filter(|(_, _, length, ..)| *length > 0);
+        Self { file: stat(path), log }
+    }
+}
+
 /// The file that a path leads to, existing or not: its other files are beside it, not beside a link.
 pub(in crate::store) fn real(path: &Path) -> PathBuf {
     let mut real = path.to_owned();
