@@ -9,6 +9,21 @@ tabs.addEventListener('message', ({ data }) => {
 });
 if (viewer !== undefined) tabs.postMessage(viewer);
 
+// Events come to one tab, which holds the lock, for all of them: a browser has few connections to a server. They end with the
+// session, and then every tab is led to the log-in.
+if (viewer) navigator.locks?.request('tidings-events', () => new Promise(listen));
+
+function listen() {
+  const events = new EventSource('/events/');
+  events.addEventListener('error', async () => {
+    if (events.readyState !== EventSource.CLOSED) return;
+    const answer = await fetch('/account/', { method: 'HEAD', redirect: 'manual' }).catch(() => null);
+    if (answer?.type !== 'opaqueredirect') return setTimeout(listen, 30_000);
+    tabs.postMessage('');
+    if (!isTypedIn()) location.reload();
+  });
+}
+
 // Back must not show what a log-out has ended.
 addEventListener('pageshow', (event) => {
   if (event.persisted) location.reload();
