@@ -1,6 +1,7 @@
 //! REST as its clients have it: wiring, words and statuses.
 
 mod answers;
+mod browser;
 mod busy;
 mod conditions;
 mod connections;

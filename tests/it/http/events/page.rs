@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -16,6 +16,7 @@ use tidings::model::Timestamp;
 use tidings::service::tokens::{Keys, LIFETIME};
 
 use super::limits::{listeners, until};
+use crate::http::browser::{is_installed, node};
 use crate::http::world;
 use crate::server::Server;
 use crate::support::say_skipped;
@@ -25,21 +26,6 @@ const SECRET: &str = "a secret of the tests";
 /// A file of the project
 fn project(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
-}
-
-/// A program for Node.js that finds the packages of the tests
-fn node() -> Command {
-    let mut command = Command::new("node");
-    if let Some(packages) = std::env::var_os("TIDINGS_TEST_NODE") {
-        command.env("NODE_PATH", packages);
-    }
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    command
-}
-
-fn is_installed() -> bool {
-    let found = node().args(["-e", "require('playwright-core')"]).stderr(Stdio::null()).status();
-    found.is_ok_and(|status| status.success()) && Path::new("/usr/bin/chromium").exists()
 }
 
 /// A page that listens, in a browser
@@ -54,6 +40,8 @@ impl Page {
     /// A page of the site that the server allows, which runs this script on the API at that address.
     fn new(script: &str, site: &str, api: SocketAddr, folder: &Path) -> Self {
         let mut process = node()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/http/events/browser.cjs"))
             .env("PAGE", format!("{site}/page"))
             .env("API", format!("http://{api}/api"))
