@@ -347,15 +347,18 @@ pub fn set_level(
 /// As of [`set_level`]; `Invalid` for more than [`MOST_NAMED`](super::MOST_NAMED).
 pub fn set_levels(tx: &mut Tx<'_>, actor: &Actor, levels: &[(ConversationId, Level)]) -> Result<()> {
     super::must_be_few("conversations", levels.len())?;
+    let mut changes = Vec::new();
     for (id, level) in levels {
         let selector = ConversationSelector::Id(*id);
         let (conversation, _) = super::conversation(tx, actor, &selector)?;
         let own = actor.key().map(|user| store::conversations::level(tx, conversation.key, user)).transpose()?;
         if own.flatten() != Some(*level) {
-            set_level(tx, actor, &selector, *level)?;
+            changes.push((conversation.key, selector, *level));
         }
     }
-    Ok(())
+    // In the order in which others lock them
+    changes.sort_unstable_by_key(|(key, ..)| *key);
+    changes.iter().try_for_each(|(_, selector, level)| set_level(tx, actor, selector, *level).map(drop))
 }
 
 /// Sets which messages of a conversation notify a user, if they take part in it, where the operator says how a database is to be.

@@ -1,9 +1,9 @@
 //! Databases that a program of an older version made: what is in them stays, and is what it would be today.
 
 use tidings::model::{UserKey, UserSelector};
-use tidings::service::accounts;
-use tidings::service::login::Client;
+use tidings::service::login::{self, Client};
 use tidings::service::tokens::{self, Keys, Secret};
+use tidings::service::{accounts, password_links, passwords};
 use tidings::store;
 
 use crate::support::{OLD_ROWS, brought_along_from, operator};
@@ -54,5 +54,25 @@ fn a_database_of_an_older_version_is_brought_along_with_its_log_ins_and_without_
                 assert_eq!(receipt.tokens, 2);
             },
         );
+    }
+}
+
+#[test]
+fn a_database_from_before_there_were_pages_is_brought_along_and_has_sessions() {
+    for version in [7, 8] {
+        brought_along_from(version, OLD_ROWS, "", |world| {
+            let ann = UserSelector::from("ann".to_owned());
+            let (link, session) = (Secret([1; 32]), Secret([2; 32]));
+            world.app.write(|tx| password_links::make(tx, &operator(), &ann, link)).unwrap();
+            let hash = passwords::hash("correct horse 7", [7; 16]).unwrap();
+            world.app.write(|tx| password_links::set_password(tx, link, &hash)).unwrap();
+            let keys = Keys::new(b"a secret of the tests", None).unwrap();
+            let attempt = world.app.read(|tx| login::attempt(tx, &keys, "ann", Client::Socket)).unwrap();
+            let verified = attempt.verify("correct horse 7", [7; 16]).unwrap().unwrap();
+            world.app.write(|tx| login::begin_session(tx, &verified, session, "a browser")).unwrap();
+            let receipt = world.app.write(|tx| accounts::delete(tx, &operator(), std::slice::from_ref(&ann))).unwrap();
+            assert_eq!(receipt.sessions, 1);
+            assert_eq!(world.app.check(|_| {}).unwrap().len(), 0);
+        });
     }
 }

@@ -26,7 +26,7 @@ const EVERYWHERE: u32 = 10;
 pub struct Allowed {
     /// Failed log-ins of an account from an address; changes of an account's password
     pub failures: u32,
-    /// Log-ins from an address, and those of an account that do not fail
+    /// Log-ins from an address, and those of an account that do not fail; receipts of an account's deletion
     pub log_ins: u32,
     /// Registrations from an address
     pub registrations: u32,
@@ -64,7 +64,7 @@ impl Limits {
             failures_everywhere: Limit::new(allowed.failures.saturating_mul(EVERYWHERE)),
             successes: Limit::new(allowed.log_ins),
             changes: Limit::new(allowed.failures),
-            receipts: Limit::new(allowed.failures),
+            receipts: Limit::new(allowed.log_ins),
             log_ins: Limit::new(allowed.log_ins),
             registrations: Limit::new(allowed.registrations),
         }

@@ -3,7 +3,8 @@
 use tidings::model::{Actor, ConversationSelector, MessageSelector, UserSelector};
 use tidings::service::conversations::{self, ConversationChange, NewConversation};
 use tidings::service::messages::{self, Destination, Draft};
-use tidings::service::notifications;
+use tidings::service::users::{self, UserChange};
+use tidings::service::{IdempotentRequest, notifications, once_done};
 
 use crate::assert_refused;
 use crate::support::{World, draft, on_every_engine, place, selector};
@@ -148,5 +149,30 @@ fn a_key_that_was_used_tells_nobody_whether_a_conversation_is_there_that_they_do
         for name in ["secret", "nowhere"] {
             assert_refused!(send(world, &bob, &draft(name, "hello")), NotFound);
         }
+    });
+}
+
+#[test]
+fn a_form_that_is_sent_again_changes_nothing_and_one_that_failed_is_carried_out() {
+    on_every_engine(|world| {
+        let ann = world.user("ann");
+        let request = |key: &str| IdempotentRequest { key: key.to_owned(), request: vec![1], earlier: None };
+        let name = |key: &str, name: &str| {
+            let change = UserChange { first_name: Some(name.to_owned()), ..UserChange::default() };
+            world.app.write(|tx| {
+                once_done(tx, &ann, Some(&request(key)), |tx| {
+                    users::update(tx, &ann, &selector(&ann), &change).map(drop)
+                })
+            })
+        };
+        let first_name = || {
+            let shown = world.app.read(|tx| users::show(tx, &ann, &selector(&ann))).unwrap();
+            shown.person().first_name.clone()
+        };
+        assert_refused!(name("k", &"a".repeat(151)), Invalid);
+        name("k", "Ann").unwrap();
+        name("l", "Anna").unwrap();
+        name("k", "Ann").unwrap();
+        assert_eq!(first_name(), "Anna");
     });
 }

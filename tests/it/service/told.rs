@@ -149,6 +149,25 @@ fn a_receipt_counts_the_refresh_tokens_of_all_who_go() {
 }
 
 #[test]
+fn of_levels_that_are_set_together_those_that_change_are_told_or_none_is_set() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        world.group("other", &ann, &[&bob]);
+        world.group("apart", &ann, &[&world.user("eve")]);
+        let [team, other, apart] = ["team", "other", "apart"]
+            .map(|name| world.app.read(|tx| conversations::show(tx, &ann, &place(name))).unwrap().conversation_id);
+        let set = |levels: &[_]| world.app.write(|tx| conversations::set_levels(tx, &bob, levels));
+        let before = newest(world);
+        set(&[(other, Level::None), (team, Level::All)]).unwrap();
+        let told = ["participant.updated by bob to bob of other in -"];
+        assert_eq!(told_since(world, before), told);
+        assert_refused!(set(&[(team, Level::None), (apart, Level::None)]), NotFound);
+        assert_eq!(told_since(world, before), told);
+    });
+}
+
+#[test]
 fn a_level_is_its_participants_own_and_nobody_else_hears_of_it() {
     on_every_engine(|world| {
         let [root, ann, bob, eve] = [world.admin("root"), world.user("ann"), world.user("bob"), world.user("eve")];
