@@ -47,7 +47,7 @@ pub(super) async fn ready(State(server): State<Shared>) -> Answer {
         known
     } else {
         let size = if readiness.is_failing.load(Ordering::Relaxed) { LARGE } else { 0 };
-        let written = tokio::time::timeout(PATIENCE, server.carry_out(None, move |tx| service::probe(tx, size))).await;
+        let written = tokio::time::timeout(PATIENCE, server.write_at_once(move |tx| service::probe(tx, size))).await;
         let late = || Err(Error::unavailable("The database does not answer in time."));
         let outcome = written.unwrap_or_else(|_| late());
         if size == LARGE && outcome.is_ok() {

@@ -45,7 +45,7 @@ use self::readiness::Readiness;
 pub use self::sites::{host, origin};
 use self::slots::Slots;
 use self::tickets::Tickets;
-use self::turns::{Turn, Turns};
+use self::turns::Turns;
 use crate::app::SharedApp;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
@@ -182,8 +182,8 @@ impl Server {
         {
             return self.app.read(work);
         }
-        let turn = self.turns.take().await?;
-        self.read_aside(turn, work).await
+        let server = Arc::clone(self);
+        self.turns.run(move || server.app.read(work)).await
     }
 
     /// As [`Server::read`], in another thread, for slow work.
@@ -192,22 +192,16 @@ impl Server {
         caller: Caller,
         work: impl FnMut(&mut Tx<'_>, &Actor) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let turn = self.turns.take_long().await?;
-        self.read_aside(turn, acting(caller, work)).await
+        self.read_slowly_unauthenticated(acting(caller, work)).await
     }
 
-    async fn read_aside<T: Send + 'static>(
+    /// As [`Server::read_unauthenticated`], in another thread, for slow work.
+    pub(crate) async fn read_slowly_unauthenticated<T: Send + 'static>(
         self: &Arc<Self>,
-        turn: Turn,
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let server = Arc::clone(self);
-        let read = move || {
-            // The turn is kept until the work ends, even if the client is gone.
-            let _turn = turn;
-            server.app.read(work)
-        };
-        aside(read).await
+        self.turns.run_slowly(move || server.app.read(work)).await
     }
 
     /// Runs `work` in one transaction, after checking the caller's token, for resources without entity tags.
@@ -240,11 +234,7 @@ impl Server {
         self: &Arc<Self>,
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        // A request that got no turn says nothing about the state of the database.
-        let turn = if self.app.pool().is_embedded() { None } else { Some(self.turns.take().await?) };
-        let outcome = self.carry_out(turn, work).await;
-        self.readiness.note(&outcome);
-        outcome
+        self.carry_out(work, false).await
     }
 
     /// Runs `work` in one transaction and rolls it back, to see its result.
@@ -252,25 +242,30 @@ impl Server {
         self: &Arc<Self>,
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let turn = self.turns.take_long().await?;
         let (sender, receiver) = oneshot::channel();
         let server = Arc::clone(self);
         let try_out = move || {
-            let _turn = turn;
             // The client may be gone.
             server.app.try_out(work, move |outcome| drop(sender.send(outcome)));
             Ok(())
         };
-        aside(try_out).await?;
+        self.turns.run_slowly(try_out).await?;
         receiver.await.unwrap_or_else(|_| Err(Error::internal("a write ended without an outcome")))
     }
 
-    /// As [`Server::write_unauthenticated`], with a turn that was taken before, or none: the readiness check does not wait behind
-    /// the requests that keep the database busy.
-    pub(crate) async fn carry_out<T: Send + 'static>(
+    /// As [`Server::write_unauthenticated`], at once: a trial does not wait behind the requests that keep the database busy, and is
+    /// none of them.
+    pub(crate) async fn write_at_once(
         self: &Arc<Self>,
-        turn: Option<Turn>,
+        work: impl FnMut(&mut Tx<'_>) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        self.carry_out(work, true).await
+    }
+
+    async fn carry_out<T: Send + 'static>(
+        self: &Arc<Self>,
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+        is_trial: bool,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
         let work = move |tx: &mut Tx<'_>| Ok((work(tx)?, tx.take_notes()));
@@ -283,13 +278,16 @@ impl Server {
         } else {
             let server = Arc::clone(self);
             let write = move || {
-                let _turn = turn;
                 server.app.write(work, end);
                 Ok(())
             };
-            aside(write).await?;
+            // A request that got no turn says nothing about the state of the database.
+            if is_trial { aside(write).await? } else { self.turns.run(write).await? }
         }
         let outcome = receiver.await.unwrap_or_else(|_| Err(Error::internal("a write ended without an outcome")));
+        if !is_trial {
+            self.readiness.note(&outcome);
+        }
         let (value, notes) = outcome?;
         for note in &notes {
             self.log.write(&log::Note { at: self.app.now(), note });

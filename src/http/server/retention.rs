@@ -22,8 +22,10 @@ pub(crate) async fn keep(server: Shared) {
 }
 
 async fn prune(server: &Shared) -> Result<()> {
-    let (turn, retention) = (server.turns.take_long().await?, server.options.retention);
-    let Some(excess) = server.read_aside(turn, move |tx| events::excess(tx, retention)).await? else { return Ok(()) };
+    let retention = server.options.retention;
+    let Some(excess) = server.read_slowly_unauthenticated(move |tx| events::excess(tx, retention)).await? else {
+        return Ok(());
+    };
     while server.write_unauthenticated(move |tx| events::prune(tx, &excess)).await? && !server.app.is_dry_run() {}
     Ok(())
 }
