@@ -159,7 +159,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_767_258_000_000_000);
 
     fn token(keys: &Keys) -> String {
-        keys.sign(UserId(Uuid::from_u128(7)), 1, NOW, Uuid::from_u128(1)).unwrap()
+        keys.sign(UserId(Uuid::from_u128(7)), Uuid::from_u128(8), 1, NOW, Uuid::from_u128(1)).unwrap()
     }
 
     /// A token that this secret signed

@@ -7,7 +7,7 @@ use crate::model::Actor;
 use crate::store::Tx;
 use crate::store::tokens::Hash;
 
-/// What is sent with a request: it is looked up wherever somebody acts by it.
+/// What is sent with a request that goes on for long: it is looked up again while it does.
 #[derive(Clone, Debug)]
 pub enum Credentials {
     /// What an access token says
@@ -23,7 +23,7 @@ impl Credentials {
     /// `Unauthenticated` if the credentials are not valid, or not any more.
     pub fn acting(&self, tx: &mut Tx<'_>) -> Result<Actor> {
         match self {
-            Self::Token(claims) => tokens::acting(tx, claims),
+            Self::Token(claims) => tokens::acting_for_long(tx, claims),
             Self::Session(hash) => Ok(sessions::acting(tx, hash)?.actor()),
         }
     }

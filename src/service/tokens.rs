@@ -63,9 +63,10 @@ pub fn bad_token() -> Error {
     Error::unauthenticated("The token is invalid or expired.")
 }
 
-/// A new log-in: the user, the generation of their tokens, and the refresh token.
+/// A log-in: the user, its id, the generation of their tokens, and the refresh token.
 pub struct LoggedIn {
     pub user: User,
+    pub login: Uuid,
     pub generation: i64,
     pub refresh: Secret,
 }
@@ -83,9 +84,9 @@ pub struct TokenPair {
 impl LoggedIn {
     /// The tokens as clients get them; `id` makes the access token unique.
     pub fn pair(self, keys: &Keys, now: Timestamp, id: [u8; 16]) -> Result<TokenPair> {
-        let Self { user, generation, refresh } = self;
+        let Self { user, login, generation, refresh } = self;
         let id = uuid::Builder::from_random_bytes(id).into_uuid();
-        let access = keys.sign(user.person.user_id, generation, now, id)?;
+        let access = keys.sign(user.person.user_id, login, generation, now, id)?;
         Ok(TokenPair { access, refresh: refresh.token(), user })
     }
 }
@@ -155,7 +156,7 @@ fn keep(
     let token =
         RefreshToken { user: user.person.key, family, generation, created_at: now, expires_at, successor: None };
     tokens::insert(tx, &hash, &token, address)?;
-    Ok(LoggedIn { user, generation, refresh })
+    Ok(LoggedIn { user, login: family, generation, refresh })
 }
 
 /// The result of using a refresh token.
@@ -200,14 +201,15 @@ pub fn refresh(tx: &mut Tx<'_>, keys: &Keys, token: &str, client: Client) -> Res
     };
     let Some(next) = tokens::by_hash(tx, &successor)? else { return Ok(Refreshed::Refused) };
     if next.successor.is_some() && tx.now() >= next.created_at.plus_seconds(AGAIN) {
-        tokens::delete_family(tx, found.family)?;
+        end(tx, &login.user, found.family)?;
         return Ok(Refreshed::Refused);
     }
     // None where the key that it followed from is gone.
     let (next, earlier) = keys.successors(secret);
     let same = [Some(next), earlier].into_iter().flatten().find(|next| next.hash() == successor);
     let Login { user, generation, .. } = login;
-    Ok(same.map_or(Refreshed::Refused, |refresh| Refreshed::LoggedIn(LoggedIn { user, generation, refresh })))
+    let logged_in = |refresh| Refreshed::LoggedIn(LoggedIn { user, login: found.family, generation, refresh });
+    Ok(same.map_or(Refreshed::Refused, logged_in))
 }
 
 /// Finds a refresh token and its user, and locks the user until the end of the transaction.
@@ -220,10 +222,17 @@ fn locked(tx: &mut Tx<'_>, token: &str) -> Result<Option<(Secret, Login, Refresh
 
 /// Ends the log-in of a refresh token; an unknown token is ignored.
 pub fn revoke(tx: &mut Tx<'_>, token: &str) -> Result<()> {
-    if let Some((_, _, found)) = locked(tx, token)? {
-        tokens::delete_family(tx, found.family)?;
+    match locked(tx, token)? {
+        Some((_, login, found)) => end(tx, &login.user, found.family),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Ends a log-in, and tells whoever listens by it to look whether they still may.
+fn end(tx: &mut Tx<'_>, user: &User, family: Uuid) -> Result<()> {
+    tokens::delete_family(tx, family)?;
+    let event = Event::user(EventKind::UserUpdated, &user.person);
+    store::events::record(tx, &Actor::User(user.clone()), event).map(drop)
 }
 
 /// Ends all that anybody logged in to an account with, sessions too; returns whose, and how many refresh tokens were valid.
@@ -264,12 +273,26 @@ pub fn acting(tx: &mut Tx<'_>, claims: &Claims) -> Result<Actor> {
     if tx.now() < claims.expires_at { Ok(Actor::User(login.user)) } else { Err(bad_token()) }
 }
 
-/// Looks whether the tokens of an account are still valid, where it does not matter that an access token expires.
+/// As [`acting`], of what goes on: it ends with its log-in.
+///
+/// # Errors
+/// As of [`acting`]; `Unauthenticated` also if the log-in ended.
+pub fn acting_for_long(tx: &mut Tx<'_>, claims: &Claims) -> Result<Actor> {
+    must_be_logged_in(tx, claims)?;
+    acting(tx, claims)
+}
+
+/// Looks whether the log-in and the tokens of an account are still valid, where it does not matter that an access token expires.
 ///
 /// # Errors
 /// `Unauthenticated` if they were revoked, or the account is deactivated or deleted.
 pub fn must_not_be_revoked(tx: &mut Tx<'_>, claims: &Claims) -> Result<()> {
+    must_be_logged_in(tx, claims)?;
     unrevoked(tx, claims).map(drop)
+}
+
+fn must_be_logged_in(tx: &mut Tx<'_>, claims: &Claims) -> Result<()> {
+    if tokens::is_family(tx, claims.login)? { Ok(()) } else { Err(bad_token()) }
 }
 
 fn unrevoked(tx: &mut Tx<'_>, claims: &Claims) -> Result<Login> {

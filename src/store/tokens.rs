@@ -164,6 +164,12 @@ pub fn is_any_valid_at(tx: &mut Tx<'_>, user: UserKey, generation: i64, address:
     Ok(found.is_some())
 }
 
+/// Whether there is a token of that family
+pub fn is_family(tx: &mut Tx<'_>, family: Uuid) -> Result<bool> {
+    let sql = "SELECT TRUE FROM refresh_token WHERE family = $1 LIMIT 1";
+    Ok(tx.one(sql, &[&family], |row| row.get::<bool>(0))?.is_some())
+}
+
 /// Deletes a family of tokens.
 pub fn delete_family(tx: &mut Tx<'_>, family: Uuid) -> Result<()> {
     tx.run("DELETE FROM refresh_token WHERE family = $1", &[&family])?;

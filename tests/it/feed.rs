@@ -19,11 +19,13 @@ use serde_json::{Value, json};
 use tidings::app::{App, Options};
 use tidings::error::{Error, Result};
 use tidings::feed::{Begun, Delivery, Feed, Format, Outlet, Request, Running, Ticket, Who};
-use tidings::model::{Actor, Timestamp};
+use tidings::model::{Actor, Timestamp, UserId, UserKey};
 use tidings::service::Credentials;
 use tidings::service::events::{Cursors, EventView, Found, Narrowing, ResetReason};
 use tidings::service::tokens::Claims;
+use tidings::store::tokens::RefreshToken;
 use tidings::store::{self, Db, Location};
+use uuid::Uuid;
 
 use crate::support::{NOON, World, on_engine, postgres_server, texts};
 
@@ -189,10 +191,23 @@ fn the_operator() -> Who {
 /// Somebody with a token that is valid for ten minutes
 fn with_token(world: &World, actor: &Actor) -> Who {
     let Actor::User(user) = actor else { panic!("the operator has no token") };
-    let id = user.person.user_id;
-    let login = world.app.read(|tx| store::tokens::login_by_id(tx, id)).unwrap().expect("an account");
+    let login = world.app.read(|tx| store::tokens::login_by_id(tx, user.person.user_id)).unwrap().expect("an account");
+    logged_in(world, user.person.user_id, user.person.key, login.generation)
+}
+
+/// As [`with_token`], of an account in whatever state
+fn logged_in(world: &World, id: UserId, user: UserKey, generation: i64) -> Who {
+    let (hash, login) = (rand(), Uuid::from_bytes(rand()));
     let expires_at: Timestamp = NOON.plus_seconds(600);
-    Who::User(Credentials::Token(Claims { user: id, generation: login.generation, expires_at }))
+    let token = RefreshToken { user, family: login, generation, created_at: NOON, expires_at, successor: None };
+    world.app.write(|tx| store::tokens::insert(tx, &hash, &token, None)).unwrap();
+    Who::User(Credentials::Token(Claims { user: id, login, generation, expires_at }))
+}
+
+fn rand<const BYTES: usize>() -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).unwrap();
+    bytes
 }
 
 /// The keys of the events that cursors are of; 0 for the place before all

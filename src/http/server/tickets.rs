@@ -20,9 +20,9 @@ pub(crate) type Nonce = [u8; 16];
 
 /// Makes a ticket for somebody who has a token.
 pub(crate) fn issue(keys: &Keys, claims: &Claims, now: Timestamp, nonce: Nonce) -> Result<String> {
-    let Claims { user, generation, expires_at } = claims;
+    let Claims { user, login, generation, expires_at } = claims;
     let numbers = [*generation, expires_at.0, now.plus_seconds(LIFETIME).0].map(i64::to_be_bytes);
-    keys.seal(PURPOSE, &[user.0.as_bytes(), &nonce, numbers.as_flattened()].concat())
+    keys.seal(PURPOSE, &[user.0.as_bytes(), login.as_bytes(), &nonce, numbers.as_flattened()].concat())
 }
 
 /// The tickets that were used and would still be valid
@@ -51,11 +51,13 @@ fn used_up() -> Error {
 
 fn read(opened: &[u8]) -> Option<(Claims, Timestamp, Nonce)> {
     let (user, rest) = opened.split_first_chunk::<16>()?;
+    let (login, rest) = rest.split_first_chunk::<16>()?;
     let (nonce, rest) = rest.split_first_chunk::<16>()?;
     let ([generation, expires_at, until], []) = rest.as_chunks::<8>() else { return None };
     let number = |bytes: &[u8; 8]| i64::from_be_bytes(*bytes);
     let claims = Claims {
         user: UserId(Uuid::from_bytes(*user)),
+        login: Uuid::from_bytes(*login),
         generation: number(generation),
         expires_at: Timestamp(number(expires_at)),
     };

@@ -34,13 +34,16 @@ const LONGEST: usize = 1024;
 pub struct Claims {
     /// Who acts with it
     pub user: UserId,
+    /// The log-in that it belongs to
+    pub login: Uuid,
     /// The account's generation when it was issued
     pub generation: i64,
     /// From when it is not valid
     pub expires_at: Timestamp,
 }
 
-/// What stands in a token, by the names of RFC 7519; times are seconds since 1970.
+/// What stands in a token, by the names of RFC 7519 and, for the log-in, of OpenID Connect Front-Channel Logout 1.0; times are
+/// seconds since 1970.
 #[derive(Serialize, Deserialize)]
 struct Payload {
     iss: String,
@@ -49,12 +52,13 @@ struct Payload {
     iat: i64,
     exp: i64,
     jti: Uuid,
+    sid: Uuid,
     generation: i64,
 }
 
 impl Keys {
-    /// A token for a user; `id` tells it from every other.
-    pub fn sign(&self, user: UserId, generation: i64, now: Timestamp, id: Uuid) -> Result<String> {
+    /// A token for a user and a log-in; `id` tells it from every other.
+    pub fn sign(&self, user: UserId, login: Uuid, generation: i64, now: Timestamp, id: Uuid) -> Result<String> {
         let issued_at = now.0.div_euclid(1_000_000);
         let payload = Payload {
             iss: NAME.to_owned(),
@@ -63,6 +67,7 @@ impl Keys {
             iat: issued_at,
             exp: issued_at + LIFETIME,
             jti: id,
+            sid: login,
             generation,
         };
         let payload = serde_json::to_vec(&payload).map_err(Error::internal)?;
@@ -85,12 +90,12 @@ impl Keys {
         {
             return None;
         }
-        let Payload { iss, aud, sub, iat, exp, generation, .. } =
+        let Payload { iss, aud, sub, iat, exp, sid, generation, .. } =
             serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
         let (issued_at, expires_at) = (Timestamp(iat.checked_mul(1_000_000)?), Timestamp(exp.checked_mul(1_000_000)?));
         // One from a clock that was wrong would be valid until the right one comes to that time.
         let is_of_now = issued_at <= now.plus_seconds(AHEAD) && now < expires_at;
-        (iss == NAME && aud == NAME && is_of_now).then_some(Claims { user: sub, generation, expires_at })
+        (iss == NAME && aud == NAME && is_of_now).then_some(Claims { user: sub, login: sid, generation, expires_at })
     }
 }
 
@@ -102,20 +107,21 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_767_258_000_000_000);
     const USER: UserId = UserId(Uuid::from_u128(7));
+    const LOGIN: Uuid = Uuid::from_u128(8);
 
     fn keys(current: &[u8], previous: Option<&[u8]>) -> Keys {
         Keys::new(current, previous).unwrap()
     }
 
     fn token(keys: &Keys) -> String {
-        keys.sign(USER, 3, NOW, Uuid::from_u128(1)).unwrap()
+        keys.sign(USER, LOGIN, 3, NOW, Uuid::from_u128(1)).unwrap()
     }
 
     #[test]
     fn a_token_is_valid_for_ten_minutes_and_under_its_key_only() {
         let own = keys(b"secret", None);
         let claims = own.verify(&token(&own), NOW).unwrap();
-        assert_eq!((claims.user, claims.generation), (USER, 3));
+        assert_eq!((claims.user, claims.login, claims.generation), (USER, LOGIN, 3));
         assert!(own.verify(&token(&own), NOW.plus_seconds(LIFETIME - 1)).is_some());
         assert!(own.verify(&token(&own), NOW.plus_seconds(LIFETIME)).is_none());
         assert!(keys(b"other", None).verify(&token(&own), NOW).is_none());
@@ -125,7 +131,7 @@ mod tests {
     #[test]
     fn a_token_of_a_clock_that_was_ahead_is_not_valid_until_that_time() {
         let own = keys(b"secret", None);
-        let issued_in = |seconds| own.sign(USER, 3, NOW.plus_seconds(seconds), Uuid::from_u128(1)).unwrap();
+        let issued_in = |seconds| own.sign(USER, LOGIN, 3, NOW.plus_seconds(seconds), Uuid::from_u128(1)).unwrap();
         for (seconds, is_valid) in
             [(60, true), (61, false), (10 * 365 * 24 * 60 * 60, false), (i64::MAX / 2_000_000, false)]
         {

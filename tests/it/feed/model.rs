@@ -6,13 +6,12 @@ mod naive;
 use std::collections::BTreeSet;
 
 use tidings::error::Kind;
-use tidings::feed::{Delivery, EndReason, Who};
-use tidings::model::{Choice, ConversationId, ConversationSelector, EventKind};
-use tidings::service::Credentials;
+use tidings::feed::{Delivery, EndReason};
+use tidings::model::{Choice, ConversationId, ConversationSelector, EventKind, UserKey};
 use tidings::service::events::Narrowing;
 use tidings::store;
 
-use super::{Ear, Stage, cursor_of, keys, keys_heard, on_every_engine, the_operator};
+use super::{Ear, Stage, cursor_of, keys, keys_heard, logged_in, on_every_engine, the_operator};
 use crate::support::{NOON, World, is_long};
 use deeds::{Chance, NAMES};
 use naive::{Account, Naive, Row};
@@ -99,7 +98,9 @@ impl Story<'_> {
         let account = listener.name.and_then(|name| self.naive.accounts.get(name)).cloned();
         let who = match (listener.name, &account) {
             (None, _) => the_operator(),
-            (Some(_), Some(account)) => Who::User(Credentials::Token(account.claims())),
+            (Some(_), Some(account)) => {
+                logged_in(self.world, account.user_id(), UserKey(account.key), account.generation)
+            }
             (Some(_), None) => return,
         };
         let since = match &listener.place {

@@ -80,8 +80,13 @@ fn next(token: Secret) -> Secret {
 
 /// What the access token of a log-in says
 fn claims(logged_in: &LoggedIn) -> Claims {
-    let LoggedIn { user, generation, .. } = logged_in;
-    Claims { user: user.person.user_id, generation: *generation, expires_at: NOON.plus_seconds(LIFETIME) }
+    let LoggedIn { user, login, generation, .. } = logged_in;
+    Claims {
+        user: user.person.user_id,
+        login: *login,
+        generation: *generation,
+        expires_at: NOON.plus_seconds(LIFETIME),
+    }
 }
 
 fn acting(app: &App, claims: &Claims) -> Result<Actor> {

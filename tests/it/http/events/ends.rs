@@ -9,6 +9,7 @@ use tidings::service::tokens::{Keys, LIFETIME};
 
 use super::Place;
 use super::stream::Stream;
+use super::tickets::ticket;
 use crate::http::{House, in_every_house, world};
 use crate::server::Server;
 
@@ -58,6 +59,29 @@ fn what_ends_a_token_ends_its_streams_at_once_wherever_it_is_done() {
 }
 
 #[test]
+fn a_log_out_ends_the_streams_of_its_log_in_alone() {
+    in_every_house(|house| {
+        let place = Place::new(house, &[]);
+        let [(one, refresh), (other, _)] = ["", ""].map(|_| place.server.log_in("bob", "correct horse 8"));
+        let by_ticket = format!("?ticket={}", ticket(&place.server, &one));
+        let mut streams =
+            [("", &*one), (&*by_ticket, "")].map(|(query, token)| Stream::open(&place.server, query, token));
+        let mut others = Stream::open(&place.server, "", &other);
+        let unused = format!("?ticket={}", ticket(&place.server, &one));
+        place.server.post("/api/token/revoke/", "", &json!({ "refresh": refresh })).expect(204);
+        house.run("message send team 'for the others' --as ann", "");
+        for stream in &mut streams {
+            assert_eq!(stream.end().0, "revoked");
+        }
+        while others.heard().name != "message.created" {}
+        for (query, token) in [("", &*one), (&*unused, "")] {
+            let refused = Stream::ask(&place.server, query, token, &[]).err().expect("a log-in that has ended");
+            refused.problem(401, "unauthenticated");
+        }
+    });
+}
+
+#[test]
 fn a_stream_ends_with_its_token_and_the_next_one_goes_on_from_there() {
     let secret = "a secret of the tests";
     let shell = world();
@@ -69,7 +93,7 @@ fn a_stream_ends_with_its_token_and_the_next_one_goes_on_from_there() {
     let claims = keys.verify(&token, now).unwrap();
     // It was issued almost ten minutes ago.
     let issued_at = now.plus_seconds(3 - LIFETIME);
-    let short = keys.sign(claims.user, claims.generation, issued_at, claims.user.0).unwrap();
+    let short = keys.sign(claims.user, claims.login, claims.generation, issued_at, claims.user.0).unwrap();
     let ticket = server.post("/api/events/ticket/", &short, &Value::Null).expect(201).json();
     let by_ticket = format!("?ticket={}", ticket["ticket"].as_str().unwrap());
     let mut streams = [Stream::open(&server, "", &short), Stream::open(&server, &by_ticket, "")];

@@ -146,7 +146,9 @@ fn the_function_of_the_guide_goes_on_where_it_was_whatever_happens() {
     let mut page = Page::new(script, &origin, server.address(), &shell.path(""));
 
     // A token whose ten minutes are over while the page listens: it goes on with the next one.
-    let short = keys.sign(claims.user, claims.generation, now.plus_seconds(25 - LIFETIME), claims.user.0).unwrap();
+    let short = keys
+        .sign(claims.user, claims.login, claims.generation, now.plus_seconds(25 - LIFETIME), claims.user.0)
+        .unwrap();
     page.tell(&format!("token {short}"));
     page.tell("open");
     until("the page listens", || listeners(&server) == 1);

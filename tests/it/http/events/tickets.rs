@@ -7,7 +7,7 @@ use super::stream::Stream;
 use crate::http::{in_every_house, messages_of, world};
 use crate::server::{Reply, Server};
 
-fn ticket(server: &Server, token: &str) -> String {
+pub(super) fn ticket(server: &Server, token: &str) -> String {
     let made = server.post("/api/events/ticket/", token, &Value::Null).expect(201).json();
     assert_eq!(made["expires_in"], 30);
     made["ticket"].as_str().unwrap().to_owned()
