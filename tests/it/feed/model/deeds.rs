@@ -92,10 +92,11 @@ enum Verb {
     Deactivate,
     Activate,
     Create,
+    DeleteAccount,
 }
 
 /// Each with its weight
-const VERBS: [(usize, Verb); 24] = [
+const VERBS: [(usize, Verb); 25] = [
     (20, Verb::Send),
     (6, Verb::Reply),
     (6, Verb::Edit),
@@ -120,6 +121,7 @@ const VERBS: [(usize, Verb); 24] = [
     (2, Verb::Deactivate),
     (3, Verb::Activate),
     (4, Verb::Create),
+    (2, Verb::DeleteAccount),
 ];
 
 /// Something somebody tries to do; each verb looks at what concerns it.
@@ -257,6 +259,7 @@ impl Deed {
             Verb::Revoke => tokens::revoke_all(tx, actor, &user).map(drop),
             Verb::Deactivate => users::set_active(tx, actor, &user, false).map(drop),
             Verb::Activate => users::set_active(tx, actor, &user, true).map(drop),
+            Verb::DeleteAccount => accounts::delete(tx, actor, &[user]).map(drop),
             _ => users::create(tx, actor, &new_user(self.user, Role::User)).map(drop),
         }
     }
