@@ -32,6 +32,23 @@ pub(super) struct Context<'c> {
     _folder: Option<TempDir>,
 }
 
+/// Who acts
+pub(super) struct Acting {
+    /// None: the operator
+    user: Option<UserSelector>,
+    operator: String,
+}
+
+impl Acting {
+    /// The actor as of a transaction
+    pub(super) fn actor(&self, tx: &mut Tx<'_>) -> Result<Actor, Error> {
+        match &self.user {
+            Some(selector) => service::acting(tx, selector),
+            None => Ok(Actor::Operator(self.operator.clone())),
+        }
+    }
+}
+
 impl<'c> Context<'c> {
     /// Opens the database, and upgrades it if needed. If there is none, the command is refused: it needs the contents
     /// of a database, and a wrong path would leave a file.
@@ -142,12 +159,14 @@ impl<'c> Context<'c> {
 
     /// The actor: the user of `--as`, or the operator
     pub(super) fn actor(&self, tx: &mut Tx<'_>) -> Result<Actor, Error> {
-        let actor = match &self.acting {
-            Some(selector) => service::acting(tx, selector)?,
-            None => Actor::Operator(self.operator.clone()),
-        };
+        let actor = self.acting().actor(tx)?;
         self.out.show_to(actor.key());
         Ok(actor)
+    }
+
+    /// Who acts, where the context is used up
+    pub(super) fn acting(&self) -> Acting {
+        Acting { user: self.acting.clone(), operator: self.operator.clone() }
     }
 
     /// Refuses a command that needs a user.

@@ -9,6 +9,7 @@ mod db;
 mod demo;
 mod doctor;
 mod follow;
+mod going;
 mod keys;
 mod man;
 mod message;

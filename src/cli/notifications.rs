@@ -3,11 +3,16 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::context::Acting;
+use super::going::{self, Change, Source};
 use super::output::{Changed, Field, Paragraph, Piece, Record, View};
-use super::{Context, Failure, Outcome, counted, limit, pages};
-use crate::error::Result;
-use crate::model::{Actor, Message, MessageKey, MessageSelector, Notification, NotificationKind, UserSelector};
+use super::{Context, Failure, Outcome, PAGE, counted, limit, pages};
+use crate::error::{Kind, Result};
+use crate::model::{
+    Actor, EventKind, Message, MessageId, MessageKey, MessageSelector, Notification, NotificationKind, UserSelector,
+};
 use crate::service;
+use crate::service::events::{EventView, Narrowing, Subject};
 use crate::store::Tx;
 
 /// The default of --limit
@@ -65,7 +70,8 @@ impl Owner {
 
 /// List notifications by their messages, newest first
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  tidings notifications list --unread --as bob")]
+#[command(after_help = "Examples:\n  tidings notifications list --unread --as bob\n  \
+    tidings notifications list --follow --as bob")]
 pub(super) struct List {
     #[command(flatten)]
     owner: Owner,
@@ -78,11 +84,17 @@ pub(super) struct List {
     /// Only notifications after that of this message in the list
     #[arg(long, value_name = "MSG")]
     after: Option<MessageSelector>,
+    /// Go on with what comes, and what becomes of what was shown, until Ctrl-C
+    #[arg(long, conflicts_with = "after")]
+    follow: bool,
 }
 
 impl List {
     fn run(self, mut context: Context<'_>) -> Outcome {
         self.owner.check(&context)?;
+        if self.follow {
+            return self.follow(context);
+        }
         let (actor, owner) = context.app.read(|tx| self.owner.find(&context, tx))?;
         let Context { app, out, .. } = &mut context;
         let read = |below: Option<&MessageKey>, limit| {
@@ -95,6 +107,106 @@ impl List {
         let shown = out.list(pages, "No notifications found.")?;
         context.say_if_cut(shown, self.limit, LIMIT);
         Ok(())
+    }
+}
+
+impl List {
+    /// Lists, and goes on.
+    fn follow(self, context: Context<'_>) -> Outcome {
+        let narrowing = Narrowing {
+            conversations: Vec::new(),
+            kinds: vec![
+                EventKind::MessageCreated,
+                EventKind::MessageEdited,
+                EventKind::MessageDeleted,
+                EventKind::NotificationUpdated,
+                EventKind::ConversationDeleted,
+                EventKind::ParticipantRemoved,
+                EventKind::UserDeleted,
+            ],
+        };
+        let acting = context.acting();
+        let limit = self.limit.unwrap_or(LIMIT);
+        going::run(context, Followed { acting, user: self.owner.user, unread: self.unread, limit }, narrowing)
+    }
+}
+
+/// The notifications of a list that goes on
+struct Followed {
+    acting: Acting,
+    /// For the operator: whose
+    user: Option<UserSelector>,
+    unread: bool,
+    limit: i64,
+}
+
+impl Followed {
+    fn owner(&self, tx: &mut Tx<'_>) -> Result<(Actor, service::notifications::Owner)> {
+        let actor = self.acting.actor(tx)?;
+        let owner = service::notifications::owner(tx, &actor, self.user.as_ref())?;
+        Ok((actor, owner))
+    }
+}
+
+impl Source for Followed {
+    type Row = Notification;
+
+    fn message(row: &mut Notification) -> &mut Message {
+        &mut row.message
+    }
+
+    fn list(&self, tx: &mut Tx<'_>) -> Result<Vec<Notification>> {
+        let (actor, owner) = self.owner(tx)?;
+        service::notifications::list(tx, &actor, &owner, None, self.unread, self.limit)
+    }
+
+    fn from(&self, tx: &mut Tx<'_>, lowest: &Notification) -> Result<Vec<Notification>> {
+        let (_, owner) = self.owner(tx)?;
+        let mut found = Vec::new();
+        let mut below = MessageKey(i64::MAX);
+        while below >= lowest.message.key {
+            let page = service::notifications::page(tx, &owner, below, false, PAGE.into())?;
+            let Some(last) = page.last() else { break };
+            below = last.message.key;
+            found.extend(page);
+        }
+        found.retain(|notification| notification.message.key >= lowest.message.key);
+        Ok(found)
+    }
+
+    fn one(&self, tx: &mut Tx<'_>, message: MessageId) -> Result<Option<Notification>> {
+        let (_, owner) = self.owner(tx)?;
+        match service::notifications::show(tx, &owner, message) {
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    fn is_new(&self, event: &EventView, row: &Notification) -> bool {
+        match (event.event, &event.subject) {
+            (EventKind::MessageCreated, _) => true,
+            // Of an older message that mentions its owner now
+            (EventKind::MessageEdited, Subject::Message { mentions: Some(mentions), .. }) => {
+                !row.is_read && mentions.contains(&row.user)
+            }
+            _ => false,
+        }
+    }
+
+    fn is_wanted(&self, row: &Notification) -> bool {
+        !(self.unread && row.is_read)
+    }
+
+    fn change(old: &Notification, new: &Notification) -> Option<Change> {
+        let is_edited = old.message.revision != new.message.revision;
+        match (old.is_read == new.is_read, new.is_read) {
+            // That it is unread is seen anyway.
+            (false, false) => Some(Change::Seen),
+            (false, true) => Some(Change::Called("read")),
+            (true, _) if is_edited => Some(Change::Called("edited")),
+            (true, _) if old.kind != new.kind || old.message.deleted != new.message.deleted => Some(Change::Seen),
+            (true, _) => None,
+        }
     }
 }
 

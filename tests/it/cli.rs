@@ -5,6 +5,7 @@ mod data;
 mod db;
 pub(crate) mod disk;
 mod doctor;
+mod follow;
 mod foreign;
 mod guidance;
 mod import;
@@ -18,7 +19,7 @@ mod settings;
 mod streams;
 mod tokens;
 mod users;
-mod watch;
+pub(crate) mod watch;
 
 use crate::support::Shell;
 

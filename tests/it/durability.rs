@@ -13,6 +13,7 @@ mod postgres;
 mod power_cuts;
 mod served;
 mod shim;
+mod watch;
 mod writers;
 
 use std::collections::BTreeSet;

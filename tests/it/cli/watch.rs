@@ -18,7 +18,7 @@ use crate::terminal::Terminal;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A command that goes on, in a process of its own
-pub(super) struct Going {
+pub(crate) struct Going {
     child: Child,
     stdout: Receiver<String>,
     stderr: Receiver<String>,
@@ -38,7 +38,7 @@ fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 impl Going {
-    pub(super) fn begin(shell: &Shell, line: &str) -> Self {
+    pub(crate) fn begin(shell: &Shell, line: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
         command.args(["--db", "test.db"]).args(words(line)).current_dir(shell.path(""));
         command.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("USER", "root");
@@ -56,7 +56,7 @@ impl Going {
     }
 
     /// The next line of its output
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         self.stdout
             .recv_timeout(PATIENCE)
             .unwrap_or_else(|_| panic!("no more lines: {:?}", self.stderr.try_iter().collect::<Vec<_>>()))
@@ -67,12 +67,12 @@ impl Going {
     }
 
     /// The next line that it says on stderr
-    pub(super) fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.stderr.recv_timeout(PATIENCE).expect("a word on stderr")
     }
 
     /// Waits for its end; returns the exit code, and what is left of its output.
-    fn end(mut self) -> (Option<i32>, Vec<String>, Vec<String>) {
+    pub(crate) fn end(mut self) -> (Option<i32>, Vec<String>, Vec<String>) {
         let start = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -408,7 +408,7 @@ fn has_open(going: &Going, path: &Path) -> bool {
 }
 
 #[test]
-fn in_a_silence_the_file_is_closed() {
+fn in_a_silence_the_file_is_closed_unless_somebody_is_writing_to_it() {
     let shell = shell();
     let path = shell.path("test.db");
     let going = Going::watch(&shell, "--as bob --event message.created");
@@ -425,4 +425,16 @@ fn in_a_silence_the_file_is_closed() {
         assert!(going.line().ends_with("again"));
     }
     is_closed();
+    // A writer that has changed the log, and is not done yet: nothing in the files will tell when it is.
+    let writer = rusqlite::Connection::open(&path).unwrap();
+    writer.execute_batch("PRAGMA cache_spill = 1; PRAGMA cache_size = 1; BEGIN IMMEDIATE").unwrap();
+    let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)";
+    writer.execute_batch(&format!("{numbers} INSERT INTO event (kind, at) SELECT 10, i FROM n")).unwrap();
+    assert!(shell.path("test.db-wal").metadata().unwrap().len() > 100_000, "nothing is in the log yet");
+    thread::sleep(Duration::from_millis(500));
+    assert!(has_open(&going, &path), "it would not see when the writer is done");
+    writer.execute_batch("COMMIT").unwrap();
+    is_closed();
+    shell.done("message send team after --as ann");
+    assert!(going.line().ends_with("after"));
 }

@@ -19,14 +19,14 @@ use crate::server::Server;
 use crate::support::{Shell, is_long, say_left_out, say_skipped};
 
 /// A database server on a socket, gone at the end
-struct Cluster {
+pub(super) struct Cluster {
     folder: PathBuf,
     programs: PathBuf,
 }
 
 impl Cluster {
     /// None where its programs are missing: then it says what is not tested.
-    fn start() -> Option<Self> {
+    pub(super) fn start() -> Option<Self> {
         let what = "PostgreSQL that fails";
         if !is_long() {
             say_left_out(&format!("{what} (TIDINGS_TEST_LONG)"));
@@ -59,7 +59,7 @@ impl Cluster {
         ["programs.log", "log"].map(|name| fs::read_to_string(self.folder.join(name)).unwrap_or_default()).concat()
     }
 
-    fn up(&self) {
+    pub(super) fn up(&self) {
         let socket = format!("-c listen_addresses= -c unix_socket_directories={}", self.folder.display());
         let options = format!("{socket} -c fsync=off -c max_connections=60 -c max_wal_size=64MB");
         let start = Instant::now();
@@ -70,15 +70,15 @@ impl Cluster {
         }
     }
 
-    fn down(&self) {
+    pub(super) fn down(&self) {
         self.run("pg_ctl", &["-D", "data", "-m", "immediate", "-w", "stop"]);
     }
 
-    fn url(&self, database: &str) -> String {
+    pub(super) fn url(&self, database: &str) -> String {
         format!("postgres://postgres@{}/{database}", self.folder.to_str().unwrap().replace('/', "%2F"))
     }
 
-    fn execute(&self, database: &str, sql: &str) {
+    pub(super) fn execute(&self, database: &str, sql: &str) {
         postgres_client(&self.url(database)).batch_execute(sql).unwrap();
     }
 
