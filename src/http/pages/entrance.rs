@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::answer::Refused;
+use super::events;
 use super::form::Form;
 use super::session::{Visitor, find};
 use crate::error::{Error, Kind};
@@ -35,7 +36,9 @@ pub(super) async fn enter(State(server): State<Shared>, request: Request, next: 
         }
         parts.extensions.insert(Form::read(parts.uri.path(), &content));
     }
-    visitor.session = find(&server, &visitor).await?;
+    // A page that is open and connects again by itself is not used.
+    let is_use = parts.uri.path() != events::PATH;
+    visitor.session = find(&server, &visitor, is_use).await?;
     parts.extensions.insert(visitor);
     Ok(next.run(Request::from_parts(parts, Body::empty())).await)
 }

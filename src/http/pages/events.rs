@@ -16,6 +16,9 @@ use crate::http::server::problem::Problem;
 use crate::service::Credentials;
 use crate::service::sessions;
 
+/// The path of the stream
+pub(super) const PATH: &str = "/events/";
+
 /// Streams what happens to a page of this server, until its session ends.
 pub(super) async fn stream(
     State(server): State<Shared>,

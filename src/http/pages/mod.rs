@@ -74,7 +74,7 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)> {
         ("POST", "/account/delete/", post(deletion::delete)),
         ("GET", "/password/{token}/", get(password::show)),
         ("POST", "/password/{token}/", post(password::set)),
-        ("GET", "/events/", get(events::stream)),
+        ("GET", events::PATH, get(events::stream)),
     ]
 }
 

@@ -181,12 +181,12 @@ pub(super) async fn write<T: Send + 'static>(
     server.write_unauthenticated(move |tx| sessions::acting(tx, &hash).and_then(|session| work(tx, &session))).await
 }
 
-/// Looks up the session of a visitor, and notes its use now and then.
-pub(super) async fn find(server: &Shared, visitor: &Visitor) -> Result<Option<Session>> {
+/// Looks up the session of a visitor, and notes now and then that it is used, where it `is_use`.
+pub(super) async fn find(server: &Shared, visitor: &Visitor, is_use: bool) -> Result<Option<Session>> {
     let Some(hash) = visitor.secret.map(Secret::hash) else { return Ok(None) };
     let mut session = server.read_unauthenticated(move |tx| sessions::find(tx, &hash)).await?;
     let now = server.app.now();
-    if let Some(session) = session.as_mut().filter(|session| session.is_use_due(now)) {
+    if let Some(session) = session.as_mut().filter(|session| is_use && session.is_use_due(now)) {
         // A page is shown also while nothing can be written.
         if server.write_unauthenticated(move |tx| sessions::note_use(tx, &hash)).await.is_ok() {
             session.seen_at = now;

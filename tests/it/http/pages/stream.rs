@@ -91,8 +91,15 @@ fn a_stream_is_for_pages_of_this_server_with_a_session() {
         }
         let nobody = Browser::new(&server);
         ask(&server, &nobody, "", &[]).err().unwrap().problem(401, "unauthenticated");
-        // Its use keeps it from ending soon, until its thirty days are over.
-        age(house, 12 * 60 * 60 - 3);
+        // That a page listens is no use of it.
+        age(house, 12 * 60 * 60 - 10);
+        let mut idle = open(&server, &browser, "");
+        assert_eq!(idle.end().0, "expired");
+        ask(&server, &browser, "", &[]).err().unwrap().problem(401, "unauthenticated");
+        // What is used lasts, until its thirty days are over.
+        browser = Browser::of(&server, "bob", "correct horse 8");
+        age(house, 12 * 60 * 60 - 10);
+        browser.get("/account/").expect(200);
         let mut used = open(&server, &browser, "");
         age(house, 30 * 24 * 60 * 60 - 12 * 60 * 60);
         execute(house, "UPDATE session SET seen_at = created_at + 2591990000000");
