@@ -51,6 +51,18 @@ async function endedSession(browser, world, options) {
   await visitor.leave();
 }
 
+async function endedForPasswords(browser, world) {
+  const visitor = await Visitor.come(browser, world);
+  const form = visitor.page.locator('form[action="/account/password/"]');
+  await visitor.logIn('bob', PASSWORD);
+  await form.getByLabel('Current password', { exact: true }).fill(PASSWORD);
+  await form.getByLabel('New password', { exact: true }).fill('another horse 1');
+  world.run('token', 'revoke', 'bob');
+  await visitor.press('Change password');
+  await visitor.sees('You are not logged in, or your session has ended.');
+  await visitor.leave();
+}
+
 async function impatience(browser, world) {
   const visitor = await Visitor.come(browser, world);
   const { page } = visitor;
@@ -192,6 +204,7 @@ module.exports = {
   'two tabs': tabs,
   'a session that ended meanwhile': endedSession,
   'a session that ended meanwhile, without scripts': (browser, world) => endedSession(browser, world, { javaScriptEnabled: false }),
+  'a session that ended before a password was sent': endedForPasswords,
   'a double click': impatience,
   'a killed and restarted server': lostAnswer,
   'an account that was deleted meanwhile': deletedMeanwhile,

@@ -19,8 +19,11 @@ async function looks(browser, world, pictures) {
   await page.goto('/nowhere/');
   await look('not-found');
 
+  const elsewhere = await Visitor.come(browser, world);
+  await elsewhere.logIn(username, PASSWORD);
   await visitor.logIn(username, PASSWORD);
   await look('account');
+  await elsewhere.leave();
   await page.keyboard.press('?');
   await look('shortcuts');
   await page.keyboard.press('Escape');

@@ -149,8 +149,10 @@ impl FromRequestParts<Shared> for LoggedIn {
 
 /// The log-in in place of what a form asked for, with what was typed into the form
 pub(super) fn log_in_first(form: &Form) -> Response {
-    let login =
-        Login { frame: Frame::default(), problems: Problems::default(), username: String::new(), kept: form.kept() };
+    let kept = form.kept();
+    // Otherwise the page says what becomes of it.
+    let problems = if kept.fields.is_empty() { Problems::new(&sessions::ended(), &[]) } else { Problems::default() };
+    let login = Login { frame: Frame::default(), problems, username: String::new(), kept };
     view::page(StatusCode::FORBIDDEN, &login).unwrap_or_else(|problem| Refused::from(problem).into_response())
 }
 
