@@ -88,9 +88,9 @@ async function lostAnswer(browser, world) {
   // The server is killed while the form is sent, and is back before it is sent again.
   await world.kill();
   await page.getByRole('button', { name: 'Save profile' }).click();
-  await page.waitForURL((url) => url.protocol === 'chrome-error:' || url.pathname === '/account/');
+  await page.getByText('ERR_CONNECTION_REFUSED').waitFor();
   await world.start();
-  await page.goBack();
+  await page.goto('/account/');
   await page.getByLabel('Last name').fill('Shaw');
   await visitor.press('Save profile');
   await visitor.sees('Your profile is saved.');
