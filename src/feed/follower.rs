@@ -111,10 +111,12 @@ impl Follower {
     pub fn begin(app: App, following: Following) -> Result<Self> {
         let options = app.options();
         let files = following.location.files();
-        let versions = (app.db().data_version()?, app.db().schema_version()?);
-        let begun = app.read(|tx| Beginning::find(tx, &following, following.since.as_deref()))?;
+        let version = app.db().data_version()?;
+        let begun =
+            |tx: &mut Tx<'_>| Ok((tx.schema_version()?, Beginning::find(tx, &following, following.since.as_deref())?));
+        let (schema, begun) = app.read(begun)?;
         let Beginning { cursors, position, listener, user, cursor, reset } = begun;
-        let source = Source::new(app, versions, (cursors, position), files);
+        let source = Source::new(app, (version, schema), (cursors, position), files);
         Ok(Self {
             following,
             options,
@@ -153,10 +155,11 @@ impl Follower {
         }
     }
 
-    /// Runs some work on the database, if it is open: after an event it is.
-    pub fn read<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
-        match &self.source {
-            Some(source) => source.app.read(work),
+    /// Reads something else in the database; after an event it is open.
+    pub fn read<T>(&self, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        match self.source.as_ref().map(|source| source.read(&mut work)) {
+            Some(Err(error)) if error.kind() == Kind::Unavailable => self.connect()?.read(work),
+            Some(read) => read,
             None => self.connect()?.read(work),
         }
     }
@@ -220,13 +223,14 @@ impl Follower {
         }
         let files = self.following.location.files();
         let app = self.connect()?;
-        let versions = (app.db().data_version()?, app.db().schema_version()?);
-        let found = app.read(|tx| {
+        let version = app.db().data_version()?;
+        let (schema, found) = app.read(|tx| {
+            let schema = tx.schema_version()?;
             let cursors = Cursors::of(tx)?;
             match cursors.find(tx, &self.cursor)? {
                 // Who takes part where they know from the events up to there.
-                Found::At(position) => Ok(Ok((cursors, position))),
-                Found::Nowhere(_) => Ok(Err(Beginning::find(tx, &self.following, Some(&self.cursor))?)),
+                Found::At(position) => Ok((schema, Ok((cursors, position)))),
+                Found::Nowhere(_) => Ok((schema, Err(Beginning::find(tx, &self.following, Some(&self.cursor))?))),
             }
         })?;
         (self.rest, self.gone) = (None, None);
@@ -237,7 +241,7 @@ impl Follower {
                 (cursors, position)
             }
         };
-        self.source = Some(Source::new(app, versions, (cursors, position), files));
+        self.source = Some(Source::new(app, (version, schema), (cursors, position), files));
         Ok(true)
     }
 
@@ -252,13 +256,8 @@ impl Follower {
             }
             return Ok(false);
         }
-        if source.app.db().schema_version()? != source.schema {
-            // Opened again it is found out whether it can still be read.
-            self.source = None;
-            return Ok(false);
-        }
         let files = self.following.location.files();
-        let read = source.app.read(|tx| {
+        let read = source.read(|tx| {
             let is_same = source.cursors.are_of(tx)?;
             let entries = if is_same { service::events::after(tx, source.position, TOGETHER)? } else { Vec::new() };
             Ok((is_same, entries))
@@ -298,7 +297,7 @@ impl Follower {
                 if let Some(id) = self.user
                     && may_end(entry, &listener)
                 {
-                    end = source.app.read(|tx| refusal(tx, id, &listener))?;
+                    end = source.read(|tx| refusal(tx, id, &listener))?;
                 }
                 if end.is_some() || heard.len() == self.following.together {
                     break;
@@ -307,7 +306,7 @@ impl Follower {
             let told = if heard.is_empty() {
                 Vec::new()
             } else {
-                source.app.read(|tx| views(tx, &source.cursors, heard.iter().copied()))?
+                source.read(|tx| views(tx, &source.cursors, heard.iter().copied()))?
             };
             let own = |told: service::events::Told| match told.to_oneself {
                 Some((user, view)) if Some(user) == listener.user() => view,
@@ -368,6 +367,17 @@ impl Source {
             quiet_since: Instant::now(),
             files,
         }
+    }
+
+    /// Reads, as long as the tables are those that were there when it was opened. Opened again it is found out whether others can be
+    /// read: they may be of a newer program.
+    fn read<T>(&self, mut work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        self.app.read(|tx| {
+            if tx.schema_version()? != self.schema {
+                return Err(Error::unavailable("The tables of the database were changed."));
+            }
+            work(tx)
+        })
     }
 
     /// Whether nothing has happened for some time, nor is about to: then the files tell of whatever comes.

@@ -198,14 +198,6 @@ impl Db {
         }
     }
 
-    /// A number that changes with the tables; none where the engine has none.
-    pub fn schema_version(&self) -> Result<Option<i64>> {
-        match &self.engine {
-            Engine::Sqlite(database) => database.schema_version().map(Some),
-            Engine::Postgres(_) => Ok(None),
-        }
-    }
-
     /// What the file system says of the files, if nobody writes: as long as [`Location::files`] says the same, nothing was committed.
     pub fn files_at_rest(&self) -> Option<FileState> {
         match &self.engine {

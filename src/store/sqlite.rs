@@ -155,11 +155,6 @@ impl Database {
         Ok(self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
     }
 
-    /// A number that changes with the tables
-    pub(super) fn schema_version(&self) -> Result<i64> {
-        Ok(self.connection.prepare_cached("PRAGMA schema_version")?.query_row([], |row| row.get(0))?)
-    }
-
     /// What the file system says of the files while nobody writes; none if somebody does. Who writes changes the log before others
     /// can read it, so without the lock a change could be seen that is not yet there to be read.
     pub(super) fn files_at_rest(&self) -> Option<FileState> {

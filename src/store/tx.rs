@@ -299,6 +299,17 @@ impl<'c> Tx<'c> {
         self.inner
     }
 
+    /// A number that changes with the tables; none where the engine has none.
+    pub fn schema_version(&self) -> Result<Option<i64>> {
+        match &self.inner {
+            // Not kept: a statement that is kept is prepared again when the tables have changed.
+            Inner::Sqlite(connection, _) => {
+                Ok(Some(connection.query_row("PRAGMA schema_version", [], |row| row.get(0))?))
+            }
+            Inner::Postgres(..) => Ok(None),
+        }
+    }
+
     /// The time of this transaction, taken when it had its turn
     pub fn now(&self) -> Timestamp {
         self.now
