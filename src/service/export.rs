@@ -73,7 +73,7 @@ pub fn subject(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Resul
     let user = super::user(tx, actor, selector)?;
     must_be_own_or_administered(actor, &user)?;
     let (has_password, token_count) = store::users::credentials(tx, user.person.key)?;
-    let sessions = store::sessions::of(tx, user.person.key, super::sessions::MOST)?;
+    let sessions = super::sessions::list(tx, actor, &UserSelector::of(&user))?;
     let sessions = sessions.into_iter().map(|session| BrowserSession {
         created_at: session.created_at,
         seen_at: session.seen_at,

@@ -94,7 +94,9 @@ pub(super) fn begin(tx: &mut Tx<'_>, user: &User, secret: Secret, browser: &str)
     let (key, now) = (user.person.key, tx.now());
     store::sessions::forget(tx, now.plus_seconds(-UNUSED))?;
     store::sessions::insert(tx, &secret.hash(), key, browser)?;
-    store::sessions::delete_oldest(tx, key, MOST)?;
+    if store::sessions::delete_oldest(tx, key, MOST)? {
+        tell(tx, &Actor::User(user.clone()), user)?;
+    }
     acting(tx, &secret.hash())
 }
 

@@ -212,6 +212,7 @@ pub fn set_password(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, has
         super::passwords::check_hash(hash)?;
     }
     let user = store::users::set_password(tx, user.person.key, hash)?;
+    store::sessions::delete_all(tx, user.person.key, None)?;
     store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &user.person))?;
     Ok(user)
 }
@@ -232,6 +233,7 @@ pub fn set_active(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, is_ac
         must_not_be_last_admin(tx, actor, &user, "deactivated")?;
     }
     let user = store::users::set_active(tx, user.person.key, is_active)?;
+    store::sessions::delete_all(tx, user.person.key, None)?;
     store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &user.person))?;
     Ok(user)
 }

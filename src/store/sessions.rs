@@ -105,14 +105,14 @@ pub fn delete_all(tx: &mut Tx<'_>, user: UserKey, but: Option<&Hash>) -> Result<
     tx.run("DELETE FROM session WHERE user_key = $1 AND hash <> $2", &[&user, &but.map_or(none, Hash::as_slice)])
 }
 
-/// Deletes all sessions of an account but the newest by their last use.
-pub fn delete_oldest(tx: &mut Tx<'_>, user: UserKey, kept: i64) -> Result<()> {
-    tx.run(
+/// Deletes all sessions of an account but the newest by their last use; returns whether there were any.
+pub fn delete_oldest(tx: &mut Tx<'_>, user: UserKey, kept: i64) -> Result<bool> {
+    let deleted = tx.run(
         "DELETE FROM session WHERE hash IN
              (SELECT hash FROM session WHERE user_key = $1 ORDER BY seen_at DESC, hash LIMIT 2 OFFSET $2)",
         &[&user, &kept],
     )?;
-    Ok(())
+    Ok(deleted > 0)
 }
 
 /// Deletes sessions that were last used before, two at a time: more than are added by a call, and too few to slow anybody

@@ -154,6 +154,7 @@ fn what_ends_tokens_ends_sessions_and_log_ins_that_were_about_to_begin_one() {
             assert_refused!(world.app.read(|tx| sessions::acting(tx, &hash(number)).map(drop)), Unauthenticated);
             let begun = world.app.write(|tx| login::begin_session(tx, &late, secret(100 + number), "").map(drop));
             assert_refused!(begun, Unauthenticated);
+            assert_eq!(kept(world), 1, "that of the other");
         }
         assert!(is_valid(&world.app, 99));
     });
@@ -306,7 +307,10 @@ fn an_account_has_a_hundred_sessions_and_no_more() {
             begin(&world.later(number.into()), number);
         }
         assert_eq!(kept(world), usize::try_from(MOST).unwrap());
+        let events = || texts(&world.location, "SELECT 'event' FROM event").len();
+        let before = events();
         begin(&world.later(101), 101);
+        assert_eq!(events(), before + 1, "whoever listens in the one that ended is told");
         let later = world.later(101);
         assert_eq!([1, 2, 101].map(|number| is_valid(&later, number)), [false, true, true]);
     });
@@ -321,6 +325,8 @@ fn the_receipt_of_a_deletion_counts_sessions_and_an_export_names_them() {
         let subject = world.app.read(|tx| export::subject(tx, &ann, &selector(&ann))).unwrap();
         let exported = serde_json::to_value(&subject).unwrap();
         assert_eq!(exported["sessions"][1]["browser"], "Firefox on Linux");
+        let later = world.later(UNUSED).read(|tx| export::subject(tx, &ann, &selector(&ann))).unwrap();
+        assert_eq!(serde_json::to_value(&later).unwrap()["sessions"], serde_json::json!([]), "they have ended");
         let receipt = world.app.write(|tx| accounts::delete(tx, &ann, &[selector(&ann)])).unwrap();
         assert_eq!((receipt.sessions, kept(world)), (2, 0));
     });
