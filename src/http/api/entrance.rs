@@ -56,12 +56,12 @@ pub(super) async fn enter(
         Vec::new()
     } else if parts.headers.contains_key(EXPECT) && body.size_hint().lower() > BODY_LIMIT as u64 {
         // A client that asks first (`Expect: 100-continue`) has not sent it yet.
-        return Err(too_large().into());
+        return Err(too_large(BODY_LIMIT).into());
     } else if parts.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         let detail = "A body must not have a Content-Encoding.";
         return Err(Error::of_request(Kind::UnsupportedMediaType, detail).into());
     } else {
-        let content = read(&server, client, caller.as_ref(), body).await?;
+        let content = read(&server, client, caller.as_ref(), BODY_LIMIT, body).await?;
         if let Some(Unread(is_unread)) = parts.extensions.get() {
             is_unread.store(false, Ordering::Relaxed);
         }

@@ -2,22 +2,21 @@
 
 use axum::extract::{RawQuery, State};
 use axum::http::header::CONTENT_DISPOSITION;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::answer::{Page, done, is_of_form, status, with_cookie};
-use super::form::{Form, new_key};
-use super::login::parameter;
-use super::session::{LoggedIn, Visitor, frame, log_in_first, read, write};
+use super::answer::{Page, done, is_of_form, notice, refused, with_cookie};
+use super::form::{Form, new_key, parameter};
+use super::session::{LoggedIn, Visitor, frame, read, write};
 use super::view::{self, Account, Around, Details, Frame, Notice, Problems, Subscription};
 use crate::error::{Error, Kind};
 use crate::http::api::exported;
 use crate::http::server::Shared;
 use crate::model::{
-    Actor, Choice, ConversationId, ConversationKey, ConversationView, Kind as ConversationKind, Level, Seek, Timestamp,
-    User, UserId, UserSelector, uuid,
+    Choice, ConversationId, ConversationKey, ConversationView, Kind as ConversationKind, Level, Seek, Timestamp, User,
+    UserId, UserSelector, uuid,
 };
 use crate::service::page::Page as Part;
 use crate::service::sessions::{self, Session};
@@ -27,7 +26,7 @@ use crate::service::{Credentials, conversations, login, once_done};
 use crate::store::Tx;
 
 /// The path of the page
-const PATH: &str = "/account/";
+pub(super) const PATH: &str = "/account/";
 
 /// How many conversations a page shows
 const CONVERSATIONS: i64 = 20;
@@ -46,10 +45,15 @@ struct Typed {
 }
 
 /// Shows one's account.
-pub(super) async fn show(State(server): State<Shared>, LoggedIn(session): LoggedIn, RawQuery(query): RawQuery) -> Page {
-    let notice = parameter(query.as_deref(), "done").and_then(|word| Notice::of(&word));
-    let cursor = parameter(query.as_deref(), "cursor");
-    shown(&server, &session, StatusCode::OK, notice, cursor.as_deref(), Typed::default()).await
+pub(super) async fn show(
+    State(server): State<Shared>,
+    LoggedIn(session): LoggedIn,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Page {
+    let notice = notice(&headers, query.as_deref());
+    let cursor = parameter(query.as_deref(), "cursor").unwrap_or_default();
+    shown(&server, &session, notice, cursor, Typed::default()).await
 }
 
 /// Leads from the address of a form to the page that it is on.
@@ -57,17 +61,10 @@ pub(super) async fn back() -> Redirect {
     Redirect::to(PATH)
 }
 
-async fn shown(
-    server: &Shared,
-    session: &Session,
-    status: StatusCode,
-    notice: Option<Notice>,
-    cursor: Option<&str>,
-    typed: Typed,
-) -> Page {
+async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, cursor: String, typed: Typed) -> Page {
     // What is no cursor, or not any more, is the beginning.
     let seek: Option<Seek<Position>> =
-        cursor.and_then(|cursor| server.keys.open(PATH, cursor)).and_then(|seek| serde_json::from_slice(&seek).ok());
+        server.keys.open(PATH, &cursor).and_then(|seek| serde_json::from_slice(&seek).ok());
     let look = move |tx: &mut Tx<'_>, session: &Session| {
         let actor = session.actor();
         let part = conversations::page_of(tx, &actor, None, seek.as_ref(), CONVERSATIONS)?;
@@ -78,7 +75,7 @@ async fn shown(
     let link = |seek: Option<Seek<Position>>| {
         let link = |seek| {
             let seek = serde_json::to_vec(&seek).map_err(Error::internal)?;
-            Ok::<_, Error>(format!("{PATH}?cursor={}", server.keys.seal(PATH, &seek)?))
+            Ok::<_, Error>(at(&server.keys.seal(PATH, &seek)?))
         };
         seek.map(link).transpose()
     };
@@ -90,11 +87,19 @@ async fn shown(
         levels_problems: typed.levels_problems,
         around: Around { previous: link(previous)?, next: link(next)? },
         conversations: items.iter().map(|conversation| subscription(&user, conversation, &typed.levels)).collect(),
+        cursor,
         sessions: sessions.iter().map(|found| session_view(found, session)).collect(),
         key: new_key()?,
         user,
     };
-    Ok(view::page(status, &account)?)
+    Ok(view::page(&account)?)
+}
+
+/// The address of the page with a page of the conversations
+fn at(cursor: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(Some(("cursor", cursor)).filter(|_| !cursor.is_empty()));
+    format!("{PATH}?{}", query.finish()).trim_end_matches('?').to_owned()
 }
 
 fn details_of(user: &User) -> Details {
@@ -109,9 +114,8 @@ fn details_of(user: &User) -> Details {
 fn subscription(user: &User, conversation: &ConversationView, typed: &[(ConversationId, Level)]) -> Subscription {
     let id = conversation.conversation_id;
     let other = conversation.participants.iter().find(|person| person.key != user.person.key);
-    let other = other.map_or_else(|| "Deleted account".to_owned(), |person| person.username.clone());
     let name = match conversation.kind {
-        ConversationKind::Direct => other,
+        ConversationKind::Direct => other.map(|person| person.username.clone()).unwrap_or_default(),
         ConversationKind::Group => {
             let name =
                 conversation.title.clone().filter(|title| !title.is_empty()).or_else(|| conversation.name.clone());
@@ -181,11 +185,10 @@ pub(super) async fn change(
     };
     match outcome {
         Ok(()) => Ok(done(PATH, Notice::ProfileSaved)),
-        Err(error) if error.kind() == Kind::Unauthenticated => Ok(log_in_first(&form)),
         Err(error) if is_of_form(&error) => {
             let details_problems = Problems::new(&error, &["username", "first_name", "last_name", "email"]);
             let typed = Typed { details: Some(details), details_problems, ..Typed::default() };
-            shown(&server, &session, status(&error), None, None, typed).await
+            Ok(refused(error, shown(&server, &session, None, String::new(), typed).await?))
         }
         Err(error) => Err(error.into()),
     }
@@ -202,7 +205,8 @@ pub(super) async fn change_password(State(server): State<Shared>, visitor: Visit
         Err(error) if error.kind() == Kind::Unauthenticated => again(&server, &visitor, &form).await,
         Err(error) if is_of_form(&error) => {
             let password_problems = Problems::new(&error, &["current_password", "password"]);
-            shown(&server, &session, status(&error), None, None, Typed { password_problems, ..Typed::default() }).await
+            let typed = Typed { password_problems, ..Typed::default() };
+            Ok(refused(error, shown(&server, &session, None, String::new(), typed).await?))
         }
         Err(error) => Err(error.into()),
     }
@@ -223,16 +227,14 @@ async fn renew(server: &Shared, visitor: &Visitor, session: &Session, form: &For
 /// The answer to the form of a new password whose session has ended: that of the first time, where it was carried out and only the
 /// answer was lost. Whoever knows the new password may have the session that took the place of the one that ended.
 async fn again(server: &Shared, visitor: &Visitor, form: &Form) -> Page {
-    let Some(secret) = visitor.secret else { return Ok(log_in_first(form)) };
-    let next = server.keys.next_session(secret);
-    let Some(session) = server.read_unauthenticated(move |tx| sessions::find(tx, &next.hash())).await? else {
-        return Ok(log_in_first(form));
-    };
+    let next = server.keys.next_session(visitor.secret.ok_or_else(sessions::ended)?);
+    let session = server.read_unauthenticated(move |tx| sessions::acting(tx, &next.hash())).await?;
+    server.limits.changes.take(&session.user.person.user_id)?;
     let client = visitor.client;
     let look = move |tx: &mut Tx<'_>| login::attempt_again(tx, &session, client);
     match server.verify(client, look, form.text("password").to_owned()).await? {
         Some(_) => Ok(with_cookie(done(PATH, Notice::PasswordChanged), visitor.cookie(next)?)),
-        None => Ok(log_in_first(form)),
+        None => Err(sessions::ended().into()),
     }
 }
 
@@ -243,18 +245,17 @@ pub(super) async fn set_levels(State(server): State<Shared>, LoggedIn(session): 
         Some((ConversationId(uuid(name)?), level))
     };
     let levels: Vec<(ConversationId, Level)> = form.fields().filter_map(level).collect();
-    let (wanted, request) = (levels.clone(), form.request(&server.keys));
+    let (wanted, request, cursor) = (levels.clone(), form.request(&server.keys), form.text("cursor").to_owned());
     let set = move |tx: &mut Tx<'_>, session: &Session| {
         let actor = session.actor();
         once_done(tx, &actor, request.as_ref(), |tx| conversations::set_levels(tx, &actor, &wanted))
     };
     match write(&server, &session, set).await {
-        Ok(()) => Ok(done(PATH, Notice::LevelsSaved)),
-        Err(error) if error.kind() == Kind::Unauthenticated => Ok(log_in_first(&form)),
+        Ok(()) => Ok(done(&at(&cursor), Notice::LevelsSaved)),
         Err(error) if is_of_form(&error) => {
             let levels_problems = Problems::new(&error, &[]);
             let typed = Typed { levels, levels_problems, ..Typed::default() };
-            shown(&server, &session, status(&error), None, None, typed).await
+            Ok(refused(error, shown(&server, &session, None, cursor, typed).await?))
         }
         Err(error) => Err(error.into()),
     }
@@ -264,12 +265,8 @@ pub(super) async fn set_levels(State(server): State<Shared>, LoggedIn(session): 
 pub(super) async fn end_sessions(State(server): State<Shared>, LoggedIn(session): LoggedIn, form: Form) -> Page {
     let one = form.text("session");
     if one.is_empty() {
-        let (own, request) = (session.hash, form.request(&server.keys));
-        let end = move |tx: &mut Tx<'_>, session: &Session| {
-            let actor: Actor = session.actor();
-            once_done(tx, &actor, request.as_ref(), |tx| sessions::end_others(tx, &own).map(drop))
-        };
-        write(&server, &session, end).await?;
+        // Sent twice, it ends what began meanwhile, too.
+        write(&server, &session, |tx, session| sessions::end_others(tx, &session.hash)).await?;
         return Ok(done(PATH, Notice::SessionsEnded));
     }
     let hash = URL_SAFE_NO_PAD.decode(one).ok().and_then(|hash| <[u8; 32]>::try_from(hash).ok());

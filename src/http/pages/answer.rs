@@ -9,7 +9,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use tower_http::csrf::ProtectionError;
 
-use super::view::{Failure, Frame, Notice};
+use super::form::parameter;
+use super::view::{Failure, Frame, MEDIA_TYPE, Notice};
 use crate::error::{Error, Kind};
 use crate::http::server::problem::Problem;
 
@@ -59,36 +60,56 @@ impl From<Problem> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let page = Failure::new(Frame::default(), &self.0).render().unwrap_or_default();
-        let mut response = Problem::from(self.0).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        headers.remove(WWW_AUTHENTICATE);
-        *response.body_mut() = Body::from(page);
-        response
+        shown_with(self.0, Body::from(page))
     }
 }
 
-/// The status of a page with a form that was refused. What is wrong with credentials in a form is not for the browser's own
-/// dialog.
-pub(super) fn status(error: &Error) -> StatusCode {
-    let status = match error.kind() {
-        Kind::Unauthenticated => Kind::Forbidden.status(),
-        kind => kind.status(),
-    };
-    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+/// An error as it goes to clients, but with a page in place of the document
+fn shown_with(error: Error, page: Body) -> Response {
+    let mut response = Problem::from(error).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    headers.remove(WWW_AUTHENTICATE);
+    *response.body_mut() = page;
+    response
 }
 
-/// Whether a form shows the error; others have a page of their own.
+/// The page of a form that was refused, with the status and the headers of the error. What is wrong with credentials in a form
+/// is not for the browser's own dialog.
+pub(super) fn refused(error: Error, page: Response) -> Response {
+    let mut response = shown_with(error, page.into_body());
+    if response.status() == StatusCode::UNAUTHORIZED {
+        *response.status_mut() = StatusCode::FORBIDDEN;
+    }
+    response
+}
+
+/// Whether a form shows the error, with what was typed; others have a page of their own.
 pub(super) fn is_of_form(error: &Error) -> bool {
     matches!(
         error.kind(),
-        Kind::Invalid | Kind::Conflict | Kind::Forbidden | Kind::NotFound | Kind::RateLimited | Kind::Unauthenticated
+        Kind::Invalid
+            | Kind::Conflict
+            | Kind::Forbidden
+            | Kind::NotFound
+            | Kind::RateLimited
+            | Kind::Timeout
+            | Kind::Unavailable
+            | Kind::NoSpace
     )
 }
 
 /// Leads to the page that says what was done.
 pub(super) fn done(path: &str, notice: Notice) -> Response {
-    Redirect::to(&format!("{path}?done={}", notice.word())).into_response()
+    let sign = if path.contains('?') { '&' } else { '?' };
+    Redirect::to(&format!("{path}{sign}done={}", notice.word())).into_response()
+}
+
+/// The notice that an address has the word for, unless a page of another site leads to it: nothing was done then.
+pub(super) fn notice(headers: &HeaderMap, query: Option<&str>) -> Option<Notice> {
+    let site = headers.get("sec-fetch-site");
+    let is_own = site.is_none_or(|site| site == "same-origin" || site == "none");
+    parameter(query, "done").filter(|_| is_own).and_then(|word| Notice::of(&word))
 }
 
 /// The same response, with a cookie
@@ -121,4 +142,29 @@ pub(in crate::http) async fn not_found(headers: HeaderMap, uri: Uri) -> Response
         return protected(Refused(Error::not_found("There is no page at this address.")).into_response());
     }
     Problem::from(Error::not_found("Not found. The API is described at /api/docs/.")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header::RETRY_AFTER;
+
+    use super::*;
+
+    #[test]
+    fn a_form_is_shown_again_also_where_the_database_is_busy_and_says_when_to_come_again() {
+        for (error, status, seconds) in [
+            (Error::busy("Busy.", 3), 503, Some("3")),
+            (Error::no_space(), 507, None),
+            (Error::rate_limited("Throttled.", 7), 429, Some("7")),
+            (Error::invalid("email", "Wrong."), 400, None),
+        ] {
+            assert!(is_of_form(&error), "{status}");
+            let page = refused(error, Response::default());
+            let after = page.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap());
+            assert_eq!((page.status().as_u16(), after), (status, seconds));
+            assert_eq!(page.headers()[CONTENT_TYPE], MEDIA_TYPE);
+        }
+        let page = refused(Error::unauthenticated("Who?"), Response::default());
+        assert_eq!((page.status(), page.headers().get(WWW_AUTHENTICATE)), (StatusCode::FORBIDDEN, None));
+    }
 }

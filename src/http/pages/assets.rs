@@ -6,6 +6,7 @@ use std::io::Write;
 use std::sync::LazyLock;
 
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -69,10 +70,12 @@ pub(super) fn icon() -> &'static str {
 }
 
 /// Serves an asset.
-pub(super) async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn serve(name: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Result<Response, Problem> {
     let all = [&STYLE, &SCRIPT, &TIMES, &ICON];
-    let found = all.into_iter().find(|asset| asset.path.strip_prefix("/assets/") == Some(&name));
-    let asset = found.ok_or_else(|| Error::not_found("Not found."))?;
+    let is_it = |asset: &&LazyLock<Asset>| {
+        name.as_ref().is_ok_and(|Path(name)| asset.path.strip_prefix("/assets/") == Some(name))
+    };
+    let asset = all.into_iter().find(is_it).ok_or_else(|| Error::not_found("Not found."))?;
     let tag = format!("\"{}\"", asset.hash);
     let mut response = if headers.get(IF_NONE_MATCH).is_some_and(|known| known == tag.as_str()) {
         StatusCode::NOT_MODIFIED.into_response()

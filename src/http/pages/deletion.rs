@@ -1,11 +1,15 @@
 //! Deleting one's own account: a receipt, then the name typed, then it is gone.
 
+use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::Method;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use futures_util::stream::empty;
 
-use super::answer::{Page, done, is_of_form, status, with_cookie};
+use super::answer::{Page, done, is_of_form, refused, with_cookie};
 use super::form::Form;
-use super::session::{LoggedIn, Visitor, frame, log_in_first, write};
+use super::session::{LoggedIn, Visitor, frame, write};
 use super::view::{self, Delete, Notice, Problems};
 use crate::error::{Error, Kind};
 use crate::http::server::Shared;
@@ -19,11 +23,17 @@ use crate::store::Tx;
 const PURPOSE: &str = "deletion";
 
 /// Shows what would be deleted.
-pub(super) async fn show(State(server): State<Shared>, LoggedIn(session): LoggedIn) -> Page {
-    shown(&server, &session, StatusCode::OK, String::new(), Problems::default()).await
+pub(super) async fn show(State(server): State<Shared>, LoggedIn(session): LoggedIn, method: Method) -> Page {
+    if method == Method::HEAD {
+        // To say how long the page is would take as long as the deletion.
+        return Ok(
+            ([(CONTENT_TYPE, view::MEDIA_TYPE)], Body::from_stream(empty::<Result<Bytes, Error>>())).into_response()
+        );
+    }
+    shown(&server, &session, String::new(), Problems::default()).await
 }
 
-async fn shown(server: &Shared, session: &Session, status: StatusCode, typed: String, problems: Problems) -> Page {
+async fn shown(server: &Shared, session: &Session, typed: String, problems: Problems) -> Page {
     let user = &session.user;
     server.limits.receipts.take(&user.person.user_id)?;
     let hash = session.hash;
@@ -43,7 +53,7 @@ async fn shown(server: &Shared, session: &Session, status: StatusCode, typed: St
         problems,
         key: server.keys.seal(PURPOSE, user.person.user_id.0.as_bytes())?,
     };
-    Ok(view::page(status, &delete)?)
+    Ok(view::page(&delete)?)
 }
 
 /// Deletes the account.
@@ -54,7 +64,8 @@ pub(super) async fn delete(State(server): State<Shared>, visitor: Visitor, form:
         Err(error) if error.kind() == Kind::Unauthenticated => gone(&server, &visitor, &form).await,
         Err(error) if is_of_form(&error) => {
             let problems = Problems::new(&error, &["username", "current_password"]);
-            shown(&server, &session, status(&error), form.text("username").to_owned(), problems).await
+            let page = shown(&server, &session, form.text("username").to_owned(), problems).await?;
+            Ok(refused(error, page))
         }
         Err(error) => Err(error.into()),
     }
@@ -79,6 +90,9 @@ async fn carry_out(server: &Shared, visitor: &Visitor, session: &Session, form: 
 
 /// The password that is given again in a session
 async fn verify(server: &Shared, visitor: &Visitor, session: &Session, password: String) -> Result<Verified, Error> {
+    // As with a new password: who only has the cookie does not guess for as long as they like.
+    server.limits.changes.take(&session.user.person.user_id)?;
+    server.limits.log_ins.take(&visitor.client)?;
     let (session, client) = (session.clone(), visitor.client);
     let look = move |tx: &mut Tx<'_>| login::attempt_again(tx, &session, client);
     let verified = server.verify(client, look, password).await?;
@@ -93,7 +107,7 @@ async fn gone(server: &Shared, visitor: &Visitor, form: &Form) -> Page {
         None => false,
     };
     if !is_deleted {
-        return Ok(log_in_first(form));
+        return Err(sessions::ended().into());
     }
     Ok(with_cookie(done("/login/", Notice::AccountDeleted), visitor.no_cookie()?))
 }

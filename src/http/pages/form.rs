@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::view::Kept;
 use crate::app::secret;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::service::IdempotentRequest;
 use crate::service::tokens::Keys;
 
@@ -21,9 +21,15 @@ pub(super) struct Form {
 
 impl Form {
     /// Reads a body as browsers send forms.
-    pub(super) fn read(path: &str, body: &[u8]) -> Self {
+    ///
+    /// # Errors
+    /// `Invalid` if it is not UTF-8.
+    pub(super) fn read(path: &str, body: &[u8]) -> Result<Self> {
+        if !is_utf8(body) {
+            return Err(Error::of_fields("The form is not in UTF-8.", Vec::new()));
+        }
         let fields = form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), value.into_owned()));
-        Self { path: path.to_owned(), fields: fields.collect() }
+        Ok(Self { path: path.to_owned(), fields: fields.collect() })
     }
 
     /// The value of a field; of none it is empty
@@ -36,12 +42,9 @@ impl Form {
         self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// What is kept of a form while its sender logs in again: nothing of one with a password, which the page asks for anew
+    /// What is kept of a form while its sender logs in again
     pub(super) fn kept(&self) -> Kept {
-        if self.fields().any(|(name, _)| ["password", "current_password"].contains(&name)) {
-            return Kept { path: self.path.clone(), fields: Vec::new() };
-        }
-        Kept { path: self.path.clone(), fields: self.fields.clone() }
+        Kept::new(self.path.clone(), self.fields.clone())
     }
 
     /// The fields that were kept of an earlier form
@@ -60,6 +63,25 @@ impl Form {
         let key = format!("{}.{}", key.get(..64).unwrap_or(key), URL_SAFE_NO_PAD.encode(&request));
         Some(IdempotentRequest { key, request, earlier })
     }
+}
+
+/// Whether all that is written in a form is UTF-8: its own signs are ASCII, so the whole is where each part is.
+fn is_utf8(body: &[u8]) -> bool {
+    let (mut bytes, mut rest) = (Vec::with_capacity(body.len()), body);
+    while let [first, after @ ..] = rest {
+        let digit = |at: usize| after.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        let escaped = digit(0).zip(digit(1)).filter(|_| *first == b'%');
+        let escaped = escaped.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    std::str::from_utf8(&bytes).is_ok()
+}
+
+/// The value of a parameter of a query
+pub(super) fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    pairs.find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
 }
 
 /// A key for the forms of a page
@@ -107,7 +129,8 @@ mod tests {
     #[test]
     fn a_form_is_the_same_request_only_with_the_same_key_and_the_same_fields() {
         let keys = Keys::new(b"a secret of the tests", None).unwrap();
-        let request = |path: &str, body: &str| Form::read(path, body.as_bytes()).request(&keys).map(|made| made.key);
+        let request =
+            |path: &str, body: &str| Form::read(path, body.as_bytes()).unwrap().request(&keys).map(|made| made.key);
         let first = request("/account/", "key=k&email=a").unwrap();
         assert_eq!(request("/account/", "key=k&email=a").unwrap(), first);
         for (path, body) in [("/account/", "key=k&email=b"), ("/account/", "key=l&email=a"), ("/", "key=k&email=a")] {
@@ -117,12 +140,31 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_a_form_with_a_password() {
-        let kept = |body: &str| Form::read("/account/", body.as_bytes()).kept().fields;
+    fn kept_is_what_can_be_sent_again_unseen_and_is_named() {
+        let kept = |path: &str, body: &str| Form::read(path, body.as_bytes()).unwrap().kept().fields;
         assert_eq!(
-            kept("email=a%40b&key=k"),
+            kept("/account/", "email=a%40b&key=k"),
             [("email", "a@b"), ("key", "k")].map(|(a, b)| (a.to_owned(), b.to_owned()))
         );
-        assert!(kept("email=a&password=secret").is_empty() && kept("current_password=").is_empty());
+        assert!(!kept("/account/levels/", "a=b").is_empty() && !kept("/account/sessions/", "for=b").is_empty());
+        for (path, body) in [
+            ("/account/password/", "current_password=x&password=secret"),
+            ("/account/delete/", "username=bob"),
+            ("/account/sessions/", "session=one"),
+            ("/account/?a", "a=b"),
+        ] {
+            assert!(kept(path, body).is_empty(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_form_is_in_utf_8() {
+        for body in ["a=%C3%A9+%20&b=%EF%BF%BD&c=%zz%4&d=é%", ""] {
+            assert!(Form::read("/", body.as_bytes()).is_ok(), "{body}");
+        }
+        assert_eq!(Form::read("/", b"a=%C3%A9+b%2").unwrap().text("a"), "é b%2");
+        for body in [&b"a=%FF"[..], b"a=\xff", b"%C3=a", b"a=%C3&b=%A9"] {
+            assert!(Form::read("/", body).is_err(), "{body:?}");
+        }
     }
 }

@@ -1,37 +1,30 @@
 //! Logging in and out.
 
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::answer::{Page, Refused, done, is_of_form, status, with_cookie};
-use super::form::Form;
+use super::answer::{Page, Refused, done, is_of_form, notice, refused, with_cookie};
+use super::form::{Form, parameter};
 use super::session::{Visitor, frame, going_on_to};
 use super::view::{self, Again, Frame, Kept, Login, Notice, Problems};
 use crate::app::secret;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::http::server::Shared;
 use crate::service::login;
 use crate::service::sessions::{self, Session};
 use crate::service::tokens::{self, Secret};
 use crate::store::Tx;
 
-/// The value of a parameter of a query
-pub(super) fn parameter(query: Option<&str>, name: &str) -> Option<String> {
-    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    pairs.find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
-}
-
 /// Shows the form of the log-in; whoever is logged in goes on.
-pub(super) async fn show(visitor: Visitor, RawQuery(query): RawQuery) -> Page {
+pub(super) async fn show(visitor: Visitor, headers: HeaderMap, RawQuery(query): RawQuery) -> Page {
     let kept = going_on_to(&parameter(query.as_deref(), "next").unwrap_or_default(), Vec::new());
     if visitor.session.is_some() {
         return Ok(Redirect::to(&kept.path).into_response());
     }
-    let notice = parameter(query.as_deref(), "done").and_then(|word| Notice::of(&word));
-    let frame = Frame { notice, ..Frame::default() };
+    let frame = Frame { notice: notice(&headers, query.as_deref()), ..Frame::default() };
     let login = Login { frame, problems: Problems::default(), username: String::new(), kept };
-    Ok(view::page(StatusCode::OK, &login)?)
+    Ok(view::page(&login)?)
 }
 
 /// Logs in, and goes on to where the visitor was led away from.
@@ -39,11 +32,11 @@ pub(super) async fn log_in(State(server): State<Shared>, visitor: Visitor, form:
     let kept = going_on_to(form.text("next"), form.kept_before());
     match begin(&server, &visitor, &form).await {
         Ok((session, secret)) => Ok(with_cookie(go_on(&session, kept)?, visitor.cookie(secret)?)),
-        Err(error) if is_of_form(&error) => {
+        Err(error) if is_of_form(&error) || error.kind() == Kind::Unauthenticated => {
             let problems = Problems::new(&error, &["username", "password"]);
             let username = form.text("username").to_owned();
             let login = Login { frame: Frame::default(), problems, username, kept };
-            Ok(view::page(status(&error), &login)?)
+            Ok(refused(error, view::page(&login)?))
         }
         Err(error) => Err(error.into()),
     }
@@ -66,12 +59,12 @@ async fn begin(server: &Shared, visitor: &Visitor, form: &Form) -> Result<(Sessi
     Ok((server.write_unauthenticated(begin).await?, next))
 }
 
-/// What follows a log-in: the form that was sent without one, or the page that it is needed for
+/// What follows a log-in: the form that was sent without one, unless somebody else did, or the page that it is needed for
 fn go_on(session: &Session, kept: Kept) -> Result<Response, Refused> {
-    if kept.fields.is_empty() {
+    if kept.fields.is_empty() || !kept.is_of(session.user.person.user_id) {
         return Ok(Redirect::to(&kept.path).into_response());
     }
-    Ok(view::page(StatusCode::OK, &Again { frame: frame(session, None), kept })?)
+    Ok(view::page(&Again { frame: frame(session, None), kept })?)
 }
 
 /// Logs out.

@@ -1,9 +1,11 @@
 //! Setting a password by a link.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::response::Response;
 
-use super::answer::{Page, done, is_of_form, status};
+use super::account;
+use super::answer::{Page, done, is_of_form, refused};
 use super::form::Form;
 use super::session::Visitor;
 use super::view::{self, Frame, Notice, Password, Problems};
@@ -17,38 +19,52 @@ use crate::service::password_links::{self, Found, bad_link};
 use crate::service::passwords;
 use crate::service::tokens::{Secret, secret_of};
 
+/// The secret in the path of a link; an error where it is not UTF-8
+type Token = Result<Path<String>, PathRejection>;
+
 /// Shows the form of a link.
-pub(super) async fn show(State(server): State<Shared>, Path(token): Path<String>) -> Page {
+pub(super) async fn show(State(server): State<Shared>, token: Token) -> Page {
     match find(&server, &token).await? {
-        (_, Found::Valid(user, expires)) => shown(StatusCode::OK, &user, expires, Problems::default()),
+        (_, Found::Valid(user, expires)) => shown(&user, expires, Problems::default()),
         (_, Found::Ended(..)) => Err(bad_link().into()),
     }
 }
 
-fn shown(status: StatusCode, user: &User, expires: Timestamp, problems: Problems) -> Page {
+fn shown(user: &User, expires: Timestamp, problems: Problems) -> Page {
     let username = user.person.username.clone();
-    Ok(view::page(status, &Password { frame: Frame::default(), username, expires, problems })?)
+    Ok(view::page(&Password { frame: Frame::default(), username, expires, problems })?)
 }
 
-async fn find(server: &Shared, token: &str) -> Result<(Secret, Found), Error> {
-    let secret = secret_of(token).ok_or_else(bad_link)?;
+async fn find(server: &Shared, token: &Token) -> Result<(Secret, Found), Error> {
+    let secret = token.as_ref().ok().and_then(|Path(token)| secret_of(token)).ok_or_else(bad_link)?;
     Ok((secret, server.read_unauthenticated(move |tx| password_links::find(tx, secret)).await?))
 }
 
 /// Sets the password. Sent twice, it answers as the first time to whoever knows the password that was set.
-pub(super) async fn set(State(server): State<Shared>, visitor: Visitor, Path(token): Path<String>, form: Form) -> Page {
+pub(super) async fn set(State(server): State<Shared>, visitor: Visitor, token: Token, form: Form) -> Page {
     let (secret, found) = find(&server, &token).await?;
     let password = form.text("password").to_owned();
     let Found::Valid(user, expires) = found else { return again(&server, &visitor, found, password).await };
     match carry_out(&server, &visitor, secret, &user, password.clone()).await {
-        Ok(()) => Ok(done("/login/", Notice::PasswordSet)),
+        Ok(()) => Ok(set_for(&user, &visitor)),
         Err(error) if error.kind() == Kind::NotFound => {
             // Used or replaced while the password was hashed
             let (_, found) = find(&server, &token).await?;
             again(&server, &visitor, found, password).await
         }
-        Err(error) if is_of_form(&error) => shown(status(&error), &user, expires, Problems::new(&error, &["password"])),
+        Err(error) if is_of_form(&error) => {
+            let page = shown(&user, expires, Problems::new(&error, &["password"]))?;
+            Ok(refused(error, page))
+        }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Leads to the log-in, or back to the account that somebody else is logged in to in this browser.
+fn set_for(user: &User, visitor: &Visitor) -> Response {
+    match &visitor.session {
+        Some(session) if session.user.person.key != user.person.key => done(account::PATH, Notice::OthersPasswordSet),
+        _ => done("/login/", Notice::PasswordSet),
     }
 }
 
@@ -71,7 +87,7 @@ async fn again(server: &Shared, visitor: &Visitor, found: Found, password: Strin
     let tried = Tried::new(Subject::Account(user.person.key), visitor.client, false);
     let verify = move || Ok(passwords::verify_for(hash.as_deref(), &password)?.then_some(()));
     match server.guess(tried, verify).await? {
-        Some(()) => Ok(done("/login/", Notice::PasswordSet)),
+        Some(()) => Ok(set_for(&user, visitor)),
         None => Err(bad_link().into()),
     }
 }

@@ -3,10 +3,10 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::{COOKIE, USER_AGENT};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
+use axum::response::{IntoResponse, Redirect};
 
-use super::answer::Refused;
+use super::answer::{Page, Refused, refused};
 use super::form::{Form, local};
 use super::view::{self, Frame, Kept, Login, Notice, Problems, Viewer};
 use crate::error::{Error, Result};
@@ -126,34 +126,37 @@ impl FromRequestParts<Shared> for Form {
     }
 }
 
-/// Somebody who is logged in; everybody else is led to the log-in, and from there back.
+/// Somebody who is logged in; everybody else is led to the log-in, and from there back. A form is refused that was on a page of
+/// another user, who was logged in in this browser before.
 pub(super) struct LoggedIn(pub(super) Session);
 
 impl FromRequestParts<Shared> for LoggedIn {
-    type Rejection = Response;
+    type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, server: &Shared) -> std::result::Result<Self, Response> {
-        let visitor = Visitor::from_request_parts(parts, server).await.map_err(IntoResponse::into_response)?;
-        if let Some(session) = visitor.session {
-            return Ok(Self(session));
+    async fn from_request_parts(parts: &mut Parts, server: &Shared) -> std::result::Result<Self, Refused> {
+        let session = Visitor::from_request_parts(parts, server).await?.session.ok_or_else(sessions::ended)?;
+        let whose = parts.extensions.get::<Form>().map(|form| form.text("for")).unwrap_or_default();
+        if !whose.is_empty() && whose != session.user.person.user_id.to_string() {
+            let error = Error::forbidden("This form is from a page of another account, so nothing was done.");
+            return Err(error.hint("Load the page anew.").into());
         }
-        if parts.method == Method::POST {
-            return Err(log_in_first(parts.extensions.get().unwrap_or(&Form::default())));
-        }
-        let next = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(local(next).map(|next| ("next", next)));
-        Err(Redirect::to(&format!("/login/?{}", query.finish())).into_response())
+        Ok(Self(session))
     }
 }
 
-/// The log-in in place of what a form asked for, with what was typed into the form
-pub(super) fn log_in_first(form: &Form) -> Response {
-    let kept = form.kept();
+/// The log-in in place of a page, or of what a form asked for, with what was typed into the form
+pub(super) fn log_in_first(method: &Method, uri: &Uri, form: &Form) -> Page {
+    if method != Method::POST {
+        let next = uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(local(next).map(|next| ("next", next)));
+        return Ok(Redirect::to(&format!("/login/?{}", query.finish())).into_response());
+    }
+    let (kept, ended) = (form.kept(), sessions::ended());
     // Otherwise the page says what becomes of it.
-    let problems = if kept.fields.is_empty() { Problems::new(&sessions::ended(), &[]) } else { Problems::default() };
+    let problems = if kept.fields.is_empty() { Problems::new(&ended, &[]) } else { Problems::default() };
     let login = Login { frame: Frame::default(), problems, username: String::new(), kept };
-    view::page(StatusCode::FORBIDDEN, &login).unwrap_or_else(|problem| Refused::from(problem).into_response())
+    Ok(refused(ended, view::page(&login)?))
 }
 
 /// What surrounds the pages of somebody who is logged in
@@ -199,7 +202,7 @@ pub(super) async fn find(server: &Shared, visitor: &Visitor, is_use: bool) -> Re
 
 /// A form to be filled in again, with the path that the log-in leads to
 pub(super) fn going_on_to(path: &str, fields: Vec<(String, String)>) -> Kept {
-    Kept { path: local(path).unwrap_or("/").to_owned(), fields }
+    Kept::new(local(path).unwrap_or("/").to_owned(), fields)
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use askama::Template;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
@@ -12,10 +11,13 @@ use crate::error::Error;
 use crate::http::server::problem::Problem;
 use crate::model::{Choice, ConversationId, Kind, Level, Receipt, Role, Timestamp, User, UserId};
 
+/// The media type of pages
+pub(super) const MEDIA_TYPE: &str = "text/html; charset=utf-8";
+
 /// A response with a page.
-pub(super) fn page(status: StatusCode, template: &impl Template) -> Result<Response, Problem> {
+pub(super) fn page(template: &impl Template) -> Result<Response, Problem> {
     let text = template.render().map_err(|error| Error::internal(error.to_string()))?;
-    Ok((status, [(CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response())
+    Ok(([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response())
 }
 
 /// A time for those without scripts: `2 Jan 2026, 09:00 UTC`
@@ -72,10 +74,11 @@ pub(super) enum Notice {
     SessionEnded,
     AccountDeleted,
     PasswordSet,
+    OthersPasswordSet,
 }
 
 impl Notice {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::LoggedOut,
         Self::ProfileSaved,
         Self::PasswordChanged,
@@ -84,6 +87,7 @@ impl Notice {
         Self::SessionEnded,
         Self::AccountDeleted,
         Self::PasswordSet,
+        Self::OthersPasswordSet,
     ];
 
     /// The notice with that word
@@ -110,6 +114,10 @@ impl Notice {
             Self::SessionEnded => ("session", "The session has ended."),
             Self::AccountDeleted => ("deleted", "Your account is deleted."),
             Self::PasswordSet => ("password-set", "Your password is set. Log in with it."),
+            Self::OthersPasswordSet => (
+                "others-password",
+                "The password that the link was for is set. You are still logged in to this account.",
+            ),
         }
     }
 }
@@ -169,12 +177,39 @@ pub(super) struct Around {
     pub(super) next: Option<String>,
 }
 
-/// A form that was sent after its session had ended: where it goes, and what it said; no passwords
+/// Where a log-in leads to, and the form that was sent there after its session had ended
 #[derive(Default)]
 pub(super) struct Kept {
-    /// Where the log-in leads to
     pub(super) path: String,
+    /// What the form said; nothing where it is not sent again
     pub(super) fields: Vec<(String, String)>,
+}
+
+impl Kept {
+    /// Keeps of the forms those that can be sent again unseen: no passwords, and nothing that cannot be undone.
+    pub(super) fn new(path: String, fields: Vec<(String, String)>) -> Self {
+        let kept = Self { path, fields };
+        if kept.action().is_empty() { Self { fields: Vec::new(), ..kept } } else { kept }
+    }
+
+    /// What the form does, in the words of its button; empty for one that is not kept
+    fn action(&self) -> &'static str {
+        match self.path.as_str() {
+            "/account/" => "Save profile",
+            "/account/levels/" => "Save notifications",
+            "/account/sessions/" if self.text("session").is_empty() => "Sign out everywhere else",
+            _ => "",
+        }
+    }
+
+    /// Whether the form was on a page of this user
+    pub(super) fn is_of(&self, user: UserId) -> bool {
+        self.text("for") == user.to_string()
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+    }
 }
 
 /// `/login/`
@@ -210,6 +245,8 @@ pub(super) struct Account {
     /// A page of the conversations
     pub(super) conversations: Vec<Subscription>,
     pub(super) around: Around,
+    /// Which page of them it is; empty for the first
+    pub(super) cursor: String,
     pub(super) sessions: Vec<Session>,
     /// The beginning of the idempotency keys of its forms
     pub(super) key: String,
@@ -369,6 +406,7 @@ mod tests {
             levels_problems: problems(),
             conversations: (1..=count).map(subscription).collect(),
             around: Around { previous: None, next: Some("/account/?a=1&b=\"2".to_owned()) },
+            cursor: text(),
             sessions: (1..=count).map(session).collect(),
             key: text(),
         }

@@ -23,7 +23,7 @@ pub(crate) const BODY_LIMIT: usize = 1024 * 1024;
 const DRAINED: usize = 8 * 1024 * 1024;
 
 /// The size up to which a body needs no slot, in bytes: large bodies of thousands of connections would fill the memory.
-const SMALL_BODY: usize = 16 * 1024;
+pub(crate) const SMALL_BODY: usize = 16 * 1024;
 
 /// How long a body may take
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,7 +41,7 @@ pub(crate) const LARGE_BODIES: usize = 64;
 #[derive(Clone)]
 pub(crate) struct Unread(pub(crate) Arc<AtomicBool>);
 
-/// Reads a body up to the limit. A large one takes a slot, of all and of its client's share, and keeps it while no
+/// Reads a body up to `limit` bytes. A large one takes a slot, of all and of its client's share, and keeps it while no
 /// other body waits or data keeps arriving.
 ///
 /// # Errors
@@ -50,10 +50,11 @@ pub(crate) async fn read(
     server: &Shared,
     client: Client,
     caller: Option<&Caller>,
+    limit: usize,
     body: Body,
 ) -> Result<Vec<u8>, Error> {
-    let mut coming = Coming { body, deadline: Instant::now() + BODY_TIMEOUT };
-    if coming.body.size_hint().lower() > BODY_LIMIT as u64 {
+    let mut coming = Coming { body, limit, deadline: Instant::now() + BODY_TIMEOUT };
+    if coming.body.size_hint().lower() > limit as u64 {
         return Err(coming.drain(0).await);
     }
     let mut content = Vec::new();
@@ -62,6 +63,9 @@ pub(crate) async fn read(
             Some(data) => content.extend_from_slice(&data),
             None => return Ok(content),
         }
+    }
+    if content.len() > limit {
+        return Err(coming.drain(content.len()).await);
     }
     let waiting = Instant::now();
     if let Some(caller) = caller {
@@ -73,7 +77,7 @@ pub(crate) async fn read(
     // Nothing of it is read meanwhile.
     coming.deadline += waiting.elapsed();
     let (mut since, mut before) = (Instant::now(), content.len());
-    while content.len() <= BODY_LIMIT {
+    while content.len() <= limit {
         match timeout_at(since + WHILE, coming.next()).await {
             Ok(Ok(Some(data))) => content.extend_from_slice(&data),
             Ok(Ok(None)) => return Ok(content),
@@ -94,6 +98,7 @@ pub(crate) async fn read(
 /// A body that is being read, and when it has to be here
 struct Coming {
     body: Body,
+    limit: usize,
     deadline: Instant,
 }
 
@@ -118,10 +123,10 @@ impl Coming {
                 Err(error) => return error,
             }
         }
-        too_large()
+        too_large(self.limit)
     }
 }
 
-pub(crate) fn too_large() -> Error {
-    Error::of_request(Kind::TooLarge, format!("The body has more than {BODY_LIMIT} bytes."))
+pub(crate) fn too_large(limit: usize) -> Error {
+    Error::of_request(Kind::TooLarge, format!("The body has more than {limit} bytes."))
 }

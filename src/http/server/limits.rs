@@ -21,12 +21,15 @@ const REMEMBERED: usize = 100_000;
 /// How many log-ins of an account may fail from everywhere, for one that may from an address
 const EVERYWHERE: u32 = 10;
 
+/// How many receipts before a deletion a user gets in a minute: each takes as long as the deletion, and keeps others from writing.
+const RECEIPTS: u32 = 6;
+
 /// How much may be tried in a minute; 0: as much as one likes
 #[derive(Clone, Copy, Debug)]
 pub struct Allowed {
     /// Failed log-ins of an account from an address; changes of an account's password
     pub failures: u32,
-    /// Log-ins from an address, and those of an account that do not fail; receipts of an account's deletion
+    /// Log-ins from an address, and those of an account that do not fail; receipts of an account's deletion, but [`RECEIPTS`] at most
     pub log_ins: u32,
     /// Registrations from an address
     pub registrations: u32,
@@ -39,7 +42,7 @@ pub(crate) struct Limits {
     successes: Limit<Subject>,
     /// Changes of a password, with the one before it
     pub(crate) changes: Limit<UserId>,
-    /// Receipts before a deletion, each of which takes as long as the deletion
+    /// Receipts before a deletion
     pub(crate) receipts: Limit<UserId>,
     pub(crate) log_ins: Limit<Client>,
     pub(crate) registrations: Limit<Client>,
@@ -64,7 +67,7 @@ impl Limits {
             failures_everywhere: Limit::new(allowed.failures.saturating_mul(EVERYWHERE)),
             successes: Limit::new(allowed.log_ins),
             changes: Limit::new(allowed.failures),
-            receipts: Limit::new(allowed.log_ins),
+            receipts: Limit::new(allowed.log_ins.min(RECEIPTS)),
             log_ins: Limit::new(allowed.log_ins),
             registrations: Limit::new(allowed.registrations),
         }

@@ -127,11 +127,15 @@ fn sessions_are_listed_and_ended_one_or_all_but_this() {
         let left = others.iter_mut().filter_map(|other| (other.get("/account/").status == 200).then_some(())).count();
         assert_eq!(left, 1);
         server.get("/api/users/me/", &token).expect(200);
-        assert!(text(&here.send("/account/sessions/", &[])).contains("All other sessions have ended."));
+        assert!(text(&here.send("/account/sessions/", &[("key", "k")])).contains("All other sessions have ended."));
         for other in &mut others {
             other.get("/account/").expect(303);
         }
         server.get("/api/users/me/", &token).problem(401, "unauthenticated");
+        // The same page again, later
+        let mut late = Browser::of(&server, "bob", "correct horse 8");
+        here.send("/account/sessions/", &[("key", "k")]);
+        late.get("/account/").expect(303);
         here.get("/account/").expect(200);
     });
 }
@@ -155,8 +159,9 @@ fn what_was_typed_is_kept_where_the_session_ended_meanwhile() {
     in_every_house(|house| {
         let server = house.serve(&[]);
         let mut browser = Browser::of(&server, "bob", "correct horse 8");
+        let own = hidden(&text(&browser.get("/account/").expect(200)), "for", 0);
         house.run("token revoke bob", "");
-        let fields = [("key", "k"), ("username", "bob"), ("first_name", "\"Bob\"")];
+        let fields = [("key", "k"), ("for", own.as_str()), ("username", "bob"), ("first_name", "\"Bob\"")];
         let page = text(&browser.post("/account/", &fields).expect(403));
         assert_eq!(
             (hidden(&page, "next", 0), hidden(&page, "kept.first_name", 0)),
@@ -165,6 +170,7 @@ fn what_was_typed_is_kept_where_the_session_ended_meanwhile() {
         let kept = [
             ("next", "/account/"),
             ("kept.key", "k"),
+            ("kept.for", &own),
             ("kept.username", "bob"),
             ("kept.first_name", "\"Bob\""),
             ("username", "bob"),
@@ -173,9 +179,15 @@ fn what_was_typed_is_kept_where_the_session_ended_meanwhile() {
         let wrong = [&kept[..], &[("password", "wrong")]].concat();
         let page = text(&browser.post("/login/", &wrong).expect(403));
         assert_eq!(hidden(&page, "kept.first_name", 0), "&#34;Bob&#34;");
+        // Who comes after bob to this browser gets nothing of it, nor does a page of his change anything of theirs.
+        let next = [&kept[..4], &[("username", "ann"), ("password", "correct horse 7")]].concat();
+        let mut ann = Browser::new(&server);
+        assert_eq!(ann.post("/login/", &next).expect(303).header("location"), Some("/account/"));
+        let page = text(&ann.post("/account/", &fields).expect(403));
+        assert!(page.contains("a page of another account"), "{page}");
         let right = [&kept[..], &[("password", "correct horse 8")]].concat();
         let page = text(&browser.post("/login/", &right).expect(200));
-        assert!(page.contains("action=\"/account/\""), "{page}");
+        assert!(page.contains("action=\"/account/\"") && page.contains("<strong>Save profile</strong>"), "{page}");
         assert_eq!(hidden(&page, "first_name", 0), "&#34;Bob&#34;");
         browser.send("/account/", &fields);
         let (token, _) = server.log_in("bob", "correct horse 8");
@@ -202,4 +214,11 @@ fn an_account_with_many_conversations_is_turned_page_by_page() {
     assert_eq!((count(&first), count(&second)), (20, 5));
     assert!(second.contains("rel=\"prev\""));
     assert_eq!(count(&text(&browser.get("/account/?cursor=forged").expect(200))), 20);
+    // A form of the second page leads back to it.
+    let cursor = hidden(&second, "cursor", 0);
+    let foreign = "019b78c9-0a80-7000-8000-000000000001";
+    let refused = text(&browser.post("/account/levels/", &[("cursor", &cursor), (foreign, "none")]).expect(404));
+    assert_eq!((count(&refused), hidden(&refused, "cursor", 0)), (5, cursor.clone()));
+    let page = text(&browser.send("/account/levels/", &[("cursor", &cursor)]));
+    assert!(count(&page) == 5 && page.contains("Your notifications are saved."), "{page}");
 }

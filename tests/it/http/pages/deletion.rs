@@ -61,3 +61,68 @@ fn the_last_admin_stays() {
         browser.get("/account/").expect(200);
     });
 }
+
+#[test]
+fn a_deletion_whose_session_ended_is_not_carried_out_before_its_receipt_was_seen_again() {
+    in_every_house(|house| {
+        let server = house.serve(&[]);
+        let mut browser = Browser::of(&server, "bob", "correct horse 8");
+        let page = text(&browser.get("/account/delete/").expect(200));
+        let key = hidden(&page, "key", 0);
+        house.run("token revoke bob", "");
+        let page = text(&browser.post("/account/delete/", &[("key", &key), ("username", "bob")]).expect(403));
+        assert!(hidden(&page, "next", 0) == "/account/delete/" && !page.contains("kept."), "{page}");
+        let log_in = [
+            ("username", "bob"),
+            ("password", "correct horse 8"),
+            ("next", "/account/delete/"),
+            ("kept.key", &key),
+            ("kept.username", "bob"),
+        ];
+        let page = text(&browser.send("/login/", &log_in));
+        assert!(page.contains("Delete account</button>") && page.contains("Sessions</th>"), "{page}");
+    });
+}
+
+#[test]
+fn receipts_are_few_in_a_minute_and_who_asks_for_the_headers_alone_gets_none() {
+    in_every_house(|house| {
+        let server = house.serve(&[]);
+        let mut browser = Browser::of(&server, "bob", "correct horse 8");
+        for _ in 0..30 {
+            let reply = browser.ask("HEAD", "/account/delete/", &[], &[]).expect(200);
+            assert!(reply.header("content-type").unwrap().starts_with("text/html"));
+        }
+        let mut shown = 0;
+        let refused = loop {
+            let reply = browser.get("/account/delete/");
+            if reply.status != 200 {
+                break reply.expect(429);
+            }
+            shown += 1;
+        };
+        assert!((6..30).contains(&shown), "{shown}");
+        assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() <= 10);
+    });
+}
+
+#[test]
+fn who_has_the_cookie_alone_does_not_guess_the_password_for_as_long_as_they_like() {
+    in_every_house(|house| {
+        let server = house.serve(&["--behind-proxy", "--failed-logins", "2"]);
+        let mut browser = Browser::of(&server, "bob", "correct horse 8");
+        age(house, 10 * 60 + 1);
+        let replies: Vec<_> = ["198.51.100.1", "198.51.100.2", "198.51.100.3"]
+            .iter()
+            .map(|address| {
+                let headers = [("Sec-Fetch-Site", "same-origin"), ("X-Forwarded-For", address)];
+                let fields = [("username", "bob"), ("current_password", "wrong")];
+                browser.ask("POST", "/account/delete/", &headers, &fields)
+            })
+            .collect();
+        assert_eq!(replies.iter().map(|reply| reply.status).collect::<Vec<_>>(), [400, 400, 429]);
+        let page = text(&replies[2]);
+        assert!(page.contains("Request was throttled") && page.contains("action=\"/account/delete/\""), "{page}");
+        assert!(replies[2].header("retry-after").is_some());
+    });
+}

@@ -1,7 +1,7 @@
 //! What protects pages: headers, and where forms may come from.
 
 use super::{Browser, text};
-use crate::server::Server;
+use crate::server::{Reply, Server};
 
 const BOB: &str = "- {type: user, username: bob, password: correct horse 8}";
 
@@ -55,6 +55,9 @@ fn a_form_of_another_site_is_refused_before_anything_is_read() {
     let me = || server.get("/api/users/me/", server.token("bob")).expect(200).json();
     assert_eq!((&me()["username"], &me()["email"]), (&"bob".into(), &serde_json::Value::Null));
     browser.get("/account/").expect(200);
+    // What is no browser, and says nothing of where it is from, is no page of another site.
+    browser.ask("POST", "/account/", &[], &[("username", "bob"), ("first_name", "A")]).expect(303);
+    assert_eq!(me()["first_name"], "A");
     // A browser that says less says where the form comes from.
     browser
         .ask("POST", "/account/", &[("Origin", own.as_str())], &[("username", "bob"), ("first_name", "B")])
@@ -65,6 +68,7 @@ fn a_form_of_another_site_is_refused_before_anything_is_read() {
 #[test]
 fn errors_are_pages_for_those_who_read_pages() {
     let server = Server::ephemeral(BOB, &[], &[]);
+    let session = Browser::of(&server, "bob", "correct horse 8").cookie.unwrap();
     let mut browser = Browser::new(&server);
     let page = browser.ask("GET", "/nowhere/", &[("Accept", "text/html,*/*")], &[]).expect(404);
     assert!(page.header("content-type").unwrap().starts_with("text/html"));
@@ -74,6 +78,21 @@ fn errors_are_pages_for_those_who_read_pages() {
     assert!(page.contains("not allowed"), "{page}");
     let json = server.send("POST", "/login/", &[("Content-Type", "application/json")], b"{}").expect(415);
     assert!(text(&json).contains("application/x-www-form-urlencoded"));
-    let large = vec![b'a'; 1024 * 1024 + 1];
-    server.send("POST", "/login/", &[("Content-Type", "application/x-www-form-urlencoded")], &large).expect(413);
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let is_page = |reply: &Reply| reply.header("content-type").unwrap().starts_with("text/html");
+    // Strangers send small forms only.
+    for (path, cookie, length, status) in [
+        ("/login/", "", 16 * 1024 + 1, 413),
+        ("/account/", "", 1024 * 1024 + 1, 413),
+        ("/account/", session.as_str(), 16 * 1024 + 1, 400),
+        ("/account/", session.as_str(), 1024 * 1024 + 1, 413),
+    ] {
+        let reply = server.send("POST", path, &[form, ("Cookie", cookie)], &vec![b'a'; length]).expect(status);
+        assert!(is_page(&reply) && (status != 413 || text(&reply).contains("The body has more than")), "{path}");
+    }
+    let reply = server.send("POST", "/login/", &[form], b"username=%FF&password=x").expect(400);
+    assert!(is_page(&reply) && text(&reply).contains("UTF-8"));
+    let reply = browser.get("/password/%FF/").expect(404);
+    assert!(is_page(&reply) && text(&reply).contains("This link is not valid"));
+    server.get("/assets/%FF", "").problem(404, "not_found");
 }

@@ -48,7 +48,9 @@ fn a_log_in_that_fails_says_so_keeps_what_was_typed_and_is_counted() {
     for name in ["bob", "bob", "bob"] {
         browser.post("/login/", &[("username", name), ("password", "wrong")]);
     }
-    let page = text(&browser.post("/login/", &[("username", "bob"), ("password", "correct horse 8")]).expect(429));
+    let reply = browser.post("/login/", &[("username", "bob"), ("password", "correct horse 8")]).expect(429);
+    assert!(reply.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+    let page = text(&reply);
     assert!(page.contains("Request was throttled"), "{page}");
     // The guesses are the same as those over REST.
     server.post("/api/token/", "", &json!({ "username": "bob", "password": "correct horse 8" })).expect(429);
@@ -78,7 +80,10 @@ fn a_session_ends_after_twelve_hours_without_use_and_with_what_ends_tokens() {
         // Its use was written.
         age(house, 11 * 60 * 60);
         browser.get("/account/").expect(200);
-        age(house, 12 * 60 * 60);
+        // Who asks for the headers alone does not use it.
+        age(house, 11 * 60 * 60);
+        browser.ask("HEAD", "/account/", &[], &[]).expect(200);
+        age(house, 60 * 60);
         browser.get("/account/").expect(303);
         for command in ["token revoke bob", "user deactivate bob", "user delete bob --yes"] {
             let mut browser = Browser::of(&server, "bob", "correct horse 8");
@@ -129,4 +134,16 @@ fn the_api_knows_no_cookies_and_pages_no_tokens() {
     browser.ask("POST", "/api/events/ticket/", &[], &[]).expect(401);
     server.get("/account/", server.token("bob")).expect(303);
     server.get("/events/", server.token("bob")).expect(401);
+}
+
+#[test]
+fn a_link_on_another_site_does_not_make_a_page_say_that_something_was_done() {
+    let server = Server::ephemeral("- {type: user, username: bob, password: correct horse 8}", &[], &[]);
+    let mut browser = Browser::new(&server);
+    for (site, is_said) in [("same-origin", true), ("none", true), ("cross-site", false), ("same-site", false)] {
+        let page = text(&browser.ask("GET", "/login/?done=deleted", &[("Sec-Fetch-Site", site)], &[]).expect(200));
+        assert_eq!(page.contains("Your account is deleted."), is_said, "{site}");
+        assert_eq!(page.contains("data-viewer"), is_said, "{site}");
+    }
+    assert!(text(&browser.ask("GET", "/login/?done=deleted", &[], &[])).contains("Your account is deleted."));
 }
