@@ -47,6 +47,15 @@ impl Acting {
             None => Ok(Actor::Operator(self.operator.clone())),
         }
     }
+
+    /// The same by what does not change: names may become others'.
+    pub(super) fn lasting(&self, tx: &mut Tx<'_>) -> Result<Self, Error> {
+        let user = match self.actor(tx)? {
+            Actor::User(user) => Some(UserSelector::of(&user)),
+            Actor::Operator(_) => None,
+        };
+        Ok(Self { user, operator: self.operator.clone() })
+    }
 }
 
 impl<'c> Context<'c> {

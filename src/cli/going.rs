@@ -8,9 +8,9 @@ use serde::{Serialize, Serializer};
 use super::follow::{Heard, Hearing, follow};
 use super::output::{Field, Listing, Output, Paragraph, Piece, Record, View};
 use super::{Context, Failure, Outcome};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::feed::Follower;
-use crate::model::{EventKind, Message, MessageId, MessageKey};
+use crate::model::{Message, MessageId, MessageKey};
 use crate::service::events::{EventView, Narrowing, Subject, newest};
 use crate::store::Tx;
 
@@ -26,13 +26,16 @@ pub(super) trait Source {
 
     fn message(row: &mut Self::Row) -> &mut Message;
 
-    /// The list as it is now
+    /// Finds by what does not change whatever was named: names may become others' while the list goes on.
+    fn find(&mut self, tx: &mut Tx<'_>) -> Result<()>;
+
+    /// The list as it is now; `NotFound` where what is listed is gone
     fn list(&self, tx: &mut Tx<'_>) -> Result<Vec<Self::Row>>;
 
-    /// All rows from one on, as they are now, in any order
+    /// All rows from one on, as they are now, in any order; `NotFound` where what is listed is gone
     fn from(&self, tx: &mut Tx<'_>, lowest: &Self::Row) -> Result<Vec<Self::Row>>;
 
-    /// A row as it is now, if there is one
+    /// A row as it is now, if there is one; `NotFound` where what is listed is gone
     fn one(&self, tx: &mut Tx<'_>, message: MessageId) -> Result<Option<Self::Row>>;
 
     /// Whether an event made a row that belongs into the list
@@ -54,9 +57,12 @@ pub(super) enum Change {
 }
 
 /// Shows a list, and goes on with what comes.
-pub(super) fn run<S: Source>(context: Context<'_>, source: S, narrowing: Narrowing) -> Outcome {
+pub(super) fn run<S: Source>(context: Context<'_>, mut source: S, narrowing: Narrowing) -> Outcome {
     // One look at the database: nothing is between the list and what comes, and nothing is in both.
-    let (rows, cursor) = context.app.read(|tx| Ok((source.list(tx)?, newest(tx)?)))?;
+    let (rows, cursor) = context.app.read(|tx| {
+        source.find(tx)?;
+        Ok((source.list(tx)?, newest(tx)?))
+    })?;
     let (mut follower, out) = context.follow(narrowing, Some(cursor), TOGETHER)?;
     out.tell_times_by_the_clock();
     let mut going = Going { listing: out.begin_list::<Line<S::Row>>(), out, source, shown: BTreeMap::new() };
@@ -85,7 +91,11 @@ impl<S: Source> Hearing for Going<'_, S> {
             Heard::Reset(..) => {
                 self.out.status("The list is read anew: it is another database, or one that was restored.");
                 self.shown.clear();
-                for row in follower.read(|tx| self.source.list(tx))? {
+                let rows = follower.read(|tx| {
+                    self.source.find(tx)?;
+                    self.source.list(tx)
+                })?;
+                for row in rows {
                     self.show(row, None)?;
                 }
                 return Ok(ControlFlow::Continue(()));
@@ -97,19 +107,19 @@ impl<S: Source> Hearing for Going<'_, S> {
             Subject::Notification { message, .. } => *message,
             _ => None,
         };
-        match message {
-            Some(message) => self.look_at(follower, &view, message)?,
-            None => match self.look_at_all(follower) {
-                Err(Failure::Refused(error)) if error.kind() == Kind::NotFound && is_of_many(&view) => {
-                    self.out.status(
-                        "There is nothing more to follow: the conversation is gone, or you are not in it any more.",
-                    );
-                    return Ok(ControlFlow::Break(()));
-                }
-                looked => looked?,
-            },
+        let looked = match message {
+            Some(message) => self.look_at(follower, &view, message),
+            None => self.look_at_all(follower),
+        };
+        match looked {
+            Err(Failure::Refused(error)) if error.kind() == Kind::NotFound => {
+                self.out.status(
+                    "There is nothing more to follow: the conversation is gone, or you are not in it any more.",
+                );
+                Ok(ControlFlow::Break(()))
+            }
+            looked => looked.map(ControlFlow::Continue),
         }
-        Ok(ControlFlow::Continue(()))
     }
 
     fn catch_up(&mut self, _: &Follower) -> Outcome {
@@ -121,9 +131,12 @@ impl<S: Source> Hearing for Going<'_, S> {
     }
 }
 
-/// Whether what is listed may have come to its end
-fn is_of_many(view: &EventView) -> bool {
-    matches!(view.event, EventKind::ConversationDeleted | EventKind::ParticipantRemoved | EventKind::UserDeleted)
+/// Refuses for a user who was there and is not found any more, as a watch does.
+pub(super) fn still_there<T>(found: Result<T>) -> Result<T> {
+    found.map_err(|error| match error.kind() {
+        Kind::NotFound => Error::forbidden("The account was deleted; there is nothing more to hear for it."),
+        _ => error,
+    })
 }
 
 impl<S: Source> Going<'_, S> {
@@ -140,10 +153,7 @@ impl<S: Source> Going<'_, S> {
 
     /// Shows what became of one row.
     fn look_at(&mut self, follower: &Follower, view: &EventView, id: MessageId) -> Outcome {
-        let now = match follower.read(|tx| self.source.one(tx, id)) {
-            Err(error) if error.kind() == Kind::NotFound => None,
-            now => now?,
-        };
+        let now = follower.read(|tx| self.source.one(tx, id))?;
         let key = self.shown.iter_mut().find_map(|(key, row)| (S::message(row).message_id == id).then_some(*key));
         match (key, now) {
             (None, Some(row)) if self.source.is_new(view, &row) && self.source.is_wanted(&row) => self.show(row, None),

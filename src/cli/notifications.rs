@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::context::Acting;
-use super::going::{self, Change, Source};
+use super::going::{self, Change, Source, still_there};
 use super::output::{Changed, Field, Paragraph, Piece, Record, View};
 use super::{Context, Failure, Outcome, PAGE, counted, limit, pages};
 use crate::error::{Kind, Result};
@@ -127,23 +127,35 @@ impl List {
         };
         let acting = context.acting();
         let limit = self.limit.unwrap_or(LIMIT);
-        going::run(context, Followed { acting, user: self.owner.user, unread: self.unread, limit }, narrowing)
+        let followed = Followed {
+            actor: context.acting(),
+            owner: self.owner.user.clone(),
+            acting,
+            user: self.owner.user,
+            unread: self.unread,
+            limit,
+        };
+        going::run(context, followed, narrowing)
     }
 }
 
 /// The notifications of a list that goes on
 struct Followed {
+    /// As it was asked for
     acting: Acting,
     /// For the operator: whose
     user: Option<UserSelector>,
+    /// The same, by what does not change
+    actor: Acting,
+    owner: Option<UserSelector>,
     unread: bool,
     limit: i64,
 }
 
 impl Followed {
     fn owner(&self, tx: &mut Tx<'_>) -> Result<(Actor, service::notifications::Owner)> {
-        let actor = self.acting.actor(tx)?;
-        let owner = service::notifications::owner(tx, &actor, self.user.as_ref())?;
+        let actor = still_there(self.actor.actor(tx))?;
+        let owner = still_there(service::notifications::owner(tx, &actor, self.owner.as_ref()))?;
         Ok((actor, owner))
     }
 }
@@ -153,6 +165,14 @@ impl Source for Followed {
 
     fn message(row: &mut Notification) -> &mut Message {
         &mut row.message
+    }
+
+    fn find(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        self.actor = self.acting.lasting(tx)?;
+        let actor = self.actor.actor(tx)?;
+        let owner = service::notifications::owner(tx, &actor, self.user.as_ref())?;
+        self.owner = self.user.is_some().then_some(UserSelector::Id(owner.user_id));
+        Ok(())
     }
 
     fn list(&self, tx: &mut Tx<'_>) -> Result<Vec<Notification>> {

@@ -1,16 +1,16 @@
 //! `tidings message list`
 
-use std::cell::Cell;
 use std::iter;
 
 use clap::Args;
 
 use crate::cli::context::Acting;
-use crate::cli::going::{self, Change, Source};
+use crate::cli::going::{self, Change, Source, still_there};
 use crate::cli::{Context, Outcome, PAGE, limit, time};
 use crate::error::{Kind, Result};
 use crate::model::{
-    ConversationSelector, EventKind, Message, MessageId, MessageSelector, Number, Timestamp, UserId, UserSelector,
+    Actor, ConversationSelector, EventKind, Message, MessageId, MessageSelector, Number, Timestamp, UserId,
+    UserSelector,
 };
 use crate::service;
 use crate::service::events::{EventView, Narrowing};
@@ -105,16 +105,27 @@ fn follow(context: Context<'_>, request: messages::List) -> Outcome {
             EventKind::ParticipantRemoved,
         ],
     };
-    let acting = context.acting();
-    going::run(context, Followed { request, acting, people: Cell::default() }, narrowing)
+    let (acting, actor) = (context.acting(), context.acting());
+    let followed = Followed { found: request.clone(), actor, people: (None, None), request, acting };
+    going::run(context, followed, narrowing)
 }
 
 /// The messages of a list that goes on
 struct Followed {
+    /// As it was asked for
     request: messages::List,
     acting: Acting,
-    /// By whom and to whom only, as of the last look at the list
-    people: Cell<(Option<UserId>, Option<UserId>)>,
+    /// The same, by what does not change
+    found: messages::List,
+    actor: Acting,
+    /// By whom and to whom only
+    people: (Option<UserId>, Option<UserId>),
+}
+
+impl Followed {
+    fn actor(&self, tx: &mut Tx<'_>) -> Result<Actor> {
+        still_there(self.actor.actor(tx))
+    }
 }
 
 impl Source for Followed {
@@ -124,19 +135,32 @@ impl Source for Followed {
         row
     }
 
-    fn list(&self, tx: &mut Tx<'_>) -> Result<Vec<Message>> {
-        let actor = self.acting.actor(tx)?;
-        let mut id = |user: &Option<UserSelector>| -> Result<Option<UserId>> {
-            user.as_ref().map(|user| Ok(service::user(tx, &actor, user)?.person.user_id)).transpose()
+    fn find(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        self.actor = self.acting.lasting(tx)?;
+        let actor = self.actor.actor(tx)?;
+        self.found = self.request.clone();
+        if let Some(conversation) = &mut self.found.conversation {
+            *conversation = ConversationSelector::Id(service::conversation(tx, &actor, conversation)?.0.id);
+        }
+        let mut id = |user: &mut Option<UserSelector>| -> Result<Option<UserId>> {
+            let Some(user) = user else { return Ok(None) };
+            let id = service::user(tx, &actor, user)?.person.user_id;
+            *user = UserSelector::Id(id);
+            Ok(Some(id))
         };
-        self.people.set((id(&self.request.sender)?, id(&self.request.receiver)?));
-        Ok(messages::begin(tx, &actor, &self.request, usize::MAX)?.0)
+        self.people = (id(&mut self.found.sender)?, id(&mut self.found.receiver)?);
+        Ok(())
+    }
+
+    fn list(&self, tx: &mut Tx<'_>) -> Result<Vec<Message>> {
+        let actor = self.actor(tx)?;
+        Ok(messages::begin(tx, &actor, &self.found, usize::MAX)?.0)
     }
 
     fn from(&self, tx: &mut Tx<'_>, lowest: &Message) -> Result<Vec<Message>> {
-        let actor = self.acting.actor(tx)?;
+        let actor = self.actor(tx)?;
         let request = messages::List {
-            conversation: self.request.conversation.clone(),
+            conversation: self.found.conversation.clone(),
             after: Some(Number(lowest.number.0 - 1)),
             limit: i64::MAX,
             ..messages::List::default()
@@ -145,7 +169,10 @@ impl Source for Followed {
     }
 
     fn one(&self, tx: &mut Tx<'_>, message: MessageId) -> Result<Option<Message>> {
-        let actor = self.acting.actor(tx)?;
+        let actor = self.actor(tx)?;
+        if let Some(conversation) = &self.found.conversation {
+            service::conversation(tx, &actor, conversation)?;
+        }
         match messages::show(tx, &actor, &MessageSelector::Id(message)) {
             Err(error) if error.kind() == Kind::NotFound => Ok(None),
             found => found.map(Some),
@@ -157,7 +184,7 @@ impl Source for Followed {
     }
 
     fn is_wanted(&self, row: &Message) -> bool {
-        let (from, to) = self.people.get();
+        let (from, to) = self.people;
         let is = |wanted: Option<UserId>, person: &Option<crate::model::UserRef>| {
             wanted.is_none_or(|wanted| person.as_ref().is_some_and(|person| person.user_id == wanted))
         };

@@ -116,6 +116,45 @@ fn a_list_of_notifications_goes_on_with_what_comes_and_what_becomes_of_what_was_
 }
 
 #[test]
+fn a_list_goes_on_with_the_same_user_and_conversation_whatever_their_names_become() {
+    let shell = shell();
+    let messages = Going::begin(&shell, "message list team --follow --as bob -o jsonl");
+    let notified = ["--as bob", "--user bob"]
+        .map(|who| Going::begin(&shell, &format!("notifications list {who} --follow -o jsonl")));
+    rows(&messages, 2);
+    for going in &notified {
+        rows(going, 1);
+    }
+    for line in [
+        "user update bob --username robert",
+        "conversation update team --name crew",
+        // Others take the names.
+        "user create bob --no-password",
+        "conversation create ann --name team --as bob",
+        "message send team 'Not for robert' --as ann",
+        "message send crew 'For robert' --as ann",
+        "message edit crew#1 'Lunch at one, @robert?' --as ann",
+    ] {
+        shell.done(line);
+        thread::sleep(Duration::from_millis(300));
+    }
+    let seen = rows(&messages, 2);
+    assert_eq!((&seen[0]["content"], &seen[1]["number"]), (&"For robert".into(), &1.into()));
+    for going in &notified {
+        let seen = rows(going, 2);
+        assert_eq!(seen[0]["message"]["content"], "For robert");
+        assert_eq!((&seen[1]["message"]["number"], &seen[1]["message"]["deleted"]), (&1.into(), &false.into()));
+    }
+    shell.done("user delete robert --yes");
+    for going in notified.into_iter().chain([messages]) {
+        let (code, _, said) = going.end();
+        assert_eq!(code, Some(4), "{said:?}");
+        let end = "The account was deleted; there is nothing more to hear for it.";
+        assert!(said.iter().any(|line| line.contains(end)), "{said:?}");
+    }
+}
+
+#[test]
 fn between_a_list_and_what_comes_nothing_is_missed_and_nothing_is_told_twice() {
     let shell = Shell::new();
     on_engine("SQLite", || nothing_is_between(&shell, &Location::Sqlite(shell.path("test.db")), "test.db"));
