@@ -50,7 +50,7 @@ pub enum News {
     Event(Box<EventView>),
     /// The log is another, or does not reach back: it goes on from this cursor
     Reset(ResetReason, String),
-    /// The database cannot be read, for some time already
+    /// The database cannot be read, or has not what was named, for some time already
     Gone(Error),
     /// It can be read again
     Back,
@@ -79,7 +79,8 @@ pub struct Follower {
 struct Absence {
     since: Instant,
     next_attempt: Instant,
-    is_told: bool,
+    /// As what it was told last
+    told: Option<Kind>,
 }
 
 /// An open database
@@ -167,7 +168,7 @@ impl Follower {
     /// What is new; none: nothing at the moment.
     ///
     /// # Errors
-    /// As [`Follower::begin`], after the log became another; `Forbidden` if they may not listen any more.
+    /// What [`service::acting`] refuses, after the log became another; `Forbidden` if they may not listen any more.
     pub fn listen(&mut self) -> Result<Option<News>> {
         if let Some(reason) = self.reset.take() {
             return Ok(Some(News::Reset(reason, self.cursor.clone())));
@@ -182,7 +183,7 @@ impl Follower {
             if self.rest.is_some() && self.rest == self.following.location.files() {
                 return Ok(None);
             }
-            let was_told = self.gone.as_ref().is_some_and(|gone| gone.is_told);
+            let was_told = self.gone.as_ref().is_some_and(|gone| gone.told.is_some());
             match self.open() {
                 Ok(true) if was_told => return Ok(Some(News::Back)),
                 Ok(true) => {}
@@ -332,16 +333,21 @@ impl Follower {
         Ok(told)
     }
 
-    /// What cannot be read may be readable later; what is refused is refused.
+    /// What cannot be read may be readable later, and a database that was made anew may not have yet what was named; what is refused
+    /// is refused.
     fn miss(&mut self, error: Error) -> Result<Option<News>> {
-        if !matches!(error.kind(), Kind::Unavailable | Kind::Internal | Kind::NoSpace) {
+        let kind = error.kind();
+        if !matches!(kind, Kind::Unavailable | Kind::Internal | Kind::NoSpace | Kind::NotFound) {
             return Err(error);
         }
         (self.source, self.rest) = (None, None);
         let now = Instant::now();
-        let gone = self.gone.get_or_insert(Absence { since: now, next_attempt: now, is_told: false });
-        let is_news = !gone.is_told && gone.since.elapsed() >= ABSENCE;
-        gone.is_told |= is_news;
+        let gone = self.gone.get_or_insert(Absence { since: now, next_attempt: now, told: None });
+        let is_other = kind == Kind::NotFound && gone.told != Some(kind);
+        let is_news = (gone.told.is_none() || is_other) && gone.since.elapsed() >= ABSENCE;
+        if is_news {
+            gone.told = Some(kind);
+        }
         Ok(is_news.then_some(News::Gone(error)))
     }
 }

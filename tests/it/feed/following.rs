@@ -231,6 +231,37 @@ fn the_name_is_followed_to_whatever_file_has_it() {
 }
 
 #[test]
+fn a_database_that_was_made_anew_is_waited_for_until_it_has_what_was_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let make = || World::open(Location::Sqlite(path.clone()));
+    let team = |world: &World| {
+        let [ann, bob] = ["ann", "bob"].map(|name| world.user(name));
+        world.group("team", &ann, &[&bob]);
+    };
+    let world = make();
+    team(&world);
+    let location = world.location.clone();
+    let narrowing = Narrowing { conversations: vec![place("team")], kinds: Vec::new() };
+    let acting = Some(UserSelector::from("bob".to_owned()));
+    let following = Following { narrowing, acting, ..following(&location, None, None) };
+    let mut ear = Follower::begin(connect(&location).unwrap(), following).unwrap();
+    drop(world);
+    is_silent(&mut ear);
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(next(&mut ear), News::Gone(_)));
+    let world = make();
+    match next(&mut ear) {
+        News::Gone(error) => assert_eq!(error.to_string(), "There is no user “bob”."),
+        other => panic!("{other:?}"),
+    }
+    is_silent(&mut ear);
+    team(&world);
+    assert!(matches!(next(&mut ear), News::Back));
+    assert!(matches!(next(&mut ear), News::Reset(ResetReason::OtherLog, _)));
+}
+
+#[test]
 fn nothing_is_made_where_a_database_was() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
@@ -246,7 +277,8 @@ fn nothing_is_made_where_a_database_was() {
     assert_eq!(path.metadata().unwrap().len(), 0, "an empty file was made a database");
     let (_, opened) = Db::open(&Location::Sqlite(path), true).unwrap();
     assert_eq!(opened, tidings::store::Opened::Created);
-    assert!(matches!(next(&mut ear), News::Reset(..) | News::Back));
+    assert!(matches!(next(&mut ear), News::Back));
+    assert!(matches!(next(&mut ear), News::Reset(ResetReason::OtherLog, _)));
 }
 
 #[test]
