@@ -42,7 +42,7 @@ pub(super) struct Watch {
     /// Only events of these conversations: names, ids, or @USER for the direct one
     #[arg(long = "conversation", value_name = "CONV", num_args = 1..)]
     conversations: Vec<ConversationSelector>,
-    /// Begin after the event with this id
+    /// Begin after the event with this id, unless --cursor-file keeps a position already
     #[arg(long, value_name = "CURSOR")]
     since: Option<String>,
     /// End after so many events
@@ -82,6 +82,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 impl Watch {
     pub(super) fn run(self, context: Context<'_>) -> Outcome {
+        if context.dry_run && (self.exec.is_some() || self.cursor_file.is_some()) {
+            let why =
+                "Neither --exec nor --cursor-file has a dry run: the watch would run the command and write the file.";
+            return Err(Failure::Usage(why.to_owned()));
+        }
         let deadline = self.timeout.map(Deadline::after);
         let file = self.cursor_file.map(CursorFile::new);
         let kept = file.as_ref().map(CursorFile::read).transpose()?.flatten();
@@ -90,7 +95,11 @@ impl Watch {
         let together = if self.exec.is_some() { 1 } else { TOGETHER };
         let place = context.location.to_string();
         let (mut follower, out) = match (context.follow(narrowing, kept.or(self.since), together), &file) {
-            (Err(Failure::Refused(error)), Some(file)) if is_kept && error.kind() == Kind::Invalid => {
+            (Err(Failure::Refused(error)), Some(file))
+                if is_kept
+                    && error.kind() == Kind::Invalid
+                    && error.problem().errors.iter().any(|(field, _)| field == "since") =>
+            {
                 return Err(file.unusable().into());
             }
             (begun, _) => begun?,
@@ -215,7 +224,7 @@ impl Session<'_> {
                 let heard = match (self.count, wanted) {
                     (0, _) => "Nothing was heard".to_owned(),
                     (count, Some(wanted)) => format!("Only {count} of {} came", events(wanted)),
-                    (count, None) => format!("{} came", events(count)),
+                    (count, None) => format!("Time is up: {} came", events(count)),
                 };
                 Err(Error::of_request(Kind::Timeout, format!("{heard} in {deadline}.")).into())
             }

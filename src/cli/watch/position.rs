@@ -1,8 +1,9 @@
 //! A file that keeps how far a watch came.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::cli::{Failure, Outcome};
@@ -44,12 +45,17 @@ impl CursorFile {
             return Ok(());
         }
         let write = || {
-            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            // Where a link leads to, and as open to others as it was
+            let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+            let mut partial = path.clone().into_os_string();
+            partial.push(".partial");
+            let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+            if let Ok(old) = path.metadata() {
+                file.set_permissions(old.permissions())?;
+            }
             writeln!(file, "{cursor}")?;
-            file.as_file().sync_data()?;
-            file.persist(&self.path).map_err(|error| error.error)?;
-            Ok(())
+            file.sync_data()?;
+            fs::rename(&partial, &path)
         };
         write().map_err(|cause: io::Error| match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::no_space().with_source(cause),

@@ -1,7 +1,8 @@
 //! `watch`: two terminals, scripts that wait, commands that are run.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -208,9 +209,20 @@ fn a_script_that_waits_hears_in_time_or_gets_exit_code_8() {
     let silent = shell.run("watch --timeout 0s -o json");
     assert_eq!((silent.code, silent.stdout.as_str()), (8, "[]\n"), "{silent}");
     assert!(silent.stderr.ends_with("\"detail\":\"Nothing was heard in 0 seconds.\"}\n"), "{silent}");
-    for wrong in ["--timeout soon", "--timeout 5y", "--count -1", "--event nonsense", "--keep-going"] {
+    for wrong in [
+        "--timeout soon",
+        "--timeout 5y",
+        "--count -1",
+        "--event nonsense",
+        "--keep-going",
+        "--dry-run --exec true",
+        "--dry-run --cursor-file cursor",
+    ] {
         assert_eq!(shell.run(&format!("watch {wrong}")).code, 2, "{wrong}");
     }
+    assert!(!shell.path("cursor").exists());
+    let some = shell.run(&format!("watch --since {} --timeout 200ms", ids[0]));
+    assert!(some.code == 8 && some.stderr.contains("Time is up: 2 events came in 0.2 seconds."), "{some}");
 }
 
 #[test]
@@ -321,6 +333,46 @@ fn ctrl_c_ends_a_watch_and_its_command_at_once_with_130() {
             is_gone(&shell);
         }
     }
+}
+
+#[test]
+fn a_signal_that_was_ignored_at_the_start_ends_no_watch() {
+    let shell = shell();
+    let script = r#"trap '' HUP; exec "$0" --db test.db watch --exec 'echo handled >>handled' --count 1"#;
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script, env!("CARGO_BIN_EXE_tidings")]).current_dir(shell.path("")).stderr(Stdio::piped());
+    let mut running = bash.spawn().unwrap();
+    let said = lines(running.stderr.take().unwrap());
+    said.recv_timeout(PATIENCE).unwrap();
+    assert!(Command::new("kill").args(["-HUP", &running.id().to_string()]).status().unwrap().success());
+    thread::sleep(Duration::from_millis(200));
+    shell.done("message send team hi --as ann");
+    assert_eq!(running.wait().unwrap().code(), Some(0));
+    assert_eq!(fs::read_to_string(shell.path("handled")).unwrap(), "handled\n");
+}
+
+#[test]
+fn a_command_that_the_terminal_stops_is_ended_and_that_is_said() {
+    let shell = shell();
+    let tidings = env!("CARGO_BIN_EXE_tidings");
+    let script = format!("'{tidings}' --db test.db watch --exec 'read word </dev/tty'; echo \"saw $?\"");
+    let mut terminal = Terminal::open(&shell.path(""), &script);
+    terminal.wait_for("Watching test.db");
+    shell.done("message send team hi --as ann");
+    let (seen, _) = terminal.end();
+    assert!(seen.contains("saw 1") && seen.contains("would read the terminal"), "{seen}");
+}
+
+#[test]
+fn the_position_is_kept_where_a_link_leads_to_and_as_open_to_others_as_it_was() {
+    let shell = shell();
+    fs::write(shell.path("real"), "").unwrap();
+    fs::set_permissions(shell.path("real"), Permissions::from_mode(0o644)).unwrap();
+    symlink("real", shell.path("cursor")).unwrap();
+    shell.done("watch --count 0 --cursor-file cursor");
+    assert!(shell.path("cursor").is_symlink());
+    assert_ne!(fs::read_to_string(shell.path("real")).unwrap(), "");
+    assert_eq!(shell.path("real").metadata().unwrap().permissions().mode() & 0o777, 0o644);
 }
 
 #[test]
