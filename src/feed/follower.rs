@@ -19,6 +19,9 @@ use crate::store::{Db, FileState, Location, Tx};
 /// How often it looks at the files when it has closed them
 const GLANCE: Duration = Duration::from_millis(25);
 
+/// How often it asks a database server, where each look is a transaction
+const LOOK_AT_SERVER: Duration = Duration::from_millis(50);
+
 /// After how much silence it closes the file: a restore waits longer for others
 const REST: Duration = Duration::from_millis(50);
 
@@ -151,6 +154,7 @@ impl Follower {
     pub fn pause(&self) -> Duration {
         match &self.source {
             Some(source) if source.has_more => Duration::ZERO,
+            Some(source) if source.version.is_none() => LOOK_AT_SERVER,
             Some(_) => LOOK,
             None => GLANCE,
         }
