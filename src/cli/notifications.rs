@@ -177,7 +177,10 @@ impl Source for Followed {
 
     fn list(&self, tx: &mut Tx<'_>) -> Result<Vec<Notification>> {
         let (actor, owner) = self.owner(tx)?;
-        service::notifications::list(tx, &actor, &owner, None, self.unread, self.limit)
+        let mut list = service::notifications::list(tx, &actor, &owner, None, self.unread, self.limit)?;
+        // What comes is below it.
+        list.reverse();
+        Ok(list)
     }
 
     fn from(&self, tx: &mut Tx<'_>, lowest: &Notification) -> Result<Vec<Notification>> {

@@ -113,6 +113,13 @@ fn a_list_of_notifications_goes_on_with_what_comes_and_what_becomes_of_what_was_
         assert_eq!(told, expected, "{who}");
         assert_eq!(seen[6]["message"]["deleted"], true, "{who}");
     }
+    shell.done("message send team 'Once more' --as ann");
+    let later = Going::begin(&shell, "notifications list --as bob --limit 2 --follow -o jsonl");
+    let mut seen = rows(&later, 2);
+    shell.done("message send team 'And again' --as ann");
+    seen.extend(rows(&later, 1));
+    let numbers: Vec<_> = seen.iter().map(|row| row["message"]["number"].as_i64().unwrap()).collect();
+    assert!(numbers.is_sorted(), "what comes is below what was there: {numbers:?}");
 }
 
 #[test]
