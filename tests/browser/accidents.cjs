@@ -1,7 +1,8 @@
-// What happens to people beside the straight way: Back, several tabs, impatience, other sites, servers that die.
+// What happens to people beside the straight way: Back, several tabs, impatience, other sites, lost answers.
 const assert = require('node:assert/strict');
 
 const { PASSWORD } = require('./world.cjs');
+const { Proxy } = require('./proxy.cjs');
 const { Visitor } = require('./visitor.cjs');
 
 const path = (page) => new URL(page.url()).pathname;
@@ -26,11 +27,61 @@ async function tabs(browser, world) {
   // The log-in of one is that of all.
   await visitor.logIn('ann', PASSWORD);
   await second.waitForURL('**/account/');
-  // What was typed is not lost by it.
+  // What was typed or chosen is not lost by it, while a page with nothing of it is gone.
+  const [third, fourth] = [await visitor.context.newPage(), await visitor.context.newPage()];
+  await third.goto('/account/');
+  await fourth.goto('/account/');
   await second.getByLabel('First name').fill('Ann');
+  const level = third.locator('form[action="/account/levels/"] select').first();
+  await level.selectOption('none');
   await visitor.press('Log out');
   await visitor.sees('You are logged out.');
+  await fourth.waitForURL('**/login/**');
   assert.equal(await second.getByLabel('First name').inputValue(), 'Ann');
+  assert.equal(await level.inputValue(), 'none');
+  // The tabs that keep it do not keep the events from others.
+  await visitor.logIn('ann', PASSWORD);
+  await visitor.page.waitForFunction(async () => (await navigator.locks.query()).held.length === 1);
+  await fourth.waitForURL('**/account/');
+  world.run('token', 'revoke', 'ann');
+  await fourth.waitForURL('**/login/**');
+  await visitor.leave();
+}
+
+// A page that answered a form is not sent again when it is renewed.
+async function answeredForm(browser, world) {
+  const visitor = await Visitor.come(browser, world);
+  const { page } = visitor;
+  await visitor.logIn('bob', PASSWORD);
+  await page.getByLabel('Username').fill('ann');
+  await visitor.press('Save profile');
+  await page.locator('[name=username][aria-invalid=true]').waitFor();
+  let sent = 0;
+  page.on('request', (request) => { sent += request.method() === 'POST' ? 1 : 0; });
+  const second = await visitor.context.newPage();
+  await second.goto('/account/');
+  await visitor.press('Log out', second);
+  await page.waitForURL('**/login/**');
+  await page.getByRole('heading', { name: 'Log in' }).waitFor();
+  assert.equal(sent, 0);
+  await visitor.leave();
+}
+
+async function typedThenBack(browser, world) {
+  const visitor = await Visitor.come(browser, world);
+  const { page } = visitor;
+  await visitor.logIn('bob', PASSWORD);
+  const field = page.getByLabel('First name');
+  // As browsers do that kept the page as it was
+  const comeBack = () => page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
+  await field.fill('Robert');
+  await comeBack();
+  await page.waitForFunction(() => !document.documentElement.hidden);
+  assert.equal(await field.inputValue(), 'Robert');
+  // Not for whoever comes after a log-out
+  await visitor.context.clearCookies();
+  await comeBack();
+  await page.waitForURL('**/login/**');
   await visitor.leave();
 }
 
@@ -80,12 +131,61 @@ async function impatience(browser, world) {
   await visitor.leave();
 }
 
-async function lostAnswer(browser, world) {
+// A form of which the sending was stopped can be sent again, and the password that was shown is hidden by then.
+async function stopped(browser, world) {
   const visitor = await Visitor.come(browser, world);
   const { page } = visitor;
+  await page.clock.install();
+  await visitor.logIn('bob', PASSWORD);
+  const form = page.locator('form[action="/account/password/"]');
+  const field = form.getByLabel('New password', { exact: true });
+  await form.getByLabel('Current password', { exact: true }).fill(PASSWORD);
+  await field.fill(PASSWORD);
+  await form.getByRole('button', { name: 'Show New password' }).click();
+  assert.equal(await field.getAttribute('type'), 'text');
+  await page.route('**/account/password/', (route) => route.abort('aborted'), { times: 1 });
+  const button = page.getByRole('button', { name: 'Change password' });
+  await button.click();
+  await page.locator('[aria-disabled]').waitFor();
+  assert.equal(await field.getAttribute('type'), 'password');
+  await page.clock.fastForward(6000);
+  await page.locator('[aria-disabled]').waitFor({ state: 'detached' });
+  await button.click();
+  await visitor.sees('Your password is changed.');
+  await visitor.leave();
+}
+
+async function lostAnswer(browser, world) {
+  let sent = 0;
+  const proxy = await Proxy.start(world, (connection) => {
+    sent += 1;
+    if (sent === 2) connection.destroy();
+  });
+  const visitor = await Visitor.come(browser, { url: proxy.url });
+  const { page } = visitor;
   await visitor.logIn('carol', PASSWORD);
+  const form = page.locator('form[action="/account/password/"]');
+  await form.getByLabel('Current password', { exact: true }).fill(PASSWORD);
+  await form.getByLabel('New password', { exact: true }).fill('another horse 1');
+  await page.getByRole('button', { name: 'Change password' }).click();
+  // The password is changed, and the session has ended that the browser knows. The browser sends the form again on "Reload".
+  await page.getByText('ERR_EMPTY_RESPONSE').waitFor();
+  await page.reload();
+  await visitor.sees('Your password is changed.');
+  assert.equal(sent, 3);
+  await visitor.press('Log out');
+  await visitor.logIn('carol', 'another horse 1');
+  visitor.faults = visitor.faults.filter((fault) => !fault.includes('ERR_EMPTY_RESPONSE'));
+  await visitor.leave();
+  proxy.stop();
+}
+
+async function killed(browser, world) {
+  const visitor = await Visitor.come(browser, world);
+  const { page } = visitor;
+  await visitor.logIn('lone', PASSWORD);
   await page.getByLabel('Last name').fill('Shaw');
-  // The server is killed while the form is sent, and is back before it is sent again.
+  // The server is killed before the form is sent, and is back before it is sent again.
   await world.kill();
   await page.getByRole('button', { name: 'Save profile' }).click();
   await page.getByText('ERR_CONNECTION_REFUSED').waitFor();
@@ -171,6 +271,16 @@ async function keyboard(browser, world) {
   await press('Space');
   await press('Escape');
   await dialog.waitFor({ state: 'detached' });
+  await press('?');
+  await page.waitForTimeout(200);
+  assert.equal(await dialog.count(), 0);
+  const button = page.getByRole('button', { name: 'Keyboard shortcuts' });
+  await button.focus();
+  await press('Enter');
+  assert.equal(await dialog.getByRole('checkbox').isChecked(), false);
+  await press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  assert.ok(await button.evaluate((element) => element === document.activeElement));
   await page.goto('/account/delete/');
   await page.locator('h1').click();
   await press('g');
@@ -201,12 +311,16 @@ async function times(browser, world) {
 
 module.exports = {
   'Back after a log-out': back,
-  'two tabs': tabs,
+  'several tabs': tabs,
+  'a page that answered a form': answeredForm,
+  'Back to what was typed': typedThenBack,
   'a session that ended meanwhile': endedSession,
   'a session that ended meanwhile, without scripts': (browser, world) => endedSession(browser, world, { javaScriptEnabled: false }),
   'a session that ended before a password was sent': endedForPasswords,
   'a double click': impatience,
-  'a killed and restarted server': lostAnswer,
+  'a form that was stopped': stopped,
+  'an answer that was lost': lostAnswer,
+  'a killed and restarted server': killed,
   'an account that was deleted meanwhile': deletedMeanwhile,
   'forms of a foreign site': foreignSite,
   'the keyboard alone': keyboard,

@@ -62,11 +62,11 @@ async function tour(browser, world, username, options) {
   const participants = JSON.parse(world.run('user', 'export', username)).conversations;
   assert.equal(participants.find((part) => part.conversation_id === id).level, 'none');
 
-  // The sessions: another browser is signed out.
+  // The sessions: another browser is logged out.
   const other = await Visitor.come(browser, world, { userAgent: HOSTILE.agent });
   await other.logIn(username, NEW_PASSWORD);
   await page.goto('/account/');
-  await page.getByRole('button', { name: 'Sign out Unknown browser' }).waitFor();
+  await page.getByRole('button', { name: 'Log out Unknown browser', description: /^Logged in .+ · last used / }).waitFor();
   await visitor.press('Sign out everywhere else');
   if (visitor.hasScripts) {
     await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
