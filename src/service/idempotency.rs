@@ -108,10 +108,10 @@ pub(super) fn once<T>(
     again(tx, first.result.ok_or_else(gone)?)?.ok_or_else(gone)
 }
 
-/// As [`once`], for what a form asks, which has no result: sent again it does nothing.
+/// Carries out what a form asks, which has no result, unless the same form was carried out before.
 ///
 /// # Errors
-/// As of [`once`].
+/// `Invalid` if the key is too long, `Conflict` if it was used for another request; those of the work.
 pub fn once_done(
     tx: &mut Tx<'_>,
     actor: &Actor,

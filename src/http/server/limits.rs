@@ -29,7 +29,7 @@ const RECEIPTS: u32 = 6;
 pub struct Allowed {
     /// Failed log-ins of an account from an address; changes of an account's password
     pub failures: u32,
-    /// Log-ins from an address, and those of an account that do not fail; receipts of an account's deletion, but [`RECEIPTS`] at most
+    /// Log-ins from an address, and those of an account that do not fail; receipts of an account's deletion, but 6 at most
     pub log_ins: u32,
     /// Registrations from an address
     pub registrations: u32,
