@@ -219,10 +219,15 @@ fn what_is_done_to_accounts_leaves_these_events() {
             users::create(tx, &operator(), &new_user("joe", Role::User)).map(drop)
         });
         expect(world, "registered", &["user.created by zoe to zoe of zoe in -"], || drop(world.register("zoe")));
-        expect_of(world, "tokens are issued and given back", &[], |tx| {
-            tokens::issue(tx, &operator(), &selector(&ann), Secret([1; 32]))?;
-            tokens::revoke(tx, &Secret([1; 32]).token())
+        let secret = Secret([1; 32]);
+        expect_of(world, "tokens are issued", &[], |tx| {
+            tokens::issue(tx, &operator(), &selector(&ann), secret).map(drop)
         });
+        // Whoever listens by that log-in has to hear that it ended.
+        expect_of(world, "a log-out", &["user.updated by ann to ann of ann in -"], |tx| {
+            tokens::revoke(tx, &secret.token())
+        });
+        expect_of(world, "a log-out again", &[], |tx| tokens::revoke(tx, &secret.token()));
         let hash = "pbkdf2_sha256$1000$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=";
         let renamed = UserChange { username: Some("max".to_owned()), ..UserChange::default() };
         expect_of(world, "renamed", &["user.updated by root to max of max in -"], |tx| {
