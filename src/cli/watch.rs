@@ -151,6 +151,7 @@ struct Session<'o> {
 impl Hearing for Session<'_> {
     fn hear(&mut self, _: &Follower, heard: Heard) -> Result<ControlFlow<()>, Failure> {
         let shown = Shown::new(heard);
+        let is_event = shown.is_event();
         if let Some(runner) = &self.runner {
             let mut json = serde_json::to_string(&shown).map_err(Error::internal)?;
             json.push('\n');
@@ -173,16 +174,14 @@ impl Hearing for Session<'_> {
                 file.write(shown.cursor())?;
             }
         } else {
-            if self.out.shows_only_ids() && !shown.is_event() {
+            if self.out.shows_only_ids() && !is_event {
                 self.out.status(&shown.sentence());
             }
             let shown = if self.out.is_flat() { shown.flat() } else { shown };
             self.out.add_to_list(&mut self.listing, std::slice::from_ref(&shown))?;
             self.is_kept = false;
-            self.count += usize::from(shown.is_event());
-            return Ok(self.is_enough());
         }
-        self.count += usize::from(shown.is_event());
+        self.count += usize::from(is_event);
         Ok(self.is_enough())
     }
 
