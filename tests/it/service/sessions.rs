@@ -1,8 +1,7 @@
 //! Sessions in a browser: which are valid, how long, and what ends them.
 
 use tidings::app::App;
-use tidings::error::Result;
-use tidings::model::{Actor, UserSelector};
+use tidings::model::Actor;
 use tidings::service::login::{self, Client, Verified};
 use tidings::service::sessions::{self, CONFIRMED, LIFETIME, MOST, SEEN, Session, UNUSED};
 use tidings::service::tokens::{self, Keys, Secret};
@@ -10,6 +9,7 @@ use tidings::service::{accounts, export, users};
 use tidings::store::Tx;
 
 use super::races::meanwhile;
+use super::tokens::ENDS;
 use crate::assert_refused;
 use crate::support::{NOON, World, on_every_engine, operator, selector, texts};
 
@@ -123,20 +123,6 @@ fn a_session_of_a_clock_that_was_ahead_is_not_valid() {
         }
     });
 }
-
-/// What ends whatever is logged in to an account
-type End = fn(&mut Tx<'_>, &UserSelector) -> Result<()>;
-
-const ENDS: [(&str, End); 5] = [
-    ("password", |tx, user| users::set_password(tx, &operator(), user, Some(HASH)).map(drop)),
-    ("deactivation", |tx, user| users::set_active(tx, &operator(), user, false).map(drop)),
-    ("deactivation for a while", |tx, user| {
-        users::set_active(tx, &operator(), user, false)?;
-        users::set_active(tx, &operator(), user, true).map(drop)
-    }),
-    ("revocation", |tx, user| tokens::revoke_all(tx, &operator(), user).map(drop)),
-    ("deletion", |tx, user| accounts::delete(tx, &operator(), std::slice::from_ref(user)).map(drop)),
-];
 
 #[test]
 fn what_ends_tokens_ends_sessions_and_log_ins_that_were_about_to_begin_one() {

@@ -131,10 +131,10 @@ fn nobody_logs_in_to_an_account_that_is_unknown_deactivated_or_without_a_passwor
     });
 }
 
-/// What ends a user's tokens
-type End = fn(&mut Tx<'_>, &UserSelector) -> Result<()>;
+/// What ends whatever is logged in to an account
+pub(super) type End = fn(&mut Tx<'_>, &UserSelector) -> Result<()>;
 
-const ENDS: [(&str, End); 5] = [
+pub(super) const ENDS: [(&str, End); 5] = [
     ("password", |tx, user| users::set_password(tx, &operator(), user, Some(HASH)).map(drop)),
     ("deactivation", |tx, user| users::set_active(tx, &operator(), user, false).map(drop)),
     ("deactivation for a while", |tx, user| {
