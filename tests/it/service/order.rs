@@ -14,7 +14,7 @@ use tidings::service::messages::{self, List, Matching, MessageEdit, Partial, Sea
 use tidings::service::users::{self, UserChange};
 use tidings::store::{Db, Location, Tx};
 
-use crate::support::{NOON, World, draft, on_every_engine, operator, place, selector, texts};
+use crate::support::{ANALYZE, NOON, World, draft, on_every_engine, operator, place, selector, texts};
 use crate::transfer::load::load;
 
 fn numbers(messages: &[Message]) -> Vec<i64> {
@@ -137,7 +137,7 @@ fn index_words(world: &World, conversation: i64, numbers: std::ops::RangeInclusi
         Location::Postgres(_) => format!(
             "INSERT INTO message_search (message_key, words, conversation_words)
              SELECT key, array_to_tsvector(ARRAY['_2', 'words']),
-                 array_to_tsvector(ARRAY['_{conversation}__2', '_{conversation}_words']) {known}; ANALYZE"
+                 array_to_tsvector(ARRAY['_{conversation}__2', '_{conversation}_words']) {known}; {ANALYZE}"
         ),
     });
 }
