@@ -30,15 +30,26 @@ pub(super) struct Member {
     pub(super) state: State,
 }
 
+/// Where a listener is found. It says what most events need, so that only few look at the member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) id: ListenerId,
+    pub(super) user: Option<UserKey>,
+    /// The index of the outlet
+    pub(super) outlet: usize,
+    /// Not behind, and not narrowed: hears of every event that it is found by
+    hears_all: bool,
+}
+
 /// All who listen to a feed. Those who are not behind are found by what they hear of.
 #[derive(Default)]
 pub(super) struct Audience {
     members: Map<ListenerId, Member>,
-    by_conversation: Map<ConversationKey, Vec<ListenerId>>,
-    by_user: Map<UserKey, Vec<ListenerId>>,
+    by_conversation: Map<ConversationKey, Vec<Place>>,
+    by_user: Map<UserKey, Vec<Place>>,
     /// Who hears everything
-    operators: Vec<ListenerId>,
-    /// Where they listen, and how many in each
+    operators: Vec<Place>,
+    /// Where they listen, and how many in each; one in which nobody does is replaced by the next
     outlets: Vec<(Outlet, usize)>,
 }
 
@@ -48,16 +59,26 @@ impl Audience {
     }
 
     pub(super) fn add(&mut self, id: ListenerId, member: Member) {
-        match member.listener.user() {
-            Some(user) => self.by_user.entry(user).or_default().push(id),
-            None => self.operators.push(id),
-        }
-        match self.outlets.iter_mut().find(|(outlet, _)| outlet.is(&member.outlet)) {
-            Some((_, count)) => *count += 1,
-            None => self.outlets.push((member.outlet.clone(), 1)),
-        }
+        let outlet = self.outlet(&member.outlet);
+        self.outlets[outlet].1 += 1;
+        let place = place(id, &member, outlet);
+        self.found_by_user(place.user).push(place);
         self.members.insert(id, member);
-        self.find_by_conversations(id);
+        self.find_by_conversations(place);
+    }
+
+    /// The index of an outlet
+    fn outlet(&mut self, outlet: &Outlet) -> usize {
+        if let Some(known) = self.outlets.iter().position(|(other, _)| other.is(outlet)) {
+            return known;
+        }
+        let new = (outlet.clone(), 0);
+        if let Some(free) = self.outlets.iter().position(|(_, count)| *count == 0) {
+            self.outlets[free] = new;
+            return free;
+        }
+        self.outlets.push(new);
+        self.outlets.len() - 1
     }
 
     pub(super) fn remove(&mut self, id: ListenerId) -> Option<Member> {
@@ -65,10 +86,10 @@ impl Audience {
         let member = self.members.remove(&id)?;
         match member.listener.user() {
             Some(user) => forget(&mut self.by_user, &user, id),
-            None => self.operators.retain(|other| *other != id),
+            None => self.operators.retain(|other| other.id != id),
         }
-        self.outlets.iter_mut().filter(|(outlet, _)| outlet.is(&member.outlet)).for_each(|(_, count)| *count -= 1);
-        self.outlets.retain(|(_, count)| *count > 0);
+        let outlet = self.outlet(&member.outlet);
+        self.outlets[outlet].1 -= 1;
         Some(member)
     }
 
@@ -80,26 +101,31 @@ impl Audience {
         self.members.into_iter()
     }
 
-    /// The outlets in which anybody listens
-    pub(super) fn outlets(&self) -> impl Iterator<Item = &Outlet> {
-        self.outlets.iter().map(|(outlet, _)| outlet)
+    /// The outlets in which anybody listens, by their indices
+    pub(super) fn outlets(&self) -> impl Iterator<Item = (usize, &Outlet)> {
+        let used = self.outlets.iter().enumerate().filter(|(_, (_, count))| *count > 0);
+        used.map(|(index, (outlet, _))| (index, outlet))
     }
 
     /// The listeners of a user, also those who are behind
-    pub(super) fn of(&self, user: UserKey) -> &[ListenerId] {
-        self.by_user.get(&user).map_or(&[], Vec::as_slice)
+    pub(super) fn of(&self, user: UserKey) -> impl Iterator<Item = ListenerId> {
+        self.by_user.get(&user).into_iter().flatten().map(|place| place.id)
     }
 
     /// Lets a member hear what comes from where the feed is.
     pub(super) fn catch_up(&mut self, id: ListenerId) {
-        if let Some(member) = self.members.get_mut(&id) {
-            member.state = State::Live;
-            self.find_by_conversations(id);
-        }
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.state = State::Live;
+        let user = member.listener.user();
+        let Some(found) = self.found_by_user(user).iter().position(|place| place.id == id) else { return };
+        let outlet = self.found_by_user(user)[found].outlet;
+        let place = place(id, &self.members[&id], outlet);
+        self.found_by_user(user)[found] = place;
+        self.find_by_conversations(place);
     }
 
     /// Who of those who are not behind hears of an event. It moves them where it says.
-    pub(super) fn hear(&mut self, entry: &Entry) -> Vec<ListenerId> {
+    pub(super) fn hear(&mut self, entry: &Entry) -> Vec<Place> {
         let row = &entry.row;
         let of_conversation = row.conversation.and_then(|key| self.by_conversation.get(&key));
         let mut heard = of_conversation.cloned().unwrap_or_default();
@@ -107,33 +133,45 @@ impl Audience {
         let others = heard.len();
         heard.extend(named.chain(&self.operators));
         if heard.len() > others {
-            heard.sort_unstable();
-            heard.dedup();
+            heard.sort_unstable_by_key(|place| place.id);
+            heard.dedup_by_key(|place| place.id);
         }
         let members = &mut self.members;
         let mut moved = Vec::new();
         let is_move = moves(row.kind);
-        heard.retain(|id| {
-            let Some(member) = members.get_mut(id).filter(|member| member.state == State::Live) else { return false };
+        heard.retain(|place| {
+            if place.hears_all && !is_move {
+                return true;
+            }
+            let member = members.get_mut(&place.id).filter(|member| member.state == State::Live);
+            let Some(member) = member else { return false };
             let is_told = member.listener.hears(entry);
             if is_move {
-                moved.extend(member.listener.follow(entry).map(|moved| (*id, moved)));
+                moved.extend(member.listener.follow(entry).map(|moved| (*place, moved)));
             }
             is_told
         });
-        for (id, moved) in moved {
+        for (place, moved) in moved {
             match moved {
-                Moved::Into(conversation) => self.by_conversation.entry(conversation).or_default().push(id),
-                Moved::OutOf(conversation) => forget(&mut self.by_conversation, &conversation, id),
+                Moved::Into(conversation) => self.by_conversation.entry(conversation).or_default().push(place),
+                Moved::OutOf(conversation) => forget(&mut self.by_conversation, &conversation, place.id),
             }
         }
         heard
     }
 
-    fn find_by_conversations(&mut self, id: ListenerId) {
-        let Some(member) = self.members.get(&id).filter(|member| member.state == State::Live) else { return };
-        for conversation in member.listener.conversations() {
-            self.by_conversation.entry(conversation).or_default().push(id);
+    /// Where the listeners of a user are found, or those of the operator
+    fn found_by_user(&mut self, user: Option<UserKey>) -> &mut Vec<Place> {
+        match user {
+            Some(user) => self.by_user.entry(user).or_default(),
+            None => &mut self.operators,
+        }
+    }
+
+    fn find_by_conversations(&mut self, place: Place) {
+        let member = self.members.get(&place.id).filter(|member| member.state == State::Live);
+        for conversation in member.into_iter().flat_map(|member| member.listener.conversations()) {
+            self.by_conversation.entry(conversation).or_default().push(place);
         }
     }
 
@@ -143,6 +181,11 @@ impl Audience {
             forget(&mut self.by_conversation, &conversation, id);
         }
     }
+}
+
+fn place(id: ListenerId, member: &Member, outlet: usize) -> Place {
+    let hears_all = member.state == State::Live && !member.listener.is_narrowed();
+    Place { id, user: member.listener.user(), outlet, hears_all }
 }
 
 /// Whether an event of this kind may take somebody into a conversation, or out of one
@@ -156,12 +199,12 @@ pub(super) fn moves(kind: EventKind) -> bool {
     )
 }
 
-fn forget<K: Eq + Hash>(found: &mut Map<K, Vec<ListenerId>>, key: &K, id: ListenerId) {
-    if let Some(ids) = found.get_mut(key) {
-        if let Some(place) = ids.iter().position(|other| *other == id) {
-            ids.swap_remove(place);
+fn forget<K: Eq + Hash>(found: &mut Map<K, Vec<Place>>, key: &K, id: ListenerId) {
+    if let Some(places) = found.get_mut(key) {
+        if let Some(place) = places.iter().position(|other| other.id == id) {
+            places.swap_remove(place);
         }
-        if ids.is_empty() {
+        if places.is_empty() {
             found.remove(key);
         }
     }

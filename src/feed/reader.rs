@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use super::audience::{Audience, Member, State, moves};
+use super::audience::{Audience, Member, Place, State, moves};
 use super::outlet::{Batch, EndReason, ListenerId, Message, Outlet, Ticket};
 use super::{Ask, Begun, Connect, Feed, Format, Join, Who};
 use crate::app::App;
@@ -240,13 +240,13 @@ impl Reader<'_> {
             let cursor: Arc<str> = source.cursors.at(Some(&last.row))?.into();
             let progress = (last.row.position, cursor, last.row.at);
             has_heard = true;
-            let mut heard: Vec<Vec<ListenerId>> = Vec::with_capacity(entries.len());
+            let mut heard: Vec<Vec<Place>> = Vec::with_capacity(entries.len());
             let mut ended = Vec::new();
             for entry in &entries {
                 let mut listeners = audience.hear(entry);
                 if !ended.is_empty() {
                     // Whoever may not listen any more hears nothing of what came after.
-                    listeners.retain(|id| !ended.iter().any(|(other, _)| other == id));
+                    listeners.retain(|place| !ended.iter().any(|(other, _)| *other == place.id));
                 }
                 heard.push(listeners);
                 end(tx, audience, entry, &mut ended)?;
@@ -273,20 +273,24 @@ impl Reader<'_> {
             }
         };
         let (told, Some(((position, cursor, at), count, has_deleted)), heard, ended) = batch else { return Ok(false) };
-        let mut batches: Vec<(Outlet, Batch)> = Vec::new();
+        let mut batches: Vec<Batch> = Vec::new();
         for (rendered, heard) in told.iter().zip(heard) {
-            for id in heard {
-                let Some(member) = audience.member(id) else { continue };
-                let event = rendered.to(member.listener.user());
-                add(&mut batches, &member.outlet, event, id);
+            for place in heard {
+                if batches.len() <= place.outlet {
+                    batches.resize_with(place.outlet + 1, Vec::new);
+                }
+                add(&mut batches[place.outlet], rendered.to(place.user), place.id);
             }
         }
         (source.position, source.cursor) = (position, Arc::clone(&cursor));
-        let is_told = audience.outlets().all(|outlet| batches.iter().any(|(other, _)| other.is(outlet)));
-        (source.is_told, source.told_at) = (is_told, if is_told { Instant::now() } else { source.told_at });
-        for (outlet, events) in batches {
-            outlet.say(Message::Batch { events, reached: Arc::clone(&cursor) });
+        let mut is_told = true;
+        for (index, outlet) in audience.outlets() {
+            match batches.get_mut(index).map(std::mem::take).filter(|events| !events.is_empty()) {
+                Some(events) => outlet.say(Message::Batch { events, reached: Arc::clone(&cursor) }),
+                None => is_told = false,
+            }
         }
+        (source.is_told, source.told_at) = (is_told, if is_told { Instant::now() } else { source.told_at });
         self.feed.0.delay.store(source.app.now().0.saturating_sub(at.0), Ordering::Relaxed);
         for (id, reason) in ended {
             if let Some(member) = self.audience.remove(id) {
@@ -304,7 +308,7 @@ impl Reader<'_> {
     fn tell_progress(&mut self) {
         let Self { source: Some(source), audience, .. } = self else { return };
         if !source.is_told && source.told_at.elapsed() >= PROGRESS {
-            for outlet in audience.outlets() {
+            for (_, outlet) in audience.outlets() {
                 outlet.say(Message::Batch { events: Vec::new(), reached: Arc::clone(&source.cursor) });
             }
             (source.is_told, source.told_at) = (true, Instant::now());
@@ -431,7 +435,9 @@ impl Reader<'_> {
                 }
             }
             page.render(&heard, source, self.format)?;
-            events.extend(heard.iter().filter_map(|index| page.rendered[*index].as_ref()).map(|event| event.to(user)));
+            events.extend(
+                heard.iter().filter_map(|index| page.rendered[*index].as_ref()).map(|event| Arc::clone(event.to(user))),
+            );
             bytes = events.iter().map(|event: &Arc<[u8]>| event.len()).sum();
             read = step.end;
         }
@@ -509,7 +515,7 @@ fn end(
     let Some(user) = row.user.filter(|_| matches!(row.kind, EventKind::UserUpdated | EventKind::UserDeleted)) else {
         return Ok(());
     };
-    for id in audience.of(user).to_vec() {
+    for id in audience.of(user).collect::<Vec<_>>() {
         let Some(Member { listener, who, .. }) = audience.member(id) else { continue };
         match acting(tx, who, listener) {
             Ok(_) => {}
@@ -544,21 +550,16 @@ fn render(format: Format, told: &Told) -> Result<Rendered> {
 
 impl Rendered {
     /// As this user gets it; none: the operator
-    fn to(&self, user: Option<UserKey>) -> Arc<[u8]> {
+    fn to(&self, user: Option<UserKey>) -> &Arc<[u8]> {
         let own = self.to_oneself.as_ref().filter(|(own, _)| Some(*own) == user);
-        Arc::clone(own.map_or(&self.to_all, |(_, event)| event))
+        own.map_or(&self.to_all, |(_, event)| event)
     }
 }
 
 /// Adds an event for a listener to what an outlet is to get.
-fn add(batches: &mut Vec<(Outlet, Batch)>, outlet: &Outlet, event: Arc<[u8]>, id: ListenerId) {
-    let place = batches.iter().position(|(other, _)| other.is(outlet)).unwrap_or_else(|| {
-        batches.push((outlet.clone(), Vec::new()));
-        batches.len() - 1
-    });
-    let events = &mut batches[place].1;
+fn add(events: &mut Batch, event: &Arc<[u8]>, id: ListenerId) {
     match events.last_mut() {
-        Some((last, ids)) if Arc::ptr_eq(last, &event) => ids.push(id),
-        _ => events.push((event, vec![id])),
+        Some((last, ids)) if Arc::ptr_eq(last, event) => ids.push(id),
+        _ => events.push((Arc::clone(event), vec![id])),
     }
 }

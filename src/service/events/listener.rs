@@ -83,6 +83,11 @@ impl Listener {
         self.user
     }
 
+    /// Whether only a part is wanted of what the listener may hear
+    pub fn is_narrowed(&self) -> bool {
+        !self.kinds.is_empty() || !self.only.is_empty()
+    }
+
     /// The conversations of which the listener hears, each once
     pub fn conversations(&self) -> impl Iterator<Item = ConversationKey> {
         self.conversations.union(&self.granted).copied()
