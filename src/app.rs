@@ -2,10 +2,12 @@
 
 mod check;
 mod hashing;
+mod shell;
 
 use std::time::{Duration, Instant};
 
 pub use self::hashing::{hash_password, hash_passwords};
+pub use self::shell::quoted;
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
 use crate::service;

@@ -9,6 +9,7 @@ use clap::{Args, Parser};
 
 use super::output::Output;
 use super::{Cli, Context, Failure, Global, Outcome, Settings};
+use crate::app::quoted;
 use crate::error::Error;
 use crate::store;
 
@@ -110,14 +111,4 @@ fn fresh_folder() -> Result<PathBuf, Error> {
     }
     Err(Error::unavailable("There are a thousand demonstrations already.")
         .hint("Delete some, or name a database with --db."))
-}
-
-/// A word as a shell reads it back
-fn quoted(word: &str) -> String {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_./@=:".contains(character);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }

@@ -4,6 +4,8 @@ mod api;
 mod pages;
 mod server;
 
+use axum::handler::Handler;
+
 pub use self::api::{Access, Endpoint, endpoints, openapi};
 pub use self::pages::pages;
 pub use self::server::{Allowed, Listener, Log, Metrics, MetricsFor, Options, Server, Shared, Stop, host, origin};
@@ -25,7 +27,8 @@ pub fn serve(
     let connect = Box::new(move || shared.app.with_own_connection());
     let _running = server.feed.start(connect, api::FORMAT)?;
     let router = |server: &Shared, outlet: &_| {
-        api::router(server, outlet).merge(pages::router(server, outlet)).fallback(pages::not_found)
+        let not_found = pages::not_found.with_state(Shared::clone(server));
+        api::router(server, outlet).merge(pages::router(server, outlet)).fallback_service(not_found)
     };
     server::listen::serve(server, router, listener, stop, ready, ends)
 }

@@ -69,6 +69,14 @@ pub fn acting(tx: &mut Tx<'_>, selector: &UserSelector) -> Result<Actor> {
     Ok(Actor::User(user))
 }
 
+/// Refuses all but the operator and admins.
+///
+/// # Errors
+/// `Forbidden`.
+pub fn must_administer(actor: &Actor) -> Result<()> {
+    if actor.administers() { Ok(()) } else { Err(Error::forbidden("Only admins may do that.")) }
+}
+
 /// Finds a user by id, username or email, in that order; by email only for the operator and admins, because emails are
 /// private.
 ///

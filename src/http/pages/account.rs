@@ -7,10 +7,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::address::Address;
 use super::answer::{Page, done, is_of_form, notice, refused, with_cookie};
-use super::form::{Form, new_key, parameter};
+use super::form::{Form, new_key};
 use super::session::{LoggedIn, Visitor, frame, read, write};
-use super::view::{self, Account, Around, Details, Frame, Notice, Problems, Subscription};
+use super::view::{self, Account, Details, Frame, Notice, Place, Problems, Subscription};
 use crate::error::{Error, Kind};
 use crate::http::api::exported;
 use crate::http::server::Shared;
@@ -52,8 +53,7 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
 ) -> Page {
     let notice = notice(&headers, query.as_deref());
-    let cursor = parameter(query.as_deref(), "cursor").unwrap_or_default();
-    shown(&server, &session, notice, cursor, Typed::default()).await
+    shown(&server, &session, notice, Address::read(PATH, query.as_deref(), &[]), Typed::default()).await
 }
 
 /// Leads from the address of a form to the page that it is on.
@@ -61,10 +61,8 @@ pub(super) async fn back() -> Redirect {
     Redirect::to(PATH)
 }
 
-async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, cursor: String, typed: Typed) -> Page {
-    // What is no cursor, or not any more, is the beginning.
-    let seek: Option<Seek<Position>> =
-        server.keys.open(PATH, &cursor).and_then(|seek| serde_json::from_slice(&seek).ok());
+async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, address: Address, typed: Typed) -> Page {
+    let seek: Option<Seek<Position>> = address.seek(&server.keys);
     let look = move |tx: &mut Tx<'_>, session: &Session| {
         let actor = session.actor();
         let part = conversations::page_of(tx, &actor, None, seek.as_ref(), CONVERSATIONS)?;
@@ -72,34 +70,20 @@ async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, curso
     };
     let (user, part, sessions) = read(server, session, look).await?;
     let Part { items, next, previous, .. } = part;
-    let link = |seek: Option<Seek<Position>>| {
-        let link = |seek| {
-            let seek = serde_json::to_vec(&seek).map_err(Error::internal)?;
-            Ok::<_, Error>(at(&server.keys.seal(PATH, &seek)?))
-        };
-        seek.map(link).transpose()
-    };
     let account = Account {
-        frame: Frame { is_account: true, ..frame(session, notice) },
+        frame: Frame { place: Some(Place::Account), ..frame(session, notice) },
         details: typed.details.unwrap_or_else(|| details_of(&user)),
         details_problems: typed.details_problems,
         password_problems: typed.password_problems,
         levels_problems: typed.levels_problems,
-        around: Around { previous: link(previous)?, next: link(next)? },
+        around: address.around(&server.keys, previous.as_ref(), next.as_ref())?,
         conversations: items.iter().map(|conversation| subscription(&user, conversation, &typed.levels)).collect(),
-        cursor,
+        place: address.query(),
         sessions: sessions.iter().map(|found| session_view(found, session)).collect(),
         key: new_key()?,
         user,
     };
     Ok(view::page(&account)?)
-}
-
-/// The address of the page with a page of the conversations
-fn at(cursor: &str) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(Some(("cursor", cursor)).filter(|_| !cursor.is_empty()));
-    format!("{PATH}?{}", query.finish()).trim_end_matches('?').to_owned()
 }
 
 fn details_of(user: &User) -> Details {
@@ -188,7 +172,7 @@ pub(super) async fn change(
         Err(error) if is_of_form(&error) => {
             let details_problems = Problems::new(&error, &["username", "first_name", "last_name", "email"]);
             let typed = Typed { details: Some(details), details_problems, ..Typed::default() };
-            Ok(refused(error, shown(&server, &session, None, String::new(), typed).await?))
+            Ok(refused(error, shown(&server, &session, None, Address::read(PATH, None, &[]), typed).await?))
         }
         Err(error) => Err(error.into()),
     }
@@ -206,7 +190,7 @@ pub(super) async fn change_password(State(server): State<Shared>, visitor: Visit
         Err(error) if is_of_form(&error) => {
             let password_problems = Problems::new(&error, &["current_password", "password"]);
             let typed = Typed { password_problems, ..Typed::default() };
-            Ok(refused(error, shown(&server, &session, None, String::new(), typed).await?))
+            Ok(refused(error, shown(&server, &session, None, Address::read(PATH, None, &[]), typed).await?))
         }
         Err(error) => Err(error.into()),
     }
@@ -245,17 +229,18 @@ pub(super) async fn set_levels(State(server): State<Shared>, LoggedIn(session): 
         Some((ConversationId(uuid(name)?), level))
     };
     let levels: Vec<(ConversationId, Level)> = form.fields().filter_map(level).collect();
-    let (wanted, request, cursor) = (levels.clone(), form.request(&server.keys), form.text("cursor").to_owned());
+    let (wanted, request) = (levels.clone(), form.request(&server.keys));
+    let address = Address::of_form(PATH, &form, &[]);
     let set = move |tx: &mut Tx<'_>, session: &Session| {
         let actor = session.actor();
         once_done(tx, &actor, request.as_ref(), |tx| conversations::set_levels(tx, &actor, &wanted))
     };
     match write(&server, &session, set).await {
-        Ok(()) => Ok(done(&at(&cursor), Notice::LevelsSaved)),
+        Ok(()) => Ok(done(&address.at(), Notice::LevelsSaved)),
         Err(error) if is_of_form(&error) => {
             let levels_problems = Problems::new(&error, &[]);
             let typed = Typed { levels, levels_problems, ..Typed::default() };
-            Ok(refused(error, shown(&server, &session, None, cursor, typed).await?))
+            Ok(refused(error, shown(&server, &session, None, address, typed).await?))
         }
         Err(error) => Err(error.into()),
     }

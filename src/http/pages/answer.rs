@@ -2,17 +2,22 @@
 
 use askama::Template;
 use axum::body::Body;
+use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use tower_http::csrf::ProtectionError;
 
 use super::form::parameter;
-use super::view::{Failure, Frame, MEDIA_TYPE, Notice};
+use super::session::{Visitor, find, frame};
+use super::view::{Failure, MEDIA_TYPE, Notice, Words};
 use crate::error::{Error, Kind};
+use crate::http::server::Shared;
 use crate::http::server::problem::Problem;
+use crate::service::sessions::Session;
 
 /// The result of a handler
 pub(super) type Page = Result<Response, Refused>;
@@ -32,8 +37,37 @@ static OF_EVERY_PAGE: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
+/// Gives each page its headers, and errors the page that says them to whoever asked.
+pub(super) async fn surround(State(server): State<Shared>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let visitor = Visitor::of(&parts, &server);
+    parts.extensions.insert(visitor.clone());
+    let response = next.run(Request::from_parts(parts, body)).await;
+    protected(worded_for(&server, &visitor, response).await)
+}
+
+/// A response that has the words of an error, as a page for the visitor, whose session is looked up where nobody did
+async fn worded_for(server: &Shared, visitor: &Visitor, response: Response) -> Response {
+    if response.extensions().get::<Words>().is_none() {
+        return response;
+    }
+    // While nothing can be read, nobody waits for it twice.
+    let is_down = response.status().is_server_error();
+    let session = if is_down { None } else { find(server, visitor, false).await.ok().flatten() };
+    worded(session.as_ref(), response)
+}
+
+/// A response that has the words of an error, as a page for whoever is logged in
+pub(super) fn worded(session: Option<&Session>, mut response: Response) -> Response {
+    if let Some(words) = response.extensions_mut().remove::<Words>() {
+        let frame = session.map(|session| frame(session, None)).unwrap_or_default();
+        *response.body_mut() = Body::from(Failure { frame, words }.render().unwrap_or_default());
+    }
+    response
+}
+
 /// A response with the headers of every page, as far as it has none of its own
-pub(super) fn protected(mut response: Response) -> Response {
+fn protected(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in &OF_EVERY_PAGE {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
@@ -41,7 +75,7 @@ pub(super) fn protected(mut response: Response) -> Response {
     response
 }
 
-/// An error, shown as a page.
+/// An error, shown as a page: the response has its words, and becomes the page where it is known who asked.
 #[derive(Debug)]
 pub(super) struct Refused(Error);
 
@@ -59,8 +93,10 @@ impl From<Problem> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let page = Failure::new(Frame::default(), &self.0).render().unwrap_or_default();
-        shown_with(self.0, Body::from(page))
+        let words = Words::of(&self.0);
+        let mut response = shown_with(self.0, Body::empty());
+        response.extensions_mut().insert(words);
+        response
     }
 }
 
@@ -137,9 +173,12 @@ fn wants_page(headers: &HeaderMap, uri: &Uri) -> bool {
 }
 
 /// There is nothing at this path: in the words of a page for whoever reads pages.
-pub(in crate::http) async fn not_found(headers: HeaderMap, uri: Uri) -> Response {
-    if wants_page(&headers, &uri) {
-        return protected(Refused(Error::not_found("There is no page at this address.")).into_response());
+pub(in crate::http) async fn not_found(State(server): State<Shared>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if wants_page(&parts.headers, &parts.uri) {
+        let refused = Refused(Error::not_found("There is no page at this address."));
+        let visitor = Visitor::of(&parts, &server);
+        return protected(worded_for(&server, &visitor, refused.into_response()).await);
     }
     Problem::from(Error::not_found("Not found. The API is described at /api/docs/.")).into_response()
 }

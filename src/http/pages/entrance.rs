@@ -10,7 +10,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::answer::Refused;
+use super::answer::{Refused, worded};
 use super::events;
 use super::form::Form;
 use super::session::{Visitor, find, log_in_first};
@@ -24,7 +24,8 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// Lets a request in.
 pub(super) async fn enter(State(server): State<Shared>, request: Request, next: Next) -> Result<Response, Refused> {
     let (mut parts, body) = request.into_parts();
-    let mut visitor = Visitor::of(&parts, &server);
+    let mut visitor =
+        parts.extensions.get::<Visitor>().cloned().ok_or_else(|| Error::internal("an entrance without a visitor"))?;
     // Neither who looks whether a page is there uses it, nor a page that is open and connects again by itself.
     let is_use = parts.method != Method::HEAD && parts.uri.path() != events::PATH;
     visitor.session = find(&server, &visitor, is_use).await?;
@@ -44,11 +45,12 @@ pub(super) async fn enter(State(server): State<Shared>, request: Request, next: 
     }
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
     let form = Form::read(uri.path(), &content)?;
+    let session = visitor.session.clone();
     parts.extensions.insert(form.clone());
     parts.extensions.insert(visitor);
     let response = next.run(Request::from_parts(parts, Body::empty())).await;
     if response.status() == StatusCode::UNAUTHORIZED && uri.path() != events::PATH {
         return log_in_first(&method, &uri, &form);
     }
-    Ok(response)
+    Ok(worded(session.as_ref(), response))
 }

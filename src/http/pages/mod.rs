@@ -4,6 +4,8 @@
 //! cookie names; the API ignores cookies.
 
 mod account;
+mod address;
+mod admin;
 mod answer;
 mod assets;
 mod deletion;
@@ -20,14 +22,15 @@ use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
-use tower::util::MapResponseLayer;
 use tower_http::csrf::CsrfLayer;
 
 pub(super) use self::answer::not_found;
-use self::answer::{foreign, method_not_allowed, protected};
+use self::answer::{foreign, method_not_allowed, surround};
+use self::session::Visitor;
 use super::server::Shared;
 use super::server::answers::answering;
 use crate::feed::Outlet;
+use crate::model::Role;
 
 /// What answers each path of the pages; events come from the outlet.
 pub(super) fn router(server: &Shared, outlet: &Outlet) -> Router {
@@ -44,7 +47,7 @@ pub(super) fn router(server: &Shared, outlet: &Outlet) -> Router {
         .method_not_allowed_fallback(async |method: Method| method_not_allowed(&method))
         .layer(Extension(outlet.clone()))
         .layer(CsrfLayer::new().with_rejection_response(foreign))
-        .layer(MapResponseLayer::new(protected))
+        .layer(from_fn_with_state(Shared::clone(server), surround))
         .with_state(Shared::clone(server))
 }
 
@@ -72,15 +75,20 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)> {
         ("GET", "/account/export/", get(account::export)),
         ("GET", "/account/delete/", get(deletion::show)),
         ("POST", "/account/delete/", post(deletion::delete)),
+        ("GET", admin::PATH, get(admin::start)),
         ("GET", "/password/{token}/", get(password::show)),
         ("POST", "/password/{token}/", post(password::set)),
         ("GET", events::PATH, get(events::stream)),
     ]
 }
 
-/// The beginning: one's account.
-async fn start() -> Redirect {
-    Redirect::to("/account/")
+/// The beginning: the administration for admins, and one's account for everybody else.
+async fn start(visitor: Visitor) -> Redirect {
+    match visitor.session {
+        None => Redirect::to("/login/"),
+        Some(session) if session.user.role == Role::Admin => Redirect::to(admin::PATH),
+        Some(_) => Redirect::to(account::PATH),
+    }
 }
 
 /// The page whose address ends in a slash

@@ -12,6 +12,7 @@ use super::view::{self, Frame, Kept, Login, Notice, Problems, Viewer};
 use crate::error::{Error, Result};
 use crate::http::server::Shared;
 use crate::http::server::client::is_secure;
+use crate::model::Role;
 use crate::service::login::Client;
 use crate::service::sessions::{self, LIFETIME, Session};
 use crate::service::tokens::{Secret, secret_of};
@@ -162,8 +163,9 @@ pub(super) fn log_in_first(method: &Method, uri: &Uri, form: &Form) -> Page {
 /// What surrounds the pages of somebody who is logged in
 pub(super) fn frame(session: &Session, notice: Option<Notice>) -> Frame {
     let person = &session.user.person;
-    let viewer = Viewer { id: person.user_id, username: person.username.clone() };
-    Frame { viewer: Some(viewer), notice, is_account: false }
+    let is_admin = session.user.role == Role::Admin;
+    let viewer = Viewer { id: person.user_id, username: person.username.clone(), is_admin };
+    Frame { viewer: Some(viewer), notice, place: None }
 }
 
 /// Runs `work`, which only reads, as the user of a session, which is looked up again.

@@ -39,21 +39,54 @@ pub(super) struct Frame {
     pub(super) viewer: Option<Viewer>,
     /// What the last form did
     pub(super) notice: Option<Notice>,
-    /// Whether this is the page of the viewer's account
-    pub(super) is_account: bool,
+    /// The part of the pages that it belongs to
+    pub(super) place: Option<Place>,
 }
 
 impl Frame {
+    fn is_at(&self, place: Place) -> bool {
+        self.place == Some(place)
+    }
+
+    /// Whether the administration is for the viewer
+    fn shows_administration(&self) -> bool {
+        self.viewer.as_ref().is_some_and(|viewer| viewer.is_admin)
+    }
+
     /// Whether nobody is logged in any more, which other tabs have to know
     fn is_logged_out(&self) -> bool {
         matches!(self.notice, Some(Notice::LoggedOut | Notice::AccountDeleted))
     }
 }
 
+/// A part of the pages that the navigation leads to
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Account,
+    Overview,
+    Users,
+    Conversations,
+    Search,
+    Events,
+    Health,
+}
+
+/// What the navigation shows to admins: the place, its path and its name
+const ADMINISTRATION: [(Place, &str, &str); 6] = [
+    (Place::Overview, "/admin/", "Overview"),
+    (Place::Users, "/admin/users/", "Users"),
+    (Place::Conversations, "/admin/conversations/", "Conversations"),
+    (Place::Search, "/admin/search/", "Search"),
+    (Place::Events, "/admin/events/", "Events"),
+    (Place::Health, "/admin/health/", "Health"),
+];
+
 /// Who looks at a page
 pub(super) struct Viewer {
     pub(super) id: UserId,
     pub(super) username: String,
+    /// Whether the administration is shown to them
+    pub(super) is_admin: bool,
 }
 
 impl Viewer {
@@ -245,8 +278,8 @@ pub(super) struct Account {
     /// A page of the conversations
     pub(super) conversations: Vec<Subscription>,
     pub(super) around: Around,
-    /// Which page of them it is; empty for the first
-    pub(super) cursor: String,
+    /// The query of the page of them that it is; empty for the first
+    pub(super) place: String,
     pub(super) sessions: Vec<Session>,
     /// The beginning of the idempotency keys of its forms
     pub(super) key: String,
@@ -344,19 +377,26 @@ pub(super) struct Password {
 /// An error, in the words of the API
 #[derive(Template)]
 #[template(path = "error.html", whitespace = "minimize")]
-pub(super) struct Failure<'e> {
-    frame: Frame,
-    status: u16,
-    title: &'static str,
-    detail: &'e str,
-    hint: Option<&'e str>,
+pub(super) struct Failure {
+    pub(super) frame: Frame,
+    pub(super) words: Words,
 }
 
-impl<'e> Failure<'e> {
-    pub(super) fn new(frame: Frame, error: &'e Error) -> Self {
+/// What a page says of an error
+#[derive(Clone)]
+pub(super) struct Words {
+    status: u16,
+    title: &'static str,
+    detail: String,
+    hint: Option<String>,
+}
+
+impl Words {
+    pub(super) fn of(error: &Error) -> Self {
         let problem = error.problem();
         let hint = error.advice().filter(|_| problem.status < 500);
-        Self { frame, status: problem.status, title: problem.title, detail: problem.detail, hint }
+        let (detail, hint) = (problem.detail.to_owned(), hint.map(ToOwned::to_owned));
+        Self { status: problem.status, title: problem.title, detail, hint }
     }
 }
 
@@ -370,7 +410,7 @@ mod tests {
 
     fn frame() -> Frame {
         let id = UserId(uuid::Uuid::nil());
-        Frame { viewer: Some(Viewer { id, username: NAME.to_owned() }), ..Frame::default() }
+        Frame { viewer: Some(Viewer { id, username: NAME.to_owned(), is_admin: true }), ..Frame::default() }
     }
 
     fn problems() -> Problems {
@@ -406,7 +446,7 @@ mod tests {
             levels_problems: problems(),
             conversations: (1..=count).map(subscription).collect(),
             around: Around { previous: None, next: Some("/account/?a=1&b=\"2".to_owned()) },
-            cursor: text(),
+            place: text(),
             sessions: (1..=count).map(session).collect(),
             key: text(),
         }
@@ -437,7 +477,7 @@ mod tests {
             ("account-none", account(0, Problems::default).render().unwrap()),
             ("delete", delete.render().unwrap()),
             ("password", password.render().unwrap()),
-            ("error", Failure::new(frame(), &error).render().unwrap()),
+            ("error", Failure { frame: frame(), words: Words::of(&error) }.render().unwrap()),
         ]
     }
 

@@ -123,8 +123,9 @@ struct Scene {
     database: PathBuf,
     ids: BTreeMap<String, String>,
     refresh: String,
-    /// The cookie of the participant
+    /// The cookies of the participant and of the admin
     session: String,
+    admin: String,
     /// A link that sets the password of `other`
     link: String,
     document: Document,
@@ -150,8 +151,8 @@ impl Scene {
         let mut folders = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
         let database = folders.find(|entry| entry.is_dir()).unwrap().join("temporary.db");
         let (ids, refresh, document) = (BTreeMap::new(), String::new(), Document::new());
-        let (session, link) = (String::new(), String::new());
-        let mut scene = Self { server, database, ids, refresh, session, link, document, _folder: folder };
+        let (session, admin, link) = (String::new(), String::new(), String::new());
+        let mut scene = Self { server, database, ids, refresh, session, admin, link, document, _folder: folder };
         scene.fill(&people);
         scene
     }
@@ -194,7 +195,8 @@ impl Scene {
         for (number, kind) in ["conversation absent", "message absent"].iter().enumerate() {
             ids.insert((*kind).to_owned(), format!("019b78c9-0a80-7000-8000-00000000000{number}"));
         }
-        let session = Browser::of(server, "participant", "correct horse 8").cookie.unwrap();
+        let cookie_of = |name: &str| Browser::of(server, name, "correct horse 8").cookie.unwrap();
+        let (session, admin) = (cookie_of("participant"), cookie_of("admin"));
         let (link, hash) = (Secret([7; 32]), Secret([7; 32]).hash());
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let in_an_hour = i64::try_from(now.as_micros()).unwrap() + 3_600_000_000;
@@ -202,7 +204,7 @@ impl Scene {
         rusqlite::Connection::open(&self.database).unwrap().execute(row, (hash, in_an_hour)).unwrap();
         server.test("checkpoint").expect(204);
         (self.ids, self.refresh) = (ids, refresh);
-        (self.session, self.link) = (session, link.token());
+        (self.session, self.admin, self.link) = (session, admin, link.token());
     }
 
     /// What an endpoint is asked about, when this caller asks
@@ -258,32 +260,33 @@ impl Scene {
 
 /// Those who ask for pages, in the order of the cells of a row. The links of another site show pages to whoever is logged in; its
 /// forms do nothing.
-const VISITORS: [&str; 4] = ["nobody", "session", "expired session", "session of a foreign site"];
+const VISITORS: [&str; 5] = ["nobody", "session", "expired session", "session of a foreign site", "admin"];
 
 /// A page or a form, what comes of it, and what is typed into it
 type PageRow = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-/// What comes of pages and forms: `y` shown or done, `l` led to the log-in, `u` not logged in, `f` forbidden
+/// What comes of pages and forms: `y` shown or done, `l` led to the log-in, `u` not logged in, `f` forbidden, `n` not found
 const PAGES: &[PageRow] = &[
-    ("GET /", "yyyy", &[]),
-    ("GET /login/", "yyyy", &[]),
-    ("POST /login/", "yyyf", &[("username", "other"), ("password", "correct horse 8")]),
-    ("GET /logout/", "yyyy", &[]),
-    ("POST /logout/", "yyyf", &[]),
-    ("GET /account/", "lyly", &[]),
-    ("POST /account/", "lylf", &[("username", "participant"), ("first_name", "New")]),
-    ("GET /account/password/", "yyyy", &[]),
-    ("POST /account/password/", "lylf", &[("current_password", "correct horse 8"), ("password", "correct horse 9")]),
-    ("GET /account/levels/", "yyyy", &[]),
-    ("POST /account/levels/", "lylf", &[("{conversation_id}", "none")]),
-    ("GET /account/sessions/", "yyyy", &[]),
-    ("POST /account/sessions/", "lylf", &[]),
-    ("GET /account/export/", "lyly", &[]),
-    ("GET /account/delete/", "lyly", &[]),
-    ("POST /account/delete/", "lylf", &[("username", "participant")]),
-    ("GET /password/{token}/", "yyyy", &[]),
-    ("POST /password/{token}/", "yyyf", &[("password", "correct horse 9")]),
-    ("GET /events/", "uyuf", &[]),
+    ("GET /", "yyyyy", &[]),
+    ("GET /login/", "yyyyy", &[]),
+    ("POST /login/", "yyyfy", &[("username", "other"), ("password", "correct horse 8")]),
+    ("GET /logout/", "yyyyy", &[]),
+    ("POST /logout/", "yyyfy", &[]),
+    ("GET /account/", "lylyy", &[]),
+    ("POST /account/", "lylfy", &[("username", "{name}"), ("first_name", "New")]),
+    ("GET /account/password/", "yyyyy", &[]),
+    ("POST /account/password/", "lylfy", &[("current_password", "correct horse 8"), ("password", "correct horse 9")]),
+    ("GET /account/levels/", "yyyyy", &[]),
+    ("POST /account/levels/", "lylfn", &[("{conversation_id}", "none")]),
+    ("GET /account/sessions/", "yyyyy", &[]),
+    ("POST /account/sessions/", "lylfy", &[]),
+    ("GET /account/export/", "lylyy", &[]),
+    ("GET /account/delete/", "lylyy", &[]),
+    ("POST /account/delete/", "lylfy", &[("username", "{name}")]),
+    ("GET /admin/", "lflfy", &[]),
+    ("GET /password/{token}/", "yyyyy", &[]),
+    ("POST /password/{token}/", "yyyfy", &[("password", "correct horse 9")]),
+    ("GET /events/", "uyufy", &[]),
 ];
 
 #[test]
@@ -294,14 +297,20 @@ fn every_page_and_form_does_for_each_visitor_what_they_may_and_nothing_else() {
     for (page, cells, fields) in PAGES {
         let (method, path) = page.split_once(' ').unwrap();
         let path = path.replace("{token}", &scene.link);
-        let fields: Vec<(String, &str)> =
-            fields.iter().map(|(name, value)| (scene.place(name, "team", "participant"), *value)).collect();
-        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         for (visitor, cell) in VISITORS.iter().zip(cells.chars()) {
             println!("{page}, {visitor}");
+            let caller = if *visitor == "admin" { "admin" } else { "participant" };
+            let text = |text: &str| scene.place(text, "team", caller).replace("{name}", caller);
+            let fields: Vec<(String, String)> = fields.iter().map(|(name, value)| (text(name), text(value))).collect();
+            let fields: Vec<(&str, &str)> =
+                fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             scene.server.test("rollback").expect(204);
             let mut browser = Browser::new(&scene.server);
-            browser.cookie = (*visitor != "nobody").then(|| scene.session.clone());
+            browser.cookie = match *visitor {
+                "nobody" => None,
+                "admin" => Some(scene.admin.clone()),
+                _ => Some(scene.session.clone()),
+            };
             if visitor.starts_with("expired") {
                 rusqlite::Connection::open(&scene.database).unwrap().execute_batch(long_ago).unwrap();
             }
@@ -328,6 +337,7 @@ fn every_page_and_form_does_for_each_visitor_what_they_may_and_nothing_else() {
                 'l' => assert!(reply.status == 403 && text.contains("action=\"/login/\""), "{text}"),
                 'u' => drop(reply.problem(401, "unauthenticated")),
                 'f' => assert!(reply.status == 403 && !text.contains("action=\"/login/\""), "{text}"),
+                'n' => assert_eq!(reply.status, 404, "{text}"),
                 cell => panic!("{cell}"),
             }
             let is_change = dump(&scene.database) != asked;

@@ -215,10 +215,10 @@ fn an_account_with_many_conversations_is_turned_page_by_page() {
     assert!(second.contains("rel=\"prev\""));
     assert_eq!(count(&text(&browser.get("/account/?cursor=forged").expect(200))), 20);
     // A form of the second page leads back to it.
-    let cursor = hidden(&second, "cursor", 0);
+    let place = hidden(&second, "place", 0);
     let foreign = "019b78c9-0a80-7000-8000-000000000001";
-    let refused = text(&browser.post("/account/levels/", &[("cursor", &cursor), (foreign, "none")]).expect(404));
-    assert_eq!((count(&refused), hidden(&refused, "cursor", 0)), (5, cursor.clone()));
-    let page = text(&browser.send("/account/levels/", &[("cursor", &cursor)]));
+    let refused = text(&browser.post("/account/levels/", &[("place", &place), (foreign, "none")]).expect(404));
+    assert_eq!((count(&refused), hidden(&refused, "place", 0)), (5, place.clone()));
+    let page = text(&browser.send("/account/levels/", &[("place", &place)]));
     assert!(count(&page) == 5 && page.contains("Your notifications are saved."), "{page}");
 }

@@ -96,3 +96,31 @@ fn errors_are_pages_for_those_who_read_pages() {
     assert!(is_page(&reply) && text(&reply).contains("This link is not valid"));
     server.get("/assets/%FF", "").problem(404, "not_found");
 }
+
+#[test]
+fn errors_are_shown_to_whoever_is_logged_in_with_their_name() {
+    let admin = "- {type: user, username: ann, role: admin, password: correct horse 7}";
+    let server = Server::ephemeral(&format!("{BOB}\n{admin}"), &[], &["--failed-logins", "0"]);
+    let page = [("Accept", "text/html")];
+    let own = ("Sec-Fetch-Site", "same-origin");
+    let asked = [
+        ("GET", "/nowhere/", &page[..], 404),
+        ("DELETE", "/account/", &page[..], 405),
+        ("GET", "/password/x/", &[own][..], 404),
+        ("POST", "/account/", &[("Sec-Fetch-Site", "cross-site")][..], 403),
+    ];
+    for (name, password, administers) in [("bob", "correct horse 8", false), ("ann", "correct horse 7", true)] {
+        let mut browser = Browser::of(&server, name, password);
+        for (method, path, headers, status) in asked {
+            let page = text(&browser.ask(method, path, headers, &[]).expect(status));
+            assert!(page.contains(&format!("<bdi>{name}</bdi>")) && page.contains("Log out"), "{path}: {page}");
+            assert_eq!(page.contains("aria-label=\"Administration\""), administers, "{path}: {page}");
+            let page = text(&Browser::new(&server).ask(method, path, headers, &[]).expect(status));
+            assert!(page.contains(&format!(">{status}<")) && !page.contains("Log out"), "{path}: {page}");
+        }
+    }
+    let page = text(&Browser::of(&server, "bob", "correct horse 8").get("/admin/").expect(403));
+    assert!(page.contains("Only admins may do that.") && page.contains("<bdi>bob</bdi>"), "{page}");
+    let mut browser = Browser::of(&server, "ann", "correct horse 7");
+    assert_eq!(browser.get("/").expect(303).header("location"), Some("/admin/"));
+}
