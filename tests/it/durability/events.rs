@@ -14,9 +14,10 @@ use tidings::error::Result;
 use tidings::service::events::{Cursors, Found};
 use tidings::store::Location;
 
+use super::postgres::Cluster;
 use super::served::{serve, token};
 use super::{bash, on_every_address, random_up_to, tally};
-use crate::support::{World, is_long, texts};
+use crate::support::{Shell, World, is_long, texts};
 
 /// Says, edits and deletes things, and takes somebody out and in again, each by a process of its own, until it is told to stop.
 const LOOP: &str = r#"
@@ -44,7 +45,7 @@ struct Listener {
 struct Pieces(BufReader<TcpStream>);
 
 impl Pieces {
-    /// Asks for a stream; none where there is no answer.
+    /// Asks for a stream; none where there is no answer, or where the database cannot be read.
     fn open(address: SocketAddr, token: &str, since: Option<&str>) -> Option<Self> {
         let mut stream = TcpStream::connect(address).ok()?;
         stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
@@ -55,6 +56,9 @@ impl Pieces {
         stream.write_all(head.as_bytes()).ok()?;
         let mut pieces = Self(BufReader::new(stream));
         let status = pieces.line()?;
+        if status.contains(" 503 ") {
+            return None;
+        }
         assert!(status.contains(" 200 "), "{status}");
         while !pieces.line()?.is_empty() {}
         Some(pieces)
@@ -231,4 +235,49 @@ fn listeners_of_a_server_that_is_killed_while_others_write_hear_the_log_as_they_
             tally(count, "events heard once");
         });
     });
+}
+
+#[test]
+fn listeners_of_a_server_miss_nothing_where_postgresql_is_started_anew() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.execute("postgres", "CREATE DATABASE heard");
+    let (shell, address) = (Shell::new(), cluster.url("heard"));
+    let location = Location::parse(&address).unwrap();
+    let open = || World::open(location.clone());
+    let world = open();
+    let [ann, bob] = ["ann", "bob"].map(|name| world.user(name));
+    world.group("team", &ann, &[&bob]);
+    let begun = world.app.read(tidings::store::events::newest).unwrap().0;
+    drop(world);
+    let listener = Listener::new(token(&shell, &address, "bob"));
+    let server = serve(&shell, &address);
+    let (current, is_over) = (Mutex::new(Some(server.address())), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let over = Over(&is_over, shell.path("stop"));
+        scope.spawn(|| listener.listen(&current, &is_over));
+        let wait_for = |what: &str, is_so: &dyn Fn() -> bool| {
+            let start = Instant::now();
+            while !is_so() {
+                assert!(start.elapsed() < Duration::from_mins(1), "{what}: {}", server.log());
+                thread::sleep(Duration::from_millis(5));
+            }
+        };
+        wait_for("nobody listens", &|| listener.streams.load(Ordering::Relaxed) > 0);
+        for round in 0..4 {
+            // What is sent just before the end is heard after it, if not before.
+            open().send(&ann, "team", &format!("before {round}"));
+            cluster.down();
+            thread::sleep(random_up_to(Duration::from_millis(1500)));
+            cluster.up();
+            open().send(&ann, "team", &format!("after {round}"));
+        }
+        let expected = expected(&location, "bob", begun);
+        assert!(expected.len() >= 8, "{expected:?}");
+        wait_for("not all is heard", &|| listener.heard.lock().unwrap().len() >= expected.len());
+        *current.lock().unwrap() = None;
+        drop(over);
+        assert_eq!(keys(&open(), &listener.heard.lock().unwrap()), expected);
+        assert_eq!(server.stop(), Some(0));
+    });
+    tally(4, "restarts of PostgreSQL under a server's listeners");
 }
