@@ -296,7 +296,7 @@ pub struct Notification {
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
     pub kind: EventKind,
-    /// The conversation whose participants hear of it
+    /// The conversation whose participants hear of it; of notifications only their owner does
     pub conversation: Option<ConversationKey>,
     /// A user who hears of it too
     pub user: Option<UserKey>,
@@ -339,11 +339,16 @@ impl Event {
         Self { kind, conversation: None, user: Some(user.key), subject: Some(user.user_id.0), is_read: None }
     }
 
-    /// A user's own notifications, that of one message or several, were made read or unread.
-    pub fn notifications(user: UserKey, message: Option<MessageId>, is_read: bool) -> Self {
+    /// A user's own notifications were made read or unread: of one message or several, of one conversation or several.
+    pub fn notifications(
+        user: UserKey,
+        conversation: Option<ConversationKey>,
+        message: Option<MessageId>,
+        is_read: bool,
+    ) -> Self {
         let subject = message.map(|message| message.0);
         let kind = EventKind::NotificationUpdated;
-        Self { kind, conversation: None, user: Some(user), subject, is_read: Some(is_read) }
+        Self { kind, conversation, user: Some(user), subject, is_read: Some(is_read) }
     }
 }
 

@@ -150,6 +150,10 @@ struct Options {
     /// Keep at least this many of the newest events
     #[arg(long, value_name = "N", value_parser = number, default_value = "100000")]
     event_count: u32,
+
+    /// How much memory keeps the newest pages of conversations, in MiB; 0 keeps none, as with PostgreSQL
+    #[arg(long, value_name = "MIB", value_parser = number, default_value = "16")]
+    page_memory: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -381,6 +385,7 @@ impl Options {
             },
             is_ephemeral: self.ephemeral,
             retention: Retention { days: self.event_days, count: self.event_count },
+            page_memory: u64::from(self.page_memory) << 20,
         }
     }
 }

@@ -127,7 +127,7 @@ impl Audience {
     /// Who of those who are not behind hears of an event. It moves them where it says.
     pub(super) fn hear(&mut self, entry: &Entry) -> Vec<Place> {
         let row = &entry.row;
-        let of_conversation = row.conversation.and_then(|key| self.by_conversation.get(&key));
+        let of_conversation = row.heard_in().and_then(|key| self.by_conversation.get(&key));
         let mut heard = of_conversation.cloned().unwrap_or_default();
         let named = row.user.iter().chain(&entry.audience).filter_map(|user| self.by_user.get(user)).flatten();
         let others = heard.len();

@@ -1,9 +1,11 @@
 //! Events: what the log says, who hears of it, and where in it a listener is.
 
+mod changes;
 mod cursor;
 mod listener;
 mod view;
 
+pub use changes::{Changes, changes, mark};
 pub use cursor::{Cursors, Found, ResetReason, newest, reaches_back};
 pub use listener::{Listener, Moved, Narrowing};
 pub use view::{EventConversation, EventMessage, EventUser, EventView, Subject, Told, views};

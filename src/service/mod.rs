@@ -250,8 +250,16 @@ fn message(tx: &mut Tx<'_>, actor: &Actor, selector: &MessageSelector) -> Result
     if visible { Ok(found) } else { Err(absent()) }
 }
 
-/// The keys and ids of messages that the actor can see, each once, in the given order, with their selectors. Contents
-/// are not read, and the number of statements for ids does not depend on their number.
+/// A message that the actor can see
+struct Place<'s> {
+    key: MessageKey,
+    id: MessageId,
+    conversation: ConversationKey,
+    selector: &'s MessageSelector,
+}
+
+/// Where messages are that the actor can see, each once, in the given order. Contents are not read, and the number of statements
+/// for ids does not depend on their number.
 ///
 /// # Errors
 /// `NotFound` if the actor cannot see one, `Invalid` for more than [`MOST_NAMED`].
@@ -260,7 +268,7 @@ fn places<'s>(
     actor: &Actor,
     field: &'static str,
     selectors: &'s [MessageSelector],
-) -> Result<Vec<(MessageKey, MessageId, &'s MessageSelector)>> {
+) -> Result<Vec<Place<'s>>> {
     must_be_few(field, selectors.len())?;
     let ids: BTreeSet<MessageId> = selectors
         .iter()
@@ -274,23 +282,23 @@ fn places<'s>(
         }
         _ => None,
     };
-    let found: BTreeMap<MessageId, MessageKey> = found
+    let found: BTreeMap<MessageId, (MessageKey, ConversationKey)> = found
         .into_iter()
         .filter(|(.., place)| visible.as_ref().is_none_or(|visible| visible.contains(place)))
-        .map(|(key, id, _)| (id, key))
+        .map(|(key, id, conversation)| (id, (key, conversation)))
         .collect();
     let mut places = Vec::new();
     let mut keys = BTreeSet::new();
     for selector in selectors {
-        let (key, id) = match selector {
-            MessageSelector::Id(id) => (*found.get(id).ok_or_else(|| no_message(selector))?, *id),
+        let (id, (key, conversation)) = match selector {
+            MessageSelector::Id(id) => (*id, *found.get(id).ok_or_else(|| no_message(selector))?),
             MessageSelector::In(..) | MessageSelector::Number(..) => {
                 let message = message(tx, actor, selector)?;
-                (message.key, message.message_id)
+                (message.message_id, (message.key, message.conversation_key))
             }
         };
         if keys.insert(key) {
-            places.push((key, id, selector));
+            places.push(Place { key, id, conversation, selector });
         }
     }
     Ok(places)

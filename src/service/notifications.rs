@@ -3,9 +3,11 @@
 use std::ops::Deref;
 
 use crate::error::{Error, Result};
-use crate::model::{Actor, Event, MessageId, MessageKey, MessageSelector, Notification, Seek, UserRef, UserSelector};
+use crate::model::{
+    Actor, ConversationKey, Event, MessageId, MessageKey, MessageSelector, Notification, Seek, UserRef, UserSelector,
+};
 use crate::service::idempotency::{IdempotentRequest, message_meant, once_counted, set};
-use crate::service::{self, page::Page};
+use crate::service::{self, Place, page::Page};
 use crate::store::{self, Tx};
 
 /// A user whose notifications an actor can see and mark: only [`owner`] makes one.
@@ -110,9 +112,9 @@ pub fn set_read(
     is_read: bool,
 ) -> Result<i64> {
     let messages = super::places(tx, actor, "ids", selectors)?;
-    let keys: Vec<MessageKey> = messages.iter().map(|(key, ..)| *key).collect();
+    let keys: Vec<MessageKey> = messages.iter().map(|place| place.key).collect();
     let notified = store::notifications::notified(tx, owner.key, &keys)?;
-    if let Some((.., selector)) = messages.iter().find(|(key, ..)| !notified.contains(key)) {
+    if let Some(Place { selector, .. }) = messages.iter().find(|place| !notified.contains(&place.key)) {
         let detail = format!("{} has no notification of the message “{selector}”.", owner.username);
         return Err(Error::not_found(detail));
     }
@@ -161,33 +163,36 @@ pub fn show(tx: &mut Tx<'_>, owner: &Owner, message: MessageId) -> Result<Notifi
 /// Marks all notifications of a user as read; returns how many were unread.
 pub fn read_all(tx: &mut Tx<'_>, actor: &Actor, owner: &Owner) -> Result<i64> {
     let count = store::notifications::read_all(tx, owner.key)?;
-    tell(tx, actor, owner, count, None, true)
+    tell(tx, actor, owner, count, (None, None), true)
 }
 
 pub(super) fn mark(
     tx: &mut Tx<'_>,
     actor: &Actor,
     owner: &Owner,
-    messages: &[(MessageKey, MessageId, &MessageSelector)],
+    messages: &[Place<'_>],
     is_read: bool,
 ) -> Result<i64> {
-    let keys: Vec<MessageKey> = messages.iter().map(|(key, ..)| *key).collect();
+    let keys: Vec<MessageKey> = messages.iter().map(|place| place.key).collect();
     let count = store::notifications::mark(tx, owner.key, &keys, is_read)?;
-    let only = if let [(_, only, _)] = messages { Some(*only) } else { None };
-    tell(tx, actor, owner, count, only, is_read)
+    let conversation = messages.first().map(|first| first.conversation);
+    let conversation = conversation.filter(|one| messages.iter().all(|place| place.conversation == *one));
+    let only = if let [only] = messages { Some(only.id) } else { None };
+    tell(tx, actor, owner, count, (conversation, only), is_read)
 }
 
-/// Records that notifications were made read or unread, where any were: one event, however many. Returns how many.
+/// Records that notifications were made read or unread, where any were: one event, however many, about the only conversation or
+/// message that they are of. Returns how many.
 pub(super) fn tell(
     tx: &mut Tx<'_>,
     actor: &Actor,
     owner: &Owner,
     count: i64,
-    only: Option<MessageId>,
+    (conversation, message): (Option<ConversationKey>, Option<MessageId>),
     is_read: bool,
 ) -> Result<i64> {
     if count > 0 {
-        store::events::record(tx, actor, Event::notifications(owner.key, only, is_read))?;
+        store::events::record(tx, actor, Event::notifications(owner.key, conversation, message, is_read))?;
     }
     Ok(count)
 }

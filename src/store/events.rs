@@ -1,10 +1,12 @@
 //! The log of events: one row for each state change, keys and ids only.
 
+mod mark;
 mod read;
 mod retention;
 
 use uuid::Uuid;
 
+pub use self::mark::{Mark, Trace, mark, traces};
 pub use self::read::{
     EventRow, MembershipChange, Position, after, at, audiences, between, first, last, membership_changes,
 };

@@ -11,6 +11,7 @@ mod ephemeral;
 mod events;
 mod fuzz;
 mod idempotency;
+mod kept;
 mod keys;
 mod limits;
 mod operator;

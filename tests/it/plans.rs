@@ -249,6 +249,8 @@ fn run_every_statement(world: &World) {
         crate::assert_refused!(users::show(tx, &bob, &UserSelector::from("bod".to_owned())), NotFound);
         store::users::count(tx)?;
         store::events::generation(tx)?;
+        let mark = store::events::mark(tx)?;
+        store::events::traces(tx, &mark, 1)?;
         store::conversations::those_of(tx, bob.key().unwrap(), [root.conversation_key])?;
         store::conversations::count(tx)
     })

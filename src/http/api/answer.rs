@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash};
 use axum::extract::FromRequestParts;
 use axum::http::header::{CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use foldhash::quality::FixedState;
 use schemars::JsonSchema;
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 use crate::http::server::Shared;
 use crate::http::server::client::is_secure;
+use crate::http::server::kept::{Address, Rendered};
 use crate::http::server::problem::Problem;
 use crate::model::{Choice, ConversationView, Message, Number, Profile, Seek, User};
 use crate::service::page::Page;
@@ -109,15 +110,22 @@ fn whole_tag(first: Option<&str>, body: &[u8]) -> String {
 }
 
 fn tagged(if_none_match: &IfNoneMatch, status: StatusCode, first: Option<&str>, thing: &impl Serialize) -> Answer {
+    Ok(sent(if_none_match, status, rendered(first, thing)?))
+}
+
+fn rendered(first: Option<&str>, thing: &impl Serialize) -> Result<Rendered, Error> {
     let body = written(thing)?;
     let tag = format!("\"{}\"", whole_tag(first, &body));
-    let is_unchanged = if_none_match.has(&tag);
     let tag = HeaderValue::try_from(tag).map_err(|error| Error::internal(error.to_string()))?;
-    if is_unchanged {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+    Ok(Rendered { tag, body: body.into() })
+}
+
+fn sent(if_none_match: &IfNoneMatch, status: StatusCode, Rendered { tag, body }: Rendered) -> Response {
+    if tag.to_str().is_ok_and(|tag| if_none_match.has(tag)) {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
     }
     let media_type = HeaderValue::from_static("application/json");
-    Ok((status, [(CONTENT_TYPE, media_type), (ETAG, tag)], body).into_response())
+    (status, [(CONTENT_TYPE, media_type), (ETAG, tag)], body).into_response()
 }
 
 /// One page of a list.
@@ -171,9 +179,7 @@ impl IfNoneMatch {
 pub(super) struct Here {
     server: Shared,
     pub(super) if_none_match: IfNoneMatch,
-    host: Option<HeaderValue>,
-    address: Uri,
-    scheme: &'static str,
+    pub(super) address: Address,
 }
 
 impl FromRequestParts<Shared> for Here {
@@ -184,9 +190,11 @@ impl FromRequestParts<Shared> for Here {
         Ok(Self {
             server: Shared::clone(server),
             if_none_match: IfNoneMatch::from_request_parts(parts, server).await?,
-            host: parts.headers.get(HOST).cloned(),
-            address: parts.uri.clone(),
-            scheme: if is_secure { "https" } else { "http" },
+            address: Address {
+                scheme: if is_secure { "https" } else { "http" },
+                host: parts.headers.get(HOST).cloned(),
+                uri: parts.uri.clone(),
+            },
         })
     }
 }
@@ -206,7 +214,7 @@ impl Here {
         let forged =
             || Error::invalid("cursor", "The cursor does not belong to this list; follow the links next and previous.");
         let open = |cursor| {
-            let text = self.server.keys.open(self.address.path(), cursor).ok_or_else(forged)?;
+            let text = self.server.keys.open(self.address.uri.path(), cursor).ok_or_else(forged)?;
             serde_json::from_slice(&text).map_err(|_| forged())
         };
         cursor.map(open).transpose()
@@ -222,7 +230,7 @@ impl Here {
         let link = |seek: Option<Seek<P>>| {
             let link = |seek| {
                 let text = serde_json::to_vec(&seek).map_err(Error::internal)?;
-                Ok::<_, Error>(self.link("cursor", &self.server.keys.seal(self.address.path(), &text)?))
+                Ok::<_, Error>(self.link("cursor", &self.server.keys.seal(self.address.uri.path(), &text)?))
             };
             seek.map(link).transpose()
         };
@@ -232,6 +240,11 @@ impl Here {
 
     /// A page of a conversation's messages, with links that contain a message number.
     pub(super) fn numbered<T: Serialize>(&self, page: Page<T, Number>, lowest_first: bool) -> Answer {
+        Ok(self.send(self.rendered(page, lowest_first)?))
+    }
+
+    /// As [`Here::numbered`], before it is sent
+    pub(super) fn rendered<T: Serialize>(&self, page: Page<T, Number>, lowest_first: bool) -> Result<Rendered, Error> {
         let link = |seek: Option<Seek<Number>>| {
             seek.map(|seek| match (seek, lowest_first) {
                 (Seek::After(number), false) | (Seek::Before(number), true) => {
@@ -243,17 +256,23 @@ impl Here {
             })
         };
         let Page { items, count, next, previous } = page;
-        shown(&self.if_none_match, &List { count, next: link(next), previous: link(previous), results: items })
+        rendered(None, &List { count, next: link(next), previous: link(previous), results: items })
+    }
+
+    /// A page as it was rendered; 304 if the client has it already.
+    pub(super) fn send(&self, rendered: Rendered) -> Response {
+        sent(&self.if_none_match, StatusCode::OK, rendered)
     }
 
     /// This address with another position
     fn link(&self, name: &str, value: &str) -> String {
-        let kept = form_urlencoded::parse(self.address.query().unwrap_or_default().as_bytes())
+        let Address { scheme, host, uri } = &self.address;
+        let kept = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
             .filter(|(name, _)| !["before", "after", "cursor"].contains(&name.as_ref()));
         let query =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair(name, value).finish();
-        let host = self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        format!("{}://{host}{}?{query}", self.scheme, self.address.path())
+        let host = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        format!("{scheme}://{host}{}?{query}", uri.path())
     }
 }
 

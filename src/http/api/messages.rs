@@ -1,5 +1,7 @@
 //! Messages over HTTP.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -20,7 +22,7 @@ use crate::model::{
     UserSelector,
 };
 use crate::service::messages::{self, Destination, Draft, Matching, MessageEdit, Search};
-use crate::service::notifications;
+use crate::service::{self, notifications};
 use crate::store::Tx;
 
 /// How long a search may take before it returns what it found so far
@@ -124,12 +126,35 @@ pub(super) async fn list(
         (None, after) => after.map(Seek::Before),
     };
     let matching = Matching { sender, receiver: None, since, until };
+    if seek.is_none() && !oldest_first && matching.is_all() {
+        return newest(&server, here, caller, selector, size).await;
+    }
     let is_slow = !matching.is_all();
     let read = move |tx: &mut Tx<'_>, actor: &Actor| {
         messages::page_of(tx, actor, &selector, &matching, seek.as_ref(), (size, oldest_first))
     };
     let page = if is_slow { server.read_slowly(caller, read).await? } else { server.read(caller, read).await? };
     here.numbered(page, oldest_first)
+}
+
+/// Lists the newest messages of a conversation, as they are kept in memory where they are.
+async fn newest(server: &Shared, here: Here, caller: Caller, selector: ConversationSelector, size: i64) -> Answer {
+    let (shared, here) = (Shared::clone(server), Arc::new(here));
+    let renders = Arc::clone(&here);
+    let read = move |tx: &mut Tx<'_>, actor: &Actor| {
+        let (conversation, _) = service::conversation(tx, actor, &selector)?;
+        let render = |tx: &mut Tx<'_>| {
+            let page = messages::newest_page(tx, &conversation, size)?;
+            let people = page.items.iter().flat_map(|message| [&message.sender, &message.receiver]).flatten();
+            let people = people.map(|person| person.key).collect();
+            Ok((renders.rendered(page, false)?, people))
+        };
+        match &shared.kept {
+            Some(pages) => pages.page(tx, conversation.key, &renders.address, render),
+            None => render(tx).map(|(rendered, _)| rendered),
+        }
+    };
+    Ok(here.send(server.read(caller, read).await?))
 }
 
 /// The results of a search

@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Shared;
+use super::kept::{Counters, KeptPages};
 use crate::error::{Error, Result};
 
 /// The upper bounds of the buckets of durations, in seconds
@@ -46,6 +47,8 @@ pub struct Metrics {
     lost_lines: Gauge<u64, AtomicU64>,
     listeners: Gauge,
     delay: Gauge<f64, AtomicU64>,
+    kept_pages: Counters,
+    kept_bytes: Gauge,
 }
 
 impl Default for Metrics {
@@ -75,7 +78,28 @@ impl Default for Metrics {
         let delay = Gauge::default();
         let help = "How long after it happened the last event was delivered that anybody heard";
         registry.register_with_unit("event_delay", help, Unit::Seconds, delay.clone());
-        Self { registry, requests, seconds, commits, connections, log_bytes, waiting, lost_lines, listeners, delay }
+        let kept_pages = Counters::default();
+        let Counters { hits, misses, forgotten } = kept_pages.clone();
+        registry.register("page_hits", "Pages of messages that were sent as they are kept in memory", hits);
+        registry.register("page_misses", "Pages of messages that are kept in memory and had to be read first", misses);
+        let help = "Conversations whose pages in memory were forgotten because something in them changed";
+        registry.register("pages_forgotten", help, forgotten);
+        let kept_bytes = Gauge::default();
+        registry.register_with_unit("page_memory", "Pages that are kept in memory", Unit::Bytes, kept_bytes.clone());
+        Self {
+            registry,
+            requests,
+            seconds,
+            commits,
+            connections,
+            log_bytes,
+            waiting,
+            lost_lines,
+            listeners,
+            delay,
+            kept_pages,
+            kept_bytes,
+        }
     }
 }
 
@@ -84,6 +108,11 @@ impl Metrics {
     pub fn commits(&self) -> impl Fn(usize) + Send + 'static {
         let commits = self.commits.clone();
         move |count| commits.observe(f64::from(u32::try_from(count).unwrap_or(u32::MAX)))
+    }
+
+    /// What is counted of the pages that are kept
+    pub(crate) fn kept_pages(&self) -> Counters {
+        self.kept_pages.clone()
     }
 
     pub(crate) fn answered(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
@@ -105,6 +134,7 @@ impl Metrics {
         self.lost_lines.set(server.log.lost());
         self.listeners.set(signed(server.feed.listeners() as u64));
         self.delay.set(server.feed.delay());
+        self.kept_bytes.set(signed(server.kept.as_ref().map_or(0, KeptPages::bytes)));
         let mut text = String::new();
         encode(&mut text, &self.registry).map_err(Error::internal)?;
         Ok(text)

@@ -11,6 +11,7 @@ pub(crate) mod connection;
 pub(crate) mod cors;
 pub(crate) mod hashing;
 pub(crate) mod io;
+pub(crate) mod kept;
 pub(crate) mod limits;
 pub(crate) mod listen;
 pub(crate) mod log;
@@ -36,6 +37,7 @@ use self::caller::Caller;
 use self::conditions::Conditions;
 use self::cors::Cors;
 use self::hashing::Hashing;
+use self::kept::KeptPages;
 pub use self::limits::Allowed;
 use self::limits::Limits;
 pub use self::listen::{Listener, Stop};
@@ -88,6 +90,8 @@ pub struct Options {
     pub is_ephemeral: bool,
     /// Which events are kept
     pub retention: Retention,
+    /// How many bytes of pages are kept in memory, with SQLite; 0: none
+    pub page_memory: u64,
 }
 
 /// Who may read the metrics
@@ -111,6 +115,8 @@ pub struct Server {
     pub(crate) readiness: Readiness,
     pub(crate) hashing: Hashing,
     turns: Turns,
+    /// None where no pages are kept
+    pub(crate) kept: Option<KeptPages>,
     /// Exports: each holds a connection to the database until its client has read it
     pub(crate) exports: Slots<UserId>,
     /// Large bodies
@@ -133,6 +139,9 @@ impl Server {
         let cors = Cors::new(&options.origins);
         let (limits, hashing) = (Limits::new(options.allowed), Hashing::new());
         let turns = Turns::new(options.database_connections, options.database_wait);
+        // PostgreSQL would have to be asked once more, and events are not committed there in the order of their keys.
+        let may_keep = app.pool().is_embedded() && options.page_memory > 0;
+        let kept = may_keep.then(|| KeptPages::new(options.page_memory, metrics.kept_pages()));
         let exports = Slots::new(EXPORTS, EXPORTS_OF_ONE);
         let bodies = Slots::new(LARGE_BODIES, LARGE_BODIES / 4);
         let streams = Slots::new(options.streams, options.user_streams);
@@ -148,6 +157,7 @@ impl Server {
             readiness,
             hashing,
             turns,
+            kept,
             exports,
             bodies,
             streams,

@@ -115,7 +115,7 @@ impl Listener {
         let is_in = |key: &ConversationKey| self.conversations.contains(key) || self.granted.contains(key);
         is_wanted
             && self.user.is_none_or(|user| {
-                row.conversation.as_ref().is_some_and(is_in) || row.user == Some(user) || audience.contains(&user)
+                row.heard_in().as_ref().is_some_and(is_in) || row.user == Some(user) || audience.contains(&user)
             })
     }
 

@@ -11,7 +11,7 @@ mod thread;
 pub use list::{List, begin, resume};
 pub(in crate::service) use mentions::find as find_mentions;
 pub use mentions::mentioned_at;
-pub use page::{Matching, history_page, page_everywhere, page_of, thread_page, unread_page};
+pub use page::{Matching, history_page, newest_page, page_everywhere, page_of, thread_page, unread_page};
 pub use search::{Findings, HitPosition, Partial, Search, search, search_page};
 pub use send::{Destination, Draft, notification_kind, notify, send, sent_at};
 pub use thread::thread;
@@ -251,7 +251,7 @@ pub fn read_conversation(
 ) -> Result<i64> {
     let (conversation, _) = super::conversation(tx, actor, selector)?;
     let count = store::notifications::read_conversation(tx, reader.key, conversation.key)?;
-    super::notifications::tell(tx, actor, reader, count, None, true)
+    super::notifications::tell(tx, actor, reader, count, (Some(conversation.key), None), true)
 }
 
 /// As [`read_conversation`], once: the same request with the same key has the same answer.

@@ -94,9 +94,9 @@ pub fn page_of(
     Ok(page.of(count))
 }
 
-/// The page that is asked for most. Whether there is another is known without looking where there are more messages than on it;
+/// The newest page of a conversation that an actor can see, whoever that is: the page that is asked for most. Whether there is another is known without looking where there are more messages than on it;
 /// beside them there may be tombstones.
-fn newest_page(tx: &mut Tx<'_>, conversation: &Conversation, size: i64) -> Result<Page<Message, Number>> {
+pub fn newest_page(tx: &mut Tx<'_>, conversation: &Conversation, size: i64) -> Result<Page<Message, Number>> {
     let items = store::messages::newest_in_conversation(tx, conversation, size)?;
     let count = conversation.message_count;
     let living = i64::try_from(items.iter().filter(|message| !message.deleted).count()).unwrap_or(i64::MAX);

@@ -38,6 +38,13 @@ pub struct EventRow {
     pub is_read: Option<bool>,
 }
 
+impl EventRow {
+    /// The conversation whose participants hear of it: who has read what concerns nobody else.
+    pub fn heard_in(&self) -> Option<ConversationKey> {
+        self.conversation.filter(|_| self.kind != EventKind::NotificationUpdated)
+    }
+}
+
 /// A change of who takes part in a conversation
 #[derive(Clone, Copy, Debug)]
 pub struct MembershipChange {

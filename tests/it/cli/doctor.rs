@@ -157,6 +157,7 @@ fn each_setting_is_shown_with_where_it_comes_from() {
     TIDINGS_REGISTRATIONS     30                                        default
     TIDINGS_EVENT_DAYS        30                                        default
     TIDINGS_EVENT_COUNT       100000                                    default
+    TIDINGS_PAGE_MEMORY       16                                        default
     DEBUG                                                               default
     ");
     let url = "postgres://ann:s3cr3t@db.example.org/messaging";

@@ -74,7 +74,10 @@ impl Listening {
         let is_wanted = (kinds.is_empty() || kinds.contains(&row.kind)) && only.is_none_or(is_of);
         let may = |account: &Account| {
             row.hearers.contains(&account.key)
-                || self.is_granted && row.conversation.is_some() && row.conversation == only
+                || self.is_granted
+                    && row.kind != EventKind::NotificationUpdated
+                    && row.conversation.is_some()
+                    && row.conversation == only
         };
         is_wanted && self.account.as_ref().is_none_or(may)
     }

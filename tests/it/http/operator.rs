@@ -171,6 +171,10 @@ fn metrics_have_their_names_and_are_for_this_machine() {
         "tidings_wal_bytes ",
         "tidings_waiting_writes ",
         "tidings_log_lost_lines ",
+        "tidings_page_hits_total ",
+        "tidings_page_misses_total ",
+        "tidings_pages_forgotten_total ",
+        "tidings_page_memory_bytes ",
         "# EOF",
     ] {
         assert!(text.contains(line), "{line}: {text}");

@@ -150,9 +150,9 @@ fn what_is_done_to_messages_leaves_these_events() {
         let owner = |tx: &mut Tx<'_>| notifications::owner(tx, &bob, None);
         let one = [first.clone()];
         for (is_read, events) in [
-            (true, &["notification.updated by bob to bob of team#1 in - read"][..]),
+            (true, &["notification.updated by bob to bob of team#1 in team read"][..]),
             (true, &[]),
-            (false, &["notification.updated by bob to bob of team#1 in - unread"]),
+            (false, &["notification.updated by bob to bob of team#1 in team unread"]),
         ] {
             expect_of(world, "one is read or not", events, |tx| {
                 let owner = owner(tx)?;
@@ -161,17 +161,25 @@ fn what_is_done_to_messages_leaves_these_events() {
         }
         let several = named(&["team#1", "team#2"]);
         for (is_read, word) in [(true, "read"), (false, "unread")] {
-            let event = format!("notification.updated by operator root to bob of - in - {word}");
+            let event = format!("notification.updated by operator root to bob of - in team {word}");
             expect_of(world, "several are read or not", &[&event], |tx| {
                 let owner = owner(tx)?;
                 notifications::set_read(tx, &operator(), &owner, &several, is_read).map(drop)
             });
         }
-        expect_of(world, "read as messages", &["notification.updated by bob to bob of team#2 in - read"], |tx| {
+        let in_two = named(&["team#3", "hall#1"]);
+        for (is_read, word) in [(true, "read"), (false, "unread")] {
+            let event = format!("notification.updated by bob to bob of - in - {word}");
+            expect_of(world, "several in two conversations are read or not", &[&event], |tx| {
+                let owner = owner(tx)?;
+                notifications::set_read(tx, &bob, &owner, &in_two, is_read).map(drop)
+            });
+        }
+        expect_of(world, "read as messages", &["notification.updated by bob to bob of team#2 in team read"], |tx| {
             let owner = owner(tx)?;
             messages::read(tx, &bob, &owner, &several[1..]).map(drop)
         });
-        for events in [&["notification.updated by bob to bob of - in - read"][..], &[]] {
+        for events in [&["notification.updated by bob to bob of - in team read"][..], &[]] {
             expect_of(world, "a conversation is read", events, |tx| {
                 let owner = owner(tx)?;
                 messages::read_conversation(tx, &bob, &owner, &place("team")).map(drop)
@@ -346,7 +354,7 @@ fn what_a_fixture_changes_leaves_the_events_of_each_change() {
             "participant.updated by operator root to bob of team in -",
             "participant.added by operator root to eve of eve in team",
             "conversation.updated by operator root to - of team in team",
-            "notification.updated by operator root to bob of team#1 in - read",
+            "notification.updated by operator root to bob of team#1 in team read",
         ];
         expect(world, "a fixture", &events, || apply(changed, false));
         expect(world, "again", &[], || apply(changed, false));

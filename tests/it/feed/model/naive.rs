@@ -95,7 +95,9 @@ impl Naive {
         let of = |members: &BTreeSet<(i64, i64)>, conversation: Option<i64>| -> BTreeSet<i64> {
             members.iter().filter(|(key, _)| Some(*key) == conversation).map(|(_, user)| *user).collect()
         };
-        row.hearers = &of(&self.members, row.conversation) | audience;
+        // Who has read what is told to them alone.
+        let heard_in = row.conversation.filter(|_| row.kind != EventKind::NotificationUpdated);
+        row.hearers = &of(&self.members, heard_in) | audience;
         row.hearers.extend(row.user);
         match (row.kind, row.conversation, row.user) {
             (EventKind::ParticipantAdded, Some(key), Some(user)) => {
@@ -111,7 +113,7 @@ impl Naive {
             (EventKind::ConversationDeleted, Some(key), _) => self.members.retain(|(of, _)| *of != key),
             _ => {}
         }
-        row.hearers.extend(of(&self.members, row.conversation));
+        row.hearers.extend(of(&self.members, heard_in));
         self.rows.push(row);
     }
 }

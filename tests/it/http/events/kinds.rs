@@ -141,7 +141,8 @@ fn what_somebody_read_is_heard_by_them_alone() {
         let person = place.person(&place.bob);
         let event = |message: Option<&str>, is_read: bool| {
             let actor = &person;
-            json!({ "actor": actor, "by_operator": null, "conversation": null, "message": message, "is_read": is_read })
+            let conversation = message.map(|_| &place.team);
+            json!({ "actor": actor, "by_operator": null, "conversation": conversation, "message": message, "is_read": is_read })
         };
         assert_eq!(bob.content(), "to read");
         for is_read in [true, false] {

@@ -1,0 +1,397 @@
+//! The newest pages of conversations, kept as they were rendered.
+//!
+//! What is kept was read at a state of the log of events. Whoever asks for a page looks, in the transaction that checks their rights,
+//! which state that sees. Where it is a later one, what happened since is read, and the pages that it changes are forgotten, before a
+//! page is looked for. So what is found is what would be read, also when another process has just changed something: no time
+//! passes, and nothing is assumed.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use axum::body::Bytes;
+use axum::http::{HeaderValue, Uri};
+use prometheus_client::metrics::counter::Counter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, Weighter};
+
+use crate::error::Result;
+use crate::model::{ConversationKey, EventKey, UserKey};
+use crate::service::events::{Changes, changes, mark};
+use crate::store::Tx;
+use crate::store::events::Mark;
+
+/// How many pages of a conversation are kept: one for each address it is asked for at
+const ADDRESSES: usize = 8;
+
+/// What a page takes beside its texts, in bytes: about as much as is allocated for it
+const OVERHEAD: usize = 256;
+
+/// The length of most pages, in bytes, by which the memory is divided
+const USUAL: u64 = 8 * 1024;
+
+/// What links in a page depend on
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    pub(crate) scheme: &'static str,
+    pub(crate) host: Option<HeaderValue>,
+    pub(crate) uri: Uri,
+}
+
+/// A response with an entity tag, as it is sent
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rendered {
+    pub(crate) tag: HeaderValue,
+    pub(crate) body: Bytes,
+}
+
+/// What is counted of them
+#[derive(Clone, Default)]
+pub(crate) struct Counters {
+    pub(crate) hits: Counter,
+    pub(crate) misses: Counter,
+    pub(crate) forgotten: Counter,
+}
+
+/// The pages, at most so many bytes of them
+pub(crate) struct KeptPages {
+    /// The latest state of the log that anybody saw: what changed up to it is forgotten, and what is added is of it.
+    known: RwLock<Option<Mark>>,
+    pages: Cache<ConversationKey, Arc<[Kept]>, Bytesize>,
+    counters: Counters,
+}
+
+#[derive(Clone)]
+struct Kept {
+    scheme: &'static str,
+    /// Texts of their own: those of a request are parts of what its connection has read.
+    host: Option<Box<[u8]>>,
+    path_and_query: Box<str>,
+    /// The newest event when it was read
+    since: EventKey,
+    /// Whose names it shows
+    people: Arc<[UserKey]>,
+    rendered: Rendered,
+}
+
+#[derive(Clone)]
+struct Bytesize;
+
+impl Weighter<ConversationKey, Arc<[Kept]>> for Bytesize {
+    fn weight(&self, _: &ConversationKey, pages: &Arc<[Kept]>) -> u64 {
+        let bytes = |page: &Kept| {
+            let Kept { host, path_and_query, people, rendered, .. } = page;
+            let texts = rendered.body.len() + path_and_query.len() + host.as_ref().map_or(0, |host| host.len());
+            OVERHEAD + texts + size_of_val(&**people)
+        };
+        pages.iter().map(bytes).sum::<usize>() as u64
+    }
+}
+
+impl Kept {
+    fn is_at(&self, address: &Address) -> bool {
+        let Address { scheme, host, uri } = address;
+        self.scheme == *scheme
+            && self.host.as_deref() == host.as_ref().map(HeaderValue::as_bytes)
+            && *self.path_and_query == *path_and_query(uri)
+    }
+}
+
+fn path_and_query(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("", |whole| whole.as_str())
+}
+
+impl KeptPages {
+    pub(crate) fn new(bytes: u64, counters: Counters) -> Self {
+        let count = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
+        let pages = Cache::with(count, bytes, Bytesize, DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Self { known: RwLock::default(), pages, counters }
+    }
+
+    /// How many bytes they take
+    pub(crate) fn bytes(&self) -> u64 {
+        self.pages.weight()
+    }
+
+    /// The page of a conversation at an address as the transaction sees it: as it is kept, or as `render` reads it, with those whom it
+    /// shows; then it is kept.
+    ///
+    /// Debug builds also render what is kept, and compare: a change that leaves no event would be found out.
+    pub(crate) fn page(
+        &self,
+        tx: &mut Tx<'_>,
+        conversation: ConversationKey,
+        address: &Address,
+        render: impl FnOnce(&mut Tx<'_>) -> Result<(Rendered, BTreeSet<UserKey>)>,
+    ) -> Result<Rendered> {
+        let mark = mark(tx)?;
+        let is_known = self.forget_what_changed(tx, &mark)?;
+        if let Some(kept) = self.find(conversation, address, &mark).filter(|_| is_known) {
+            self.counters.hits.inc();
+            if cfg!(debug_assertions) {
+                // What they say is not for the log.
+                assert!(render(tx)?.0 == kept, "a change of a page left no event that says so");
+            }
+            return Ok(kept);
+        }
+        self.counters.misses.inc();
+        let (rendered, people) = render(tx)?;
+        self.keep(conversation, address, &mark, people, &rendered);
+        Ok(rendered)
+    }
+
+    fn find(&self, conversation: ConversationKey, address: &Address, mark: &Mark) -> Option<Rendered> {
+        let pages = self.pages.get(&conversation)?;
+        // Another thread may know of a later state by now, and have kept a page of that.
+        let page = pages.iter().find(|page| page.since <= mark.key() && page.is_at(address))?;
+        Some(page.rendered.clone())
+    }
+
+    /// Keeps a page that shows these people, if nothing is known to have happened since it was read.
+    fn keep(
+        &self,
+        conversation: ConversationKey,
+        address: &Address,
+        mark: &Mark,
+        people: BTreeSet<UserKey>,
+        Rendered { tag, body }: &Rendered,
+    ) {
+        // Held to the end: what changes meanwhile is forgotten after the page is added.
+        let known = self.known();
+        if known.as_ref() != Some(mark) {
+            return;
+        }
+        let kept = Kept {
+            scheme: address.scheme,
+            host: address.host.as_ref().map(|host| host.as_bytes().into()),
+            path_and_query: path_and_query(&address.uri).into(),
+            since: mark.key(),
+            people: people.into_iter().collect(),
+            // Without the room that was left behind it
+            rendered: Rendered { tag: tag.clone(), body: Bytes::copy_from_slice(body) },
+        };
+        let there = self.pages.peek(&conversation);
+        let others = there.iter().flat_map(|pages| pages.iter()).filter(|page| !page.is_at(address)).cloned();
+        self.pages.insert(conversation, std::iter::once(kept).chain(others).take(ADDRESSES).collect());
+    }
+
+    /// Forgets what changed up to the state that a transaction sees; false if it sees an earlier one than others did.
+    fn forget_what_changed(&self, tx: &mut Tx<'_>, now: &Mark) -> Result<bool> {
+        let is_past = |known: &Mark| now.is_of_log_of(known) && now.key() < known.key();
+        match &*self.known() {
+            Some(known) if known == now => return Ok(true),
+            Some(known) if is_past(known) => return Ok(false),
+            _ => {}
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let changes = match &*known {
+            Some(known) if known == now => return Ok(true),
+            Some(known) if is_past(known) => return Ok(false),
+            Some(known) => changes(tx, known, now)?,
+            None => Changes::All,
+        };
+        self.forget(&changes);
+        *known = Some(now.clone());
+        Ok(true)
+    }
+
+    /// Forgets the pages that are others now, while nobody looks for any.
+    fn forget(&self, changes: &Changes) {
+        let before = self.pages.len();
+        match changes {
+            Changes::All => self.pages.clear(),
+            Changes::Of(conversations, people) => {
+                for conversation in conversations {
+                    self.pages.remove(conversation);
+                }
+                if !people.is_empty() {
+                    let shows_none = |page: &Kept| page.people.iter().all(|person| !people.contains(person));
+                    self.pages.retain(|_, pages| pages.iter().all(shows_none));
+                }
+            }
+        }
+        // Nobody adds any meanwhile.
+        self.counters.forgotten.inc_by((before - self.pages.len()) as u64);
+    }
+
+    fn known(&self) -> RwLockReadGuard<'_, Option<Mark>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::app::{App, Options};
+    use crate::model::{Actor, Event, EventKind};
+    use crate::store::{self, Db, Location};
+
+    const ONE: ConversationKey = ConversationKey(1);
+    const OTHER: ConversationKey = ConversationKey(2);
+    const ANN: UserKey = UserKey(1);
+
+    fn open(folder: &TempDir) -> App {
+        let (db, _) = Db::open(&Location::Sqlite(folder.path().join("x.db")), true).unwrap();
+        App::new(db, Options::default())
+    }
+
+    fn pages() -> KeptPages {
+        KeptPages::new(1 << 20, Counters::default())
+    }
+
+    fn tell(app: &App, kind: EventKind, conversation: Option<ConversationKey>, user: Option<UserKey>) {
+        let event = Event { kind, conversation, user, subject: None, is_read: None };
+        app.write(|tx| store::events::record(tx, &Actor::Operator(String::new()), event)).unwrap();
+    }
+
+    fn send(app: &App, conversation: ConversationKey) {
+        tell(app, EventKind::MessageCreated, Some(conversation), None);
+    }
+
+    fn address(scheme: &'static str, host: &'static str, uri: &'static str) -> Address {
+        Address { scheme, host: Some(HeaderValue::from_static(host)), uri: Uri::from_static(uri) }
+    }
+
+    fn here() -> Address {
+        address("http", "here", "/a/")
+    }
+
+    /// The page, where what is read says `text`
+    fn shown(pages: &KeptPages, tx: &mut Tx<'_>, conversation: ConversationKey, at: &Address, text: &str) -> String {
+        let render = |_: &mut Tx<'_>| {
+            let body = Bytes::copy_from_slice(text.as_bytes());
+            Ok((Rendered { tag: HeaderValue::from_static("tag"), body }, BTreeSet::from([ANN])))
+        };
+        let rendered = pages.page(tx, conversation, at, render).unwrap();
+        String::from_utf8(rendered.body.to_vec()).unwrap()
+    }
+
+    /// Whether a page is in memory; if not, it is now.
+    fn is_kept(pages: &KeptPages, app: &App, conversation: ConversationKey, at: &Address) -> bool {
+        let before = pages.counters.hits.get();
+        app.read(|tx| Ok(shown(pages, tx, conversation, at, "text"))).unwrap();
+        pages.counters.hits.get() > before
+    }
+
+    #[test]
+    fn an_event_takes_away_the_pages_of_what_it_is_about() {
+        let folder = tempfile::tempdir().unwrap();
+        let (app, pages) = (open(&folder), pages());
+        let [none, one, other, ann] = [(None, None), (Some(ONE), None), (Some(OTHER), None), (None, Some(ANN))];
+        for (kind, (conversation, user), is_kept_then) in [
+            (EventKind::MessageCreated, one, false),
+            (EventKind::MessageCreated, other, true),
+            (EventKind::MessageDeleted, none, false),
+            (EventKind::NotificationUpdated, other, true),
+            // Of somebody who takes part in nothing
+            (EventKind::NotificationUpdated, ann, true),
+            (EventKind::NotificationUpdated, none, false),
+            (EventKind::ParticipantUpdated, ann, true),
+            (EventKind::UserCreated, ann, true),
+            (EventKind::UserUpdated, (None, Some(UserKey(2))), true),
+            (EventKind::UserUpdated, ann, false),
+            (EventKind::UserDeleted, (None, Some(UserKey(2))), false),
+        ] {
+            is_kept(&pages, &app, ONE, &here());
+            assert!(is_kept(&pages, &app, ONE, &here()));
+            tell(&app, kind, conversation, user);
+            assert_eq!(is_kept(&pages, &app, ONE, &here()), is_kept_then, "{kind} {conversation:?} {user:?}");
+        }
+        assert_eq!(pages.counters.forgotten.get(), 5);
+    }
+
+    #[test]
+    fn a_transaction_finds_no_page_that_is_newer_than_what_it_sees_and_leaves_none_that_is_older() {
+        let folder = tempfile::tempdir().unwrap();
+        let (app, other, pages) = (open(&folder), open(&folder), pages());
+        send(&other, OTHER);
+        let old = app.read(|tx| {
+            let before = shown(&pages, tx, ONE, &here(), "old");
+            send(&other, ONE);
+            let after = other.read(|tx| Ok(shown(&pages, tx, ONE, &here(), "new"))).unwrap();
+            assert_eq!((&*before, &*after), ("old", "new"));
+            // This one began before the change.
+            Ok([shown(&pages, tx, ONE, &here(), "old"), shown(&pages, tx, OTHER, &here(), "old")])
+        });
+        assert_eq!(old.unwrap(), ["old", "old"]);
+        let new = app.read(|tx| Ok([ONE, OTHER].map(|key| shown(&pages, tx, key, &here(), "new")))).unwrap();
+        assert_eq!(new, ["new", "new"]);
+        assert_eq!((pages.counters.hits.get(), pages.counters.misses.get()), (1, 5));
+    }
+
+    #[test]
+    fn a_page_that_was_read_before_a_change_that_is_known_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (app, other, pages) = (open(&folder), open(&folder), pages());
+        let is_between = Cell::new(false);
+        let read = app.read(|tx| {
+            let render = |_: &mut Tx<'_>| {
+                if !is_between.replace(true) {
+                    send(&other, ONE);
+                    other.read(|tx| Ok(shown(&pages, tx, OTHER, &here(), "known"))).unwrap();
+                }
+                Ok((Rendered { tag: HeaderValue::from_static("tag"), body: "old".into() }, BTreeSet::new()))
+            };
+            pages.page(tx, ONE, &here(), render)
+        });
+        assert_eq!(read.unwrap().body, "old");
+        assert_eq!(app.read(|tx| Ok(shown(&pages, tx, ONE, &here(), "new"))).unwrap(), "new");
+    }
+
+    #[test]
+    fn each_address_has_a_page_of_its_own_and_a_conversation_not_too_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let (app, pages) = (open(&folder), pages());
+        let nowhere = Address { host: None, ..here() };
+        let all = [
+            here(),
+            nowhere,
+            address("https", "here", "/a/"),
+            address("http", "there", "/a/"),
+            address("http", "here", "/a/?page_size=2"),
+            address("http", "here", "/a"),
+        ];
+        for is_second in [false, true] {
+            for at in &all {
+                assert_eq!(is_kept(&pages, &app, ONE, at), is_second, "{at:?}");
+            }
+        }
+        send(&app, ONE);
+        assert!(all.iter().all(|at| !is_kept(&pages, &app, ONE, at)));
+        for number in 0..100 {
+            let uri = format!("/a/?x={number}").parse().unwrap();
+            assert!(!is_kept(&pages, &app, ONE, &Address { uri, ..here() }));
+        }
+        assert!(!is_kept(&pages, &app, ONE, &here()));
+        assert_eq!(pages.pages.peek(&ONE).unwrap().len(), ADDRESSES);
+    }
+
+    #[test]
+    fn no_more_memory_is_taken_than_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let (app, given) = (open(&folder), 256 * 1024);
+        let pages = KeptPages::new(given, Counters::default());
+        let text = "x".repeat(4096);
+        for key in 0..1000 {
+            app.read(|tx| Ok(shown(&pages, tx, ConversationKey(key), &here(), &text))).unwrap();
+        }
+        assert!(pages.bytes() <= given && pages.bytes() > given / 2, "{}", pages.bytes());
+        let long = "x".repeat(usize::try_from(given).unwrap());
+        app.read(|tx| Ok(shown(&pages, tx, ConversationKey(1000), &here(), &long))).unwrap();
+        assert!(pages.bytes() <= given);
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    fn a_page_in_memory_takes_one_statement() {
+        let folder = tempfile::tempdir().unwrap();
+        let (app, pages) = (open(&folder), pages());
+        is_kept(&pages, &app, ONE, &here());
+        let before = store::statements_run();
+        assert!(is_kept(&pages, &app, ONE, &here()));
+        assert_eq!(store::statements_run() - before, 1);
+    }
+}

@@ -1,0 +1,62 @@
+//! What events change of the newest page of a conversation.
+
+use std::collections::BTreeSet;
+
+use crate::error::Result;
+use crate::model::{ConversationKey, EventKind, UserKey};
+use crate::store::events::{self, Mark, Trace};
+use crate::store::{self, Tx};
+
+/// More events than this are not looked through one by one.
+const MOST: usize = 1000;
+
+/// Which pages may be others now: the pages of these conversations, and those that show these people
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// All pages
+    All,
+    Of(BTreeSet<ConversationKey>, BTreeSet<UserKey>),
+}
+
+/// The state of the log that a transaction sees
+pub fn mark(tx: &mut Tx<'_>) -> Result<Mark> {
+    events::mark(tx)
+}
+
+/// What changed from one state of the log to the one that the transaction sees.
+///
+/// Every change that a page shows has to leave an event that says here whose pages it changes.
+pub fn changes(tx: &mut Tx<'_>, before: &Mark, now: &Mark) -> Result<Changes> {
+    if !now.is_of_log_of(before) || now.key() <= before.key() {
+        return Ok(Changes::All);
+    }
+    let Some(traces) = events::traces(tx, before, MOST)? else { return Ok(Changes::All) };
+    let (mut conversations, mut people) = (BTreeSet::new(), BTreeSet::new());
+    for Trace { kind, conversation, user } in traces {
+        match (kind, conversation, user) {
+            // A level changes no message, and nobody has shown somebody who is new.
+            (EventKind::ParticipantUpdated | EventKind::UserCreated, ..) => {}
+            (EventKind::UserUpdated, _, Some(user)) => drop(people.insert(user)),
+            // Of several conversations: at the time of the event the user took part in them. What has been left since is told of too.
+            (EventKind::NotificationUpdated, None, Some(user)) => {
+                conversations.extend(store::conversations::all_of(tx, user)?);
+            }
+            (
+                EventKind::MessageCreated
+                | EventKind::MessageEdited
+                | EventKind::MessageDeleted
+                | EventKind::NotificationUpdated
+                | EventKind::ConversationCreated
+                | EventKind::ConversationUpdated
+                | EventKind::ConversationDeleted
+                | EventKind::ParticipantAdded
+                | EventKind::ParticipantRemoved,
+                Some(conversation),
+                _,
+            ) => drop(conversations.insert(conversation)),
+            // An account takes its messages along, also from where its user had left; which these were, nobody knows any more.
+            _ => return Ok(Changes::All),
+        }
+    }
+    Ok(Changes::Of(conversations, people))
+}
