@@ -50,10 +50,14 @@ users_of_rooms="SELECT hex(conversation.id), username FROM conversation
 issued=''
 issue() {
     [[ ! $issued ]] || ((SECONDS - issued > 300)) || return 0
-    cut -d ' ' -f 2 rooms | sort -u | xargs -P "$(nproc)" -I USER "$program" --db large.db token issue USER \
+    cat rooms hundred | cut -d ' ' -f 2 | sort -u | xargs -P "$(nproc)" -I USER "$program" --db large.db token issue USER \
         --output tsv --no-header --fields user.username,access 2>error | tr '\t' ' ' | sort >tokens || die "'token issue' failed: $(<error)"
     join -1 2 -o 1.1,0,2.2 <(sort -k 2 rooms) tokens >tidings.world
-    awk '{ print NR, $2, $3 }' tidings.world >limits.world # which has numbers for ids, and looks at no token
+    join -1 2 -o 1.1,0,2.2 <(sort -k 2 hundred) tokens >hundred.world
+    # Which has numbers for ids, and looks at no token.
+    awk '{ print NR, $2, $3 }' tidings.world >limits.world
+    awk '{ print 1, $2, $3 }' hundred.world >limits_hundred.world
+    for world in tidings limits; do split -d -a 1 -n l/2 "$world.world" "half_$world."; done
     issued=$SECONDS
 }
 
@@ -81,7 +85,40 @@ end() {
         die "wrk had $requests answers, of which $refused were errors, and $broken connections broke: $(head -n 1 wrk.out)"
     answers=$((requests * 1000000000 / duration))
 }
-drive() { begin "$@"; sleep "$seconds"; interrupt; end; } # CONNECTIONS REQUEST SERVER
+# What others write to a server while it is driven, 1,000 messages a second: a file of conversations
+declare -A writes=()
+# What is asked of a server, if it is not what is asked of those that it is compared with
+declare -A asks=()
+begin_to_write() { # SERVER
+    rm -f writer.log
+    launch writer wrk -t 1 -c 16 -d 1h --timeout 30s -s "$here/wrk.lua" "${url[$1]}" -- write "${writes[$1]}"
+    until grep -qs '^ready$' writer.log; do sleep 0.01; done
+    sleep 0.2
+}
+end_to_write() {
+    local requests duration refused broken
+    while kill -INT "${process[writer]}" 2>/dev/null; do sleep 0.05; done
+    finish writer
+    read -r requests duration _ refused broken < <(sed -n 's/^done //p' writer.out) || die "wrk failed: $(tail -n 5 writer.out)"
+    ((requests > 0 && refused == 0 && broken == 0)) || die "of $requests writes $refused were refused, and $broken connections broke"
+    ((requests * 1000000 / duration > 800)) || say "Only $((requests * 1000000 / duration)) messages a second were written."
+}
+drive() { # CONNECTIONS REQUEST SERVER
+    [[ ! ${writes[$3]-} ]] || begin_to_write "$3"
+    begin "$1" "${asks[$3]-$2}" "$3"
+    sleep "$seconds"
+    interrupt
+    end
+    [[ ! ${writes[$3]-} ]] || end_to_write
+}
+# How many pages of messages a server has found in memory, and how many it had to read
+pages() { # SERVER
+    local connection
+    exec {connection}<>"/dev/tcp/127.0.0.1/${url[$1]##*:}"
+    printf 'GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' >&"$connection"
+    sed -n 's/^tidings_page_\(hits\|misses\)_total //p' <&"$connection" | tr -d '\r' | paste -d ' ' - -
+    exec {connection}>&-
+}
 # Drives servers in turn, so that `rates` and `slowest` hold the medians of each one's answers and percentiles. Before a turn of
 # a server, `before` may have something to run.
 declare -A before=()
@@ -118,6 +155,9 @@ sqlite3 -bail little.db 'DELETE FROM participant WHERE user_key = 1002 AND conve
 printf 'correct horse battery' | on large user create visitor --password-stdin --quiet >/dev/null
 sqlite3 -bail large.db "UPDATE account SET password_hash = (SELECT password_hash FROM account WHERE username = 'visitor') WHERE key <= 1001"
 sqlite3 -separator ' ' large.db "$users_of_rooms" | tr A-F a-f | sed -E 's/^(.{8})(.{4})(.{4})(.{4})/\1-\2-\3-\4-/' >rooms
+sqlite3 -separator ' ' large.db "SELECT hex(conversation.id), username FROM participant
+    JOIN conversation ON conversation.key = conversation_key JOIN account ON account.key = user_key WHERE name = 'hundred'" |
+    tr A-F a-f | sed -E 's/^(.{8})(.{4})(.{4})(.{4})/\1-\2-\3-\4-/' >hundred
 SECRET_KEY=$(od -A n -t x1 -N 32 /dev/urandom | tr -d ' \n')
 export SECRET_KEY # of all servers, so that a token counts on each
 sync .
@@ -179,20 +219,40 @@ if [[ $limits ]]; then
 else
     say "Without --limits, the REST API is not compared with a bare program."
 fi
-for request in 'list GET 16' 'send POST 64'; do
-    read -r request method main <<<"$request"
+for request in 'list GET' 'send POST'; do
+    read -r request method <<<"$request"
     for connections in 1 16 64 256; do
         asked=— name="\`$method …/messages/\`, $connections connections"
+        [[ $request:$connections != list:@(16|64) ]] || asked='at least 1.4 times, p99 at most 1.0 times'
         ((connections > 1)) || name=${name%s}
         race "$connections" "$request" large ${limits:+limits}
         if [[ $limits ]]; then
-            ((connections != main)) || asked='at least 0.7 times, p99 at most 1.5 times'
+            [[ $request:$connections != send:64 ]] || asked='at least 0.7 times, p99 at most 1.5 times'
             row "$name" "$asked" "$(compare "the bare program's requests a second")"
         else
             row "$name" — "$(alone requests)"
         fi
     done
 done
+# Pages of messages that are kept in memory: asked for by many, while others write, and by those who have them already. Each name is a
+# server with what is asked of it, and the bare program beside it.
+for name in hundred written others known; do url[$name]=${url[large]} url[bare_$name]=${url[limits]-}; done
+world+=([hundred]=hundred.world [written]=tidings.world [others]=half_tidings.0 [known]=tidings.world)
+world+=([bare_hundred]=limits_hundred.world [bare_written]=limits.world [bare_others]=half_limits.0 [bare_known]=limits.world)
+writes=([written]=tidings.world [others]=half_tidings.1 [bare_written]=limits.world [bare_others]=half_limits.1)
+asks=([known]=known)
+while IFS=: read -r -u 3 name asked text; do
+    read -r hits misses < <(pages large)
+    race 16 list "$name" ${limits:+"bare_$name"}
+    hits=$(($(pages large | cut -d ' ' -f 1) - hits)) misses=$(($(pages large | cut -d ' ' -f 2) - misses))
+    what=$(if [[ $limits ]]; then compare "the bare program's requests a second"; else alone requests; fi)
+    row "\`GET …/messages/\`, 16 connections, $text" "$asked" "$what, $(ratio $((hits * 100)) $((hits + misses))) % in memory"
+done 3<<'END'
+hundred:—:one conversation of 100 people
+written:at least 0.9 times, p99 at most 1.5 times:while 1,000 messages a second are sent into these conversations
+others:at least 1.1 times:while 1,000 messages a second are sent into others
+known:at least 1.8 times:304, where the bare program answers 200
+END
 [[ ! $limits ]] || stop limits
 peak=$(memory large VmHWM)
 [[ ! $peak ]] || row "\`serve\`, the most memory under this load, $all messages" 'at most 100 MB' "$(megabytes "$peak")"

@@ -1,5 +1,6 @@
--- What benches/http.bash lets wrk send: send, list, notifications or log-in, for the lines "CONVERSATION USERNAME TOKEN" of a
--- file, which take turns. A third argument is the number of answers after which it stops. stderr tells when it begins and
+-- What benches/http.bash lets wrk send: send, write (which is send, with a pause between an answer and the next request, so that 16
+-- connections send 1,000 messages a second), list, known (which is list, for a client that has it), notifications or log-in,
+-- for the lines "CONVERSATION USERNAME TOKEN" of a file, which take turns. A third argument is the number of answers after which it stops. stderr tells when it begins and
 -- stops, the last line what came of it.
 
 local message = '{"content": "The ferry is late again, so we shall meet at noon at the harbour"}'
@@ -16,6 +17,11 @@ local make = {
     ["list"] = function(conversation, _, token)
         return wrk.format("GET", "/api/conversations/" .. conversation .. "/messages/", json(token))
     end,
+    ["known"] = function(conversation, _, token)
+        local headers = json(token)
+        headers["If-None-Match"] = "*"
+        return wrk.format("GET", "/api/conversations/" .. conversation .. "/messages/", headers)
+    end,
     ["notifications"] = function(_, _, token)
         return wrk.format("GET", "/api/notifications/", json(token))
     end,
@@ -25,7 +31,14 @@ local make = {
     end,
 }
 
+make["write"] = make["send"]
+
 function init(arguments)
+    if arguments[1] == "write" then
+        function delay()
+            return 15
+        end
+    end
     for line in io.lines(arguments[2]) do
         requests[#requests + 1] = make[arguments[1]](line:match("^(%S+) (%S+) (%S+)$"))
     end
