@@ -15,7 +15,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, Weighter};
 
 use crate::error::Result;
-use crate::model::{ConversationKey, EventKey, UserKey};
+use crate::model::{ConversationKey, UserKey};
 use crate::service::events::{Changes, changes, mark};
 use crate::store::Tx;
 use crate::store::events::Mark;
@@ -66,8 +66,8 @@ struct Kept {
     /// Texts of their own: those of a request are parts of what its connection has read.
     host: Option<Box<[u8]>>,
     path_and_query: Box<str>,
-    /// The newest event when it was read
-    since: EventKey,
+    /// The state of the log when it was read
+    since: Mark,
     /// Whose names it shows
     people: Arc<[UserKey]>,
     rendered: Rendered,
@@ -142,7 +142,8 @@ impl KeptPages {
     fn find(&self, conversation: ConversationKey, address: &Address, mark: &Mark) -> Option<Rendered> {
         let pages = self.pages.get(&conversation)?;
         // Another thread may know of a later state by now, and have kept a page of that.
-        let page = pages.iter().find(|page| page.since <= mark.key() && page.is_at(address))?;
+        let is_of_now = |since: &Mark| since.key() <= mark.key() && since.is_of_log_of(mark);
+        let page = pages.iter().find(|page| is_of_now(&page.since) && page.is_at(address))?;
         Some(page.rendered.clone())
     }
 
@@ -164,7 +165,7 @@ impl KeptPages {
             scheme: address.scheme,
             host: address.host.as_ref().map(|host| host.as_bytes().into()),
             path_and_query: path_and_query(&address.uri).into(),
-            since: mark.key(),
+            since: mark.clone(),
             people: people.into_iter().collect(),
             // Without the room that was left behind it
             rendered: Rendered { tag: tag.clone(), body: Bytes::copy_from_slice(body) },
