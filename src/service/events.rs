@@ -3,11 +3,13 @@
 mod changes;
 mod cursor;
 mod listener;
+mod log;
 mod view;
 
 pub use changes::{Changes, changes, mark};
 pub use cursor::{Cursors, Found, ResetReason, newest, reaches_back};
 pub use listener::{Listener, Moved, Narrowing};
+pub use log::{About, By, Filter, FilterActor, LogEntry, Looked, Place, ROWS, look_through};
 pub use view::{EventConversation, EventMessage, EventUser, EventView, Subject, Told, views};
 
 use std::collections::HashMap;

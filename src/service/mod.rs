@@ -11,6 +11,7 @@ mod idempotency;
 pub mod login;
 pub mod messages;
 pub mod notifications;
+pub mod overview;
 pub mod page;
 pub mod password_links;
 pub mod passwords;

@@ -105,6 +105,12 @@ pub fn by_keys(tx: &mut Tx<'_>, keys: impl IntoIterator<Item = ConversationKey>)
     )
 }
 
+/// The conversations with these ids, in any order; one that is gone is left out.
+pub fn with_ids(tx: &mut Tx<'_>, ids: impl IntoIterator<Item = ConversationId>) -> Result<Vec<Conversation>> {
+    let ids = super::ids(tx, ids.into_iter().map(|id| id.0));
+    tx.all(by_ids!(tx, concat!("SELECT ", columns!(), " FROM conversation"), "id"), &[&ids], read)
+}
+
 /// The conversation with that id, and whether a user is a participant: one statement for the most frequent question
 pub fn by_id_for(tx: &mut Tx<'_>, id: ConversationId, user: UserKey) -> Result<Option<(Conversation, bool)>> {
     tx.one(

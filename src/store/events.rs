@@ -1,14 +1,16 @@
 //! The log of events: one row for each state change, keys and ids only.
 
+mod look;
 mod mark;
 mod read;
 mod retention;
 
 use uuid::Uuid;
 
+pub use self::look::{Doer, Object, Sought, Stretch, last_looked, newest_sought, place_of};
 pub use self::mark::{Mark, Trace, mark, traces};
 pub use self::read::{
-    EventRow, MembershipChange, Position, after, at, audiences, between, first, last, membership_changes,
+    EventRow, MembershipChange, Position, after, at, audiences, between, first, last, membership_changes, newest_of_all,
 };
 pub use self::retention::{Excess, Retention, excess, prune};
 use super::Tx;

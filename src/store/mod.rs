@@ -21,6 +21,7 @@ pub mod scratch;
 pub mod search;
 pub mod sessions;
 mod sqlite;
+pub mod statistics;
 pub mod tokens;
 pub mod users;
 

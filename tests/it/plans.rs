@@ -9,12 +9,15 @@ use std::path::Path;
 use tidings::error::Result;
 use tidings::model::{Actor, ConversationSelector, Level, MessageSelector, Seek, UserSelector};
 use tidings::service::conversations::ConversationChange;
+use tidings::service::events::{Filter, look_through};
 use tidings::service::login::{self, Client};
 use tidings::service::messages::{Draft, List, Matching, MessageEdit, Search};
 use tidings::service::page::Page;
 use tidings::service::tokens::{self, Keys, Secret};
 use tidings::service::users::UserChange;
-use tidings::service::{accounts, conversations, messages, notifications, password_links, sessions, suggest, users};
+use tidings::service::{
+    accounts, conversations, messages, notifications, overview, password_links, sessions, suggest, users,
+};
 use tidings::store::{self, Location, Tx};
 use tidings::transfer;
 use tidings::transfer::dump::{Request, dump};
@@ -247,12 +250,16 @@ fn run_every_statement(world: &World) {
         }
         suggest::users(tx, "b", 10)?;
         crate::assert_refused!(users::show(tx, &bob, &UserSelector::from("bod".to_owned())), NotFound);
-        store::users::count(tx)?;
+        overview::overview(tx, &operator())?;
         store::events::generation(tx)?;
         let mark = store::events::mark(tx)?;
         store::events::traces(tx, &mark, 1)?;
         store::conversations::those_of(tx, bob.key().unwrap(), [root.conversation_key])?;
-        store::conversations::count(tx)
+        let filter = Filter { since: Some(NOON), until: Some(NOON.plus_seconds(1)), ..Filter::default() };
+        for size in [1, 10_000] {
+            assert!(!look_through(tx, &operator(), &filter, None, size)?.entries.is_empty());
+        }
+        Ok(())
     })
     .unwrap();
     app.write(|tx| {

@@ -18,6 +18,8 @@ pub struct Position {
 impl Position {
     /// Before every event
     pub const START: Self = Self { transaction: 0, key: EventKey(0) };
+    /// Behind every event
+    pub const END: Self = Self { transaction: i64::MAX, key: EventKey(i64::MAX) };
 }
 
 /// A row of the log.
@@ -60,8 +62,9 @@ macro_rules! columns {
          event.user_key, event.subject_id, event.is_read"
     };
 }
+pub(super) use columns;
 
-fn read(row: &Row<'_>) -> Result<EventRow> {
+pub(super) fn read(row: &Row<'_>) -> Result<EventRow> {
     Ok(EventRow {
         position: Position { transaction: row.get(0)?, key: row.get(1)? },
         kind: row.get(2)?,
@@ -167,6 +170,15 @@ pub fn last(tx: &mut Tx<'_>) -> Result<Option<EventRow>> {
         &[&below],
         read,
     )
+}
+
+/// Where the newest event of all is, though others may still come before it
+pub fn newest_of_all(tx: &mut Tx<'_>) -> Result<Option<Position>> {
+    let newest = tx.split(
+        "SELECT transaction_id, key FROM event WHERE key > 0 ORDER BY key DESC LIMIT 1",
+        "SELECT transaction_id, key FROM event ORDER BY transaction_id DESC, key DESC LIMIT 1",
+    );
+    tx.one(newest, &[], |row| Ok(Position { transaction: row.get(0)?, key: row.get(1)? }))
 }
 
 /// Where the oldest event is that is kept
