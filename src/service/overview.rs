@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::error::{Error, Result};
+use super::must_administer;
+use crate::error::Result;
 use crate::model::{Actor, Pending, Timestamp};
 use crate::store::statistics::{self, DAY};
 use crate::store::{self, Tx};
@@ -72,8 +73,4 @@ pub fn overview(tx: &mut Tx<'_>, actor: &Actor) -> Result<Overview> {
 pub fn pending(tx: &mut Tx<'_>, actor: &Actor) -> Result<Vec<Pending>> {
     must_administer(actor)?;
     store::maintenance::pending(tx)
-}
-
-fn must_administer(actor: &Actor) -> Result<()> {
-    if actor.administers() { Ok(()) } else { Err(Error::forbidden("Only the operator and admins see the overview.")) }
 }

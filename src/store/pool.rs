@@ -13,7 +13,7 @@ use self::loans::Loans;
 pub(super) use self::writer::Job;
 pub use self::writer::PoolOptions;
 use self::writer::{Task, Write, Writer, write_in_groups};
-use super::{Db, Engine, Location, Stamp, Tx, postgres, sqlite};
+use super::{Db, Engine, Location, Sizes, Stamp, Tx, postgres, sqlite};
 use crate::error::{Error, Kind, Result};
 
 /// The number of unused connections to SQLite that are kept, each with a cache of 8 MB. Those to PostgreSQL are all kept: a new one
@@ -79,6 +79,11 @@ impl Pool {
             Location::Sqlite(path) => sqlite::log_bytes(path),
             Location::Postgres(_) => 0,
         }
+    }
+
+    /// How much room the database takes
+    pub fn sizes(&self) -> Result<Sizes> {
+        self.with(Db::sizes)
     }
 
     /// How many writes wait for their turn

@@ -43,5 +43,6 @@ pub(super) async fn rollback(_: Meant, State(server): State<Shared>) -> Answer {
     let shared = Arc::clone(&server);
     aside(move || shared.feed.let_go(|| shared.app.pool().return_to_mark())).await?;
     server.limits.forget();
+    server.overview.forget().await;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

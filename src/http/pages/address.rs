@@ -37,13 +37,11 @@ impl Address {
         Self::read(path, form.text(PLACE).strip_prefix('?'), names)
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "lists with a filter follow"))]
     /// A parameter of the filter; one that is not there is empty
     pub(super) fn text(&self, name: &str) -> &str {
         self.filter.iter().find(|(found, _)| *found == name).map(|(_, text)| text.as_str()).unwrap_or_default()
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "lists with a filter follow"))]
     /// Whether anything is filtered
     pub(super) fn is_filtered(&self) -> bool {
         !self.filter.is_empty()
@@ -61,6 +59,12 @@ impl Address {
         query.extend_pairs(Some((CURSOR, &self.cursor)).filter(|_| !self.cursor.is_empty()));
         let query = query.finish();
         if query.is_empty() { query } else { format!("?{query}") }
+    }
+
+    /// The address of the first page with the same filter; none where this is it
+    pub(super) fn beginning(&self) -> Option<String> {
+        let is_first = self.cursor.is_empty();
+        (!is_first).then(|| Self { cursor: String::new(), ..self.clone() }.at())
     }
 
     /// The whole address of this very page
@@ -102,6 +106,7 @@ mod tests {
         let mut form = form_urlencoded::Serializer::new(String::new());
         let form = Form::read("/", form.append_pair(PLACE, &second.query()).finish().as_bytes()).unwrap();
         assert_eq!(Address::of_form("/list/", &form, &["q", "role"]).at(), second.at());
+        assert_eq!((second.beginning(), first.beginning()), (Some(first.at()), None));
         assert_eq!(read("cursor=forged").seek::<i64>(&keys), None);
         assert!(!read("").is_filtered() && first.is_filtered() && read("").query().is_empty());
     }

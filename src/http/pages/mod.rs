@@ -57,7 +57,7 @@ pub fn pages() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)> {
-    vec![
+    let mut routes = vec![
         ("GET", "/", get(start)),
         ("GET", "/login/", get(login::show)),
         ("POST", "/login/", post(login::log_in)),
@@ -75,11 +75,12 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)> {
         ("GET", "/account/export/", get(account::export)),
         ("GET", "/account/delete/", get(deletion::show)),
         ("POST", "/account/delete/", post(deletion::delete)),
-        ("GET", admin::PATH, get(admin::start)),
         ("GET", "/password/{token}/", get(password::show)),
         ("POST", "/password/{token}/", post(password::set)),
         ("GET", events::PATH, get(events::stream)),
-    ]
+    ];
+    routes.extend(admin::routes());
+    routes
 }
 
 /// The beginning: the administration for admins, and one's account for everybody else.

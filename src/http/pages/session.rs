@@ -178,6 +178,17 @@ pub(super) async fn read<T: Send + 'static>(
     server.read_unauthenticated(move |tx| sessions::acting(tx, &hash).and_then(|session| work(tx, &session))).await
 }
 
+/// As [`read`], in another thread, for slow work.
+pub(super) async fn read_slowly<T: Send + 'static>(
+    server: &Shared,
+    session: &Session,
+    mut work: impl FnMut(&mut Tx<'_>, &Session) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let hash = session.hash;
+    let work = move |tx: &mut Tx<'_>| sessions::acting(tx, &hash).and_then(|session| work(tx, &session));
+    server.read_slowly_unauthenticated(work).await
+}
+
 /// Runs `work` in one transaction as the user of a session, which is looked up again.
 pub(super) async fn write<T: Send + 'static>(
     server: &Shared,

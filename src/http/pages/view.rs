@@ -26,7 +26,7 @@ pub(super) fn in_utc(time: &Timestamp) -> impl fmt::Display {
 }
 
 /// A number with its thousands apart: `1,234`
-fn grouped(number: i64) -> String {
+pub(super) fn grouped(number: i64) -> String {
     let digits = number.to_string();
     let parts = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
     parts.collect::<Vec<_>>().join(",")
@@ -44,17 +44,17 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    fn is_at(&self, place: Place) -> bool {
+    pub(super) fn is_at(&self, place: Place) -> bool {
         self.place == Some(place)
     }
 
     /// Whether the administration is for the viewer
-    fn shows_administration(&self) -> bool {
+    pub(super) fn shows_administration(&self) -> bool {
         self.viewer.as_ref().is_some_and(|viewer| viewer.is_admin)
     }
 
     /// Whether nobody is logged in any more, which other tabs have to know
-    fn is_logged_out(&self) -> bool {
+    pub(super) fn is_logged_out(&self) -> bool {
         matches!(self.notice, Some(Notice::LoggedOut | Notice::AccountDeleted))
     }
 }
@@ -72,7 +72,7 @@ pub(super) enum Place {
 }
 
 /// What the navigation shows to admins: the place, its path and its name
-const ADMINISTRATION: [(Place, &str, &str); 6] = [
+pub(super) const ADMINISTRATION: [(Place, &str, &str); 6] = [
     (Place::Overview, "/admin/", "Overview"),
     (Place::Users, "/admin/users/", "Users"),
     (Place::Conversations, "/admin/conversations/", "Conversations"),
@@ -91,7 +91,7 @@ pub(super) struct Viewer {
 
 impl Viewer {
     /// The first letter of the name
-    fn initial(&self) -> String {
+    pub(super) fn initial(&self) -> String {
         self.username.chars().next().map(|first| first.to_uppercase().to_string()).unwrap_or_default()
     }
 }
@@ -133,7 +133,7 @@ impl Notice {
         self.row().0
     }
 
-    fn text(self) -> &'static str {
+    pub(super) fn text(self) -> &'static str {
         self.row().1
     }
 
@@ -184,21 +184,21 @@ impl Problems {
     }
 
     /// What is wrong with the whole
-    fn general(&self) -> &[String] {
+    pub(super) fn general(&self) -> &[String] {
         &self.general
     }
 
     /// What is wrong with a field
-    fn of(&self, name: &str) -> &[String] {
+    pub(super) fn of(&self, name: &str) -> &[String] {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, details)| details.as_slice()).unwrap_or_default()
     }
 
     /// Whether this is the first field with which anything is wrong
-    fn is_first(&self, name: &str) -> bool {
+    pub(super) fn is_first(&self, name: &str) -> bool {
         self.fields.first().is_some_and(|(field, _)| field == name)
     }
 
-    fn any(&self) -> bool {
+    pub(super) fn any(&self) -> bool {
         !self.general.is_empty() || !self.fields.is_empty()
     }
 }

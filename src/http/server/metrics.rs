@@ -1,5 +1,6 @@
 //! Metrics for Prometheus.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -128,6 +129,28 @@ impl Metrics {
 
     /// All metrics in the text format of OpenMetrics
     pub(crate) fn text(&self, server: &Shared) -> Result<String> {
+        self.measure(server);
+        let mut text = String::new();
+        encode(&mut text, &self.registry).map_err(Error::internal)?;
+        Ok(text)
+    }
+
+    /// What people want to know of the metrics
+    pub(crate) fn figures(&self, server: &Shared) -> Result<Figures> {
+        let text = self.text(server)?;
+        Ok(Figures {
+            connections: self.connections.get(),
+            listeners: self.listeners.get(),
+            delay: self.delay.get(),
+            waiting: self.waiting.get(),
+            log_bytes: self.log_bytes.get(),
+            lost_lines: self.lost_lines.get(),
+            routes: routes(&text),
+        })
+    }
+
+    /// Sets what is known only by looking.
+    fn measure(&self, server: &Shared) {
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.log_bytes.set(signed(server.app.pool().log_bytes()));
         self.waiting.set(signed(server.app.pool().waiting() as u64));
@@ -135,10 +158,60 @@ impl Metrics {
         self.listeners.set(signed(server.feed.listeners() as u64));
         self.delay.set(server.feed.delay());
         self.kept_bytes.set(signed(server.kept.as_ref().map_or(0, KeptPages::bytes)));
-        let mut text = String::new();
-        encode(&mut text, &self.registry).map_err(Error::internal)?;
-        Ok(text)
     }
+}
+
+/// The metrics, for people
+pub(crate) struct Figures {
+    pub(crate) connections: i64,
+    pub(crate) listeners: i64,
+    /// In seconds
+    pub(crate) delay: f64,
+    pub(crate) waiting: i64,
+    pub(crate) log_bytes: i64,
+    pub(crate) lost_lines: u64,
+    /// The routes, the most asked for first
+    pub(crate) routes: Vec<RouteFigures>,
+}
+
+/// How requests to a route were answered since the server began
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct RouteFigures {
+    /// The method and the path; the path is empty for what is at no route
+    pub(crate) route: (String, String),
+    pub(crate) count: u64,
+    /// Those that the server failed: with a status from 500 on
+    pub(crate) failed: u64,
+    /// How long all of them took together, in seconds
+    pub(crate) seconds: f64,
+}
+
+/// The figures of each route, read from the text of the metrics: the registry tells them in no other way.
+fn routes(text: &str) -> Vec<RouteFigures> {
+    let mut routes: BTreeMap<(String, String), RouteFigures> = BTreeMap::new();
+    for line in text.lines() {
+        let Some((name, rest)) = line.split_once('{') else { continue };
+        let Some((labels, value)) = rest.rsplit_once("} ") else { continue };
+        let label = |name: &str| {
+            let value = labels.split_once(&format!("{name}=\""))?.1;
+            value.split('"').next().map(ToOwned::to_owned)
+        };
+        let Some(route) = label("method").zip(label("route")) else { continue };
+        let figures = routes.entry(route).or_default();
+        match name {
+            "tidings_http_requests_total" => {
+                let count = value.parse().unwrap_or(0);
+                figures.count += count;
+                figures.failed += if label("status").is_some_and(|status| status.starts_with('5')) { count } else { 0 };
+            }
+            "tidings_http_request_duration_seconds_sum" => figures.seconds = value.parse().unwrap_or(0.0),
+            _ => {}
+        }
+    }
+    let mut routes: Vec<RouteFigures> =
+        routes.into_iter().map(|(route, figures)| RouteFigures { route, ..figures }).collect();
+    routes.sort_by_key(|figures| std::cmp::Reverse(figures.count));
+    routes
 }
 
 /// A connection that is counted
@@ -147,5 +220,33 @@ pub(crate) struct Connected(Arc<Metrics>);
 impl Drop for Connected {
     fn drop(&mut self) {
         self.0.connections.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_figures_of_routes_are_those_of_the_metrics() {
+        let metrics = Metrics::default();
+        for (method, route, status, milliseconds) in [
+            ("GET", "/api/users/", 200, 2),
+            ("GET", "/api/users/", 503, 4),
+            ("GET", "/api/users/", 404, 6),
+            ("POST", "/api/users/", 201, 8),
+            ("GET", "", 404, 1),
+        ] {
+            metrics.answered(method, route, status, Duration::from_millis(milliseconds));
+        }
+        let mut text = String::new();
+        encode(&mut text, &metrics.registry).unwrap();
+        let found = routes(&text);
+        let found: Vec<_> = found
+            .iter()
+            .map(|one| (one.route.0.as_str(), one.route.1.as_str(), one.count, one.failed, (one.seconds * 1e3).round()))
+            .collect();
+        let expected = [("GET", "/api/users/", 3, 1, 12.0), ("GET", "", 1, 0, 1.0), ("POST", "/api/users/", 1, 0, 8.0)];
+        assert_eq!(found, expected);
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod listen;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod middleware;
+pub(crate) mod overview;
 pub(crate) mod problem;
 pub(crate) mod readiness;
 pub(crate) mod retention;
@@ -43,6 +44,7 @@ use self::limits::Limits;
 pub use self::listen::{Listener, Stop};
 pub use self::log::Log;
 pub use self::metrics::Metrics;
+use self::overview::LastOverview;
 use self::readiness::Readiness;
 pub use self::sites::{host, origin};
 use self::slots::Slots;
@@ -113,6 +115,7 @@ pub struct Server {
     pub(crate) limits: Limits,
     pub(crate) cors: Cors,
     pub(crate) readiness: Readiness,
+    pub(crate) overview: LastOverview,
     pub(crate) hashing: Hashing,
     turns: Turns,
     /// None where no pages are kept
@@ -155,6 +158,7 @@ impl Server {
             limits,
             cors,
             readiness,
+            overview: LastOverview::default(),
             hashing,
             turns,
             kept,

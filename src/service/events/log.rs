@@ -66,6 +66,13 @@ pub struct LogEntry {
     pub is_read: Option<bool>,
 }
 
+impl LogEntry {
+    /// Whether the conversation itself is what it is about
+    pub fn is_of_conversation(&self) -> bool {
+        self.user.is_none() && is_of_conversation(self.kind)
+    }
+}
+
 /// Who did something
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum By {
@@ -103,9 +110,7 @@ pub fn look_through(
     below: Option<Position>,
     size: i64,
 ) -> Result<Looked> {
-    if !actor.administers() {
-        return Err(Error::forbidden("Only the operator and admins look through the log."));
-    }
+    service::must_administer(actor)?;
     let sought = sought(tx, actor, filter)?;
     let from = filter.since.map(|since| place_of(tx, since.plus_seconds(-NEAR))).transpose()?;
     let until = filter.until.map(|until| place_of(tx, until.plus_seconds(NEAR))).transpose()?;

@@ -2,8 +2,10 @@
 
 mod account;
 mod deletion;
+mod event_log;
 mod headers;
 mod log_in;
+mod overview;
 mod password_link;
 mod stream;
 

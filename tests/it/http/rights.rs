@@ -284,6 +284,8 @@ const PAGES: &[PageRow] = &[
     ("GET /account/delete/", "lylyy", &[]),
     ("POST /account/delete/", "lylfy", &[("username", "{name}")]),
     ("GET /admin/", "lflfy", &[]),
+    ("GET /admin/events/", "lflfy", &[]),
+    ("GET /admin/health/", "lflfy", &[]),
     ("GET /password/{token}/", "yyyyy", &[]),
     ("POST /password/{token}/", "yyyfy", &[("password", "correct horse 9")]),
     ("GET /events/", "uyufy", &[]),

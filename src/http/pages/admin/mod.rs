@@ -1,10 +1,13 @@
 //! The administration: pages for admins.
 
+mod events;
+mod health;
+mod overview;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::response::Redirect;
+use axum::routing::{MethodRouter, get};
 
-use super::account;
 use super::answer::Refused;
 use super::session::LoggedIn;
 use crate::http::server::Shared;
@@ -14,8 +17,16 @@ use crate::service::sessions::Session;
 /// The path of the administration
 pub(super) const PATH: &str = "/admin/";
 
+/// The method and the path of each page and of each form, and what answers it
+pub(super) fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)> {
+    vec![
+        ("GET", PATH, get(overview::show)),
+        ("GET", events::PATH, get(events::show)),
+        ("GET", health::PATH, get(health::show)),
+    ]
+}
+
 /// An admin who is logged in. As with everybody who is logged in, others are led to the log-in; whoever is no admin is refused.
-#[expect(dead_code, reason = "pages of the administration follow")]
 pub(super) struct Admin(pub(super) Session);
 
 impl FromRequestParts<Shared> for Admin {
@@ -26,9 +37,4 @@ impl FromRequestParts<Shared> for Admin {
         must_administer(&session.actor())?;
         Ok(Self(session))
     }
-}
-
-/// The beginning of the administration.
-pub(super) async fn start(_: Admin) -> Redirect {
-    Redirect::to(account::PATH)
 }

@@ -1,0 +1,67 @@
+//! What admins see of the whole: the overview and the health of the server.
+
+use serde_json::json;
+
+use super::{Browser, execute, text};
+use crate::http::{in_every_house, messages_of};
+
+/// The number with that name
+fn number(page: &str, name: &str) -> String {
+    let rest = page.split(&format!("<dt>{name}</dt><dd>")).nth(1).unwrap_or_else(|| panic!("no {name}: {page}"));
+    rest.split('<').next().unwrap().to_owned()
+}
+
+/// The command that a page says does the same
+pub(super) fn command(page: &str) -> String {
+    let rest = page.split("On the command line:</span> <code>").nth(1).unwrap_or_else(|| panic!("none: {page}"));
+    let line = rest.split("</code>").next().unwrap();
+    line.strip_prefix("tidings ").unwrap().replace("&#39;", "'")
+}
+
+#[test]
+fn the_overview_is_counted_once_a_minute_and_says_the_command_that_does_the_same() {
+    in_every_house(|house| {
+        let server = house.serve(&[]);
+        let (token, _) = server.log_in("ann", "correct horse 7");
+        let mut browser = Browser::of(&server, "ann", "correct horse 7");
+        let send = || server.post(&messages_of(&server, &token), &token, &json!({ "content": "again" })).expect(201);
+        send();
+        let page = text(&browser.get("/admin/").expect(200));
+        let numbers = ["Users", "Conversations", "Messages", "Unread"].map(|name| number(&page, name));
+        assert_eq!(numbers, ["2", "1", "2", "1"]);
+        assert!(number(&page, "Database").ends_with('B'), "{page}");
+        assert_eq!((page.matches("<svg viewBox=").count(), page.matches("<td class=\"number\">").count()), (2, 60));
+        send();
+        assert_eq!(text(&browser.get("/admin/").expect(200)), page, "it was counted again");
+        let status = house.run(&command(&page), "");
+        assert!(status.stdout.contains("users"), "{status}");
+    });
+}
+
+#[test]
+fn the_health_says_whether_the_database_works_what_is_pending_and_how_requests_went() {
+    in_every_house(|house| {
+        let server = house.serve(&[]);
+        let mut browser = Browser::of(&server, "ann", "correct horse 7");
+        let page = text(&browser.get("/admin/health/").expect(200));
+        assert!(
+            page.contains("The database can be read and written.") && page.contains("Nothing is pending."),
+            "{page}"
+        );
+        let row = "<th scope=\"row\">POST /login/</th><td class=\"number\">1</td><td class=\"number\">0</td>";
+        assert!(page.contains(row), "{page}");
+        assert_eq!(number(&page, "Open event streams"), "0");
+        house.run(&command(&page), "");
+        execute(house, "INSERT INTO maintenance (task, since, position) VALUES (2, 1767258000000000, 0)");
+        let page = text(&browser.get("/admin/health/").expect(200));
+        assert!(page.contains("Finding out which usernames look alike") && page.contains("1 Jan 2026"), "{page}");
+        if house.schema.is_some() {
+            return;
+        }
+        let other = rusqlite::Connection::open(house.shell.path("test.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        let page = text(&browser.get("/admin/health/").expect(200));
+        assert!(page.contains("The database does not answer in time."), "{page}");
+    });
+}
