@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
-use similar::{ChangeTag, TextDiff};
 
 use crate::cli::output::{Field, Paragraph, Piece, Record, TextMark, View};
 use crate::cli::user::PERSON;
 use crate::cli::{Context, Outcome};
-use crate::model::{MessageSelector, Revision};
+use crate::model::{Change, DiffPart, MessageSelector, Revision, diff};
 use crate::service::messages;
 
 /// The time limit for comparing all texts of a history; after it, whole texts are shown as changed
@@ -60,36 +59,12 @@ fn compared(history: Vec<Revision>, current: String) -> Vec<Compared> {
     compared
 }
 
-/// What became of the words of a text; neighbours with one fate are one part.
-fn diff(old: &str, new: &str, deadline: Instant) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
-    for change in TextDiff::configure().deadline(deadline).diff_unicode_words(old, new).iter_all_changes() {
-        let op = match change.tag() {
-            ChangeTag::Equal => TextMark::Equal,
-            ChangeTag::Delete => TextMark::Delete,
-            ChangeTag::Insert => TextMark::Insert,
-        };
-        match parts.last_mut() {
-            Some(last) if last.op == op => last.text.push_str(change.value()),
-            _ => parts.push(Part { op, text: change.value().to_owned() }),
-        }
-    }
-    parts
-}
-
-/// A part of a text, and what became of it
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Part {
-    op: TextMark,
-    text: String,
-}
-
 /// A revision, and what changed from it to the next.
 #[derive(Debug, Serialize)]
 struct Compared {
     #[serde(flatten)]
     revision: Revision,
-    diff: Vec<Part>,
+    diff: Vec<DiffPart>,
 }
 
 impl Record for Compared {
@@ -100,8 +75,17 @@ impl Record for Compared {
     }
 
     fn paragraph(&self, view: View) -> Option<Paragraph<'_>> {
-        let part = |part: &Part| (part.op, part.text.clone().into());
+        let part = |part: &DiffPart| (mark(part.op), part.text.clone().into());
         Some(Paragraph { body: self.diff.iter().map(part).collect(), ..self.revision.paragraph(view)? })
+    }
+}
+
+/// How a change looks
+fn mark(change: Change) -> TextMark {
+    match change {
+        Change::Equal => TextMark::Equal,
+        Change::Delete => TextMark::Delete,
+        Change::Insert => TextMark::Insert,
     }
 }
 

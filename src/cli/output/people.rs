@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
-use serde::Serialize;
 
 use super::escape::escape;
 use super::style::Meaning;
@@ -32,8 +31,7 @@ impl<T: ToString> From<T> for Piece {
 }
 
 /// What became of a part of a text
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum TextMark {
     Equal,
     Delete,
