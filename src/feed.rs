@@ -44,8 +44,8 @@ pub type Connect = Box<dyn Fn() -> Result<App> + Send>;
 pub struct Request {
     pub who: Who,
     pub narrowing: Narrowing,
-    /// The cursor of the last event that was heard; none: from now on
-    pub since: Option<String>,
+    /// The cursor of the last event that was heard; of several the earliest counts; none: from now on
+    pub since: Vec<String>,
 }
 
 /// Who listens

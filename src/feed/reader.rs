@@ -350,7 +350,7 @@ impl Reader<'_> {
 
     fn join(&mut self, join: Join) {
         let Join { outlet, request, counted, begun } = join;
-        let outcome = self.begin_with(&outlet, request.who, &request.narrowing, request.since.as_deref());
+        let outcome = self.begin_with(&outlet, request.who, &request.narrowing, &request.since);
         // The listener may have gone away; then the ticket is dropped, and the feed asked to forget it.
         let _ = begun.send(outcome.map(|(id, cursor, reset)| Begun {
             ticket: Ticket { id, outlet, counted },
@@ -364,7 +364,7 @@ impl Reader<'_> {
         outlet: &Outlet,
         who: Who,
         narrowing: &service::events::Narrowing,
-        since: Option<&str>,
+        since: &[String],
     ) -> Result<(ListenerId, Arc<str>, Option<ResetReason>)> {
         if self.audience.is_empty() || self.source.is_none() {
             // Nobody listened, so that the place was left where it was; the connection may be lost since.
@@ -373,31 +373,29 @@ impl Reader<'_> {
             self.source = Some(kept.map_or_else(|| begin((self.connect)()?), Ok)?);
         } else {
             // The cursor may be of an event that another process has just heard; and the database may be out of reach.
-            self.look(since.is_some())?;
+            self.look(!since.is_empty())?;
         }
         let Some(source) = &self.source else { return Err(Error::internal("a feed without a source")) };
         let (position, mut reset) = (source.position, None);
         let joined = source.app.read(|tx| {
             let actor = who.actor(tx)?;
-            let from = match since.map(|cursor| source.cursors.find(tx, cursor)).transpose()? {
-                None => position,
-                Some(Found::At(from)) if from <= position => from,
-                Some(Found::At(_)) => return Err(Error::unavailable("The events cannot be read right now.")),
-                Some(Found::Nowhere(reason)) => {
-                    reset = Some(reason);
-                    position
+            let mut earliest: Option<(Position, &str)> = None;
+            for cursor in since {
+                match source.cursors.find(tx, cursor)? {
+                    Found::At(at) if at <= position => {
+                        earliest = earliest.filter(|(earliest, _)| *earliest <= at).or(Some((at, cursor)));
+                    }
+                    Found::At(_) => return Err(Error::unavailable("The events cannot be read right now.")),
+                    Found::Nowhere(reason) => reset = Some(reason),
                 }
-            };
-            Ok((Listener::new(tx, &actor, narrowing, from)?, from))
+            }
+            let (from, cursor) = earliest.filter(|_| reset.is_none()).unwrap_or((position, &*source.cursor));
+            Ok((Listener::new(tx, &actor, narrowing, from)?, from, cursor.into()))
         });
-        let (listener, from) = joined?;
+        let (listener, from, cursor): (_, _, Arc<str>) = joined?;
         let is_live = from == position;
         self.newest_id += 1;
         let id = ListenerId(self.newest_id);
-        let cursor = match since {
-            Some(since) if reset.is_none() => since.into(),
-            _ => Arc::clone(&source.cursor),
-        };
         outlet.open(id, Arc::clone(&cursor), !is_live);
         let state = if is_live { State::Live } else { State::Behind(from) };
         self.audience.add(id, Member { listener, who, outlet: outlet.clone(), state });

@@ -175,7 +175,11 @@ impl Ear {
 }
 
 fn request(who: &Who, narrowing: &Narrowing, since: Option<&str>) -> Request {
-    Request { who: who.clone(), narrowing: narrowing.clone(), since: since.map(ToOwned::to_owned) }
+    Request {
+        who: who.clone(),
+        narrowing: narrowing.clone(),
+        since: since.into_iter().map(ToOwned::to_owned).collect(),
+    }
 }
 
 /// A connection of its own

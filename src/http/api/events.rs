@@ -40,6 +40,9 @@ const BOOKMARK: Duration = Duration::from_secs(15);
 /// How long a client waits before it comes again, in milliseconds: at random between these
 const RETRY: (u16, u16) = (1000, 5000);
 
+/// How many cursors a stream may begin with: the tabs of a browser share one
+const MOST_CURSORS: usize = 100;
+
 /// What tells nginx to hand on what it gets at once
 static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -81,14 +84,14 @@ pub(super) struct Listening {
     conversation: Option<Vec<crate::model::ConversationId>>,
     /// Only of this kind; may stand there several times
     event: Option<Vec<EventKind>>,
-    /// The cursor of the last event that was heard, as `Last-Event-ID` says it
-    since: Option<String>,
+    /// The cursor of the last event that was heard, as `Last-Event-ID` says it; may stand there several times, the earliest counts
+    since: Option<Vec<String>>,
 }
 
 /// Which events a request asks for
 pub(in crate::http) struct Wanted {
     narrowing: Narrowing,
-    since: Option<String>,
+    since: Vec<String>,
     ticket: Option<String>,
 }
 
@@ -96,7 +99,7 @@ impl FromRequestParts<Shared> for Wanted {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
-        let mut wanted = Self { narrowing: Narrowing::default(), since: None, ticket: None };
+        let mut wanted = Self { narrowing: Narrowing::default(), since: Vec::new(), ticket: None };
         let query = parts.uri.query().unwrap_or_default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty()) {
             match &*name {
@@ -111,7 +114,7 @@ impl FromRequestParts<Shared> for Wanted {
                     let invalid = || Error::invalid("event", format!("“{value}” is not a kind of events."));
                     wanted.narrowing.kinds.push(kind.ok_or_else(invalid)?);
                 }
-                "since" => wanted.since = Some(value.into_owned()),
+                "since" => wanted.since.push(value.into_owned()),
                 "ticket" => wanted.ticket = Some(value.into_owned()),
                 _ => {}
             }
@@ -119,10 +122,13 @@ impl FromRequestParts<Shared> for Wanted {
         if wanted.narrowing.conversations.len() > crate::service::MOST_NAMED {
             return Err(Error::invalid("conversation", "At most 1,000 are allowed at once.").into());
         }
+        if wanted.since.len() > MOST_CURSORS {
+            return Err(Error::invalid("since", format!("At most {MOST_CURSORS} are allowed at once.")).into());
+        }
         // A client that comes again by itself says here what it heard last; the address still says where it began.
         if let Some(last) = parts.headers.get(&LAST_EVENT_ID).filter(|last| !last.is_empty()) {
             let invalid = |_| Error::invalid("since", "That is not a cursor.");
-            wanted.since = Some(last.to_str().map_err(invalid)?.to_owned());
+            wanted.since = vec![last.to_str().map_err(invalid)?.to_owned()];
         }
         Ok(wanted)
     }

@@ -51,6 +51,19 @@ fn who_comes_again_with_a_cursor_misses_nothing_and_hears_nothing_twice() {
             assert_eq!((stream.first.name.as_str(), &stream.first.id), ("bookmark", &Some(cursor.clone())));
             assert_eq!([0; 4].map(|_| stream.content()), ["two", "three", "four", "five"]);
         }
+        // The tabs of a browser begin together, where the one that is furthest behind is.
+        let mut ahead = Stream::open(&place.server, &query, &place.bob);
+        assert_eq!(ahead.content(), "two");
+        let later = ahead.cursor.clone();
+        for query in [format!("?since={later}&since={cursor}"), format!("?since={cursor}&since={later}")] {
+            let mut stream = Stream::open(&place.server, &query, &place.bob);
+            assert_eq!(stream.first.id.as_deref(), Some(cursor.as_str()));
+            assert_eq!(stream.content(), "two");
+        }
+        let foreign = format!("?since={cursor}&since={}", "A".repeat(54));
+        is_reset(&Stream::open(&place.server, &foreign, &place.bob).first, "other_log");
+        let many = format!("?{}", vec![format!("since={cursor}"); 101].join("&"));
+        Stream::ask(&place.server, &many, &place.bob, &[]).err().unwrap().problem(400, "invalid");
         // An empty one is none.
         let mut now = Stream::ask(&place.server, "?since=", &place.bob, &[("Last-Event-ID", "")]).ok().unwrap();
         place.send(&place.ann, "six");
