@@ -4,8 +4,9 @@ mod list;
 
 use std::collections::HashSet;
 
+use self::list::PARTICIPANTS_LISTED;
 pub(in crate::service) use self::list::views;
-pub use self::list::{Listing, listing, page, page_of, participants};
+pub use self::list::{Everywhere, Listing, levels, listing, page, page_everywhere, page_of, participants};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{
     Actor, Conversation, ConversationId, ConversationSelector, ConversationView, Departure, Event, EventKind, Kind,
@@ -193,6 +194,15 @@ fn begin(
 pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<ConversationView> {
     let (conversation, _) = super::conversation(tx, actor, selector)?;
     view_with(tx, actor.key(), conversation, i64::MAX)
+}
+
+/// One conversation, with its first participants, as a list shows it.
+///
+/// # Errors
+/// As [`show`].
+pub fn show_briefly(tx: &mut Tx<'_>, actor: &Actor, selector: &ConversationSelector) -> Result<ConversationView> {
+    let (conversation, _) = super::conversation(tx, actor, selector)?;
+    view_with(tx, actor.key(), conversation, PARTICIPANTS_LISTED)
 }
 
 /// Changes a group's name or title.

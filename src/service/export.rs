@@ -121,7 +121,9 @@ impl Subject {
         if store::conversations::level(tx, conversation, self.key())?.is_none() {
             return Ok(Vec::new());
         }
-        store::conversations::participants_from(tx, conversation, &Seek::After(after.unwrap_or(UserKey(0))), limit)
+        let after = Seek::After(after.unwrap_or(UserKey(0)));
+        let found = store::conversations::participants_from(tx, conversation, &after, limit)?;
+        Ok(found.into_iter().map(|(person, _)| person).collect())
     }
 
     /// The messages they sent, or received

@@ -247,6 +247,69 @@ pub fn page(tx: &mut Tx<'_>, before: ConversationKey, search: Option<&str>, limi
     )
 }
 
+macro_rules! everywhere {
+    ($compare:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM conversation WHERE key ",
+            $compare,
+            " $1 ORDER BY key ",
+            $order,
+            " LIMIT $2"
+        )
+    };
+}
+
+macro_rules! found_everywhere {
+    ($compare:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            // The names of those that are looked at, and everything of those that are found
+            " FROM (SELECT key AS place, names_folded AS names FROM conversation WHERE key ",
+            $compare,
+            " $1 ORDER BY key ",
+            $order,
+            " LIMIT $2) AS looked_at CROSS JOIN conversation
+             WHERE looked_at.names LIKE $3 ESCAPE '\\' AND conversation.key = looked_at.place
+             ORDER BY conversation.key ",
+            $order,
+            " LIMIT $4"
+        )
+    };
+}
+
+/// Everybody's conversations after or before one, newest first; of a search those among the next `looked_at` whose name or title
+/// holds it.
+pub fn page_everywhere(
+    tx: &mut Tx<'_>,
+    seek: &Seek<ConversationKey>,
+    search: Option<&str>,
+    (looked_at, limit): (i64, i64),
+) -> Result<Vec<Conversation>> {
+    let (is_after, position) = match seek {
+        Seek::After(position) => (true, position),
+        Seek::Before(position) => (false, position),
+    };
+    let Some(search) = search.map(super::pattern) else {
+        let sql = if is_after { everywhere!("<", "DESC") } else { everywhere!(">", "ASC") };
+        return tx.all(sql, &[position, &limit], read);
+    };
+    let sql = if is_after { found_everywhere!("<", "DESC") } else { found_everywhere!(">", "ASC") };
+    tx.all(sql, &[position, &looked_at, &search, &limit], read)
+}
+
+/// The conversation so many below a position, where there are more behind it
+pub fn nth_below(tx: &mut Tx<'_>, from: ConversationKey, count: i64) -> Result<Option<ConversationKey>> {
+    let found = tx.all(
+        "SELECT key FROM conversation WHERE key < $1 ORDER BY key DESC LIMIT 2 OFFSET $2",
+        &[&from, &(count - 1)],
+        |row| row.get::<ConversationKey>(0),
+    )?;
+    Ok(found.first().copied().filter(|_| found.len() > 1))
+}
+
 /// Groups whose names begin with a text, ignoring case, by name
 pub fn beginning_with(tx: &mut Tx<'_>, prefix: &str, limit: i64) -> Result<Vec<Conversation>> {
     let (from, below) = super::beginning_with(prefix);

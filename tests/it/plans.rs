@@ -147,7 +147,14 @@ fn turn_pages(tx: &mut Tx<'_>, actor: &Actor) -> Result<()> {
     messages::page_everywhere(tx, actor, &to(None, Some("bob")), None, 1)?;
     let root: MessageSelector = "team#1".parse().unwrap();
     turn(|seek| messages::history_page(tx, actor, &root, seek, 1))?;
+    messages::versions(tx, actor, &root, i64::MAX, (1, 10))?;
     turn(|seek| messages::thread_page(tx, actor, &root, seek, 1))?;
+    if actor.administers() {
+        for search in [None, Some("a")] {
+            turn(|seek| Ok(conversations::page_everywhere(tx, actor, (None, search), seek, 1)?.page))?;
+        }
+        conversations::page_everywhere(tx, actor, (None, Some("nothing")), None, 1)?;
+    }
     if actor.key().is_some() {
         turn(|seek| conversations::page_of(tx, actor, None, seek, 1))?;
         turn(|seek| messages::unread_page(tx, actor, seek, 1))?;

@@ -26,7 +26,7 @@ pub(super) fn in_utc(time: &Timestamp) -> impl fmt::Display {
 }
 
 /// A number with its thousands apart: `1,234`
-pub(super) fn grouped(number: i64) -> String {
+pub(super) fn grouped(number: impl fmt::Display) -> String {
     let digits = number.to_string();
     let parts = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
     parts.collect::<Vec<_>>().join(",")
@@ -108,10 +108,11 @@ pub(super) enum Notice {
     AccountDeleted,
     PasswordSet,
     OthersPasswordSet,
+    Restored,
 }
 
 impl Notice {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::LoggedOut,
         Self::ProfileSaved,
         Self::PasswordChanged,
@@ -121,6 +122,7 @@ impl Notice {
         Self::AccountDeleted,
         Self::PasswordSet,
         Self::OthersPasswordSet,
+        Self::Restored,
     ];
 
     /// The notice with that word
@@ -147,6 +149,7 @@ impl Notice {
             Self::SessionEnded => ("session", "The session has ended."),
             Self::AccountDeleted => ("deleted", "Your account is deleted."),
             Self::PasswordSet => ("password-set", "Your password is set. Log in with it."),
+            Self::Restored => ("restored", "The revision is restored."),
             Self::OthersPasswordSet => (
                 "others-password",
                 "The password that the link was for is set. You are still logged in to this account.",
@@ -240,7 +243,7 @@ impl Kept {
         self.text("for") == user.to_string()
     }
 
-    fn text(&self, name: &str) -> &str {
+    pub(super) fn text(&self, name: &str) -> &str {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str()).unwrap_or_default()
     }
 }
@@ -326,8 +329,13 @@ pub(super) struct Session {
 }
 
 /// The levels, in the words of pages
-const LEVELS: [(Level, &str); 3] =
+pub(super) const LEVELS: [(Level, &str); 3] =
     [(Level::All, "All messages"), (Level::Mentions, "Mentions and replies"), (Level::None, "None")];
+
+/// A level, in the words of pages
+pub(super) fn level_name(level: Level) -> &'static str {
+    LEVELS.iter().find(|(found, _)| *found == level).map_or("", |(_, name)| name)
+}
 
 /// `/account/delete/`
 #[derive(Template)]

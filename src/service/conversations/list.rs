@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, Conversation, ConversationKey, ConversationSelector, ConversationView, Seek, Timestamp, UserKey, UserRef,
-    UserSelector,
+    Actor, Conversation, ConversationKey, ConversationSelector, ConversationView, Level, Seek, Timestamp, UserKey,
+    UserRef, UserSelector,
 };
 use crate::service::{self, page::Page};
 use crate::store::{self, Tx};
 
 /// How many participants of each conversation a list shows
-const PARTICIPANTS_LISTED: i64 = 10;
+pub(super) const PARTICIPANTS_LISTED: i64 = 10;
 
 /// A list of conversations, and the place in it from which on to read: the place stays where it is while conversations
 /// become active, and when the one that stood there is deleted.
@@ -105,11 +105,93 @@ pub fn participants(
     size: i64,
 ) -> Result<Page<UserRef, UserKey>> {
     let (conversation, _) = service::conversation(tx, actor, selector)?;
+    let page = participants_of(tx, &conversation, seek, size)?;
+    page.map(|found| Ok(found.into_iter().map(|(person, _)| person).collect()))
+}
+
+/// As [`participants`], with which messages notify each: for admins and the operator, as levels are private.
+///
+/// # Errors
+/// `Forbidden` for everybody else; as of [`participants`].
+pub fn levels(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &ConversationSelector,
+    seek: Option<&Seek<UserKey>>,
+    size: i64,
+) -> Result<Page<(UserRef, Level), UserKey>> {
+    let (conversation, _) = service::conversation(tx, actor, selector)?;
+    service::must_administer(actor)?;
+    participants_of(tx, &conversation, seek, size)
+}
+
+fn participants_of(
+    tx: &mut Tx<'_>,
+    conversation: &Conversation,
+    seek: Option<&Seek<UserKey>>,
+    size: i64,
+) -> Result<Page<(UserRef, Level), UserKey>> {
     let read = |seek: Option<&Seek<UserKey>>, limit| {
         store::conversations::participants_from(tx, conversation.key, seek.unwrap_or(&Seek::After(UserKey(0))), limit)
     };
-    let page = service::page::page(seek, size, |person: &UserRef| person.key, read)?;
+    let page = service::page::page(seek, size, |(person, _): &(UserRef, Level)| person.key, read)?;
     Ok(page.of(store::conversations::count_participants(tx, conversation.key)?))
+}
+
+/// How many conversations a search through everybody's looks at, at once
+const LOOKED_THROUGH: i64 = 10_000;
+
+/// A page of everybody's conversations, newest first, of those whose name or title holds `search`; or of those of a user, the most
+/// active first, as [`page_of`] finds them. A search looks through 10,000: where those are not all, the page after it goes on
+/// behind them, and may be the first to show any.
+///
+/// # Errors
+/// `Forbidden` for all but admins and the operator, `NotFound` if the user is not there, `Invalid` if `search` is too long.
+pub fn page_everywhere(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    (of, search): (Option<&UserSelector>, Option<&str>),
+    seek: Option<&Seek<(Timestamp, ConversationKey)>>,
+    size: i64,
+) -> Result<Everywhere> {
+    service::must_administer(actor)?;
+    service::check_search(search)?;
+    let user = of.map(|of| service::user(tx, actor, of)).transpose()?;
+    let position = |conversation: &Conversation| (conversation.active_at, conversation.key);
+    let from_the_first = Seek::After((Timestamp::MAX, ConversationKey(i64::MAX)));
+    let read = |seek: Option<&Seek<(Timestamp, ConversationKey)>>, limit| {
+        let seek = seek.unwrap_or(&from_the_first);
+        match &user {
+            Some(user) => store::conversations::page_of(tx, user.person.key, seek, search, limit),
+            None => store::conversations::page_everywhere(tx, &by_key(seek), search, (LOOKED_THROUGH, limit)),
+        }
+    };
+    let mut page = service::page::page(seek, size, position, read)?;
+    let mut looked_through = None;
+    if let (Some(_), None, None, Seek::After((_, from))) = (search, &user, &page.next, seek.unwrap_or(&from_the_first))
+        && let Some(last) = store::conversations::nth_below(tx, *from, LOOKED_THROUGH)?
+    {
+        looked_through = Some(LOOKED_THROUGH);
+        page.next = Some(Seek::After((Timestamp::MAX, last)));
+    }
+    let page = page.map(|conversations| views(tx, None, conversations, PARTICIPANTS_LISTED))?;
+    Ok(Everywhere { page, looked_through })
+}
+
+/// A page of everybody's conversations.
+#[derive(Clone, Debug)]
+pub struct Everywhere {
+    /// Without a count
+    pub page: Page<ConversationView, (Timestamp, ConversationKey)>,
+    /// How many conversations were looked through, where those are not all
+    pub looked_through: Option<i64>,
+}
+
+fn by_key(seek: &Seek<(Timestamp, ConversationKey)>) -> Seek<ConversationKey> {
+    match seek {
+        Seek::After((_, key)) => Seek::After(*key),
+        Seek::Before((_, key)) => Seek::Before(*key),
+    }
 }
 
 /// Conversations as one viewer sees them: four statements, however many.

@@ -7,14 +7,16 @@ mod page;
 mod search;
 mod send;
 mod thread;
+mod versions;
 
 pub use list::{List, begin, resume};
 pub(in crate::service) use mentions::find as find_mentions;
 pub use mentions::mentioned_at;
 pub use page::{Matching, history_page, newest_page, page_everywhere, page_of, thread_page, unread_page};
-pub use search::{Findings, HitPosition, Partial, Search, search, search_page};
+pub use search::{Findings, HitPosition, Partial, Search, search, search_page, search_page_among};
 pub use send::{Destination, Draft, notification_kind, notify, send, sent_at};
 pub use thread::thread;
+pub use versions::{Version, Versions, content_at, versions};
 
 use std::collections::BTreeMap;
 
@@ -133,13 +135,7 @@ pub fn edit_if(
 pub fn restore(tx: &mut Tx<'_>, editor: &Actor, selector: &MessageSelector, revision: i64) -> Result<Message> {
     let message = super::locked_message(tx, editor, selector)?;
     must_be_editable(editor, &message)?;
-    if revision == message.revision {
-        return Ok(message);
-    }
-    let Some(content) = store::messages::revision_content(tx, message.key, revision)? else {
-        let detail = format!("The message “{selector}” has no revision {revision}; it is at {}.", message.revision);
-        return Err(Error::not_found(detail));
-    };
+    let content = content_at(tx, &message, revision)?;
     replace(tx, editor, message, &content, Some(&format!("restored revision {revision}")))
 }
 

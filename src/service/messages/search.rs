@@ -97,6 +97,20 @@ pub fn search_page(
     seek: Option<&Seek<HitPosition>>,
     is_late: &dyn Fn() -> bool,
 ) -> Result<(Page<SearchHit, HitPosition>, Option<Partial>)> {
+    search_page_among(tx, actor, request, seek, (COUNTED, is_late))
+}
+
+/// As [`search_page`], among as many of the newest as are wanted: the fewer, the quicker.
+///
+/// # Errors
+/// As [`search`].
+pub fn search_page_among(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    request: &Search,
+    seek: Option<&Seek<HitPosition>>,
+    (counted, is_late): (i64, &dyn Fn() -> bool),
+) -> Result<(Page<SearchHit, HitPosition>, Option<Partial>)> {
     let size = request.limit;
     // Newest first, so that the positions descend.
     let part = |found: &[HitPosition], seek: Option<&Seek<HitPosition>>, limit: i64| {
@@ -125,8 +139,8 @@ pub fn search_page(
             Some(Seek::Before(position)) => Some((*position, NEWEST)),
         }
     };
-    let (mut found, partial) = find(tx, actor, request, COUNTED, &needed, is_late)?;
-    found.truncate(size_of(COUNTED));
+    let (mut found, partial) = find(tx, actor, request, counted, &needed, is_late)?;
+    found.truncate(size_of(counted));
     let terms = Terms::parse(&request.query);
     let read = |seek: Option<&Seek<HitPosition>>, limit: i64| {
         let mut part = found[part(&found, seek, limit)].to_vec();

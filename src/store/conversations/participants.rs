@@ -97,7 +97,7 @@ macro_rules! page {
         concat!(
             "SELECT ",
             person!(),
-            " FROM participant JOIN account ON account.key = participant.user_key
+            ", participant.level FROM participant JOIN account ON account.key = participant.user_key
              WHERE participant.conversation_key = $1 AND participant.user_key ",
             $compare,
             " $2 ORDER BY participant.user_key ",
@@ -107,18 +107,18 @@ macro_rules! page {
     };
 }
 
-/// The participants of a conversation after or before one, oldest account first
+/// The participants of a conversation after or before one, oldest account first, and which messages notify each
 pub fn participants_from(
     tx: &mut Tx<'_>,
     conversation: ConversationKey,
     seek: &Seek<UserKey>,
     limit: i64,
-) -> Result<Vec<UserRef>> {
+) -> Result<Vec<(UserRef, Level)>> {
     let (sql, position) = match seek {
         Seek::After(user) => (page!(">", "ASC"), user),
         Seek::Before(user) => (page!("<", "DESC"), user),
     };
-    tx.all(sql, &[&conversation, position, &limit], |row| read_person(row, 0))
+    tx.all(sql, &[&conversation, position, &limit], |row| Ok((read_person(row, 0)?, row.get(5)?)))
 }
 
 /// How many participants a conversation has

@@ -1,7 +1,7 @@
 //! Revisions: the earlier contents of messages.
 
 use crate::error::Result;
-use crate::model::{Message, MessageId, MessageKey, Revision, Seek, UserKey, UserRef};
+use crate::model::{Message, MessageId, MessageKey, Revision, Seek, Timestamp, UserKey, UserRef};
 use crate::store::{Row, Tx, users};
 
 /// The earlier contents of a message, newest first
@@ -62,6 +62,45 @@ fn read(row: &Row<'_>, message: MessageId) -> Result<Revision> {
         edited_by_operator: row.get(4)?,
         reason: row.get(5)?,
     })
+}
+
+/// An earlier content of a message as a list shows it
+pub struct Outline {
+    pub revision: i64,
+    /// Its first characters
+    pub beginning: String,
+    /// When, by whom and why it was replaced
+    pub edited_at: Timestamp,
+    pub edited_by: Option<UserRef>,
+    pub edited_by_operator: bool,
+    pub reason: Option<String>,
+}
+
+/// The earlier contents of a message below a revision, newest first, each as far as its first `shown` characters: nothing is
+/// read of what a list does not show, as far as an engine can do that.
+pub fn outlines(tx: &mut Tx<'_>, message: MessageKey, below: i64, (limit, shown): (i64, i64)) -> Result<Vec<Outline>> {
+    let found = tx.all(
+        "SELECT revision, substr(content, 1, CAST(CAST($1 AS BIGINT) AS INTEGER)), edited_at, editor_key, by_operator, reason
+         FROM revision WHERE message_key = $2 AND revision < $3 ORDER BY revision DESC LIMIT $4",
+        &[&shown, &message, &below, &limit],
+        |row| {
+            let outline = Outline {
+                revision: row.get(0)?,
+                beginning: row.get(1)?,
+                edited_at: row.get(2)?,
+                edited_by: None,
+                edited_by_operator: row.get(4)?,
+                reason: row.get(5)?,
+            };
+            Ok((outline, row.get::<Option<UserKey>>(3)?))
+        },
+    )?;
+    let people = users::people(tx, found.iter().filter_map(|(_, editor)| *editor))?;
+    let with_editor = |(outline, editor): (Outline, Option<UserKey>)| Outline {
+        edited_by: editor.and_then(|editor| people.get(&editor).cloned()),
+        ..outline
+    };
+    Ok(found.into_iter().map(with_editor).collect())
 }
 
 /// The earlier contents of others' messages that a user replaced, before one; the newest messages first.

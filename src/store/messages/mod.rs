@@ -60,7 +60,7 @@ mod newest;
 mod pages;
 
 pub use delete::{Gone, count_left, count_of, count_of_others, delete, delete_all_of, delete_revisions_by, keys_of};
-pub use history::{history, history_below, history_from, revisions_by};
+pub use history::{Outline, history, history_below, history_from, outlines, revisions_by};
 pub use list::{
     Filter, Look, Passed, Scope, between_numbers, count_matching, each_between, each_between_numbers, newest_unread,
     pass_matching, pass_numbers,

@@ -1,6 +1,7 @@
 //! Pages, as a browser without scripts asks for them.
 
 mod account;
+mod conversations;
 mod deletion;
 mod event_log;
 mod headers;

@@ -3,6 +3,7 @@
 mod accounts;
 mod bounds;
 mod conversations;
+mod everywhere;
 mod idempotency;
 mod log;
 mod looked_through;
@@ -25,4 +26,5 @@ mod threads;
 mod tokens;
 mod told;
 mod users;
+mod versions;
 mod visible;

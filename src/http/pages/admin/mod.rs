@@ -1,12 +1,17 @@
 //! The administration: pages for admins.
 
+mod conversation;
+mod conversations;
 mod events;
 mod health;
+mod history;
 mod overview;
+mod search;
+mod texts;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 
 use super::answer::Refused;
 use super::session::LoggedIn;
@@ -23,6 +28,12 @@ pub(super) fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)
         ("GET", PATH, get(overview::show)),
         ("GET", events::PATH, get(events::show)),
         ("GET", health::PATH, get(health::show)),
+        ("GET", "/admin/conversations/", get(conversations::show)),
+        ("GET", "/admin/conversations/{conversation_id}/", get(conversation::show)),
+        ("GET", "/admin/conversations/{conversation_id}/participants/", get(conversation::participants)),
+        ("GET", "/admin/messages/{message_id}/history/", get(history::show)),
+        ("POST", "/admin/messages/{message_id}/history/", post(history::restore)),
+        ("GET", "/admin/search/", get(search::show)),
     ]
 }
 

@@ -68,7 +68,7 @@ impl Chart {
         let end = |day: Option<&Day>| day.map(|day| date(day.begins)).unwrap_or_default();
         Self {
             title,
-            total: grouped(days.iter().map(count).sum()),
+            total: grouped(days.iter().map(count).sum::<i64>()),
             most: grouped(most),
             width: days.len() * STEP,
             bars: days.iter().enumerate().map(bar).collect(),

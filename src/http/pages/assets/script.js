@@ -21,18 +21,151 @@ if (viewer !== undefined) tabs.postMessage(viewer);
 
 // Events come to one tab, which holds the lock, for all of them: a browser has few connections to a server. They end with the
 // session, and then every tab is led to the log-in; one that keeps what was typed gives the lock to another.
+const KINDS = ['message.created', 'message.edited', 'message.deleted', 'conversation.updated', 'conversation.deleted',
+  'participant.added', 'participant.removed', 'reset', 'bookmark'];
 if (viewer) navigator.locks?.request('tidings-events', () => new Promise(listen));
 
 function listen(giveUp) {
-  const events = new EventSource('/events/');
-  events.addEventListener('error', async () => {
+  const station = new BroadcastChannel('tidings-events');
+  // What each tab follows, where all of them are in the log, and what was asked for last
+  const followed = new Map();
+  let [places, asked, events, opening, heard] = [new Set(), [], null, 0, 0];
+
+  const open = () => {
+    events?.close();
+    asked = [...new Set(followed.values())];
+    // The earliest of the places counts: what somebody hears twice does no harm.
+    const query = asked.length ? [...asked.map((id) => ['conversation', id]), ...[...places].map((place) => ['since', place])] : [];
+    events = new EventSource(`/events/?${new URLSearchParams(query)}`);
+    heard = Date.now();
+    KINDS.forEach((kind) => events.addEventListener(kind, tell));
+    events.addEventListener('error', fail);
+  };
+  const tell = ({ type, data, lastEventId }) => {
+    heard = Date.now();
+    places = new Set([lastEventId]);
+    station.postMessage({ type, event: JSON.parse(data), place: lastEventId, asked });
+  };
+  const fail = async () => {
     if (events.readyState !== EventSource.CLOSED) return;
     const answer = await fetch('/account/', { method: 'HEAD', redirect: 'manual' }).catch(() => null);
-    if (answer?.type !== 'opaqueredirect') return setTimeout(listen, 30_000, giveUp);
+    if (answer?.type !== 'opaqueredirect') {
+      // What a tab follows may be gone, or the server.
+      station.postMessage({ type: 'lost' });
+      return setTimeout(open, 5000);
+    }
     tabs.postMessage('');
-    if (isTypedIn()) giveUp();
-    else renew();
+    if (!isTypedIn()) return renew();
+    station.close();
+    clearInterval(watch);
+    giveUp();
+  };
+  // A connection that slept says nothing any more, not even that it is broken.
+  const watch = setInterval(() => {
+    if (Date.now() - heard > 40_000) open();
+  }, 5000);
+  station.addEventListener('message', ({ data: { tab, conversation, place } }) => {
+    if (!conversation) return followed.delete(tab);
+    followed.set(tab, conversation);
+    places.add(place);
+    clearTimeout(opening);
+    opening = setTimeout(open, 20);
   });
+  // The tabs of a leader that was closed say it again.
+  station.postMessage({ type: 'who' });
+  open();
+}
+
+// A conversation goes on as it is read.
+const log = document.querySelector('[data-conversation]');
+if (log && viewer) follow(log, log.querySelector('ol'));
+
+function follow({ dataset }, list) {
+  const { conversation } = dataset;
+  const news = document.querySelector('.news');
+  const end = document.getElementById('end');
+  const channel = new BroadcastChannel('tidings-events');
+  const tab = Math.random();
+  let [place, count, isAtEnd] = [dataset.cursor, 0, false];
+
+  const say = () => channel.postMessage({ tab, conversation, place });
+  const find = (id) => list.querySelector(`[data-id="${id}"]`);
+  const announce = (more) => {
+    count = more;
+    news.hidden = count === 0;
+    news.textContent = `${count} new ↓`;
+  };
+  const isLast = ({ number }) => number > Number(list.lastElementChild?.id.slice(1) ?? 0);
+
+  const fill = (item, { message_id, number, sender, receiver, content, timestamp, edited, parent_message, deleted }) => {
+    const part = (name) => item.querySelector(`.${name}`);
+    const show = (name, isShown, text, href) => {
+      const found = part(name);
+      found.hidden = !isShown;
+      if (isShown && text) (found.querySelector('bdi') ?? found).textContent = text;
+      if (isShown && href) found.setAttribute('href', href);
+    };
+    const parent = parent_message && find(parent_message);
+    const at = (name) => `?at=${name}#m${name}`;
+    const isCut = [...content].length > 2000;
+    item.dataset.id = message_id;
+    item.classList.toggle('gone', deleted);
+    show('by', sender, sender?.username, `/admin/users/${sender?.user_id}/`);
+    show('edited', edited && !deleted, 'edited', `/admin/messages/${message_id}/history/`);
+    show('whole', isCut && !item.matches('.target'), 'Show the whole message', at(number));
+    part('text').textContent = deleted ? 'This message was deleted.' : isCut && !item.matches('.target') ? [...content].slice(0, 2000).join('') : content;
+    // Of a message that is gone nothing else is left.
+    if (!number || item.id) return;
+    item.id = `m${number}`;
+    item.querySelector('time').dateTime = timestamp;
+    show('number', true, `#${number}`, at(number));
+    show('to', receiver && dataset.group !== undefined, receiver?.username);
+    part('replies').href = `?thread=${number}`;
+    show('parent', parent_message, parent ? `reply to ${parent.querySelector('.number').textContent}` : 'reply to an earlier message', parent ? `#${parent.id}` : `?at=${parent_message}`);
+    part('parent').dataset.parent = parent_message ?? '';
+  };
+  const reply = (id, more) => {
+    const link = id && find(id)?.querySelector('.replies');
+    if (!link) return;
+    const replies = Math.max(0, Number(link.dataset.count) + more);
+    link.dataset.count = replies;
+    link.hidden = replies === 0;
+    link.textContent = replies === 1 ? '1 reply' : `${replies} replies`;
+  };
+
+  const hear = (type, message) => {
+    const item = find(message.message_id);
+    if (item) {
+      if (message.deleted && !item.matches('.gone')) reply(item.querySelector('.parent').dataset.parent, -1);
+      return fill(item, message);
+    }
+    if (type !== 'message.created' || message.deleted || !isLast(message)) return;
+    reply(message.parent_message, 1);
+    // A page of what is older, or of very much, says only that there is more.
+    if (dataset.end === undefined || list.childElementCount > 2000) return announce(count + 1);
+    const added = document.getElementById('message').content.firstElementChild.cloneNode(true);
+    fill(added, message);
+    list.append(added);
+    if (isAtEnd) end.scrollIntoView({ block: 'end' });
+    else announce(count + 1);
+  };
+
+  channel.addEventListener('message', ({ data: { type, event, place: reached, asked } }) => {
+    if (type === 'who') return say();
+    if (type === 'lost') return fetch(location.href, { method: 'HEAD' }).then(({ ok }) => ok || location.reload()).catch(() => {});
+    if (!asked?.includes(conversation)) return;
+    place = reached;
+    if (type === 'reset') return location.reload();
+    if (event.conversation !== conversation) return;
+    if (type.startsWith('message.') && event.message) hear(type, event.message);
+    else if (!isTypedIn()) location.reload();
+  });
+  new IntersectionObserver(([{ isIntersecting }]) => {
+    isAtEnd = isIntersecting;
+    if (isAtEnd && dataset.end !== undefined) announce(0);
+  }, { rootMargin: '80px' }).observe(end);
+  addEventListener('pagehide', () => channel.postMessage({ tab }));
+  say();
 }
 
 // Back must not show what a log-out has ended. What was typed and not sent is kept, for whoever is still logged in.

@@ -7,6 +7,8 @@ document.documentElement.classList.add('scripts');
   const whole = new Intl.DateTimeFormat('en-GB', {
     weekday: 'long', day: 'numeric', month: 'long', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short',
   });
+  const inWords = new Intl.DateTimeFormat('en-GB', { dateStyle: 'full' });
+  const clock = new Intl.DateTimeFormat('en-GB', { timeStyle: 'short' });
   const ago = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
   const written = new WeakMap();
 
@@ -21,10 +23,29 @@ document.documentElement.classList.add('scripts');
   const write = (time) => {
     const date = new Date(time.dateTime);
     if (isNaN(date)) return;
-    const text = relative(date, Date.now());
+    // Of messages the day stands above them.
+    const said = time.closest('.said');
+    const text = said ? clock.format(date) : relative(date, Date.now());
     if (time.firstChild && time.textContent !== text) time.textContent = text;
-    if (!written.has(time)) time.dataset.whole = whole.format(date);
+    if (Number(written.get(time)) === Number(date)) return;
+    time.dataset.whole = whole.format(date);
     written.set(time, date);
+    if (said) separate(said, inWords.format(date));
+  };
+  // Between messages of two days, as the visitor counts them, stands the second day.
+  const separate = (said, day) => {
+    const above = said.previousElementSibling;
+    let line = above?.matches('.day') ? above : null;
+    const last = line ? line.previousElementSibling : above;
+    if (said.dataset.day !== day) said.dataset.day = day;
+    if (last?.dataset.day === day) return line?.remove();
+    if (!line) {
+      line = document.createElement('li');
+      line.className = 'day';
+      line.append(document.createElement('span'));
+      said.before(line);
+    }
+    line.firstChild.textContent = day;
   };
   const found = (node) => {
     if (node.nodeName === 'TIME') write(node);
