@@ -181,15 +181,6 @@ impl SharedApp {
         self.pool.write(self.options.stamp(), work, end);
     }
 
-    /// As [`SharedApp::write`], and rolls it back, to see its result.
-    pub fn try_out<T: Send + 'static>(
-        &self,
-        work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
-        end: impl FnOnce(Result<T>) + Send + 'static,
-    ) {
-        self.pool.write(Stamp { dry_run: true, ..self.options.stamp() }, work, end);
-    }
-
     /// The same application with its own connection, for long reads
     pub fn with_own_connection(&self) -> Result<App> {
         Ok(App::new(self.pool.connect()?, self.options))

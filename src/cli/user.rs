@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::model::{Profile, Receipt, Role, User, UserDetails, UserSelector};
 use crate::service;
 use crate::service::passwords::check_hash;
-use crate::service::users::{NewUser, UserChange};
+use crate::service::users::{Matching, NewUser, UserChange};
 use crate::store::Tx;
 
 /// The default of --limit
@@ -169,15 +169,26 @@ pub(super) struct List {
     /// Only users whose username, first or last name (for admins and the operator: or email) contains this
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
+    /// Only users with this role; for admins and the operator
+    #[arg(long, value_parser = choice::<Role>())]
+    role: Option<Role>,
+    /// Only active users; for admins and the operator
+    #[arg(long, conflicts_with = "inactive")]
+    active: bool,
+    /// Only deactivated users; for admins and the operator
+    #[arg(long)]
+    inactive: bool,
 }
 
 impl List {
     fn run(self, context: &mut Context<'_>) -> Outcome {
         let actor = context.app.read(|tx| context.actor(tx))?;
         let Context { app, out, .. } = context;
+        let is_active = (self.active || self.inactive).then_some(self.active);
+        let matching = Matching { search: self.search, role: self.role, is_active };
         let read = |last: Option<&String>, limit| {
             let after = last.unwrap_or(&self.after);
-            app.read(|tx| service::users::list(tx, &actor, after, self.search.as_deref(), limit))
+            app.read(|tx| service::users::list(tx, &actor, after, &matching, limit))
         };
         let username = |user: &Profile| user.person().username.clone();
         let shown = out.list(pages(self.limit.unwrap_or(LIMIT), read, username), "No users found.")?;

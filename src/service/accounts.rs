@@ -48,6 +48,38 @@ pub fn delete_if(
     Ok(receipt)
 }
 
+/// Counts what [`delete`] of a user would delete, for whoever has to confirm it; nothing waits for it.
+///
+/// # Errors
+/// As [`delete`].
+pub fn receipt(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<Receipt> {
+    let user = locked(tx, actor, selector)?;
+    must_be_own_or_administered(actor, &user)?;
+    must_not_be_last_admin(tx, actor, &user, "deleted")?;
+    let key = user.person.key;
+    let (messages_sent, messages_received) = store::messages::count_of(tx, key)?;
+    let (direct, groups) = store::conversations::ending_with(tx, key)?;
+    let messages_of_groups = store::messages::count_of_others(tx, &groups, key)?;
+    let ending: Vec<_> = direct.iter().chain(&groups).copied().collect();
+    let (revisions, notifications, tombstones) = store::messages::count_going_with(tx, key, &ending)?;
+    let (participations, tokens, sessions) = store::users::count_of(tx, key)?;
+    Ok(Receipt {
+        deleted_at: tx.now(),
+        users: vec![user.person],
+        messages_sent,
+        messages_received,
+        messages_of_groups,
+        tombstones,
+        revisions,
+        notifications,
+        participations,
+        direct_conversations: count(&direct),
+        groups: count(&groups),
+        tokens,
+        sessions,
+    })
+}
+
 /// Whether there is no account with that id, of which it is known that there was one
 pub fn is_deleted(tx: &mut Tx<'_>, user: UserId) -> Result<bool> {
     Ok(store::users::by_id(tx, user)?.is_none())

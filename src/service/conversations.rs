@@ -6,7 +6,9 @@ use std::collections::HashSet;
 
 use self::list::PARTICIPANTS_LISTED;
 pub(in crate::service) use self::list::views;
-pub use self::list::{Everywhere, Listing, levels, listing, page, page_everywhere, page_of, participants};
+pub use self::list::{
+    Everywhere, Listing, levels, listing, page, page_everywhere, page_of, page_of_user, participants,
+};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{
     Actor, Conversation, ConversationId, ConversationSelector, ConversationView, Departure, Event, EventKind, Kind,
@@ -268,7 +270,7 @@ pub fn add(
     must_be_group(&conversation, "joined")?;
     let people = super::people(tx, actor, "participants", users)?;
     let added = store::conversations::add(tx, conversation.key, people.iter().map(|person| person.key))?;
-    store::events::record_of_users(tx, actor, EventKind::ParticipantAdded, conversation.key, added)?;
+    store::events::record_of_users(tx, actor, EventKind::ParticipantAdded, Some(conversation.key), added)?;
     view(tx, actor.key(), conversation)
 }
 
@@ -322,7 +324,7 @@ pub fn remove(
         let detail = format!("{} does not take part in “{selector}”.", person.username);
         return Err(Error::not_found(detail));
     }
-    store::events::record_of_users(tx, actor, EventKind::ParticipantRemoved, conversation.key, removed)?;
+    store::events::record_of_users(tx, actor, EventKind::ParticipantRemoved, Some(conversation.key), removed)?;
     let ended = !store::conversations::has_participants(tx, conversation.key)?;
     if ended {
         end(tx, actor, &conversation)?;

@@ -44,6 +44,23 @@ pub fn owner(tx: &mut Tx<'_>, actor: &Actor, named: Option<&UserSelector>) -> Re
     Ok(Owner(owner))
 }
 
+/// How many unread and how many notifications in all another user has, each up to 10,000, and the newest, for the operator and
+/// admins. None becomes read.
+///
+/// # Errors
+/// `Forbidden` for all others, `NotFound`.
+pub fn newest_of(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &UserSelector,
+    limit: i64,
+) -> Result<(i64, i64, Vec<Notification>)> {
+    super::must_administer(actor)?;
+    let owner = Owner(super::user(tx, actor, selector)?.person);
+    let (unread, all) = count(tx, &owner)?;
+    Ok((unread, all, page(tx, &owner, MessageKey(i64::MAX), false, limit)?))
+}
+
 /// A user's notifications below one, newest first.
 ///
 /// # Errors

@@ -1,12 +1,16 @@
 //! Users: listing, creating and changing accounts.
 
+use uuid::Uuid;
+
 use super::Condition;
+use super::idempotency::{IdempotentRequest, once, once_counted};
 use super::page::Page;
 use crate::error::{Error, Result};
 use crate::model::{
     Actor, Event, EventKind, Profile, Role, Seek, User, UserDetails, UserId, UserKey, UserSelector, fold_case,
     is_blank, is_ignorable, may_join, normalize, uuid,
 };
+use crate::store::users::Filter;
 use crate::store::{self, Tx};
 
 /// The input for a new account.
@@ -59,6 +63,16 @@ pub fn create(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser) -> Result<(User, bo
     }
 }
 
+/// As [`create`], once: the same request returns the same user.
+///
+/// # Errors
+/// As [`create`], `Conflict` if the user was deleted since.
+pub fn create_once(tx: &mut Tx<'_>, actor: &Actor, new: &NewUser, request: Option<&IdempotentRequest>) -> Result<User> {
+    let work = |tx: &mut Tx<'_>| create(tx, actor, new).map(|(user, _)| user);
+    let again = |tx: &mut Tx<'_>, id| store::users::by_id(tx, UserId(id));
+    once(tx, actor.key(), request, work, |user| user.person.user_id.0, again)
+}
+
 /// Inserts an account, or returns the conflict.
 pub(super) fn insert(tx: &mut Tx<'_>, details: &UserDetails, password_hash: Option<&str>) -> Result<Result<User>> {
     let details = check_details(details)?;
@@ -73,37 +87,83 @@ pub(super) fn insert(tx: &mut Tx<'_>, details: &UserDetails, password_hash: Opti
     Ok(Err(if is_username { username_taken(&details) } else { email_taken(&details) }))
 }
 
+/// Which users a list has.
+#[derive(Clone, Debug, Default)]
+pub struct Matching {
+    /// Their names (for the operator and admins also their email) contain it
+    pub search: Option<String>,
+    /// For the operator and admins
+    pub role: Option<Role>,
+    /// For the operator and admins
+    pub is_active: Option<bool>,
+}
+
+impl Matching {
+    /// The filter of the store, checked
+    fn filter(&self, actor: &Actor) -> Result<Filter<'_>> {
+        let Self { search, role, is_active } = self;
+        super::check_search(search.as_deref())?;
+        if role.is_some() || is_active.is_some() {
+            super::must_administer(actor)?;
+        }
+        let by_email = actor.administers();
+        Ok(Filter { search: search.as_deref(), by_email, role: *role, is_active: *is_active })
+    }
+}
+
 /// Users after a username, by username, in the detail that the actor can see.
 ///
 /// # Errors
-/// `Invalid` if `after` or `search` is too long.
-pub fn list(tx: &mut Tx<'_>, actor: &Actor, after: &str, search: Option<&str>, limit: i64) -> Result<Vec<Profile>> {
-    super::check_search(search)?;
+/// `Invalid` if `after` or what is searched for is too long, `Forbidden` if the filter is not for the actor.
+pub fn list(tx: &mut Tx<'_>, actor: &Actor, after: &str, matching: &Matching, limit: i64) -> Result<Vec<Profile>> {
+    let filter = matching.filter(actor)?;
     super::check_text("after", after, 150)?;
-    let users = store::users::page(tx, &Seek::After(after.to_owned()), search, actor.administers(), limit)?;
+    let users = store::users::page(tx, &Seek::After(after.to_owned()), &filter, limit)?;
     Ok(users.into_iter().map(|user| profile(actor, user)).collect())
 }
 
-/// A page of the users whose names (for admins also email) contain `search`, by username, in the detail that the actor
-/// can see.
+/// A page of users, by username, in the detail that the actor can see.
 ///
 /// # Errors
-/// `Invalid` if `search` is too long.
+/// As of [`list`].
 pub fn page(
     tx: &mut Tx<'_>,
     actor: &Actor,
-    search: Option<&str>,
+    matching: &Matching,
     seek: Option<&Seek<String>>,
     size: i64,
 ) -> Result<Page<Profile, String>> {
-    super::check_search(search)?;
+    let filter = matching.filter(actor)?;
+    let page = uncounted(tx, &filter, seek, size)?.of(store::users::count_matching(tx, &filter)?);
+    page.map(|users| Ok(users.into_iter().map(|user| profile(actor, user)).collect()))
+}
+
+/// As [`page`], for the operator and admins; its count is 0, as counting takes longer than the page.
+///
+/// # Errors
+/// As of [`list`], `Forbidden` for all others.
+pub fn accounts(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    matching: &Matching,
+    seek: Option<&Seek<String>>,
+    size: i64,
+) -> Result<Page<User, String>> {
+    super::must_administer(actor)?;
+    uncounted(tx, &matching.filter(actor)?, seek, size)
+}
+
+fn uncounted(
+    tx: &mut Tx<'_>,
+    filter: &Filter<'_>,
+    seek: Option<&Seek<String>>,
+    size: i64,
+) -> Result<Page<User, String>> {
     let read = |seek: Option<&Seek<String>>, limit| {
         let from_the_first = Seek::After(String::new());
-        store::users::page(tx, seek.unwrap_or(&from_the_first), search, actor.administers(), limit)
+        store::users::page(tx, seek.unwrap_or(&from_the_first), filter, limit)
     };
-    let page = super::page::page(seek, size, |user: &User| user.person.username.clone(), read)?;
-    let count = store::users::count_matching(tx, search, actor.administers())?;
-    page.of(count).map(|users| Ok(users.into_iter().map(|user| profile(actor, user)).collect()))
+    super::page::page(seek, size, |user: &User| user.person.username.clone(), read)
 }
 
 /// One user, in the detail that the actor can see.
@@ -113,6 +173,16 @@ pub fn page(
 pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<Profile> {
     let user = super::user(tx, actor, selector)?;
     Ok(profile(actor, user))
+}
+
+/// Whether an account has a password, and how many tokens of programs it has
+///
+/// # Errors
+/// `NotFound`, `Forbidden` for another's account unless as operator or admin.
+pub fn credentials(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<(bool, i64)> {
+    let user = super::user(tx, actor, selector)?;
+    must_be_own_or_administered(actor, &user)?;
+    store::users::credentials(tx, user.person.key)
 }
 
 fn profile(actor: &Actor, user: User) -> Profile {
@@ -223,19 +293,45 @@ pub fn set_password(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, has
 /// `NotFound`, `Forbidden` for the actor's own account, for all but the operator and admins, and for the last admin.
 pub fn set_active(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, is_active: bool) -> Result<User> {
     let user = locked(tx, actor, selector)?;
-    if !actor.administers() || actor.is(user.person.key) {
+    let changed = change_active(tx, actor, std::slice::from_ref(&user), is_active)?;
+    Ok(changed.into_iter().next().unwrap_or(user))
+}
+
+/// As [`set_active`], for all of these accounts that are there, once for a request; returns how many changed.
+///
+/// # Errors
+/// As of [`set_active`]; `Invalid` for more than [`super::MOST_NAMED`].
+pub fn set_all_active(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    users: &[UserId],
+    is_active: bool,
+    request: Option<&IdempotentRequest>,
+) -> Result<i64> {
+    super::must_be_few("users", users.len())?;
+    once_counted(tx, actor.key(), request, |tx| {
+        let ids: Vec<Uuid> = users.iter().map(|id| id.0).collect();
+        let keys: Vec<UserKey> = store::users::with_ids(tx, &ids)?.into_iter().map(|person| person.key).collect();
+        let users = store::users::lock_all(tx, &keys)?;
+        let changed = change_active(tx, actor, &users, is_active)?;
+        Ok(i64::try_from(changed.len()).unwrap_or(i64::MAX))
+    })
+}
+
+/// Activates or deactivates accounts, which are locked; returns those that changed.
+fn change_active(tx: &mut Tx<'_>, actor: &Actor, users: &[User], is_active: bool) -> Result<Vec<User>> {
+    if !actor.administers() || users.iter().any(|user| actor.is(user.person.key)) {
         return Err(Error::forbidden("Only another admin activates or deactivates an account."));
     }
-    if user.is_active == is_active {
-        return Ok(user);
+    let keys: Vec<UserKey> = users.iter().map(|user| user.person.key).collect();
+    let changed = store::users::set_active(tx, &keys, is_active)?;
+    if let Some(admin) = changed.iter().find(|user| !is_active && user.role == Role::Admin) {
+        // Of several admins, none may be left.
+        must_not_be_last_admin(tx, actor, admin, "deactivated")?;
     }
-    if !is_active {
-        must_not_be_last_admin(tx, actor, &user, "deactivated")?;
-    }
-    let user = store::users::set_active(tx, user.person.key, is_active)?;
-    store::sessions::delete_all(tx, user.person.key, None)?;
-    store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &user.person))?;
-    Ok(user)
+    let keys = changed.iter().map(|user| user.person.key);
+    store::events::record_of_users(tx, actor, EventKind::UserUpdated, None, keys)?;
+    Ok(changed)
 }
 
 /// Finds a user and locks them until the end of the transaction.

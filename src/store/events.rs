@@ -36,12 +36,12 @@ pub fn record(tx: &mut Tx<'_>, actor: &Actor, event: Event) -> Result<EventKey> 
     )
 }
 
-/// Appends an event of a conversation about each of these users, in the order of their accounts.
+/// Appends an event about each of these users, in the order of their accounts: of a conversation, or of the account itself.
 pub fn record_of_users(
     tx: &mut Tx<'_>,
     actor: &Actor,
     kind: EventKind,
-    conversation: ConversationKey,
+    conversation: Option<ConversationKey>,
     users: impl IntoIterator<Item = UserKey>,
 ) -> Result<()> {
     tx.run(

@@ -88,10 +88,10 @@ impl Database {
         // A reader sees one snapshot; a writer sees what was committed while it waited for a row.
         let isolation = if read_only { IsolationLevel::RepeatableRead } else { IsolationLevel::ReadCommitted };
         let transaction = client.build_transaction().isolation_level(isolation).read_only(read_only).start()?;
-        let mut tx = Tx::new(Inner::Postgres(transaction, statements), stamp);
+        let mut tx = Tx::new(Inner::Postgres(transaction, statements, !read_only), stamp);
         let value = work(&mut tx)?;
         if !stamp.dry_run
-            && let Inner::Postgres(transaction, _) = tx.into_inner()
+            && let Inner::Postgres(transaction, ..) = tx.into_inner()
         {
             transaction.commit().map_err(of_commit)?;
         }

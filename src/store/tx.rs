@@ -160,13 +160,13 @@ macro_rules! addition {
 /// the order of the keys, so that two who lock several with one statement do not wait for each other. That order ends with the
 /// statement: of two who lock more with a second one, PostgreSQL may have to undo one, which then runs again.
 pub(super) struct Locking {
-    sqlite: &'static str,
+    plain: &'static str,
     postgres: &'static str,
 }
 
 impl Locking {
-    pub(super) const fn new(sqlite: &'static str, postgres: &'static str) -> Self {
-        Self { sqlite, postgres }
+    pub(super) const fn new(plain: &'static str, postgres: &'static str) -> Self {
+        Self { plain, postgres }
     }
 }
 
@@ -232,7 +232,8 @@ pub struct Stamp {
 pub(super) enum Inner<'c> {
     /// The connection, and whether the transaction may write
     Sqlite(&'c rusqlite::Connection, bool),
-    Postgres(postgres::Transaction<'c>, &'c mut HashMap<&'static str, postgres::Statement>),
+    /// The transaction, the statements of the connection, and whether it may write
+    Postgres(postgres::Transaction<'c>, &'c mut HashMap<&'static str, postgres::Statement>, bool),
 }
 
 /// How many statements this thread ran, in debug builds: tests bound how many a request takes.
@@ -364,7 +365,7 @@ impl<'c> Tx<'c> {
                 drop(rows);
                 super::sqlite::check_stable(&statement, sql);
             }
-            Inner::Postgres(transaction, statements) => {
+            Inner::Postgres(transaction, statements, _) => {
                 let statement = super::postgres::prepare(transaction, statements, sql)?;
                 // Row by row: a driver's row is many times larger than the result.
                 let mut rows = transaction.query_raw(&statement, postgres_params(params))?;
@@ -392,7 +393,7 @@ impl<'c> Tx<'c> {
                 let mut rows = statement.query(sqlite_params(params).as_slice())?;
                 rows.next()?.map(|row| read(&Row::Sqlite(row))).transpose()
             }
-            Inner::Postgres(transaction, statements) => {
+            Inner::Postgres(transaction, statements, _) => {
                 let statement = super::postgres::prepare(transaction, statements, sql)?;
                 let rows = transaction.query(&statement, &postgres_params(params))?;
                 rows.first().map(|row| read(&Row::Postgres(row))).transpose()
@@ -401,14 +402,14 @@ impl<'c> Tx<'c> {
     }
 
     /// Reads rows, and keeps everybody else from changing them to the end of the transaction, whose time is taken anew. SQLite has
-    /// one writer anyway.
+    /// one writer anyway, and a transaction that only reads has a snapshot.
     pub(super) fn lock<T>(
         &mut self,
         locking: &Locking,
         params: &[&dyn Param],
         read: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let locked = self.all(self.split(locking.sqlite, locking.postgres), params, read);
+        let locked = self.all(self.locked_by(locking), params, read);
         self.take_turn();
         locked
     }
@@ -420,9 +421,16 @@ impl<'c> Tx<'c> {
         params: &[&dyn Param],
         read: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        let locked = self.one(self.split(locking.sqlite, locking.postgres), params, read);
+        let locked = self.one(self.locked_by(locking), params, read);
         self.take_turn();
         locked
+    }
+
+    fn locked_by(&self, locking: &Locking) -> &'static str {
+        match self.inner {
+            Inner::Postgres(.., true) => locking.postgres,
+            Inner::Postgres(..) | Inner::Sqlite(..) => locking.plain,
+        }
     }
 
     /// Runs a statement that always has a row: an aggregate, or an insert that cannot meet a conflict.
@@ -445,7 +453,7 @@ impl<'c> Tx<'c> {
                 super::sqlite::check_stable(&statement, sql);
                 i64::try_from(changed)
             }
-            Inner::Postgres(transaction, statements) => {
+            Inner::Postgres(transaction, statements, _) => {
                 let statement = super::postgres::prepare(transaction, statements, sql)?;
                 i64::try_from(transaction.execute(&statement, &postgres_params(params))?)
             }
@@ -471,7 +479,7 @@ impl<'c> Tx<'c> {
                 }
                 super::sqlite::check_stable(&statement, addition.insert);
             }
-            Inner::Postgres(transaction, statements) => {
+            Inner::Postgres(transaction, statements, _) => {
                 let columns = super::postgres::prepare(transaction, statements, addition.types)?;
                 let types: Vec<_> = columns.columns().iter().map(|column| column.type_().clone()).collect();
                 let mut copy = BinaryCopyInWriter::new(transaction.copy_in(addition.copy)?, &types);

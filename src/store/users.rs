@@ -9,7 +9,7 @@ use super::tx::Locking;
 use super::{Misfolded, Row, Tx};
 use crate::error::{Error, Result};
 use crate::model::{
-    ConversationKey, Seek, User, UserDetails, UserId, UserKey, UserRef, fold_case, skeleton, skeletons,
+    ConversationKey, Role, Seek, User, UserDetails, UserId, UserKey, UserRef, fold_case, skeleton, skeletons,
 };
 
 macro_rules! person {
@@ -108,14 +108,26 @@ pub fn update(tx: &mut Tx<'_>, user: UserKey, details: &UserDetails) -> Result<U
     )
 }
 
-/// Lets an account act, or not; tokens issued before are no longer valid.
-pub fn set_active(tx: &mut Tx<'_>, user: UserKey, is_active: bool) -> Result<User> {
-    tx.only(
+/// Lets accounts act, or not, and ends their sessions; tokens issued before are no longer valid. Returns those that changed.
+pub fn set_active(tx: &mut Tx<'_>, users: &[UserKey], is_active: bool) -> Result<Vec<User>> {
+    let keys = super::list(users.iter().map(|key| key.0));
+    tx.run(
         concat!(
-            "UPDATE account SET is_active = $1, token_generation = token_generation + 1 WHERE key = $2 RETURNING ",
+            "DELETE FROM session WHERE user_key IN (SELECT key FROM account WHERE is_active <> $1 AND key IN ",
+            list!("$2"),
+            ")"
+        ),
+        &[&is_active, &keys],
+    )?;
+    tx.all(
+        concat!(
+            "UPDATE account SET is_active = $1, token_generation = token_generation + 1
+             WHERE is_active <> $1 AND key IN ",
+            list!("$2"),
+            " RETURNING ",
             columns!()
         ),
-        &[&is_active, &user],
+        &[&is_active, &keys],
         read,
     )
 }
@@ -208,9 +220,31 @@ pub fn credentials(tx: &mut Tx<'_>, user: UserKey) -> Result<(bool, i64)> {
     )
 }
 
+/// How many participations, tokens and sessions an account has
+pub fn count_of(tx: &mut Tx<'_>, user: UserKey) -> Result<(i64, i64, i64)> {
+    tx.only(
+        "SELECT (SELECT count(*) FROM participant WHERE user_key = $1),
+                (SELECT count(*) FROM refresh_token WHERE user_key = $1), (SELECT count(*) FROM session WHERE user_key = $1)",
+        &[&user],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )
+}
+
+/// Which users a list has
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter<'s> {
+    /// What their names contain
+    pub search: Option<&'s str>,
+    /// Whether it may also be in their email
+    pub by_email: bool,
+    pub role: Option<Role>,
+    pub is_active: Option<bool>,
+}
+
 macro_rules! matching {
     () => {
-        "(CAST($2 AS TEXT) IS NULL OR names_folded LIKE $2 ESCAPE '\\' OR ($3 AND email_folded LIKE $2 ESCAPE '\\'))"
+        "(CAST($2 AS TEXT) IS NULL OR names_folded LIKE $2 ESCAPE '\\' OR ($3 AND email_folded LIKE $2 ESCAPE '\\'))
+         AND (CAST($4 AS BIGINT) IS NULL OR role = $4) AND (CAST($5 AS BOOLEAN) IS NULL OR is_active = $5)"
     };
 }
 
@@ -225,36 +259,32 @@ macro_rules! page {
             matching!(),
             " ORDER BY username_folded ",
             $order,
-            " LIMIT $4"
+            " LIMIT $6"
         )
     };
 }
 
-/// Users after or before a username, by username, as far as their names (with `by_email` also their email) contain
-/// `search`.
-pub fn page(
-    tx: &mut Tx<'_>,
-    seek: &Seek<String>,
-    search: Option<&str>,
-    by_email: bool,
-    limit: i64,
-) -> Result<Vec<User>> {
+/// Users after or before a username, by username, of a list
+pub fn page(tx: &mut Tx<'_>, seek: &Seek<String>, filter: &Filter<'_>, limit: i64) -> Result<Vec<User>> {
     let (sql, position) = match seek {
         Seek::After(username) => (page!(">", "ASC"), username),
         Seek::Before(username) => (page!("<", "DESC"), username),
     };
-    tx.all(sql, &[&fold_case(position), &search.map(super::pattern), &by_email, &limit], read)
+    let Filter { search, by_email, role, is_active } = filter;
+    let search = search.map(super::pattern);
+    tx.all(sql, &[&fold_case(position), &search, by_email, role, is_active, &limit], read)
 }
 
 /// How many users there are in that list, up to 10,000
-pub fn count_matching(tx: &mut Tx<'_>, search: Option<&str>, by_email: bool) -> Result<i64> {
+pub fn count_matching(tx: &mut Tx<'_>, filter: &Filter<'_>) -> Result<i64> {
+    let Filter { search, by_email, role, is_active } = filter;
     tx.only(
         concat!(
             "SELECT count(*) FROM (SELECT 1 FROM account WHERE username_folded > $1 AND ",
             matching!(),
             " LIMIT 10000) AS matching"
         ),
-        &[&"", &search.map(super::pattern), &by_email],
+        &[&"", &search.map(super::pattern), by_email, role, is_active],
         |row| row.get(0),
     )
 }
@@ -388,6 +418,12 @@ pub fn names_of_participants(
         &[&conversation, &i64::try_from(limit).unwrap_or(i64::MAX)],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
+}
+
+/// Keeps everybody else from changing accounts to the end of the transaction; returns those that are there as they are.
+pub fn lock_all(tx: &mut Tx<'_>, users: &[UserKey]) -> Result<Vec<User>> {
+    const LOCKING: Locking = locking!("SELECT ", columns!(), " FROM account WHERE key IN ", list!("$1"));
+    tx.lock(&LOCKING, &[&super::list(users.iter().map(|key| key.0))], read)
 }
 
 /// Keeps everybody else from changing an account to the end of the transaction; returns it as it is.

@@ -136,7 +136,7 @@ fn turn_pages(tx: &mut Tx<'_>, actor: &Actor) -> Result<()> {
         receiver: receiver.map(|name| UserSelector::from(name.to_owned())),
         ..Matching::default()
     };
-    turn(|seek| users::page(tx, actor, None, seek, 1))?;
+    turn(|seek| users::page(tx, actor, &users::Matching::default(), seek, 1))?;
     turn(|seek| conversations::participants(tx, actor, &team, seek, 1))?;
     for matching in [to(None, None), to(Some("ann"), None)] {
         turn(|seek| messages::page_of(tx, actor, &team, &matching, seek, (1, false)))?;
@@ -247,7 +247,7 @@ fn run_every_statement(world: &World) {
         crate::support::list_conversations(tx, &bob, None, None, Some("t"), 10)?;
         crate::support::list_conversations(tx, &operator(), None, None, None, 10)?;
         conversations::show(tx, &bob, &ConversationSelector::Id(root.conversation))?;
-        users::list(tx, &bob, "", Some("a"), 10)?;
+        users::list(tx, &bob, "", &crate::support::searched("a"), 10)?;
         let sender = root.sender.as_ref().map(|sender| UserSelector::Id(sender.user_id));
         users::show(tx, &bob, &sender.unwrap())?;
         for actor in [&bob, &operator()] {
@@ -278,6 +278,10 @@ fn run_every_statement(world: &World) {
         users::update(tx, &operator(), &selector(&bob), &email)?;
         users::set_password(tx, &operator(), &UserSelector::from("bob@example.org".to_owned()), None)?;
         users::set_active(tx, &ann, &selector(&bob), false)?;
+        let id = tidings::service::user(tx, &ann, &selector(&bob))?.person.user_id;
+        users::set_all_active(tx, &ann, &[id], true, None)?;
+        conversations::page_of_user(tx, &ann, &selector(&bob), None, 1)?;
+        notifications::newest_of(tx, &ann, &selector(&bob), 1)?;
         users::update(
             tx,
             &operator(),
@@ -314,6 +318,7 @@ fn run_every_statement(world: &World) {
     app.compact().unwrap();
     let last_admin = app.write(|tx| accounts::delete(tx, &ann, &[selector(&ann)]));
     crate::assert_refused!(last_admin, Forbidden);
+    app.read(|tx| accounts::receipt(tx, &operator(), &selector(&ann))).unwrap();
     app.write(|tx| accounts::delete(tx, &operator(), &[selector(&ann)])).unwrap();
 }
 

@@ -18,7 +18,7 @@ use tidings::service::messages::{Destination, Draft, List};
 use tidings::service::passwords;
 use tidings::service::registration::{self, Registration};
 use tidings::service::tokens::Keys;
-use tidings::service::users::NewUser;
+use tidings::service::users::{self, NewUser};
 use tidings::store::{Db, Location, Tx};
 
 use crate::terminal::Terminal;
@@ -109,7 +109,7 @@ impl World {
 
     fn person(&self, name: &str, role: Role) -> Actor {
         let new = new_user(name, role);
-        Actor::User(self.app.write(|tx| service::users::create(tx, &operator(), &new)).unwrap().0)
+        Actor::User(self.app.write(|tx| users::create(tx, &operator(), &new)).unwrap().0)
     }
 
     /// Somebody registers by themselves.
@@ -233,6 +233,11 @@ pub(crate) fn on_every_engine(test: impl Fn(&World)) {
     let Some(server) = postgres_server() else { return };
     let schema = Schema::create(server);
     on_engine("PostgreSQL", || test(&World::open(Location::parse(&schema.url()).unwrap())));
+}
+
+/// The users whose names contain a text
+pub(crate) fn searched(text: &str) -> users::Matching {
+    users::Matching { search: Some(text.to_owned()), ..users::Matching::default() }
 }
 
 /// Runs a test on one engine; a failure says on which.

@@ -138,9 +138,9 @@ pub(super) async fn list(
     Query(Listing { search, cursor, page_size }): Query<Listing>,
 ) -> Answer {
     let (seek, size) = here.part(cursor.as_deref(), page_size)?;
-    let page = server
-        .read_slowly(caller, move |tx, actor| users::page(tx, actor, search.as_deref(), seek.as_ref(), size))
-        .await?;
+    let matching = users::Matching { search, ..users::Matching::default() };
+    let page =
+        server.read_slowly(caller, move |tx, actor| users::page(tx, actor, &matching, seek.as_ref(), size)).await?;
     here.list(page)
 }
 

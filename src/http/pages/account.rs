@@ -86,7 +86,7 @@ async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, addre
     Ok(view::page(&account)?)
 }
 
-fn details_of(user: &User) -> Details {
+pub(super) fn details_of(user: &User) -> Details {
     Details {
         username: user.person.username.clone(),
         first_name: user.person.first_name.clone(),
@@ -95,7 +95,11 @@ fn details_of(user: &User) -> Details {
     }
 }
 
-fn subscription(user: &User, conversation: &ConversationView, typed: &[(ConversationId, Level)]) -> Subscription {
+pub(super) fn subscription(
+    user: &User,
+    conversation: &ConversationView,
+    typed: &[(ConversationId, Level)],
+) -> Subscription {
     let id = conversation.conversation_id;
     let other = conversation.participants.iter().find(|person| person.key != user.person.key);
     let name = match conversation.kind {
@@ -122,7 +126,7 @@ fn names_of(conversation: &ConversationView) -> String {
     names.join(", ")
 }
 
-fn session_view(found: &Session, this: &Session) -> view::Session {
+pub(super) fn session_view(found: &Session, this: &Session) -> view::Session {
     view::Session {
         id: URL_SAFE_NO_PAD.encode(found.hash),
         browser: found.browser.clone(),

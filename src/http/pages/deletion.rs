@@ -9,13 +9,12 @@ use futures_util::stream::empty;
 
 use super::answer::{Page, done, is_of_form, refused, with_cookie};
 use super::form::Form;
-use super::session::{LoggedIn, Visitor, frame, write};
+use super::session::{LoggedIn, Visitor, frame, write_with_password};
 use super::view::{self, Delete, Notice, Problems};
 use crate::error::{Error, Kind};
 use crate::http::server::Shared;
-use crate::model::{Receipt, UserId, UserSelector, normalize};
+use crate::model::{UserId, UserSelector, normalize};
 use crate::service::accounts;
-use crate::service::login::{self, Verified};
 use crate::service::sessions::{self, Session};
 use crate::store::Tx;
 
@@ -25,7 +24,7 @@ const PURPOSE: &str = "deletion";
 /// Shows what would be deleted.
 pub(super) async fn show(State(server): State<Shared>, LoggedIn(session): LoggedIn, method: Method) -> Page {
     if method == Method::HEAD {
-        // To say how long the page is would take as long as the deletion.
+        // To say how long the page is, everything would have to be counted.
         return Ok(
             ([(CONTENT_TYPE, view::MEDIA_TYPE)], Body::from_stream(empty::<Result<Bytes, Error>>())).into_response()
         );
@@ -37,10 +36,10 @@ async fn shown(server: &Shared, session: &Session, typed: String, problems: Prob
     let user = &session.user;
     server.limits.receipts.take(&user.person.user_id)?;
     let hash = session.hash;
-    let receipt: Receipt = server
-        .try_out(move |tx| {
+    let receipt = server
+        .read_slowly_unauthenticated(move |tx| {
             let session = sessions::acting(tx, &hash)?;
-            accounts::delete(tx, &session.actor(), &[UserSelector::of(&session.user)])
+            accounts::receipt(tx, &session.actor(), &UserSelector::of(&session.user))
         })
         .await?;
     let delete = Delete {
@@ -72,31 +71,15 @@ pub(super) async fn delete(State(server): State<Shared>, visitor: Visitor, form:
 }
 
 async fn carry_out(server: &Shared, visitor: &Visitor, session: &Session, form: &Form) -> Result<(), Error> {
-    let (username, password) = (normalize(form.text("username")), form.text("current_password").to_owned());
-    let verified = if password.is_empty() { None } else { Some(verify(server, visitor, session, password).await?) };
+    let username = normalize(form.text("username"));
     let delete = move |tx: &mut Tx<'_>, session: &Session| {
-        let mut session = session.clone();
-        if let Some(verified) = &verified {
-            login::confirm(tx, &mut session, verified)?;
-        }
         if username != session.user.person.username {
             return Err(Error::invalid("username", "That is not your username."));
         }
         session.must_be_confirmed(tx.now())?;
         accounts::delete(tx, &session.actor(), &[UserSelector::of(&session.user)]).map(drop)
     };
-    write(server, session, delete).await
-}
-
-/// The password that is given again in a session
-async fn verify(server: &Shared, visitor: &Visitor, session: &Session, password: String) -> Result<Verified, Error> {
-    // As with a new password: who only has the cookie does not guess for as long as they like.
-    server.limits.changes.take(&session.user.person.user_id)?;
-    server.limits.log_ins.take(&visitor.client)?;
-    let (session, client) = (session.clone(), visitor.client);
-    let look = move |tx: &mut Tx<'_>| login::attempt_again(tx, &session, client);
-    let verified = server.verify(client, look, password).await?;
-    verified.ok_or_else(|| Error::invalid("current_password", "That is not your password."))
+    write_with_password(server, visitor, session, form, delete).await
 }
 
 /// The answer to the form whose session has ended: that of the first time, where it deleted the account.

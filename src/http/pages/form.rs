@@ -147,8 +147,12 @@ mod tests {
             [("email", "a@b"), ("key", "k")].map(|(a, b)| (a.to_owned(), b.to_owned()))
         );
         assert!(!kept("/account/levels/", "a=b").is_empty() && !kept("/account/sessions/", "for=b").is_empty());
+        let path = "/admin/users/0199f3c2-0000-7000-8000-000000000000/";
+        assert_eq!(kept(path, "role=admin&current_password=secret"), [("role".to_owned(), "admin".to_owned())]);
         for (path, body) in [
             ("/account/password/", "current_password=x&password=secret"),
+            ("/admin/users/bulk/", "action=deactivate&user=1"),
+            ("/admin/users/0199f3c2-0000-7000-8000-000000000000/delete/", "username=bob"),
             ("/account/delete/", "username=bob"),
             ("/account/sessions/", "session=one"),
             ("/account/?a", "a=b"),

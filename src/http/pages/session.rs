@@ -1,7 +1,7 @@
 //! Who looks at a page: a session, named by a cookie.
 
 use axum::extract::FromRequestParts;
-use axum::http::header::{COOKIE, USER_AGENT};
+use axum::http::header::{COOKIE, HOST, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Redirect};
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::http::server::Shared;
 use crate::http::server::client::is_secure;
 use crate::model::Role;
-use crate::service::login::Client;
+use crate::service::login::{self, Client, Verified};
 use crate::service::sessions::{self, LIFETIME, Session};
 use crate::service::tokens::{Secret, secret_of};
 use crate::store::Tx;
@@ -33,25 +33,35 @@ pub(super) struct Visitor {
     pub(super) client: Client,
     is_secure: bool,
     user_agent: String,
+    /// The name of the server, as this browser reaches it
+    host: String,
 }
 
 impl Visitor {
     /// The sender of a request, whose session is not looked up yet
     pub(super) fn of(parts: &Parts, server: &Shared) -> Self {
         let is_secure = is_secure(&parts.headers, server.options.behind_proxy);
-        let user_agent = parts.headers.get(USER_AGENT).and_then(|text| text.to_str().ok()).unwrap_or_default();
+        let text = |name| {
+            parts.headers.get(name).and_then(|text: &HeaderValue| text.to_str().ok()).unwrap_or_default().to_owned()
+        };
         Self {
             secret: cookie(&parts.headers, cookie_name(is_secure)).and_then(secret_of),
             session: None,
             client: parts.extensions.get().copied().unwrap_or(Client::Unknown).network(),
             is_secure,
-            user_agent: user_agent.to_owned(),
+            user_agent: text(USER_AGENT),
+            host: text(HOST),
         }
     }
 
     /// The browser, in words
     pub(super) fn browser(&self) -> String {
         browser_of(&self.user_agent)
+    }
+
+    /// The address of the server, as this browser reaches it
+    pub(super) fn origin(&self) -> String {
+        format!("{}://{}", if self.is_secure { "https" } else { "http" }, self.host)
     }
 
     /// The cookie that a session begins with
@@ -197,6 +207,37 @@ pub(super) async fn write<T: Send + 'static>(
 ) -> Result<T> {
     let hash = session.hash;
     server.write_unauthenticated(move |tx| sessions::acting(tx, &hash).and_then(|session| work(tx, &session))).await
+}
+
+/// As [`write`], where a form may give the password again: the session that `work` gets knows of it.
+pub(super) async fn write_with_password<T: Send + 'static>(
+    server: &Shared,
+    visitor: &Visitor,
+    session: &Session,
+    form: &Form,
+    mut work: impl FnMut(&mut Tx<'_>, &Session) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let password = form.text("current_password").to_owned();
+    let verified = if password.is_empty() { None } else { Some(verify(server, visitor, session, password).await?) };
+    let confirmed = move |tx: &mut Tx<'_>, session: &Session| {
+        let mut session = session.clone();
+        if let Some(verified) = &verified {
+            login::confirm(tx, &mut session, verified)?;
+        }
+        work(tx, &session)
+    };
+    write(server, session, confirmed).await
+}
+
+/// The password that is given again in a session
+async fn verify(server: &Shared, visitor: &Visitor, session: &Session, password: String) -> Result<Verified> {
+    // As with a new password: who only has the cookie does not guess for as long as they like.
+    server.limits.changes.take(&session.user.person.user_id)?;
+    server.limits.log_ins.take(&visitor.client)?;
+    let (session, client) = (session.clone(), visitor.client);
+    let look = move |tx: &mut Tx<'_>| login::attempt_again(tx, &session, client);
+    let verified = server.verify(client, look, password).await?;
+    verified.ok_or_else(|| Error::invalid("current_password", "That is not your password."))
 }
 
 /// Looks up the session of a visitor, and notes now and then that it is used, where it `is_use`.

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::assets;
 use crate::error::Error;
 use crate::http::server::problem::Problem;
-use crate::model::{Choice, ConversationId, Kind, Level, Receipt, Role, Timestamp, User, UserId};
+use crate::model::{Choice, ConversationId, Kind, Level, Receipt, Role, Timestamp, User, UserId, uuid};
 
 /// The media type of pages
 pub(super) const MEDIA_TYPE: &str = "text/html; charset=utf-8";
@@ -109,10 +109,18 @@ pub(super) enum Notice {
     PasswordSet,
     OthersPasswordSet,
     Restored,
+    UserCreated,
+    UserSaved,
+    UserSignedOut,
+    UserDeleted,
+    /// So many accounts
+    Activated(i64),
+    /// So many accounts
+    Deactivated(i64),
 }
 
 impl Notice {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 16] = [
         Self::LoggedOut,
         Self::ProfileSaved,
         Self::PasswordChanged,
@@ -123,20 +131,41 @@ impl Notice {
         Self::PasswordSet,
         Self::OthersPasswordSet,
         Self::Restored,
+        Self::UserCreated,
+        Self::UserSaved,
+        Self::UserSignedOut,
+        Self::UserDeleted,
+        Self::Activated(1),
+        Self::Deactivated(1),
     ];
 
     /// The notice with that word
     pub(super) fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|notice| notice.word() == word)
+        let (word, count) = word.split_once('.').unwrap_or((word, ""));
+        let notice = Self::ALL.into_iter().find(|notice| notice.row().0 == word)?;
+        Some(match notice {
+            Self::Activated(_) => Self::Activated(count.parse().ok()?),
+            Self::Deactivated(_) => Self::Deactivated(count.parse().ok()?),
+            other => other,
+        })
     }
 
-    /// The word in an address: `?done=WORD`
-    pub(super) fn word(self) -> &'static str {
-        self.row().0
+    /// The word in an address: `?done=WORD`, with a number where something is counted
+    pub(super) fn word(self) -> String {
+        match self {
+            Self::Activated(count) | Self::Deactivated(count) => format!("{}.{count}", self.row().0),
+            _ => self.row().0.to_owned(),
+        }
     }
 
-    pub(super) fn text(self) -> &'static str {
-        self.row().1
+    pub(super) fn text(self) -> String {
+        let text = self.row().1;
+        match self {
+            Self::Activated(0) | Self::Deactivated(0) => "No account had to be changed.".to_owned(),
+            Self::Activated(1) | Self::Deactivated(1) => format!("1 account is {text}"),
+            Self::Activated(count) | Self::Deactivated(count) => format!("{} accounts are {text}", grouped(count)),
+            _ => text.to_owned(),
+        }
     }
 
     fn row(self) -> (&'static str, &'static str) {
@@ -154,6 +183,12 @@ impl Notice {
                 "others-password",
                 "The password that the link was for is set. You are still logged in to this account.",
             ),
+            Self::UserCreated => ("created", "The user is created. Make a link with which they set their password."),
+            Self::UserSaved => ("saved", "The changes are saved."),
+            Self::UserSignedOut => ("signed-out", "All sessions and access tokens of the user have ended."),
+            Self::UserDeleted => ("user-deleted", "The user is deleted."),
+            Self::Activated(_) => ("activated", "active again."),
+            Self::Deactivated(_) => ("deactivated", "deactivated, and logged out everywhere."),
         }
     }
 }
@@ -224,6 +259,7 @@ pub(super) struct Kept {
 impl Kept {
     /// Keeps of the forms those that can be sent again unseen: no passwords, and nothing that cannot be undone.
     pub(super) fn new(path: String, fields: Vec<(String, String)>) -> Self {
+        let fields = fields.into_iter().filter(|(name, _)| name != "current_password").collect();
         let kept = Self { path, fields };
         if kept.action().is_empty() { Self { fields: Vec::new(), ..kept } } else { kept }
     }
@@ -234,6 +270,8 @@ impl Kept {
             "/account/" => "Save profile",
             "/account/levels/" => "Save notifications",
             "/account/sessions/" if self.text("session").is_empty() => "Sign out everywhere else",
+            "/admin/users/" => "Create user",
+            path if is_of_user(path) => "Save changes",
             _ => "",
         }
     }
@@ -246,6 +284,11 @@ impl Kept {
     pub(super) fn text(&self, name: &str) -> &str {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str()).unwrap_or_default()
     }
+}
+
+/// Whether a path is that of a user in the administration
+fn is_of_user(path: &str) -> bool {
+    path.strip_prefix("/admin/users/").and_then(|rest| rest.strip_suffix('/')).is_some_and(|id| uuid(id).is_some())
 }
 
 /// `/login/`
@@ -289,6 +332,7 @@ pub(super) struct Account {
 }
 
 /// The fields of a profile
+#[derive(Default)]
 pub(super) struct Details {
     pub(super) username: String,
     pub(super) first_name: String,
@@ -309,7 +353,7 @@ pub(super) struct Subscription {
 
 impl Subscription {
     /// What it is, in a few words
-    fn about(&self) -> String {
+    pub(super) fn about(&self) -> String {
         match (self.kind, self.participants) {
             (Kind::Direct, _) => "direct".to_owned(),
             (Kind::Group, 1) => "group, 1 person".to_owned(),
@@ -526,8 +570,13 @@ mod tests {
     #[test]
     fn notices_are_found_by_the_word_of_the_address() {
         for notice in Notice::ALL {
-            assert_eq!(Notice::of(notice.word()), Some(notice));
+            assert_eq!(Notice::of(&notice.word()), Some(notice));
         }
         assert_eq!(Notice::of("<script>"), None);
+        assert_eq!(Notice::of("deactivated.x"), None);
+        assert_eq!(
+            Notice::of("deactivated.1234").unwrap().text(),
+            "1,234 accounts are deactivated, and logged out everywhere."
+        );
     }
 }

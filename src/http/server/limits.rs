@@ -21,7 +21,7 @@ const REMEMBERED: usize = 100_000;
 /// How many log-ins of an account may fail from everywhere, for one that may from an address
 const EVERYWHERE: u32 = 10;
 
-/// How many receipts before a deletion a user gets in a minute: each takes as long as the deletion, and keeps others from writing.
+/// How many receipts before a deletion a user gets in a minute: each looks at every message of theirs.
 const RECEIPTS: u32 = 6;
 
 /// How much may be tried in a minute; 0: as much as one likes

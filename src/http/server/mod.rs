@@ -27,8 +27,8 @@ pub(crate) mod stream;
 pub(crate) mod tickets;
 pub(crate) mod turns;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -249,21 +249,6 @@ impl Server {
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.carry_out(work, false).await
-    }
-
-    /// Runs `work` in one transaction and rolls it back, to see its result: slow work, which has its turn until it is done, also
-    /// where another thread does it.
-    pub(crate) async fn try_out<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let (sender, receiver) = mpsc::channel();
-        let server = Arc::clone(self);
-        let try_out = move || {
-            server.app.try_out(work, move |outcome| drop(sender.send(outcome)));
-            receiver.recv().unwrap_or_else(|_| Err(Error::internal("a write ended without an outcome")))
-        };
-        self.turns.run_slowly(try_out).await
     }
 
     /// As [`Server::write_unauthenticated`], at once: a trial does not wait behind the requests that keep the database busy, and is

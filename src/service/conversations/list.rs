@@ -83,14 +83,40 @@ pub fn page_of(
 ) -> Result<Page<ConversationView, (Timestamp, ConversationKey)>> {
     service::check_search(search)?;
     let Some(viewer) = actor.key() else { return Err(Error::forbidden("The operator takes part in no conversation.")) };
+    let count = store::conversations::count_of(tx, viewer, search)?;
+    Ok(page_of_viewer(tx, viewer, search, seek, size)?.of(count))
+}
+
+/// A page of the conversations that another user takes part in, as they see them, for the operator and admins; its count is 0.
+///
+/// # Errors
+/// `Forbidden` for all others, `NotFound`.
+pub fn page_of_user(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &UserSelector,
+    seek: Option<&Seek<(Timestamp, ConversationKey)>>,
+    size: i64,
+) -> Result<Page<ConversationView, (Timestamp, ConversationKey)>> {
+    service::must_administer(actor)?;
+    let viewer = service::user(tx, actor, selector)?.person.key;
+    page_of_viewer(tx, viewer, None, seek, size)
+}
+
+fn page_of_viewer(
+    tx: &mut Tx<'_>,
+    viewer: UserKey,
+    search: Option<&str>,
+    seek: Option<&Seek<(Timestamp, ConversationKey)>>,
+    size: i64,
+) -> Result<Page<ConversationView, (Timestamp, ConversationKey)>> {
     let read = |seek: Option<&Seek<_>>, limit| {
         let from_the_first = Seek::After((Timestamp::MAX, ConversationKey(i64::MAX)));
         store::conversations::page_of(tx, viewer, seek.unwrap_or(&from_the_first), search, limit)
     };
     let position = |conversation: &Conversation| (conversation.active_at, conversation.key);
     let page = service::page::page(seek, size, position, read)?;
-    let count = store::conversations::count_of(tx, viewer, search)?;
-    page.of(count).map(|conversations| views(tx, Some(viewer), conversations, PARTICIPANTS_LISTED))
+    page.map(|conversations| views(tx, Some(viewer), conversations, PARTICIPANTS_LISTED))
 }
 
 /// A page of a conversation's participants, oldest account first.

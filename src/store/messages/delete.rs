@@ -37,6 +37,75 @@ pub fn count_of_others(tx: &mut Tx<'_>, conversations: &[ConversationKey], user:
     )
 }
 
+/// The messages that go with a user in these conversations, each in one of three parts, joined with what is about them
+macro_rules! going_with {
+    ($table:literal, $user:literal) => {
+        concat!(
+            going_with!($table, $user, "message.sender_key = $1"),
+            " + ",
+            going_with!($table, $user, "message.receiver_key = $1 AND message.sender_key <> $1"),
+            " + ",
+            going_with!(
+                $table,
+                $user,
+                "message.conversation_key IN ",
+                list!("$2"),
+                " AND message.sender_key <> $1 AND (message.receiver_key IS NULL OR message.receiver_key <> $1)"
+            )
+        )
+    };
+    ($table:literal, $user:literal, $($which:expr),+) => {
+        concat!(
+            "(SELECT count(*) FROM message CROSS JOIN ", $table, " WHERE ", $($which,)+
+            " AND ", $table, ".message_key = message.key AND (", $user, " IS NULL OR ", $user, " <> $1))"
+        )
+    };
+}
+
+/// How many revisions and notifications go with a user and these conversations, and how many messages become tombstones: what
+/// [`delete_all_of`], [`delete`] and the deletion of the user's own return, without deleting.
+pub fn count_going_with(tx: &mut Tx<'_>, user: UserKey, ending: &[ConversationKey]) -> Result<(i64, i64, i64)> {
+    let ending = list(ending.iter().map(|key| key.0));
+    let (revisions, notifications) = tx.only(
+        concat!(
+            "SELECT ",
+            going_with!("revision", "revision.editor_key"),
+            " + (SELECT count(*) FROM revision WHERE editor_key = $1), ",
+            going_with!("notification", "notification.user_key"),
+            " + (SELECT count(*) FROM notification WHERE user_key = $1 AND is_read IN (FALSE, TRUE))"
+        ),
+        &[&user, &ending],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    // A message stays as a tombstone that has an answer which stays, directly or through others that go or are tombstones.
+    let tombstones = tx.only(
+        concat!(
+            "WITH RECURSIVE answer (key, parent_key) AS (
+                 SELECT reply.key, reply.parent_key FROM message CROSS JOIN message AS reply
+                 WHERE message.sender_key = $1 AND reply.parent_key = message.key
+                 UNION
+                 SELECT reply.key, reply.parent_key FROM message CROSS JOIN message AS reply
+                 WHERE message.receiver_key = $1 AND reply.parent_key = message.key
+                 UNION
+                 SELECT reply.key, reply.parent_key FROM answer CROSS JOIN message AS tombstone CROSS JOIN message AS reply
+                 WHERE tombstone.key = answer.key AND tombstone.sender_key IS NULL AND reply.parent_key = tombstone.key),
+             kept (key) AS (
+                 SELECT answer.parent_key FROM answer CROSS JOIN message
+                 WHERE message.key = answer.key AND message.sender_key <> $1 AND (message.receiver_key IS NULL OR message.receiver_key <> $1)
+                 UNION
+                 SELECT parent.key FROM kept CROSS JOIN message CROSS JOIN message AS parent
+                 WHERE message.key = kept.key AND parent.key = message.parent_key
+                   AND (parent.sender_key IS NULL OR parent.sender_key = $1 OR parent.receiver_key = $1))
+             SELECT count(*) FROM kept CROSS JOIN message
+             WHERE message.key = kept.key AND (message.sender_key = $1 OR message.receiver_key = $1) AND message.conversation_key NOT IN ",
+            list!("$2")
+        ),
+        &[&user, &ending],
+        |row| row.get(0),
+    )?;
+    Ok((revisions, notifications, tombstones))
+}
+
 /// What went with messages that were deleted.
 #[derive(Clone, Debug, Default)]
 pub struct Gone {

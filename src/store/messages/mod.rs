@@ -59,7 +59,9 @@ mod list;
 mod newest;
 mod pages;
 
-pub use delete::{Gone, count_left, count_of, count_of_others, delete, delete_all_of, delete_revisions_by, keys_of};
+pub use delete::{
+    Gone, count_going_with, count_left, count_of, count_of_others, delete, delete_all_of, delete_revisions_by, keys_of,
+};
 pub use history::{Outline, history, history_below, history_from, outlines, revisions_by};
 pub use list::{
     Filter, Look, Passed, Scope, between_numbers, count_matching, each_between, each_between_numbers, newest_unread,

@@ -9,6 +9,7 @@ mod log_in;
 mod overview;
 mod password_link;
 mod stream;
+mod users;
 
 use super::House;
 use crate::server::{Reply, Server};

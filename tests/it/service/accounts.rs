@@ -5,6 +5,7 @@ use tidings::error::Result;
 use tidings::model::{Actor, Message, MessageSelector, Number, Receipt, Role, UserSelector};
 use tidings::service::conversations::{self, ConversationChange, NewConversation};
 use tidings::service::messages::{self, Destination, Draft, List, MessageEdit};
+use tidings::service::tokens::{self, Secret};
 use tidings::service::{accounts, users};
 use tidings::store::{Db, events};
 
@@ -140,6 +141,31 @@ fn the_receipt_counts_what_goes() {
             sessions: 0,
         };
         assert_eq!(forget(world, &ann, "ann").unwrap(), expected);
+    });
+}
+
+#[test]
+fn what_is_counted_before_is_what_a_deletion_then_reports() {
+    on_every_engine(|world| {
+        let people = build(world);
+        let root = world.admin("root");
+        world.app.write(|tx| tokens::issue(tx, &root, &selector(&people[0]), Secret([1; 32]))).unwrap();
+        // Also where others who took part are gone already
+        for name in ["ann", "eve", "bob"] {
+            let user = UserSelector::from(name.to_owned());
+            let counted = world.app.read(|tx| accounts::receipt(tx, &root, &user)).unwrap();
+            assert_eq!(forget(world, &root, name).unwrap(), counted);
+            assert!(counted.messages_sent > 0);
+        }
+        let ann = world.user("zoe");
+        let count = |actor: &Actor, name: &str| {
+            world.app.read(|tx| accounts::receipt(tx, actor, &UserSelector::from(name.to_owned())))
+        };
+        assert_refused!(count(&ann, "root"), Forbidden);
+        assert_refused!(count(&root, "root"), Forbidden);
+        assert_refused!(count(&root, "nobody"), NotFound);
+        count(&ann, "zoe").unwrap();
+        count(&operator(), "root").unwrap();
     });
 }
 

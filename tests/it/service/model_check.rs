@@ -157,7 +157,12 @@ fn arrange(tx: &mut Tx<'_>, actor: &Actor, step: &Step) -> tidings::error::Resul
         Verb::Remove => drop(conversations::remove(tx, actor, &place, &[user])?),
         Verb::Add => drop(conversations::add(tx, actor, &place, &[user])?),
         Verb::SetLevel => drop(conversations::set_level(tx, actor, &place, step.level)?),
-        Verb::Forget => return Ok(counts(&accounts::delete(tx, actor, &[user])?)),
+        Verb::Forget => {
+            let counted = accounts::receipt(tx, actor, &user);
+            let deleted = accounts::delete(tx, actor, &[user])?;
+            assert_eq!(counted?, deleted, "what was counted is not what was deleted");
+            return Ok(counts(&deleted));
+        }
         Verb::Create => {
             let role = if step.user == ADMIN { Role::Admin } else { Role::User };
             users::create(tx, actor, &new_user(NAMES[step.user], role))?;
@@ -238,7 +243,7 @@ fn clear(world: &World) {
     world
         .app
         .write(|tx| {
-            for profile in users::list(tx, &operator(), "", None, 100)? {
+            for profile in users::list(tx, &operator(), "", &users::Matching::default(), 100)? {
                 accounts::delete(tx, &operator(), &[UserSelector::from(profile.person().username.clone())])?;
             }
             assert_eq!((store::users::count(tx)?, store::conversations::count(tx)?), (0, (0, 0)));

@@ -183,12 +183,14 @@ fn earlier_contents_threads_and_findings_are_paged_too() {
 fn people_conversations_and_notifications_are_paged_in_their_orders() {
     on_every_engine(|world| {
         let [ann, bob, _] = talk(world);
-        let people = |tx: &mut Tx<'_>, seek: Option<&Seek<String>>, size| users::page(tx, &ann, None, seek, size);
+        let people = |tx: &mut Tx<'_>, seek: Option<&Seek<String>>, size| {
+            users::page(tx, &ann, &users::Matching::default(), seek, size)
+        };
         assert_eq!(
             walk(world, people, |user| user.person().username.clone()),
             (vec!["ann".to_owned(), "bob".to_owned(), "eve".to_owned()], 3)
         );
-        let found = world.app.read(|tx| users::page(tx, &bob, Some("e"), None, 2)).unwrap();
+        let found = world.app.read(|tx| users::page(tx, &bob, &crate::support::searched("e"), None, 2)).unwrap();
         assert_eq!((found.items.len(), found.count), (1, 1));
         let own = |tx: &mut Tx<'_>, seek: Option<&Seek<_>>, size| conversations::page_of(tx, &bob, None, seek, size);
         let (names, count) = walk(world, own, |view| view.name.clone().unwrap_or_default());

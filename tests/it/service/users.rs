@@ -4,9 +4,9 @@ use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, password_hash};
 use tidings::error::Result;
-use tidings::model::{Actor, Profile, Role, User, UserDetails, UserSelector, normalize};
+use tidings::model::{Actor, Profile, Role, User, UserDetails, UserId, UserSelector, normalize};
 use tidings::service::users::{self, NewUser, UserChange};
-use tidings::service::{self, accounts, conversations, messages, passwords};
+use tidings::service::{self, accounts, conversations, messages, notifications, passwords};
 
 use crate::assert_refused;
 use crate::support::{World, draft, new_user, on_every_engine, operator, place, selector};
@@ -41,7 +41,7 @@ fn update(world: &World, actor: &Actor, user: &str, change: &UserChange) -> Resu
 }
 
 fn found(world: &World, actor: &Actor, search: &str) -> Vec<String> {
-    let page = world.app.read(|tx| users::list(tx, actor, "", Some(search), 100)).unwrap();
+    let page = world.app.read(|tx| users::list(tx, actor, "", &crate::support::searched(search), 100)).unwrap();
     page.iter().map(|profile| profile.person().username.clone()).collect()
 }
 
@@ -309,7 +309,8 @@ fn a_list_is_in_the_order_of_usernames_and_goes_on_after_one() {
             world.user(name);
         }
         let page = |after: &str| -> Vec<String> {
-            let page = world.app.read(|tx| users::list(tx, &operator(), after, None, 4)).unwrap();
+            let page =
+                world.app.read(|tx| users::list(tx, &operator(), after, &users::Matching::default(), 4)).unwrap();
             page.iter().map(|profile| profile.person().username.clone()).collect()
         };
         assert_eq!(page(""), ["[[m]]", "_x", "Ann", "bob"]);
@@ -351,7 +352,8 @@ fn emails_are_found_and_seen_by_admins_and_the_operator_only() {
         assert!(found(world, &bob, "secret").is_empty());
         for (actor, sees) in [(&bob, false), (&ann, true), (&root, true), (&operator(), true)] {
             let shown = world.app.read(|tx| users::show(tx, actor, &selector(&ann))).unwrap();
-            let listed = world.app.read(|tx| users::list(tx, actor, "", Some("ann"), 1)).unwrap().remove(0);
+            let listed =
+                world.app.read(|tx| users::list(tx, actor, "", &crate::support::searched("ann"), 1)).unwrap().remove(0);
             assert!([shown, listed].iter().all(|profile| matches!(profile, Profile::Full(_)) == sees));
         }
     });
@@ -392,7 +394,10 @@ fn a_name_with_a_nul_finds_nobody_and_a_search_for_one_is_refused() {
         world.user("ann");
         for name in ["\0", "a\0n", "ann\0@example.org"] {
             assert_refused!(world.app.read(|tx| service::user(tx, &operator(), &named(name))), NotFound);
-            assert_refused!(world.app.read(|tx| users::list(tx, &operator(), "", Some(name), 100)), Invalid);
+            assert_refused!(
+                world.app.read(|tx| users::list(tx, &operator(), "", &crate::support::searched(name), 100)),
+                Invalid
+            );
         }
     });
 }
@@ -456,5 +461,93 @@ fn a_name_from_before_there_was_a_rule_keeps_nobody_from_changing_the_rest() {
             assert_refused!(update(world, actor, &id, &renamed("ann\u{200b}\u{200b}")), Invalid);
         }
         update(world, &ann, &id, &renamed("ann")).unwrap();
+    });
+}
+
+#[test]
+fn a_list_has_the_users_of_a_role_and_a_state_for_those_who_administer() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.admin("ann"), world.user("bob")];
+        world.user("carl");
+        world.app.write(|tx| users::set_active(tx, &ann, &selector(&bob), false)).unwrap();
+        let list = |actor: &Actor, role: Option<Role>, is_active: Option<bool>| {
+            let matching = users::Matching { search: None, role, is_active };
+            let page = world.app.read(|tx| users::list(tx, actor, "", &matching, 100))?;
+            Ok(page.iter().map(|profile| profile.person().username.clone()).collect::<Vec<_>>())
+        };
+        for actor in [&ann, &operator()] {
+            assert_eq!(list(actor, Some(Role::Admin), None).unwrap(), ["ann"]);
+            assert_eq!(list(actor, Some(Role::User), None).unwrap(), ["bob", "carl"]);
+            assert_eq!(list(actor, None, Some(false)).unwrap(), ["bob"]);
+            assert_eq!(list(actor, Some(Role::User), Some(true)).unwrap(), ["carl"]);
+        }
+        let carl = world.app.read(|tx| service::acting(tx, &named("carl"))).unwrap();
+        let refused: Result<Vec<String>> = list(&carl, Some(Role::Admin), None);
+        assert_refused!(refused, Forbidden);
+        assert_refused!(list(&carl, None, Some(true)), Forbidden);
+        assert_refused!(
+            world.app.read(|tx| users::accounts(tx, &carl, &users::Matching::default(), None, 9)),
+            Forbidden
+        );
+    });
+}
+
+#[test]
+fn several_accounts_are_deactivated_at_once_or_none() {
+    on_every_engine(|world| {
+        let [ann, eve] = [world.admin("ann"), world.admin("eve")];
+        let [bob, carl] = ["bob", "carl"].map(|name| world.user(name));
+        let ids = |users: &[&Actor]| -> Vec<UserId> {
+            let id = |user: &&Actor| match user {
+                Actor::User(user) => user.person.user_id,
+                Actor::Operator(_) => panic!("the operator is nobody"),
+            };
+            users.iter().map(id).collect()
+        };
+        let set = |actor: &Actor, users: &[&Actor], is_active: bool| {
+            world.app.write(|tx| users::set_all_active(tx, actor, &ids(users), is_active, None))
+        };
+        let active = || {
+            let all =
+                world.app.read(|tx| users::accounts(tx, &operator(), &users::Matching::default(), None, 9)).unwrap();
+            all.items.iter().filter(|user| user.is_active).map(|user| user.person.username.clone()).collect::<Vec<_>>()
+        };
+        let newest = || world.app.read(tidings::store::events::newest).unwrap().0;
+        assert_refused!(set(&bob, &[&carl], false), Forbidden);
+        assert_refused!(set(&ann, &[&bob, &ann], false), Forbidden);
+        assert_eq!(active(), ["ann", "bob", "carl", "eve"]);
+        let before = newest();
+        assert_eq!(set(&ann, &[&bob, &carl, &eve, &bob], false).unwrap(), 3);
+        assert_eq!((newest() - before, active()), (3, vec!["ann".to_owned()]));
+        assert_eq!(set(&ann, &[&bob, &carl], false).unwrap(), 0, "who is deactivated already does not count");
+        assert_eq!(set(&ann, &[&bob], true).unwrap(), 1);
+        let mut many = ids(&[&carl]);
+        many.resize(service::MOST_NAMED + 1, many[0]);
+        assert_refused!(world.app.write(|tx| users::set_all_active(tx, &ann, &many, true, None)), Invalid);
+        assert_eq!(active(), ["ann", "bob"]);
+    });
+}
+
+#[test]
+fn only_those_who_administer_look_at_the_conversations_and_notifications_of_another() {
+    on_every_engine(|world| {
+        let [ann, bob, eve] = [world.admin("ann"), world.user("bob"), world.user("eve")];
+        world.group("team", &bob, &[&eve]);
+        world.send(&eve, "team", "hello");
+        let conversations = |actor: &Actor| {
+            let page = world.app.read(|tx| conversations::page_of_user(tx, actor, &selector(&bob), None, 9))?;
+            Ok(page.items.into_iter().map(|view| (view.name, view.unread_count)).collect::<Vec<_>>())
+        };
+        let newest = |actor: &Actor| world.app.read(|tx| notifications::newest_of(tx, actor, &selector(&bob), 9));
+        for actor in [&ann, &operator()] {
+            assert_eq!(conversations(actor).unwrap(), [(Some("team".to_owned()), Some(1))]);
+            let (unread, all, told) = newest(actor).unwrap();
+            assert_eq!((unread, all, told.len()), (1, 1, 1), "it stays unread");
+        }
+        for actor in [&bob, &eve] {
+            let refused: Result<Vec<(Option<String>, Option<i64>)>> = conversations(actor);
+            assert_refused!(refused, Forbidden);
+            assert_refused!(newest(actor), Forbidden);
+        }
     });
 }

@@ -2,12 +2,15 @@
 
 mod conversation;
 mod conversations;
+mod deletion;
 mod events;
 mod health;
 mod history;
 mod overview;
 mod search;
 mod texts;
+mod user;
+mod users;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -15,7 +18,9 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::answer::Refused;
 use super::session::LoggedIn;
+use crate::app::quoted;
 use crate::http::server::Shared;
+use crate::model::UserRef;
 use crate::service::must_administer;
 use crate::service::sessions::Session;
 
@@ -26,6 +31,21 @@ pub(super) const PATH: &str = "/admin/";
 pub(super) fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Shared>)> {
     vec![
         ("GET", PATH, get(overview::show)),
+        ("GET", users::PATH, get(users::show)),
+        ("POST", users::PATH, post(users::create)),
+        // Whoever comes to a form's address by itself gets the page with the form.
+        ("GET", "/admin/users/bulk/", get(users::back)),
+        ("POST", "/admin/users/bulk/", post(users::change_several)),
+        ("GET", "/admin/users/{user_id}/", get(user::show)),
+        ("POST", "/admin/users/{user_id}/", post(user::change)),
+        ("GET", "/admin/users/{user_id}/active/", get(user::back)),
+        ("POST", "/admin/users/{user_id}/active/", post(user::set_active)),
+        ("GET", "/admin/users/{user_id}/sessions/", get(user::back)),
+        ("POST", "/admin/users/{user_id}/sessions/", post(user::end_sessions)),
+        ("GET", "/admin/users/{user_id}/password-link/", get(user::back)),
+        ("POST", "/admin/users/{user_id}/password-link/", post(user::make_link)),
+        ("GET", "/admin/users/{user_id}/delete/", get(deletion::show)),
+        ("POST", "/admin/users/{user_id}/delete/", post(deletion::delete)),
         ("GET", events::PATH, get(events::show)),
         ("GET", health::PATH, get(health::show)),
         ("GET", "/admin/conversations/", get(conversations::show)),
@@ -48,4 +68,15 @@ impl FromRequestParts<Shared> for Admin {
         must_administer(&session.actor())?;
         Ok(Self(session))
     }
+}
+
+/// The line of the command that does the same, as a shell reads it
+fn command<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    let words = words.into_iter().map(|word| format!(" {}", quoted(word)));
+    words.fold("tidings".to_owned(), |line, word| line + &word)
+}
+
+/// What names a user in a command: the id where the username would be taken for an option
+fn named(person: &UserRef) -> String {
+    if person.username.starts_with('-') { person.user_id.to_string() } else { person.username.clone() }
 }

@@ -278,7 +278,7 @@ pub(super) fn clear(world: &World) {
     world
         .app
         .write(|tx| {
-            for profile in users::list(tx, &operator(), "", None, 100)? {
+            for profile in users::list(tx, &operator(), "", &users::Matching::default(), 100)? {
                 accounts::delete(tx, &operator(), &[UserSelector::from(profile.person().username.clone())])?;
             }
             Ok(())

@@ -1,0 +1,299 @@
+//! One user: their profile, role and state, conversations, notifications, sessions, and the link by which they set a password.
+
+use askama::Template;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Redirect;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::users::role;
+use super::{Admin, command, named};
+use crate::app::secret;
+use crate::error::Error;
+use crate::http::pages::account::{details_of, session_view, subscription};
+use crate::http::pages::address::Address;
+use crate::http::pages::answer::{Page, done, is_of_form, notice, refused};
+use crate::http::pages::assets;
+use crate::http::pages::form::{Form, new_key};
+use crate::http::pages::session::{Visitor, frame, read, write, write_with_password};
+use crate::http::pages::view::{self, Around, Details, Frame, Notice, Place, Problems, Subscription, grouped};
+use crate::http::server::Shared;
+use crate::model::{ConversationKey, Notification, Role, Seek, Timestamp, User, UserId, UserSelector, uuid};
+use crate::service::page::Page as Part;
+use crate::service::sessions::{self, Session};
+use crate::service::tokens::Secret;
+use crate::service::users::{self, UserChange};
+use crate::service::{conversations, notifications, once_done, password_links, tokens};
+use crate::store::Tx;
+
+/// The id in a path; an error where it is not UTF-8
+pub(super) type Id = Result<Path<String>, PathRejection>;
+
+/// How many conversations a page shows
+const CONVERSATIONS: i64 = 20;
+
+/// How many notifications the page shows
+const NOTIFICATIONS: i64 = 5;
+
+/// `/admin/users/ID/`
+#[derive(Template)]
+#[template(path = "admin/user.html", whitespace = "minimize")]
+struct Shown {
+    frame: Frame,
+    user: User,
+    /// Whether this is the admin's own account
+    is_own: bool,
+    has_password: bool,
+    tokens: i64,
+    /// The profile, or what was typed
+    details: Details,
+    role: Role,
+    details_problems: Problems,
+    state_problems: Problems,
+    link_problems: Problems,
+    /// The link that was made, and until when it is valid
+    link: Option<(String, Timestamp)>,
+    conversations: Vec<Subscription>,
+    around: Around,
+    /// How many notifications are unread, and how many there are
+    unread: String,
+    notified: String,
+    notifications: Vec<Notification>,
+    sessions: Vec<view::Session>,
+    /// Whether the password was last given too long ago
+    asks_password: bool,
+    /// The query of the page of conversations that it is; empty for the first
+    place: String,
+    /// The beginning of the idempotency keys of its forms
+    key: String,
+    /// What names the user in commands
+    named: String,
+}
+
+impl Shown {
+    fn path(&self) -> String {
+        path_of(self.user.person.user_id)
+    }
+
+    fn command(&self, verb: &str) -> String {
+        command(["user", verb, &self.named])
+    }
+
+    fn revocation(&self) -> String {
+        command(["token", "revoke", &self.named])
+    }
+
+    /// What is logged in beside browsers
+    fn programs(&self) -> String {
+        match self.tokens {
+            0 => String::new(),
+            1 => ", beside a program with an access token".to_owned(),
+            count => format!(", beside programs with {} access tokens", grouped(count)),
+        }
+    }
+}
+
+/// What was typed into a form of the page that was refused, and what is wrong with it
+#[derive(Default)]
+struct Typed {
+    details: Option<(Details, Option<Role>)>,
+    details_problems: Problems,
+    state_problems: Problems,
+    link_problems: Problems,
+    link: Option<(String, Timestamp)>,
+}
+
+/// The path of the page of a user
+pub(super) fn path_of(user: UserId) -> String {
+    format!("/admin/users/{user}/")
+}
+
+/// The user whose page it is
+pub(super) fn subject(id: Id) -> Result<UserId, Error> {
+    let id = id.ok().and_then(|Path(id)| uuid(&id));
+    id.map(UserId).ok_or_else(|| Error::not_found("There is no user with this id."))
+}
+
+/// Shows a user.
+pub(super) async fn show(
+    State(server): State<Shared>,
+    Admin(session): Admin,
+    id: Id,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Page {
+    let user = subject(id)?;
+    let notice = notice(&headers, query.as_deref());
+    let address = Address::read(path_of(user), query.as_deref(), &[]);
+    shown(&server, &session, user, notice, address, Typed::default()).await
+}
+
+/// Leads from the address of a form to the page that it is on.
+pub(super) async fn back(id: Id) -> Result<Redirect, crate::http::pages::answer::Refused> {
+    Ok(Redirect::to(&path_of(subject(id)?)))
+}
+
+async fn shown(
+    server: &Shared,
+    session: &Session,
+    subject: UserId,
+    notice: Option<Notice>,
+    address: Address,
+    typed: Typed,
+) -> Page {
+    let seek: Option<Seek<(Timestamp, ConversationKey)>> = address.seek(&server.keys);
+    let look = move |tx: &mut Tx<'_>, session: &Session| {
+        let (actor, selector) = (session.actor(), UserSelector::Id(subject));
+        let user = crate::service::user(tx, &actor, &selector)?;
+        let credentials = users::credentials(tx, &actor, &selector)?;
+        let part = conversations::page_of_user(tx, &actor, &selector, seek.as_ref(), CONVERSATIONS)?;
+        let notified = notifications::newest_of(tx, &actor, &selector, NOTIFICATIONS)?;
+        Ok((user, credentials, part, notified, sessions::list(tx, &actor, &selector)?))
+    };
+    let (user, (has_password, tokens), part, (unread, notified, notifications), sessions) =
+        read(server, session, look).await?;
+    let Part { items, next, previous, .. } = part;
+    let (details, role) = match typed.details {
+        Some((details, role)) => (details, role.unwrap_or(user.role)),
+        None => (details_of(&user), user.role),
+    };
+    let page = Shown {
+        frame: Frame { place: Some(Place::Users), ..frame(session, notice) },
+        is_own: session.user.person.key == user.person.key,
+        has_password,
+        tokens,
+        details,
+        role,
+        details_problems: typed.details_problems,
+        state_problems: typed.state_problems,
+        link_problems: typed.link_problems,
+        link: typed.link,
+        conversations: items.iter().map(|conversation| subscription(&user, conversation, &[])).collect(),
+        around: address.around(&server.keys, previous.as_ref(), next.as_ref())?,
+        unread: grouped(unread),
+        notified: grouped(notified),
+        notifications,
+        sessions: sessions.iter().map(|found| session_view(found, session)).collect(),
+        asks_password: !session.is_confirmed(server.app.now()),
+        place: address.query(),
+        key: new_key()?,
+        named: named(&user.person),
+        user,
+    };
+    Ok(view::page(&page)?)
+}
+
+/// Changes the profile, and the role.
+pub(super) async fn change(
+    State(server): State<Shared>,
+    visitor: Visitor,
+    Admin(session): Admin,
+    id: Id,
+    form: Form,
+) -> Page {
+    let user = subject(id)?;
+    let typed = |name: &str| form.text(name).to_owned();
+    let (username, email) = (typed("username"), typed("email"));
+    let details = Details { username, first_name: typed("first_name"), last_name: typed("last_name"), email };
+    let role = role(form.text("role"));
+    let change = UserChange {
+        username: Some(details.username.clone()),
+        email: Some(details.email.clone()),
+        first_name: Some(details.first_name.clone()),
+        last_name: Some(details.last_name.clone()),
+        role,
+        ..UserChange::default()
+    };
+    let request = form.request(&server.keys);
+    let update = move |tx: &mut Tx<'_>, session: &Session| {
+        let (actor, selector) = (session.actor(), UserSelector::Id(user));
+        once_done(tx, &actor, request.as_ref(), |tx| {
+            let before = crate::service::user(tx, &actor, &selector)?;
+            if change.role.is_some_and(|role| role != before.role) {
+                session.must_be_confirmed(tx.now())?;
+            }
+            users::update(tx, &actor, &selector, &change).map(drop)
+        })
+    };
+    let address = Address::of_form(path_of(user), &form, &[]);
+    match write_with_password(&server, &visitor, &session, &form, update).await {
+        Ok(()) => Ok(done(&address.at(), Notice::UserSaved)),
+        Err(error) if is_of_form(&error) => {
+            let fields = ["username", "first_name", "last_name", "email", "current_password"];
+            let details_problems = Problems::new(&error, &fields);
+            let typed = Typed { details: Some((details, role)), details_problems, ..Typed::default() };
+            Ok(refused(error, shown(&server, &session, user, None, address, typed).await?))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Activates or deactivates the account.
+pub(super) async fn set_active(State(server): State<Shared>, Admin(session): Admin, id: Id, form: Form) -> Page {
+    let (user, is_active) = (subject(id)?, form.text("action") == "activate");
+    let set = move |tx: &mut Tx<'_>, session: &Session| {
+        users::set_active(tx, &session.actor(), &UserSelector::Id(user), is_active).map(drop)
+    };
+    match write(&server, &session, set).await {
+        Ok(()) => {
+            let notice = if is_active { Notice::Activated(1) } else { Notice::Deactivated(1) };
+            Ok(done(&path_of(user), notice))
+        }
+        Err(error) if is_of_form(&error) => {
+            let typed = Typed { state_problems: Problems::new(&error, &[]), ..Typed::default() };
+            let address = Address::read(path_of(user), None, &[]);
+            Ok(refused(error, shown(&server, &session, user, None, address, typed).await?))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ends a session of the user, or all of them with all access tokens.
+pub(super) async fn end_sessions(State(server): State<Shared>, Admin(session): Admin, id: Id, form: Form) -> Page {
+    let (user, one) = (subject(id)?, form.text("session"));
+    if one.is_empty() {
+        let end = move |tx: &mut Tx<'_>, session: &Session| {
+            tokens::revoke_all(tx, &session.actor(), &UserSelector::Id(user)).map(drop)
+        };
+        write(&server, &session, end).await?;
+        return Ok(done(&path_of(user), Notice::UserSignedOut));
+    }
+    let hash = URL_SAFE_NO_PAD.decode(one).ok().and_then(|hash| <[u8; 32]>::try_from(hash).ok());
+    if let Some(hash) = hash {
+        let end = move |tx: &mut Tx<'_>, session: &Session| {
+            sessions::end(tx, &session.actor(), &UserSelector::Id(user), &hash)
+        };
+        write(&server, &session, end).await?;
+    }
+    Ok(done(&path_of(user), Notice::SessionEnded))
+}
+
+/// Makes the link by which the user sets their password, and shows it: once, as nothing but its hash is kept.
+pub(super) async fn make_link(
+    State(server): State<Shared>,
+    visitor: Visitor,
+    Admin(session): Admin,
+    id: Id,
+    form: Form,
+) -> Page {
+    let (user, link) = (subject(id)?, Secret(secret()?));
+    let make = move |tx: &mut Tx<'_>, session: &Session| {
+        session.must_be_confirmed(tx.now())?;
+        password_links::make(tx, &session.actor(), &UserSelector::Id(user), link).map(|(_, expires)| expires)
+    };
+    let address = Address::read(path_of(user), None, &[]);
+    match write_with_password(&server, &visitor, &session, &form, make).await {
+        Ok(expires) => {
+            let url = format!("{}{}", visitor.origin(), password_links::path(link));
+            let typed = Typed { link: Some((url, expires)), ..Typed::default() };
+            shown(&server, &session, user, None, address, typed).await
+        }
+        Err(error) if is_of_form(&error) => {
+            let typed = Typed { link_problems: Problems::new(&error, &["current_password"]), ..Typed::default() };
+            Ok(refused(error, shown(&server, &session, user, None, address, typed).await?))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

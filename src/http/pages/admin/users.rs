@@ -1,0 +1,211 @@
+//! The users: searched and filtered, created, and activated or deactivated several at once.
+
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Redirect;
+
+use super::user::path_of;
+use super::{Admin, command};
+use crate::error::Error;
+use crate::http::pages::address::Address;
+use crate::http::pages::answer::{Page, done, is_of_form, notice, refused};
+use crate::http::pages::assets;
+use crate::http::pages::form::{Form, new_key};
+use crate::http::pages::session::{Visitor, frame, read, write, write_with_password};
+use crate::http::pages::view::{self, Around, Details, Frame, Notice, Place, Problems};
+use crate::http::server::Shared;
+use crate::model::{Choice, Role, Seek, User, UserDetails, UserId, uuid};
+use crate::service::page::Page as Part;
+use crate::service::sessions::Session;
+use crate::service::users::{self, Matching, NewUser};
+use crate::store::Tx;
+
+/// The path of the page
+pub(super) const PATH: &str = "/admin/users/";
+
+/// What the list is filtered by
+const FILTER: [&str; 3] = ["search", "role", "state"];
+
+/// How many users a page shows
+const SIZE: i64 = 50;
+
+/// `/admin/users/`
+#[derive(Template)]
+#[template(path = "admin/users.html", whitespace = "minimize")]
+struct Users {
+    frame: Frame,
+    address: Address,
+    page: Vec<User>,
+    around: Around,
+    /// The users that were ticked, in a form that was refused
+    ticked: Vec<UserId>,
+    ticked_problems: Problems,
+    /// The new user that was typed
+    new: Details,
+    role: Role,
+    new_problems: Problems,
+    /// Whether the password was last given too long ago
+    asks_password: bool,
+    /// The beginning of the idempotency keys of its forms
+    key: String,
+    command: String,
+}
+
+impl Users {
+    fn is_own(&self, user: &User) -> bool {
+        self.frame.viewer.as_ref().is_some_and(|viewer| viewer.id == user.person.user_id)
+    }
+}
+
+/// What was typed or ticked in a form of the page that was refused, and what is wrong with it
+#[derive(Default)]
+struct Typed {
+    new: Details,
+    role: Option<Role>,
+    new_problems: Problems,
+    ticked: Vec<UserId>,
+    ticked_problems: Problems,
+}
+
+/// Shows the users.
+pub(super) async fn show(
+    State(server): State<Shared>,
+    Admin(session): Admin,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Page {
+    let notice = notice(&headers, query.as_deref());
+    let address = Address::read(PATH, query.as_deref(), &FILTER);
+    shown(&server, &session, notice, address, Typed::default()).await
+}
+
+/// Leads from the address of a form to the page that it is on.
+pub(super) async fn back() -> Redirect {
+    Redirect::to(PATH)
+}
+
+async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, address: Address, typed: Typed) -> Page {
+    let matching = matching(&address);
+    let command = command_for(&matching);
+    let seek: Option<Seek<String>> = address.seek(&server.keys);
+    let look =
+        move |tx: &mut Tx<'_>, session: &Session| users::accounts(tx, &session.actor(), &matching, seek.as_ref(), SIZE);
+    let outcome = read(server, session, look).await;
+    // What is wrong with the filter is said above the list, which is empty then.
+    let (part, filter_problem) = match outcome {
+        Ok(part) => (part, None),
+        Err(error) if is_of_form(&error) => {
+            (Part { items: Vec::new(), count: 0, next: None, previous: None }, Some(error))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let ticked_problems = match &filter_problem {
+        Some(error) => Problems::new(error, &[]),
+        None => typed.ticked_problems,
+    };
+    let page = Users {
+        frame: Frame { place: Some(Place::Users), ..frame(session, notice) },
+        page: part.items,
+        around: address.around(&server.keys, part.previous.as_ref(), part.next.as_ref())?,
+        ticked: typed.ticked,
+        ticked_problems,
+        new: typed.new,
+        role: typed.role.unwrap_or(Role::User),
+        new_problems: typed.new_problems,
+        asks_password: !session.is_confirmed(server.app.now()),
+        key: new_key()?,
+        command,
+        address,
+    };
+    let page = view::page(&page)?;
+    Ok(match filter_problem {
+        Some(error) => refused(error, page),
+        None => page,
+    })
+}
+
+fn matching(address: &Address) -> Matching {
+    let is_active = match address.text("state") {
+        "active" => Some(true),
+        "deactivated" => Some(false),
+        _ => None,
+    };
+    let search = Some(address.text("search")).filter(|search| !search.is_empty()).map(ToOwned::to_owned);
+    Matching { search, role: role(address.text("role")), is_active }
+}
+
+/// The role with that word
+pub(super) fn role(word: &str) -> Option<Role> {
+    Role::ALL.iter().copied().find(|role| role.word() == word)
+}
+
+fn command_for(Matching { search, role, is_active }: &Matching) -> String {
+    let mut words = vec!["user".to_owned(), "list".to_owned()];
+    words.extend(search.as_ref().map(|search| format!("--search={search}")));
+    words.extend(role.map(|role| format!("--role={role}")));
+    words.extend(is_active.map(|is_active| if is_active { "--active" } else { "--inactive" }.to_owned()));
+    command(words.iter().map(String::as_str))
+}
+
+/// Creates a user, who has no password yet.
+pub(super) async fn create(State(server): State<Shared>, visitor: Visitor, Admin(session): Admin, form: Form) -> Page {
+    let typed = |name: &str| form.text(name).to_owned();
+    let (username, email) = (typed("username"), typed("email"));
+    let details = Details { username, first_name: typed("first_name"), last_name: typed("last_name"), email };
+    let role = role(form.text("role")).unwrap_or(Role::User);
+    let new = NewUser {
+        details: UserDetails {
+            username: details.username.clone(),
+            email: Some(details.email.clone()),
+            first_name: details.first_name.clone(),
+            last_name: details.last_name.clone(),
+            role,
+        },
+        password_hash: None,
+        if_not_exists: false,
+    };
+    let request = form.request(&server.keys);
+    let create = move |tx: &mut Tx<'_>, session: &Session| {
+        if new.details.role != Role::User {
+            session.must_be_confirmed(tx.now())?;
+        }
+        users::create_once(tx, &session.actor(), &new, request.as_ref())
+    };
+    match write_with_password(&server, &visitor, &session, &form, create).await {
+        Ok(user) => Ok(done(&path_of(user.person.user_id), Notice::UserCreated)),
+        Err(error) if is_of_form(&error) => {
+            let fields = ["username", "first_name", "last_name", "email", "current_password"];
+            let new_problems = Problems::new(&error, &fields);
+            let typed = Typed { new: details, role: Some(role), new_problems, ..Typed::default() };
+            let address = Address::of_form(PATH, &form, &FILTER);
+            Ok(refused(error, shown(&server, &session, None, address, typed).await?))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Activates or deactivates the users that were ticked, and no others.
+pub(super) async fn change_several(State(server): State<Shared>, Admin(session): Admin, form: Form) -> Page {
+    let ids = form.fields().filter(|(name, _)| *name == "user").filter_map(|(_, id)| uuid(id).map(UserId));
+    let (ticked, is_active): (Vec<UserId>, bool) = (ids.collect(), form.text("action") == "activate");
+    let (request, wanted) = (form.request(&server.keys), ticked.clone());
+    let address = Address::of_form(PATH, &form, &FILTER);
+    let change = move |tx: &mut Tx<'_>, session: &Session| {
+        if wanted.is_empty() {
+            return Err(Error::invalid("user", "Nobody is selected: tick the users first."));
+        }
+        users::set_all_active(tx, &session.actor(), &wanted, is_active, request.as_ref())
+    };
+    match write(&server, &session, change).await {
+        Ok(count) => {
+            let notice = if is_active { Notice::Activated(count) } else { Notice::Deactivated(count) };
+            Ok(done(&address.at(), notice))
+        }
+        Err(error) if is_of_form(&error) => {
+            let typed = Typed { ticked, ticked_problems: Problems::new(&error, &[]), ..Typed::default() };
+            Ok(refused(error, shown(&server, &session, None, address, typed).await?))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
