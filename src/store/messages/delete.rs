@@ -83,10 +83,10 @@ pub fn count_going_with(tx: &mut Tx<'_>, user: UserKey, ending: &[ConversationKe
             "WITH RECURSIVE answer (key, parent_key) AS (
                  SELECT reply.key, reply.parent_key FROM message CROSS JOIN message AS reply
                  WHERE message.sender_key = $1 AND reply.parent_key = message.key
-                 UNION
+                 UNION ALL
                  SELECT reply.key, reply.parent_key FROM message CROSS JOIN message AS reply
                  WHERE message.receiver_key = $1 AND reply.parent_key = message.key
-                 UNION
+                 UNION ALL
                  SELECT reply.key, reply.parent_key FROM answer CROSS JOIN message AS tombstone CROSS JOIN message AS reply
                  WHERE tombstone.key = answer.key AND tombstone.sender_key IS NULL AND reply.parent_key = tombstone.key),
              kept (key) AS (
