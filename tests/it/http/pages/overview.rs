@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::{Browser, execute, text};
-use crate::http::{in_every_house, messages_of};
+use crate::http::{WORLD, in_every_house, messages_of};
+use crate::server::Server;
+use crate::support::Shell;
 
 /// The number with that name
 fn number(page: &str, name: &str) -> String {
@@ -36,6 +38,22 @@ fn the_overview_is_counted_once_a_minute_and_says_the_command_that_does_the_same
         let status = house.run(&command(&page), "");
         assert!(status.stdout.contains("users"), "{status}");
     });
+}
+
+#[test]
+fn what_was_counted_is_forgotten_where_the_database_returns_to_an_earlier_state() {
+    let shell = Shell::new();
+    std::fs::write(shell.path("world.yaml"), WORLD).unwrap();
+    let server = Server::start(&shell.path(""), &["--ephemeral", "--fixture", "world.yaml"], &[]);
+    let messages = || {
+        let page = text(&Browser::of(&server, "ann", "correct horse 7").get("/admin/").expect(200));
+        number(&page, "Messages")
+    };
+    assert_eq!(messages(), "1");
+    server.test("rollback").expect(204);
+    let (token, _) = server.log_in("ann", "correct horse 7");
+    server.post(&messages_of(&server, &token), &token, &json!({ "content": "again" })).expect(201);
+    assert_eq!(messages(), "2");
 }
 
 #[test]
