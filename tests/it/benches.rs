@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::say_skipped;
+use crate::support::{Schema, postgres_server, say_skipped};
 
 /// Runs `benches/run`, whose temporary files go into that folder.
 fn run(folder: &Path, arguments: &[&str]) -> Output {
@@ -17,8 +17,17 @@ fn the_benchmarks_say_how_they_are_used() {
     let help = run(folder.path(), &["--help"]);
     assert!(help.status.success());
     let text = String::from_utf8(help.stdout).unwrap();
-    let options =
-        ["only PART", "program FILE", "limits PROGRAM", "peer DIR", "data FILE", "rounds N", "seconds S", "messages N"];
+    let options = [
+        "only PART",
+        "program FILE",
+        "limits PROGRAM",
+        "peer DIR",
+        "data FILE",
+        "postgres URL",
+        "rounds N",
+        "seconds S",
+        "messages N",
+    ];
     for option in options {
         assert!(text.contains(&format!("\n  --{option} ")), "--{option} is missing:\n{text}");
     }
@@ -52,7 +61,7 @@ fn table(part: &str, needs: &[&str], arguments: &[&str]) -> Option<String> {
     for row in table.lines() {
         assert_eq!(row.matches('|').count(), 4, "{row}");
     }
-    assert_eq!(progress.contains("Without --limits"), part != "data", "{progress}");
+    assert_eq!(progress.contains("Without --limits"), !["data", "pages"].contains(&part), "{progress}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "temporary files are left");
     Some(table.to_owned())
 }
@@ -80,5 +89,19 @@ fn the_benchmarks_of_the_rest_api_print_a_table() {
     }
     for row in ["`serve`, from its start", "`message send` while", "`POST /api/token/`", "`POST /test/rollback`"] {
         assert!(table.contains(&format!("\n| {row}")), "{row} is missing:\n{table}");
+    }
+}
+
+#[test]
+fn the_benchmarks_of_pages_print_a_table_for_each_engine() {
+    let schema = postgres_server().map(Schema::create);
+    let url = schema.as_ref().map(Schema::url);
+    let mut arguments = vec!["--messages", "1000"];
+    arguments.extend(url.iter().flat_map(|url| ["--postgres", url.as_str()]));
+    let Some(table) = table("pages", &["sqlite3", "node"], &arguments) else { return };
+    for engine in ["SQLite", "PostgreSQL"].iter().take(if schema.is_some() { 2 } else { 1 }) {
+        for page in ["/admin/", "/admin/users/", "/admin/conversations/", "/admin/events/", "/account/"] {
+            assert!(table.contains(&format!("\n| `GET {page}`, {engine}, 1,000 messages |")), "{page}:\n{table}");
+        }
     }
 }
