@@ -121,6 +121,13 @@ async function goesOn(browser, world) {
   const shown = await page.locator('.said').count();
   send(world, 'live', 'news');
   await page.getByText('1 new ↓').waitFor();
+  // A stream that begins anew earlier says it again, which counts nothing twice.
+  await page.evaluate(() => {
+    const { conversation, cursor } = document.querySelector('[data-conversation]').dataset;
+    new BroadcastChannel('tidings-events').postMessage({ tab: 'another', conversation, place: cursor });
+  });
+  await isLive(page);
+  assert.equal(await page.locator('.news').textContent(), '1 new ↓');
   assert.equal(await page.locator('.said').count(), shown);
   await page.getByText('1 new ↓').click();
   await said(page, 'news').waitFor();
@@ -192,6 +199,15 @@ async function tour(browser, world, options) {
   await visitor.press('Apply');
   await page.getByRole('link', { name: `${HOSTILE.title} ${name}` }).click();
   await page.waitForURL(`**${visitor.place}#end`);
+  if (visitor.hasScripts) {
+    await page.keyboard.press('g');
+    await page.keyboard.press('s');
+    await page.waitForURL('**/admin/search/');
+    // Back to where one was
+    await page.goBack();
+    await page.waitForURL(`**${visitor.place}#end`);
+    await page.waitForFunction(() => scrollY > 500);
+  }
   // To a number, and around it
   await page.getByLabel('Go to message').fill('7');
   await visitor.press('Go');

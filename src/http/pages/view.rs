@@ -71,14 +71,14 @@ pub(super) enum Place {
     Health,
 }
 
-/// What the navigation shows to admins: the place, its path and its name
-pub(super) const ADMINISTRATION: [(Place, &str, &str); 6] = [
-    (Place::Overview, "/admin/", "Overview"),
-    (Place::Users, "/admin/users/", "Users"),
-    (Place::Conversations, "/admin/conversations/", "Conversations"),
-    (Place::Search, "/admin/search/", "Search"),
-    (Place::Events, "/admin/events/", "Events"),
-    (Place::Health, "/admin/health/", "Health"),
+/// What the navigation shows to admins: the place, its path, its name, and the key that leads there after `g`
+pub(super) const ADMINISTRATION: [(Place, &str, &str, char); 6] = [
+    (Place::Overview, "/admin/", "Overview", 'o'),
+    (Place::Users, "/admin/users/", "Users", 'u'),
+    (Place::Conversations, "/admin/conversations/", "Conversations", 'c'),
+    (Place::Search, "/admin/search/", "Search", 's'),
+    (Place::Events, "/admin/events/", "Events", 'e'),
+    (Place::Health, "/admin/health/", "Health", 'h'),
 ];
 
 /// Who looks at a page

@@ -29,7 +29,7 @@ const LISTED: i64 = 50;
 const SHOWN: i64 = 160;
 
 /// How long a page compares texts; after it, all that is left counts as changed
-const PATIENCE: Duration = Duration::from_millis(30);
+const PATIENCE: Duration = Duration::from_millis(25);
 
 /// `/admin/messages/ID/history/`
 #[derive(Template)]

@@ -27,7 +27,7 @@ pub(super) enum Piece {
     Added(String),
     /// So many characters that are the same
     Skipped(usize),
-    /// So many more characters of what was removed or added
+    /// So many more characters of the same kind
     Rest(usize),
 }
 
@@ -43,6 +43,7 @@ pub(super) fn pieces(parts: Vec<DiffPart>, is_whole: bool) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for (index, DiffPart { op, text }) in parts.into_iter().enumerate() {
         let make = match op {
+            // Where nothing changed, the beginning stands for the whole.
             Change::Equal if is_whole || last == 0 => Piece::Same,
             Change::Equal => {
                 around(&mut pieces, &text, index > 0, index < last);
@@ -51,7 +52,7 @@ pub(super) fn pieces(parts: Vec<DiffPart>, is_whole: bool) -> Vec<Piece> {
             Change::Delete => Piece::Removed,
             Change::Insert => Piece::Added,
         };
-        let shown = Cut::new(&text, if is_whole || op == Change::Equal { usize::MAX } else { CHANGED });
+        let shown = Cut::new(&text, if is_whole { usize::MAX } else { CHANGED });
         pieces.push(make(shown.text));
         if shown.rest > 0 {
             pieces.push(Piece::Rest(shown.rest));
@@ -112,8 +113,11 @@ mod tests {
     }
 
     #[test]
-    fn short_texts_and_texts_without_changes_are_shown_whole() {
+    fn short_texts_are_shown_whole_and_of_long_ones_without_changes_the_beginning() {
         let parts = vec![part(Change::Equal, "one "), part(Change::Insert, "two")];
         assert_eq!(pieces(parts, false), [Piece::Same("one ".to_owned()), Piece::Added("two".to_owned())]);
+        let same = || vec![part(Change::Equal, &"s".repeat(3000))];
+        assert_eq!(pieces(same(), false), [Piece::Same("s".repeat(2000)), Piece::Rest(1000)]);
+        assert_eq!(pieces(same(), true), [Piece::Same("s".repeat(3000))]);
     }
 }

@@ -1,7 +1,10 @@
 // What scripts add to pages that work without them.
 
-// Shows what is at this address now. A page that answered a form is not one to reload: that would send the form again.
-const renew = () => location.replace(location.pathname + location.search);
+const log = document.querySelector('[data-conversation]');
+
+// Shows what is at this address now. A page that answered a form is not one to reload: that would send the form again; of a
+// conversation the place is kept.
+const renew = () => (log ? location.reload() : location.replace(location.pathname + location.search));
 
 // Whether something was typed or chosen that is not sent yet
 function isTypedIn() {
@@ -77,7 +80,6 @@ function listen(giveUp) {
 }
 
 // A conversation goes on as it is read.
-const log = document.querySelector('[data-conversation]');
 if (log && viewer) follow(log, log.querySelector('ol'));
 
 function follow({ dataset }, list) {
@@ -87,6 +89,8 @@ function follow({ dataset }, list) {
   const channel = new BroadcastChannel('tidings-events');
   const tab = Math.random();
   let [place, count, isAtEnd] = [dataset.cursor, 0, false];
+  // The number of the last message that was shown or counted; it may be heard of again
+  let last = Number(list.lastElementChild?.id.slice(1) ?? 0);
 
   const say = () => channel.postMessage({ tab, conversation, place });
   const find = (id) => list.querySelector(`[data-id="${id}"]`);
@@ -95,7 +99,6 @@ function follow({ dataset }, list) {
     news.hidden = count === 0;
     news.textContent = `${count} new ↓`;
   };
-  const isLast = ({ number }) => number > Number(list.lastElementChild?.id.slice(1) ?? 0);
 
   const fill = (item, { message_id, number, sender, receiver, content, timestamp, edited, parent_message, deleted }) => {
     const part = (name) => item.querySelector(`.${name}`);
@@ -139,7 +142,8 @@ function follow({ dataset }, list) {
       if (message.deleted && !item.matches('.gone')) reply(item.querySelector('.parent').dataset.parent, -1);
       return fill(item, message);
     }
-    if (type !== 'message.created' || message.deleted || !isLast(message)) return;
+    if (type !== 'message.created' || message.deleted || message.number <= last) return;
+    last = message.number;
     reply(message.parent_message, 1);
     // A page of what is older, or of very much, says only that there is more.
     if (dataset.end === undefined || list.childElementCount > 2000) return announce(count + 1);
@@ -152,13 +156,13 @@ function follow({ dataset }, list) {
 
   channel.addEventListener('message', ({ data: { type, event, place: reached, asked } }) => {
     if (type === 'who') return say();
-    if (type === 'lost') return fetch(location.href, { method: 'HEAD' }).then(({ ok }) => ok || location.reload()).catch(() => {});
+    if (type === 'lost') return fetch(location.href, { method: 'HEAD' }).then(({ status }) => [403, 404].includes(status) && renew()).catch(() => {});
     if (!asked?.includes(conversation)) return;
     place = reached;
-    if (type === 'reset') return location.reload();
+    if (type === 'reset') return renew();
     if (event.conversation !== conversation) return;
     if (type.startsWith('message.') && event.message) hear(type, event.message);
-    else if (!isTypedIn()) location.reload();
+    else if (!isTypedIn()) renew();
   });
   new IntersectionObserver(([{ isIntersecting }]) => {
     isAtEnd = isIntersecting;
@@ -242,7 +246,6 @@ function show(button, isShown) {
 }
 
 // Keyboard shortcuts: of single keys, so they can be switched off (WCAG 2.1.4).
-const places = { a: '/account/' };
 const areOn = () => localStorage.getItem('keys') !== 'off';
 let before = '';
 document.addEventListener('keydown', (event) => {
@@ -252,7 +255,7 @@ document.addEventListener('keydown', (event) => {
   const isSecond = before === 'g';
   before = isSecond ? '' : key;
   if (key === '?') showKeys();
-  else if (isSecond && places[key]) location.assign(places[key]);
+  else if (isSecond) document.querySelector(`[data-key="${CSS.escape(key)}"]`)?.click();
 });
 
 document.querySelector('[data-opens-keys]')?.addEventListener('click', showKeys);
