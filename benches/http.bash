@@ -227,7 +227,7 @@ for request in 'list GET' 'send POST'; do
         ((connections > 1)) || name=${name%s}
         race "$connections" "$request" large ${limits:+limits}
         if [[ $limits ]]; then
-            [[ $request:$connections != send:64 ]] || asked='at least 0.7 times, p99 at most 1.5 times'
+            [[ $request:$connections != send:64 ]] || asked='at least 0.85 times, p99 at most 1.3 times'
             row "$name" "$asked" "$(compare "the bare program's requests a second")"
         else
             row "$name" — "$(alone requests)"

@@ -125,7 +125,7 @@ pub const RULES: &[Rule] = &[
         wrong: "has a wrong message count",
         subject: "conversation",
         remedy: "Correct the count in SQL: UPDATE conversation SET message_count = (SELECT count(*) FROM message \
-                 WHERE conversation_key = conversation.key AND sender_key IS NOT NULL)",
+                 WHERE conversation_key = conversation.key AND sender_key IS NOT NULL); then restart servers",
         sql: broken!(
             "SELECT conversation.id FROM conversation WHERE message_count <>
                  (SELECT count(*) FROM message
@@ -245,7 +245,8 @@ pub const RULES: &[Rule] = &[
         remedy: "Remove them, in SQL: DELETE FROM notification WHERE NOT EXISTS (SELECT 1 FROM message JOIN participant \
                  ON participant.conversation_key = message.conversation_key WHERE message.key = message_key \
                  AND message.conversation_key = notification.conversation_key \
-                 AND participant.user_key = notification.user_key AND message.sender_key <> notification.user_key)",
+                 AND participant.user_key = notification.user_key AND message.sender_key <> notification.user_key); then \
+                 restart servers",
         sql: broken!(
             "SELECT message.id FROM notification JOIN message ON message.key = notification.message_key
              WHERE message.conversation_key <> notification.conversation_key

@@ -86,7 +86,8 @@ travels_as! { Uuid:
     MessageId, |id: &MessageId| id.0, |id| Some(MessageId(id));
 }
 
-fn from_code<T: Choice>(code: i64) -> Option<T> {
+/// The choice with that number; none: it is of a newer program
+pub(super) fn from_code<T: Choice>(code: i64) -> Option<T> {
     T::ALL.iter().copied().find(|choice| choice.code() == code)
 }
 

@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 
 use super::answer::Answer;
 use crate::error::Error;
+use crate::http::server::kept::KeptPages;
 use crate::http::server::problem::Problem;
 use crate::http::server::{Shared, aside};
 
@@ -43,6 +44,7 @@ pub(super) async fn rollback(_: Meant, State(server): State<Shared>) -> Answer {
     let shared = Arc::clone(&server);
     aside(move || shared.feed.let_go(|| shared.app.pool().return_to_mark())).await?;
     server.limits.forget();
+    server.kept.iter().for_each(KeptPages::forget_all);
     server.overview.forget().await;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

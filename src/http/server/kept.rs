@@ -12,7 +12,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderValue, Uri};
 use prometheus_client::metrics::counter::Counter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, Weighter};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::error::Result;
 use crate::model::{ConversationKey, UserKey};
@@ -21,7 +21,10 @@ use crate::store::Tx;
 use crate::store::events::Mark;
 
 /// How many pages of a conversation are kept: one for each address it is asked for at
-const ADDRESSES: usize = 8;
+const MOST_ADDRESSES: usize = 8;
+
+/// The part of the memory that the pages of one conversation take at most
+const MOST_OF_ONE: u64 = 8;
 
 /// What a page takes beside its texts, in bytes: about as much as is allocated for it
 const OVERHEAD: usize = 256;
@@ -57,6 +60,8 @@ pub(crate) struct KeptPages {
     /// The latest state of the log that anybody saw: what changed up to it is forgotten, and what is added is of it.
     known: RwLock<Option<Mark>>,
     pages: Cache<ConversationKey, Arc<[Kept]>, Bytesize>,
+    /// How many bytes those of one conversation take at most
+    most_of_one: u64,
     counters: Counters,
 }
 
@@ -78,16 +83,17 @@ struct Bytesize;
 
 impl Weighter<ConversationKey, Arc<[Kept]>> for Bytesize {
     fn weight(&self, _: &ConversationKey, pages: &Arc<[Kept]>) -> u64 {
-        let bytes = |page: &Kept| {
-            let Kept { host, path_and_query, people, rendered, .. } = page;
-            let texts = rendered.body.len() + path_and_query.len() + host.as_ref().map_or(0, |host| host.len());
-            OVERHEAD + texts + size_of_val(&**people)
-        };
-        pages.iter().map(bytes).sum::<usize>() as u64
+        pages.iter().map(Kept::bytes).sum()
     }
 }
 
 impl Kept {
+    fn bytes(&self) -> u64 {
+        let Self { host, path_and_query, people, rendered, .. } = self;
+        let texts = rendered.body.len() + path_and_query.len() + host.as_ref().map_or(0, |host| host.len());
+        (OVERHEAD + texts + size_of_val(&**people)) as u64
+    }
+
     fn is_at(&self, address: &Address) -> bool {
         let Address { scheme, host, uri } = address;
         self.scheme == *scheme
@@ -101,10 +107,29 @@ fn path_and_query(uri: &Uri) -> &str {
 }
 
 impl KeptPages {
-    pub(crate) fn new(bytes: u64, counters: Counters) -> Self {
-        let count = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
-        let pages = Cache::with(count, bytes, Bytesize, DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Self { known: RwLock::default(), pages, counters }
+    /// None where there is no memory for any
+    pub(crate) fn new(bytes: u64, counters: Counters) -> Option<Self> {
+        let mut options = OptionsBuilder::new();
+        // In one part: in each of several there would be less room for the pages of a conversation.
+        options
+            .weight_capacity(bytes)
+            .estimated_items_capacity(usize::try_from(bytes / USUAL).unwrap_or(usize::MAX))
+            .shards(1);
+        let options = options.build().ok().filter(|_| bytes > 0)?;
+        let pages = Cache::with_options(options, Bytesize, DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Some(Self { known: RwLock::default(), pages, most_of_one: bytes / MOST_OF_ONE, counters })
+    }
+
+    /// Forgets all pages.
+    pub(crate) fn forget_all(&self) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.pages.clear();
+    }
+
+    /// Forgets the pages that changed since anybody asked for one.
+    pub(crate) fn keep_up(&self, tx: &mut Tx<'_>) -> Result<()> {
+        let mark = mark(tx)?;
+        self.forget_what_changed(tx, &mark).map(drop)
     }
 
     /// How many bytes they take
@@ -142,7 +167,7 @@ impl KeptPages {
     fn find(&self, conversation: ConversationKey, address: &Address, mark: &Mark) -> Option<Rendered> {
         let pages = self.pages.get(&conversation)?;
         // Another thread may know of a later state by now, and have kept a page of that.
-        let is_of_now = |since: &Mark| since.key() <= mark.key() && since.is_of_log_of(mark);
+        let is_of_now = |since: &Mark| since == mark || since.key() < mark.key() && since.is_of_log_of(mark);
         let page = pages.iter().find(|page| is_of_now(&page.since) && page.is_at(address))?;
         Some(page.rendered.clone())
     }
@@ -156,11 +181,6 @@ impl KeptPages {
         people: BTreeSet<UserKey>,
         Rendered { tag, body }: &Rendered,
     ) {
-        // Held to the end: what changes meanwhile is forgotten after the page is added.
-        let known = self.known();
-        if known.as_ref() != Some(mark) {
-            return;
-        }
         let kept = Kept {
             scheme: address.scheme,
             host: address.host.as_ref().map(|host| host.as_bytes().into()),
@@ -170,29 +190,47 @@ impl KeptPages {
             // Without the room that was left behind it
             rendered: Rendered { tag: tag.clone(), body: Bytes::copy_from_slice(body) },
         };
+        let mut room = self.most_of_one;
+        let mut fits = |page: &Kept| {
+            let left = room.checked_sub(page.bytes());
+            room = left.unwrap_or(0);
+            left.is_some()
+        };
+        if !fits(&kept) {
+            return;
+        }
+        // Held to the end: what changes meanwhile is forgotten after the page is added.
+        let known = self.known();
+        if known.as_ref() != Some(mark) {
+            return;
+        }
         let there = self.pages.peek(&conversation);
         let others = there.iter().flat_map(|pages| pages.iter()).filter(|page| !page.is_at(address)).cloned();
-        self.pages.insert(conversation, std::iter::once(kept).chain(others).take(ADDRESSES).collect());
+        let others = others.take(MOST_ADDRESSES - 1).take_while(fits);
+        self.pages.insert(conversation, std::iter::once(kept).chain(others).collect());
     }
 
     /// Forgets what changed up to the state that a transaction sees; false if it sees an earlier one than others did.
     fn forget_what_changed(&self, tx: &mut Tx<'_>, now: &Mark) -> Result<bool> {
         let is_past = |known: &Mark| now.is_of_log_of(known) && now.key() < known.key();
-        match &*self.known() {
-            Some(known) if known == now => return Ok(true),
-            Some(known) if is_past(known) => return Ok(false),
-            _ => {}
+        loop {
+            let before = match &*self.known() {
+                Some(known) if known == now => return Ok(true),
+                Some(known) if is_past(known) => return Ok(false),
+                known => known.clone(),
+            };
+            // Read before anybody has to wait.
+            let changes = match &before {
+                Some(before) => changes(tx, before, now)?,
+                None => Changes::All,
+            };
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            if *known == before {
+                self.forget(&changes);
+                *known = Some(now.clone());
+                return Ok(true);
+            }
         }
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let changes = match &*known {
-            Some(known) if known == now => return Ok(true),
-            Some(known) if is_past(known) => return Ok(false),
-            Some(known) => changes(tx, known, now)?,
-            None => Changes::All,
-        };
-        self.forget(&changes);
-        *known = Some(now.clone());
-        Ok(true)
     }
 
     /// Forgets the pages that are others now, while nobody looks for any.
@@ -200,7 +238,7 @@ impl KeptPages {
         let before = self.pages.len();
         match changes {
             Changes::All => self.pages.clear(),
-            Changes::Of(conversations, people) => {
+            Changes::Of { conversations, people } => {
                 for conversation in conversations {
                     self.pages.remove(conversation);
                 }
@@ -240,7 +278,7 @@ mod tests {
     }
 
     fn pages() -> KeptPages {
-        KeptPages::new(1 << 20, Counters::default())
+        KeptPages::new(1 << 20, Counters::default()).unwrap()
     }
 
     fn tell(app: &App, kind: EventKind, conversation: Option<ConversationKey>, user: Option<UserKey>) {
@@ -367,14 +405,14 @@ mod tests {
             assert!(!is_kept(&pages, &app, ONE, &Address { uri, ..here() }));
         }
         assert!(!is_kept(&pages, &app, ONE, &here()));
-        assert_eq!(pages.pages.peek(&ONE).unwrap().len(), ADDRESSES);
+        assert_eq!(pages.pages.peek(&ONE).unwrap().len(), MOST_ADDRESSES);
     }
 
     #[test]
     fn no_more_memory_is_taken_than_is_given() {
         let folder = tempfile::tempdir().unwrap();
         let (app, given) = (open(&folder), 256 * 1024);
-        let pages = KeptPages::new(given, Counters::default());
+        let pages = KeptPages::new(given, Counters::default()).unwrap();
         let text = "x".repeat(4096);
         for key in 0..1000 {
             app.read(|tx| Ok(shown(&pages, tx, ConversationKey(key), &here(), &text))).unwrap();
@@ -383,6 +421,25 @@ mod tests {
         let long = "x".repeat(usize::try_from(given).unwrap());
         app.read(|tx| Ok(shown(&pages, tx, ConversationKey(1000), &here(), &long))).unwrap();
         assert!(pages.bytes() <= given);
+        assert!(!is_kept(&pages, &app, ConversationKey(1000), &here()), "it takes more than its part");
+    }
+
+    #[test]
+    fn pages_of_one_conversation_that_are_long_make_room_for_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (app, pages) = (open(&folder), KeptPages::new(256 * 1024, Counters::default()).unwrap());
+        let long = "x".repeat(14 * 1024);
+        let at = ["/1/", "/2/", "/3/"].map(|uri| address("http", "here", uri));
+        for at in &at {
+            app.read(|tx| Ok(shown(&pages, tx, ONE, at, &long))).unwrap();
+        }
+        let whole = "x".repeat(64 * 1024);
+        app.read(|tx| Ok(shown(&pages, tx, ONE, &here(), &whole))).unwrap();
+        let found = app.read(|tx| {
+            let mark = mark(tx)?;
+            Ok(at.each_ref().map(|at| pages.find(ONE, at, &mark).is_some()))
+        });
+        assert_eq!(found.unwrap(), [false, true, true]);
     }
 
     #[test]

@@ -143,8 +143,8 @@ impl Server {
         let (limits, hashing) = (Limits::new(options.allowed), Hashing::new());
         let turns = Turns::new(options.database_connections, options.database_wait);
         // PostgreSQL would have to be asked once more, and events are not committed there in the order of their keys.
-        let may_keep = app.pool().is_embedded() && options.page_memory > 0;
-        let kept = may_keep.then(|| KeptPages::new(options.page_memory, metrics.kept_pages()));
+        let page_memory = if app.pool().is_embedded() { options.page_memory } else { 0 };
+        let kept = KeptPages::new(page_memory, metrics.kept_pages());
         let exports = Slots::new(EXPORTS, EXPORTS_OF_ONE);
         let bodies = Slots::new(LARGE_BODIES, LARGE_BODIES / 4);
         let streams = Slots::new(options.streams, options.user_streams);

@@ -1,4 +1,4 @@
-//! Events that need not be kept any more are deleted while the server runs.
+//! What need not be kept any more goes while the server runs: old events, and pages in memory that nobody asks for.
 
 use std::time::Duration;
 
@@ -7,16 +7,19 @@ use crate::error::Result;
 use crate::http::server::log::Note;
 use crate::store::events;
 
-/// How long it is between two looks for events that need not be kept
+/// How long it is between two looks for what need not be kept
 const EVERY: Duration = Duration::from_mins(10);
 
-/// Deletes the events that need not be kept, now and then; what fails is tried again the next time.
+/// Deletes what need not be kept, now and then; what fails is tried again the next time.
 pub(crate) async fn keep(server: Shared) {
     loop {
         if let Err(error) = prune(&server).await {
             let note = format!("Old events could not be deleted: {error}");
             server.log.write(&Note { at: server.app.now(), note: &note });
         }
+        // What was deleted is not kept in memory any longer. Where the database cannot be read, nothing is sent from there either.
+        let shared = Shared::clone(&server);
+        let _ = server.read_unauthenticated(move |tx| shared.kept.iter().try_for_each(|kept| kept.keep_up(tx))).await;
         tokio::time::sleep(EVERY).await;
     }
 }

@@ -10,12 +10,18 @@ use crate::store::{self, Tx};
 /// More events than this are not looked through one by one.
 const MOST: usize = 1000;
 
+/// For more people than this it is not looked up where they take part.
+const MOST_READERS: usize = 16;
+
 /// Which pages may be others now: the pages of these conversations, and those that show these people
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changes {
     /// All pages
     All,
-    Of(BTreeSet<ConversationKey>, BTreeSet<UserKey>),
+    Of {
+        conversations: BTreeSet<ConversationKey>,
+        people: BTreeSet<UserKey>,
+    },
 }
 
 /// The state of the log that a transaction sees
@@ -31,15 +37,19 @@ pub fn changes(tx: &mut Tx<'_>, before: &Mark, now: &Mark) -> Result<Changes> {
         return Ok(Changes::All);
     }
     let Some(traces) = events::traces(tx, before, MOST)? else { return Ok(Changes::All) };
-    let (mut conversations, mut people) = (BTreeSet::new(), BTreeSet::new());
+    let (mut conversations, mut people, mut readers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for Trace { kind, conversation, user } in traces {
+        // One that this program does not know may change anything.
+        let Some(kind) = kind else { return Ok(Changes::All) };
         match (kind, conversation, user) {
             // A level changes no message, and nobody has shown somebody who is new.
             (EventKind::ParticipantUpdated | EventKind::UserCreated, ..) => {}
-            (EventKind::UserUpdated, _, Some(user)) => drop(people.insert(user)),
+            (EventKind::UserUpdated, _, Some(user)) => {
+                people.insert(user);
+            }
             // Of several conversations: at the time of the event the user took part in them. What has been left since is told of too.
             (EventKind::NotificationUpdated, None, Some(user)) => {
-                conversations.extend(store::conversations::all_of(tx, user)?);
+                readers.insert(user);
             }
             (
                 EventKind::MessageCreated
@@ -53,10 +63,18 @@ pub fn changes(tx: &mut Tx<'_>, before: &Mark, now: &Mark) -> Result<Changes> {
                 | EventKind::ParticipantRemoved,
                 Some(conversation),
                 _,
-            ) => drop(conversations.insert(conversation)),
+            ) => {
+                conversations.insert(conversation);
+            }
             // An account takes its messages along, also from where its user had left; which these were, nobody knows any more.
             _ => return Ok(Changes::All),
         }
     }
-    Ok(Changes::Of(conversations, people))
+    if readers.len() > MOST_READERS {
+        return Ok(Changes::All);
+    }
+    for user in readers {
+        conversations.extend(store::conversations::all_of(tx, user)?);
+    }
+    Ok(Changes::Of { conversations, people })
 }

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::model::{ConversationKey, EventKey, EventKind, Timestamp, UserKey};
+use crate::store::tx::from_code;
 use crate::store::{Row, Tx};
 
 /// A state of the log: which log it is, and its newest event with what its row says, so that a log that took its place, also one that
@@ -25,7 +26,8 @@ struct Newest {
 /// What an event says of what it is about
 #[derive(Clone, Copy, Debug)]
 pub struct Trace {
-    pub kind: EventKind,
+    /// None: of a newer program
+    pub kind: Option<EventKind>,
     pub conversation: Option<ConversationKey>,
     pub user: Option<UserKey>,
 }
@@ -63,7 +65,7 @@ pub fn mark(tx: &mut Tx<'_>) -> Result<Mark> {
 pub fn traces(tx: &mut Tx<'_>, Mark { newest, .. }: &Mark, limit: usize) -> Result<Option<Vec<Trace>>> {
     let read = |row: &Row<'_>| {
         let event = Newest { key: row.get(0)?, at: Some(row.get(1)?), subject: row.get(2)? };
-        Ok((event, Trace { kind: row.get(3)?, conversation: row.get(4)?, user: row.get(5)? }))
+        Ok((event, Trace { kind: from_code(row.get(3)?), conversation: row.get(4)?, user: row.get(5)? }))
     };
     let most = i64::try_from(limit.saturating_add(2)).unwrap_or(i64::MAX);
     let found = tx.all(
