@@ -124,8 +124,8 @@ pub const RULES: &[Rule] = &[
         check: "message_count",
         wrong: "has a wrong message count",
         subject: "conversation",
-        remedy: "Correct the count in SQL: UPDATE conversation SET message_count = (SELECT count(*) FROM message \
-                 WHERE conversation_key = conversation.key AND sender_key IS NOT NULL); then restart servers",
+        remedy: "Stop servers, and correct the count in SQL: UPDATE conversation SET message_count = (SELECT count(*) FROM message \
+                 WHERE conversation_key = conversation.key AND sender_key IS NOT NULL)",
         sql: broken!(
             "SELECT conversation.id FROM conversation WHERE message_count <>
                  (SELECT count(*) FROM message
@@ -242,11 +242,10 @@ pub const RULES: &[Rule] = &[
         check: "notification",
         wrong: "notifies its own sender or somebody who does not take part, or under another conversation",
         subject: "message",
-        remedy: "Remove them, in SQL: DELETE FROM notification WHERE NOT EXISTS (SELECT 1 FROM message JOIN participant \
+        remedy: "Stop servers, and remove them in SQL: DELETE FROM notification WHERE NOT EXISTS (SELECT 1 FROM message JOIN participant \
                  ON participant.conversation_key = message.conversation_key WHERE message.key = message_key \
                  AND message.conversation_key = notification.conversation_key \
-                 AND participant.user_key = notification.user_key AND message.sender_key <> notification.user_key); then \
-                 restart servers",
+                 AND participant.user_key = notification.user_key AND message.sender_key <> notification.user_key)",
         sql: broken!(
             "SELECT message.id FROM notification JOIN message ON message.key = notification.message_key
              WHERE message.conversation_key <> notification.conversation_key

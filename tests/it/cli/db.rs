@@ -35,7 +35,7 @@ fn a_check_lists_each_problem_with_its_remedy() {
     execute(&shell, "UPDATE conversation SET message_count = 7; UPDATE account SET names_folded = 'x'");
     assert_snapshot!(shell.run("db check"), @"
     message_count · 1 problem · has a wrong message count: conversation 019b78c9-0a80-7e20-8d92-8f4200e39ec3
-        Correct the count in SQL: UPDATE conversation SET message_count = (SELECT count(*) FROM message WHERE conversation_key = conversation.key AND sender_key IS NOT NULL)
+        Stop servers, and correct the count in SQL: UPDATE conversation SET message_count = (SELECT count(*) FROM message WHERE conversation_key = conversation.key AND sender_key IS NOT NULL)
     user_names · 2 problems · cannot be found by name, email or search: user 019b78c9-0a80-7398-89bc-6d63798b4571, 019b78c9-0a80-73dd-ac58-f4b546018d9a
         Set the username again, by id: tidings user update USER --username NAME
     --- stderr
