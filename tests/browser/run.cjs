@@ -17,7 +17,7 @@ async function main() {
   };
   const browser = await chromium.launch(options);
   let failed = 0;
-  const all = { ...require('./tour.cjs'), ...require('./accidents.cjs'), ...require('./looks.cjs'), ...require('./overview.cjs'), ...require('./conversations.cjs') };
+  const all = { ...require('./tour.cjs'), ...require('./accidents.cjs'), ...require('./looks.cjs'), ...require('./overview.cjs'), ...require('./users.cjs'), ...require('./conversations.cjs') };
   for (const [name, scenario] of Object.entries(all).filter(([name]) => name.includes(only))) {
     const start = Date.now();
     const fault = await scenario(browser, world, pictures).then(() => null, (error) => error);

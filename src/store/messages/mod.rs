@@ -67,7 +67,6 @@ pub use list::{
     Filter, Look, Passed, Scope, between_numbers, count_matching, each_between, each_between_numbers, newest_unread,
     pass_matching, pass_numbers,
 };
-
 pub use newest::{has_before, newest_in_conversation};
 pub use pages::{Position, Range, everywhere, received_by_one, sent_by_one, unread_by, visible};
 

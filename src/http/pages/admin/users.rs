@@ -36,6 +36,8 @@ const SIZE: i64 = 50;
 struct Users {
     frame: Frame,
     address: Address,
+    /// Whether there is no list, as the filter was refused
+    is_refused: bool,
     page: Vec<User>,
     around: Around,
     /// The users that were ticked, in a form that was refused
@@ -92,7 +94,7 @@ async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, addre
     let look =
         move |tx: &mut Tx<'_>, session: &Session| users::accounts(tx, &session.actor(), &matching, seek.as_ref(), SIZE);
     let outcome = read(server, session, look).await;
-    // What is wrong with the filter is said above the list, which is empty then.
+    // What is wrong with the filter is said in place of the list.
     let (part, filter_problem) = match outcome {
         Ok(part) => (part, None),
         Err(error) if is_of_form(&error) => {
@@ -106,6 +108,7 @@ async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, addre
     };
     let page = Users {
         frame: Frame { place: Some(Place::Users), ..frame(session, notice) },
+        is_refused: filter_problem.is_some(),
         page: part.items,
         around: address.around(&server.keys, part.previous.as_ref(), part.next.as_ref())?,
         ticked: typed.ticked,

@@ -25,7 +25,7 @@ fn user(house: &House, name: &str) -> Value {
 
 /// The ids of the users that a page lists
 fn listed(page: &str) -> Vec<String> {
-    let rows = page.split("<th scope=\"row\"><a href=\"/admin/users/").skip(1);
+    let rows = page.split("<th scope=\"row\" class=\"wide\"><a href=\"/admin/users/").skip(1);
     rows.map(|row| row.split('/').next().unwrap().to_owned()).collect()
 }
 
