@@ -11,7 +11,7 @@ use crate::store::{self, Tx};
 /// How many days are counted, with today
 pub const DAYS: i64 = 30;
 
-/// How much there is, and how much there was on each of the last days.
+/// How much there is, and how much of it each of the last days brought.
 #[derive(Clone, Debug)]
 pub struct Overview {
     pub counted_at: Timestamp,
@@ -21,7 +21,6 @@ pub struct Overview {
     pub messages: i64,
     /// Unread notifications of all users
     pub unread: i64,
-    pub pending: Vec<Pending>,
     /// The last days, today at the end
     pub days: Vec<Day>,
 }
@@ -30,9 +29,9 @@ pub struct Overview {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Day {
     pub begins: Timestamp,
-    /// Messages that were sent on it
+    /// Messages that were sent on it and are still there
     pub messages: i64,
-    /// Accounts that were created on it
+    /// Accounts that were created on it and are still there
     pub accounts: i64,
 }
 
@@ -61,7 +60,6 @@ pub fn overview(tx: &mut Tx<'_>, actor: &Actor) -> Result<Overview> {
         conversations,
         messages,
         unread: statistics::unread(tx)?,
-        pending: store::maintenance::pending(tx)?,
         days,
     })
 }

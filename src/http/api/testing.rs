@@ -45,6 +45,6 @@ pub(super) async fn rollback(_: Meant, State(server): State<Shared>) -> Answer {
     aside(move || shared.feed.let_go(|| shared.app.pool().return_to_mark())).await?;
     server.limits.forget();
     server.kept.iter().for_each(KeptPages::forget_all);
-    server.overview.forget().await;
+    server.overview.forget();
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -17,20 +17,21 @@ use crate::store::{self, Tx};
 /// How many events one call looks through at the most
 pub const ROWS: i64 = 10_000;
 
-/// How far from its place in the log an event may be by its time, in seconds: transactions get their times and their places at
-/// different moments.
-const NEAR: i64 = 60;
+/// How far times may fall in the log, in seconds, without events being missed by their time: clocks are set back, and transactions
+/// get their times and their places at different moments. A day covers a clock that showed local time.
+const NEAR: i64 = 24 * 60 * 60;
 
 /// Which events to look for; what is absent may be anything.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub actor: Option<FilterActor>,
     pub kind: Option<EventKind>,
-    /// A user, a conversation or a message, by a name or an id; what is gone, by its id
+    /// A user, a conversation or a message, by a name or an id. Of what is gone, those events are found that have its id, and not
+    /// those that have its key, which nothing says any more.
     pub object: Option<String>,
-    /// From this time on
+    /// From this time on, by the clock of whoever recorded it: what a clock was set back by, up to a day, hides nothing.
     pub since: Option<Timestamp>,
-    /// Before this time
+    /// Before this time, likewise
     pub until: Option<Timestamp>,
 }
 
@@ -69,7 +70,7 @@ pub struct LogEntry {
 impl LogEntry {
     /// Whether the conversation itself is what it is about
     pub fn is_of_conversation(&self) -> bool {
-        self.user.is_none() && is_of_conversation(self.kind)
+        self.user.is_none() && subject_of(self.kind) == Subject::Conversation
     }
 }
 
@@ -101,6 +102,10 @@ pub struct Place {
 
 /// Looks through at most [`ROWS`] events, below a place in the log or from its end on, until `size` of them are found.
 ///
+/// Who goes on page by page sees all that was committed when they began. On PostgreSQL what is committed meanwhile may have its place
+/// among what they have seen already, and is there for who begins anew: to hold back what comes behind until then, as streams do,
+/// would show nothing new for as long as anybody writes.
+///
 /// # Errors
 /// `Forbidden` for all but the operator and admins; `NotFound` if the actor or the object is not there, naming the field.
 pub fn look_through(
@@ -116,12 +121,14 @@ pub fn look_through(
     let until = filter.until.map(|until| place_of(tx, until.plus_seconds(NEAR))).transpose()?;
     let below = below.unwrap_or(Position::END).min(until.unwrap_or(Position::END));
     let stretch = Stretch { from: from.unwrap_or(Position::START), below };
-    let mut rows = newest_sought(tx, &stretch, &sought, ROWS, size + 1)?;
+    let last = last_looked(tx, &stretch, ROWS)?;
+    let looked = Stretch { from: last.map_or(stretch.from, |(place, _)| place), below };
+    let mut rows = newest_sought(tx, &looked, &sought, size + 1)?;
     let is_more = i64::try_from(rows.len()).is_ok_and(|found| found > size);
     rows.truncate(usize::try_from(size).unwrap_or(usize::MAX));
     let (next, reached) = match rows.last() {
         Some(last) if is_more => (Some(last.position), None),
-        _ => last_looked(tx, &stretch, ROWS)?.unzip(),
+        _ => last.unzip(),
     };
     Ok(Looked { entries: entries(tx, rows)?, next, reached })
 }
@@ -159,7 +166,8 @@ fn find_object(tx: &mut Tx<'_>, actor: &Actor, text: &str) -> Result<Object> {
     {
         return Ok(Object { user: None, conversation: None, id: message.message_id.0 });
     }
-    let absent = "There is no user, conversation or message of that name. What is deleted is found by its id.";
+    let absent = "There is no user, conversation or message of that name. \
+                  Of what is deleted, the events that name its id are found by the id.";
     Err(Error::not_found(absent).naming("object"))
 }
 
@@ -180,10 +188,10 @@ struct LookedUp {
 }
 
 fn entries(tx: &mut Tx<'_>, rows: Vec<EventRow>) -> Result<Vec<LogEntry>> {
-    let subjects = |is_of: fn(EventKind) -> bool| -> BTreeSet<Uuid> {
-        rows.iter().filter(|row| is_of(row.kind)).filter_map(|row| row.subject).collect()
+    let subjects = |of: Subject| -> BTreeSet<Uuid> {
+        rows.iter().filter(|row| subject_of(row.kind) == of).filter_map(|row| row.subject).collect()
     };
-    let (places, messages) = (subjects(is_of_conversation), subjects(is_of_message));
+    let (places, messages) = (subjects(Subject::Conversation), subjects(Subject::Message));
     let keys: BTreeSet<ConversationKey> = rows.iter().filter_map(|row| row.conversation).collect();
     let mut conversations = Vec::new();
     if !keys.is_empty() {
@@ -210,25 +218,31 @@ fn entries(tx: &mut Tx<'_>, rows: Vec<EventRow>) -> Result<Vec<LogEntry>> {
     Ok(rows.into_iter().map(|row| entry(row, &found)).collect())
 }
 
-fn is_of_message(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::MessageCreated
-            | EventKind::MessageEdited
-            | EventKind::MessageDeleted
-            | EventKind::NotificationUpdated
-    )
+/// What the id of an event is of
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    User,
+    Conversation,
+    Message,
 }
 
 /// That a level changed is told to its user alone, so its event names the conversation as what it is about.
-fn is_of_conversation(kind: EventKind) -> bool {
-    matches!(
-        kind,
+fn subject_of(kind: EventKind) -> Subject {
+    match kind {
+        EventKind::MessageCreated
+        | EventKind::MessageEdited
+        | EventKind::MessageDeleted
+        | EventKind::NotificationUpdated => Subject::Message,
         EventKind::ConversationCreated
-            | EventKind::ConversationUpdated
-            | EventKind::ConversationDeleted
-            | EventKind::ParticipantUpdated
-    )
+        | EventKind::ConversationUpdated
+        | EventKind::ConversationDeleted
+        | EventKind::ParticipantUpdated => Subject::Conversation,
+        EventKind::ParticipantAdded
+        | EventKind::ParticipantRemoved
+        | EventKind::UserCreated
+        | EventKind::UserUpdated
+        | EventKind::UserDeleted => Subject::User,
+    }
 }
 
 fn entry(row: EventRow, found: &LookedUp) -> LogEntry {
@@ -236,19 +250,19 @@ fn entry(row: EventRow, found: &LookedUp) -> LogEntry {
         None => By::Operator(row.operator),
         Some(key) => found.people.get(&key).cloned().map_or(By::Gone, By::User),
     };
-    let is_of_user = !is_of_message(row.kind) && !is_of_conversation(row.kind);
+    let subject = |of: Subject| row.subject.filter(|_| subject_of(row.kind) == of);
     let user = row.user.map(|key| match found.people.get(&key) {
         Some(person) => About::There(person.clone()),
-        None => About::Gone(row.subject.filter(|_| is_of_user).map(UserId)),
+        None => About::Gone(subject(Subject::User).map(UserId)),
     });
-    let place = row.subject.filter(|_| is_of_conversation(row.kind)).map(ConversationId);
+    let place = subject(Subject::Conversation).map(ConversationId);
     let key = row.conversation.or_else(|| place.and_then(|id| found.keys.get(&id).copied()));
     let conversation = match key.and_then(|key| found.conversations.get(&key)) {
         Some(conversation) => Some(About::There(named(conversation, &found.people))),
         None if row.conversation.is_some() || place.is_some() => Some(About::Gone(place)),
         None => None,
     };
-    let message = row.subject.filter(|_| is_of_message(row.kind)).map(MessageId);
+    let message = subject(Subject::Message).map(MessageId);
     let message = message.map(|id| if found.messages.contains(&id) { About::There(id) } else { About::Gone(Some(id)) });
     let (kind, at, is_read) = (row.kind, row.at, row.is_read);
     LogEntry { position: row.position, kind, at, by, user, conversation, message, is_read }
@@ -257,7 +271,8 @@ fn entry(row: EventRow, found: &LookedUp) -> LogEntry {
 fn named(conversation: &Conversation, people: &People) -> Place {
     let name = match (conversation.kind, conversation.pair) {
         (Kind::Direct, Some((one, other))) => {
-            let names = [one, other].map(|key| people.get(&key).map_or("", |person| person.username.as_str()));
+            let names =
+                [one, other].map(|key| people.get(&key).map_or("a deleted user", |person| person.username.as_str()));
             names.join(" and ")
         }
         _ => conversation.name.clone().or_else(|| conversation.title.clone()).unwrap_or_else(|| "group".to_owned()),

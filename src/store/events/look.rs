@@ -44,26 +44,18 @@ pub struct Stretch {
     pub below: Position,
 }
 
-/// The newest events of a part of the log that are sought, at most `limit` of them, among its newest `rows`
-pub fn newest_sought(
-    tx: &mut Tx<'_>,
-    stretch: &Stretch,
-    sought: &Sought,
-    rows: i64,
-    limit: i64,
-) -> Result<Vec<EventRow>> {
+/// The newest events of a part of the log that are sought, at most `limit` of them
+pub fn newest_sought(tx: &mut Tx<'_>, stretch: &Stretch, sought: &Sought, limit: i64) -> Result<Vec<EventRow>> {
     macro_rules! sought {
-        ($first:literal, $is_operator:literal, $is_object:literal, $rest:literal) => {
+        ($of_stretch:literal) => {
             concat!(
-                "SELECT * FROM (SELECT ",
+                "SELECT ",
                 columns!(),
-                " FROM event WHERE ",
-                $first,
-                ") AS looked WHERE ",
-                $is_operator,
-                " AND ",
-                $is_object,
-                $rest
+                " FROM event
+                 WHERE at >= $1 AND at < $2 AND (CAST($3 AS BIGINT) IS NULL OR kind = $3)
+                   AND (CAST($4 AS BIGINT) IS NULL OR actor_key = $4) AND ($5 = FALSE OR actor_key IS NULL)
+                   AND ($6 = TRUE OR user_key = $7 OR conversation_key = $8 OR subject_id = $9) AND ",
+                $of_stretch
             )
         };
     }
@@ -76,28 +68,22 @@ pub fn newest_sought(
     let is_any = sought.object.is_none();
     let (user, conversation) = sought.object.map_or((None, None), |object| (object.user, object.conversation));
     let id = sought.object.map(|object| object.id);
+    let Sought { kind, since, until, .. } = sought;
     if tx.split(true, false) {
         return tx.all(
-            sought!(
-                "key >= $1 AND key < $2 ORDER BY key DESC LIMIT $3",
-                "at >= $4 AND at < $5 AND (CAST($6 AS BIGINT) IS NULL OR kind = $6)
-                 AND (CAST($7 AS BIGINT) IS NULL OR actor_key = $7) AND ($8 = FALSE OR actor_key IS NULL)",
-                "($9 = TRUE OR user_key = $10 OR conversation_key = $11 OR subject_id = $12)",
-                " ORDER BY key DESC LIMIT $13"
-            ),
+            sought!("key >= $10 AND key < $11 ORDER BY key DESC LIMIT $12"),
             &[
-                &from.key,
-                &below.key,
-                &rows,
-                &sought.since,
-                &sought.until,
-                &sought.kind,
+                since,
+                until,
+                kind,
                 &actor,
                 &is_operator,
                 &is_any,
                 &user,
                 &conversation,
                 &id,
+                &from.key,
+                &below.key,
                 &limit,
             ],
             read,
@@ -105,28 +91,23 @@ pub fn newest_sought(
     }
     tx.all(
         sought!(
-            "(transaction_id, key) >= ($1, $2) AND (transaction_id, key) < ($3, $4)
-             ORDER BY transaction_id DESC, key DESC LIMIT $5",
-            "at >= $6 AND at < $7 AND (CAST($8 AS BIGINT) IS NULL OR kind = $8)
-             AND (CAST($9 AS BIGINT) IS NULL OR actor_key = $9) AND ($10 = FALSE OR actor_key IS NULL)",
-            "($11 = TRUE OR user_key = $12 OR conversation_key = $13 OR subject_id = $14)",
-            " ORDER BY transaction_id DESC, key DESC LIMIT $15"
+            "(transaction_id, key) >= ($10, $11) AND (transaction_id, key) < ($12, $13)
+             ORDER BY transaction_id DESC, key DESC LIMIT $14"
         ),
         &[
-            &from.transaction,
-            &from.key,
-            &below.transaction,
-            &below.key,
-            &rows,
-            &sought.since,
-            &sought.until,
-            &sought.kind,
+            since,
+            until,
+            kind,
             &actor,
             &is_operator,
             &is_any,
             &user,
             &conversation,
             &id,
+            &from.transaction,
+            &from.key,
+            &below.transaction,
+            &below.key,
             &limit,
         ],
         read,
@@ -157,8 +138,8 @@ pub fn last_looked(tx: &mut Tx<'_>, stretch: &Stretch, rows: i64) -> Result<Opti
     Ok(last.pop().filter(|_| is_more))
 }
 
-/// The place in the log from which on events are not before a time, found by halving: times rise with places, as long as no clock
-/// was set back.
+/// The place in the log from which on events are not before a time, found by halving: that is so where times rise with places, and
+/// what they fall by, as after a clock was set back, is how far from the time events may be on the wrong side of the place.
 pub fn place_of(tx: &mut Tx<'_>, time: Timestamp) -> Result<Position> {
     // The time of the last event up to the middle
     macro_rules! at_or_below {

@@ -185,6 +185,10 @@ fn a_look_ends_after_ten_thousand_events_and_says_where_it_goes_on() {
         world.execute("DELETE FROM event WHERE at > 600000000000");
         let last = look(world, &rare, None, 10);
         assert_eq!((last.entries.len(), last.next, last.reached), (2, None, None), "ten thousand, and nothing behind");
+        // The last of those that are looked through is one of them.
+        world.execute("INSERT INTO event (kind, at) VALUES (0, 1)");
+        let kind = Filter { kind: Some(EventKind::ParticipantRemoved), ..Filter::default() };
+        assert_eq!(look(world, &kind, None, 10).entries.len(), 1);
     });
 }
 
@@ -230,5 +234,68 @@ fn a_look_at_some_time_begins_there_however_long_ago_it_is() {
         assert_eq!(looked.entries[0].at, minute(19_999));
         let since = Filter { since: Some(NOON), ..Filter::default() };
         assert!(look(world, &since, None, 10).entries.is_empty());
+    });
+}
+
+#[test]
+fn a_clock_that_was_set_back_hides_nothing_from_a_look_at_some_time() {
+    on_every_engine(|world| {
+        fill(world, 40_000);
+        // Twelve hours ahead, and behind; among them what halving the log comes upon
+        let shift = |first: i64, last: i64, by: i64| {
+            world.execute(&format!(
+                "UPDATE event SET at = at + {} WHERE at BETWEEN {} AND {}",
+                by * 60_000_000,
+                first * 60_000_000,
+                last * 60_000_000
+            ));
+        };
+        let half_a_day = 720;
+        shift(29_900, 30_150, -half_a_day);
+        shift(19_000, 20_100, half_a_day);
+        let at = |number: i64| match number {
+            19_000..=20_100 => number + half_a_day,
+            29_900..=30_150 => number - half_a_day,
+            number => number,
+        };
+        for (since, until) in
+            [(18_000, 20_400), (20_200, 20_400), (20_500, 20_900), (29_500, 31_000), (29_200, 29_300), (29_950, 30_000)]
+        {
+            let (first, end) = (Timestamp(since * 60_000_000), Timestamp(until * 60_000_000));
+            let filter = Filter { since: Some(first), until: Some(end), ..Filter::default() };
+            let looked = look(world, &filter, None, 5000);
+            let found: Vec<i64> = looked.entries.iter().map(|entry| entry.at.0 / 60_000_000).collect();
+            let expected: Vec<i64> = (1..=40_000).rev().map(at).filter(|at| (since..until).contains(at)).collect();
+            assert_eq!(found, expected, "{since} to {until}");
+            assert_eq!((looked.next, looked.reached), (None, None));
+        }
+    });
+}
+
+#[test]
+fn what_is_committed_while_somebody_goes_on_page_by_page_takes_nothing_from_them_and_is_there_for_the_next() {
+    on_every_engine(|world| {
+        let Location::Postgres(url) = &world.location else { return };
+        for name in ["ann", "bob"] {
+            world.user(name);
+        }
+        let mut session = postgres::Client::connect(url, postgres::NoTls).unwrap();
+        session.batch_execute("BEGIN; INSERT INTO event (kind, at) VALUES (12, 7)").unwrap();
+        world.user("eve");
+        let walk = |commit: &mut dyn FnMut()| {
+            let (mut seen, mut below) = (Vec::new(), None);
+            loop {
+                let looked = look(world, &Filter::default(), below, 2);
+                seen.extend(looked.entries.iter().map(|entry| entry.kind));
+                commit();
+                below = looked.next;
+                if below.is_none() {
+                    return seen;
+                }
+            }
+        };
+        let created = EventKind::UserCreated;
+        assert_eq!(walk(&mut || session.batch_execute("COMMIT").unwrap()), [created; 3]);
+        assert_eq!(walk(&mut || {}), [created, EventKind::UserDeleted, created, created]);
     });
 }

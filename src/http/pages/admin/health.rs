@@ -5,6 +5,7 @@ use axum::extract::State;
 
 use super::Admin;
 use super::overview::{self, bytes};
+use crate::error::{Error, Kind};
 use crate::http::pages::answer::Page;
 use crate::http::pages::assets;
 use crate::http::pages::session::{frame, read};
@@ -22,8 +23,8 @@ pub(super) const PATH: &str = "/admin/health/";
 #[template(path = "admin/health.html", whitespace = "minimize")]
 struct Health {
     frame: Frame,
-    /// Why the database cannot be read and written; none: it can
-    fault: Option<String>,
+    /// What is wrong with the database; none: it can be read, and the last write succeeded
+    fault: Option<&'static str>,
     engine: &'static str,
     pending: Vec<Pending>,
     numbers: Vec<(&'static str, String)>,
@@ -55,9 +56,17 @@ impl Route {
     }
 }
 
-/// Shows how the server is.
+/// What is wrong, without the places that the error may name, which are the operator's
+fn fault(error: &Error) -> &'static str {
+    match error.kind() {
+        Kind::NoSpace => "The database cannot be written: its disk is full.",
+        _ => "The database cannot be written, or does not answer in time.",
+    }
+}
+
+/// Shows how the server is. As `/health/ready` does, it tries to write now and then, and leaves nothing behind.
 pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin) -> Page {
-    let fault = server.readiness.check(&server).await.err().map(|error| error.problem().detail.to_owned());
+    let fault = server.readiness.check(&server).await.err().map(|error| fault(&error));
     let pending = read(&server, &session, |tx, session| pending(tx, &session.actor())).await?;
     let Figures { connections, listeners, delay, waiting, log_bytes, lost_lines, routes } =
         server.metrics.figures(&server)?;

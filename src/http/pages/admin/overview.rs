@@ -6,12 +6,12 @@ use axum::extract::State;
 use super::{Admin, overview};
 use crate::http::pages::answer::Page;
 use crate::http::pages::assets;
-use crate::http::pages::session::{frame, read_slowly};
+use crate::http::pages::session::{frame, read};
 use crate::http::pages::view::{self, Frame, Place, grouped};
 use crate::http::server::Shared;
 use crate::http::server::overview::Counted;
 use crate::model::{Pending, Task, Timestamp};
-use crate::service::overview::{Day, overview as count_all};
+use crate::service::overview::{Day, pending};
 
 /// How many units a day is wide in a chart, and how many of them its bar is
 const STEP: usize = 10;
@@ -23,14 +23,47 @@ const HEIGHT: f64 = 100.0;
 /// `/admin/`
 #[derive(Template)]
 #[template(path = "admin/overview.html", whitespace = "minimize")]
-struct Overview<'c> {
+struct Overview {
     frame: Frame,
+    pending: Vec<Pending>,
+    /// Nothing where it was never counted yet
+    numbers: Option<Numbers>,
+    /// Whether it is being counted
+    is_counting: bool,
+}
+
+/// What was counted, as it is shown
+struct Numbers {
     counted_at: Timestamp,
-    numbers: Vec<(&'static str, String)>,
-    pending: &'c [Pending],
+    all: Vec<(&'static str, String)>,
     charts: [Chart; 2],
     /// The days of the table, today first
     days: Vec<(String, String, String)>,
+}
+
+impl Numbers {
+    fn new(Counted { overview, sizes }: &Counted) -> Self {
+        let mut all = vec![
+            ("Users", grouped(overview.users)),
+            ("Conversations", grouped(overview.conversations)),
+            ("Messages", grouped(overview.messages)),
+            ("Unread", grouped(overview.unread)),
+            ("Database", bytes(sizes.bytes)),
+        ];
+        all.extend(sizes.wal_bytes.map(|wal| ("Write-ahead log", bytes(wal))));
+        let row = |day: &Day| {
+            (day.begins.date_time().format("%-d %b %Y").to_string(), grouped(day.messages), grouped(day.accounts))
+        };
+        Self {
+            counted_at: overview.counted_at,
+            all,
+            charts: [
+                Chart::new("Messages per day", &overview.days, |day| day.messages),
+                Chart::new("New users per day", &overview.days, |day| day.accounts),
+            ],
+            days: overview.days.iter().rev().map(row).collect(),
+        }
+    }
 }
 
 /// Bars, one for each day
@@ -109,30 +142,14 @@ pub(super) fn doing(task: Task) -> &'static str {
 
 /// Shows the overview.
 pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin) -> Page {
-    let count = read_slowly(&server, &session, |tx, session| count_all(tx, &session.actor()));
-    let counted = server.overview.get(&server, count).await?;
-    let Counted { overview, sizes } = &*counted;
-    let mut numbers = vec![
-        ("Users", grouped(overview.users)),
-        ("Conversations", grouped(overview.conversations)),
-        ("Messages", grouped(overview.messages)),
-        ("Unread", grouped(overview.unread)),
-        ("Database", bytes(sizes.bytes)),
-    ];
-    numbers.extend(sizes.wal_bytes.map(|wal| ("Write-ahead log", bytes(wal))));
-    let row = |day: &Day| {
-        (day.begins.date_time().format("%-d %b %Y").to_string(), grouped(day.messages), grouped(day.accounts))
-    };
+    let (counted, is_counting) = server.overview.get(&server).await?;
+    // This asks once more who may see it: they may have waited.
+    let pending = read(&server, &session, |tx, session| pending(tx, &session.actor())).await?;
     Ok(view::page(&Overview {
         frame: Frame { place: Some(Place::Overview), ..frame(&session, None) },
-        counted_at: overview.counted_at,
-        numbers,
-        pending: &overview.pending,
-        charts: [
-            Chart::new("Messages per day", &overview.days, |day| day.messages),
-            Chart::new("New users per day", &overview.days, |day| day.accounts),
-        ],
-        days: overview.days.iter().rev().map(row).collect(),
+        pending,
+        numbers: counted.as_deref().map(Numbers::new),
+        is_counting,
     })?)
 }
 

@@ -36,12 +36,23 @@ fn the_log_is_filtered_by_the_address_and_what_is_wrong_stands_at_its_field_with
             ("object=nobody&actor=bob", "object"),
             ("since=today&actor=bob", "since"),
             ("until=2026-02-30T00%3A00&actor=bob", "until"),
+            ("since=2026-01-02&until=2026-01-01T10%3A00Z&actor=bob", "until"),
+            ("kind=nonsense&actor=bob", "kind"),
+            ("by=nobody&actor=bob", "by"),
         ] {
             let page = get(&format!("?{query}"), 400);
             assert!(page.contains(&format!("id=\"filter-{at}-problem\"")), "{query}: {page}");
+            assert!(page.contains("aria-invalid=\"true\"") && page.contains("autofocus"), "{query}: {page}");
+            assert!(!page.contains("<p class=\"command\">"), "{query}: {page}");
             assert!(page.contains("value=\"bob\"") && page.contains("<title>Error: Events"), "{query}: {page}");
             assert_eq!(rows(&page), 0);
         }
+        // A browser empties fields of times that hold anything else.
+        let page = get("?since=2026-01-01&until=2026-01-01T10%3A00%3A30%2B01%3A00", 200);
+        for value in ["2026-01-01T00:00", "2026-01-01T09:00:30"] {
+            assert!(page.contains(&format!("type=\"datetime-local\" value=\"{value}\"")), "{page}");
+        }
+        assert!(get("?since=today", 400).contains("type=\"text\" value=\"today\""));
     });
 }
 
@@ -61,6 +72,8 @@ fn older_events_are_led_to_with_the_same_filter_and_a_long_look_says_how_far_it_
             Some(link.rsplit("href=\"").next().unwrap().split('"').next().unwrap().replace("&#38;", "&"))
         };
         let first = get("/admin/events/?kind=user.deleted");
+        let rare = get("/admin/events/?kind=participant.added");
+        assert!(rare.contains("None of these events is like that.") && rare.contains("rel=\"next\""), "{rare}");
         assert!(first.contains("10,000 events were looked through, back to") && !first.contains(">Newest<"), "{first}");
         let count = |page: &str| page.matches("<span class=\"badge\">user.deleted</span>").count();
         let mut path = older(&first).unwrap();
