@@ -209,7 +209,7 @@ pub(super) async fn write<T: Send + 'static>(
     server.write_unauthenticated(move |tx| sessions::acting(tx, &hash).and_then(|session| work(tx, &session))).await
 }
 
-/// As [`write`], where a form may give the password again: the session that `work` gets knows of it.
+/// As [`write()`], where a form may give the password again: the session that `work` gets knows of it.
 pub(super) async fn write_with_password<T: Send + 'static>(
     server: &Shared,
     visitor: &Visitor,

@@ -100,6 +100,8 @@ impl<T: Send + Sync + 'static> Recounted<T> {
             .ended
             .as_ref()
             .is_some_and(|(ended, failure)| ended.elapsed() < if failure.is_some() { self.pause } else { self.known });
+        // One that panicked has no sender any more.
+        last.running = last.running.take().filter(|running| running.has_changed().is_ok());
         if is_known || last.running.is_some() {
             return last.running.clone();
         }

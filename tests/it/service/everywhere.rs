@@ -54,7 +54,7 @@ fn they_are_found_by_name_or_title_and_by_who_takes_part() {
         assert_eq!(names(&find(world, (None, Some("%")), None, 9)), [""; 0]);
         assert_eq!(names(&find(world, (Some(&eve), None), None, 9)), ["direct"]);
         assert_eq!(names(&find(world, (Some(&bob), None), None, 9)).len(), 4);
-        assert_eq!(names(&find(world, (Some(&ann), Some("gam")), None, 9)), ["gamma"]);
+        assert_eq!(names(&find(world, (Some(&ann), Some("gamma")), None, 9)), ["gamma"]);
         let first = find(world, (None, Some("a")), None, 2);
         assert_eq!((names(&first), first.looked_through), (vec!["gamma", "beta"], None));
         let second = find(world, (None, Some("a")), first.page.next.as_ref(), 2);
