@@ -161,7 +161,8 @@ async function paint(browser, { room, person }) {
 
 // From the start of a command in another process until what it sent is on the page
 async function follow(admin, room) {
-  await admin.goto(`/admin/conversations/${room}/`);
+  // What comes is shown to whoever is at the end.
+  await admin.goto(`/admin/conversations/${room}/#end`);
   const taken = [];
   for (let round = 0; round < Math.min(rounds, 60); round += 1) {
     const said = `followed ${round}.`;
