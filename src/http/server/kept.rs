@@ -149,8 +149,9 @@ impl KeptPages {
         render: impl FnOnce(&mut Tx<'_>) -> Result<(Rendered, BTreeSet<UserKey>)>,
     ) -> Result<Rendered> {
         let mark = mark(tx)?;
-        let is_known = self.forget_what_changed(tx, &mark)?;
-        if let Some(kept) = self.find(conversation, address, &mark).filter(|_| is_known) {
+        if self.forget_what_changed(tx, &mark)?
+            && let Some(kept) = self.find(conversation, address, &mark)
+        {
             self.counters.hits.inc();
             if cfg!(debug_assertions) {
                 // What they say is not for the log.
