@@ -221,8 +221,11 @@ fn everybody_who_listens_is_told_when_the_log_is_set_back_and_goes_on_at_its_end
         let behind = log(world).len();
         stage.until_heard(&mut ears[1], behind);
         let keys = log(world);
-        world.execute(&format!("DELETE FROM event WHERE key > {}", keys[keys.len() - 2]));
-        world.insert("UPDATE event_log SET generation = gen_random_uuid()");
+        // In one transaction, as `db restore` does it: a feed that looks between the two tells of each.
+        world.insert(&format!(
+            "BEGIN; DELETE FROM event WHERE key > {}; UPDATE event_log SET generation = gen_random_uuid(); COMMIT",
+            keys[keys.len() - 2]
+        ));
         stage.feed.look();
         for (ear, before) in ears.iter_mut().zip([0, behind]) {
             stage.until_heard(ear, before + 1);
