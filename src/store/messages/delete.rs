@@ -24,40 +24,66 @@ pub fn count_of(tx: &mut Tx<'_>, user: UserKey) -> Result<(i64, i64)> {
     )
 }
 
+/// A sum over conversations, of which each is looked up by itself: PostgreSQL takes a list for a hundred conversations of average
+/// length, and would read all messages.
+macro_rules! of_each {
+    ($list:literal, $count:expr) => {
+        concat!(
+            "(SELECT CAST(coalesce(sum((",
+            $count,
+            ")), 0) AS BIGINT) FROM (SELECT CAST(value AS BIGINT) AS key FROM json_each(CAST(",
+            $list,
+            " AS TEXT))) AS ending)"
+        )
+    };
+}
+
 /// The number of messages of these conversations, without tombstones, that a user neither sent nor received
 pub fn count_of_others(tx: &mut Tx<'_>, conversations: &[ConversationKey], user: UserKey) -> Result<i64> {
     tx.only(
         concat!(
-            "SELECT count(*) FROM message WHERE conversation_key IN ",
-            list!("$1"),
-            " AND sender_key <> $2 AND (receiver_key IS NULL OR receiver_key <> $2)"
+            "SELECT ",
+            of_each!(
+                "$1",
+                "SELECT count(*) FROM message WHERE conversation_key = ending.key
+                 AND sender_key <> $2 AND (receiver_key IS NULL OR receiver_key <> $2)"
+            )
         ),
         &[&list(conversations.iter().map(|key| key.0)), &user],
         |row| row.get(0),
     )
 }
 
-/// The messages that go with a user in these conversations, each in one of three parts, joined with what is about them
+/// How many rows of a table are about the messages that go with a user, each message in one of three parts
 macro_rules! going_with {
-    ($table:literal, $user:literal) => {
+    ($table:literal, $others:literal) => {
         concat!(
-            going_with!($table, $user, "message.sender_key = $1"),
-            " + ",
-            going_with!($table, $user, "message.receiver_key = $1 AND message.sender_key <> $1"),
-            " + ",
-            going_with!(
-                $table,
-                $user,
-                "message.conversation_key IN ",
-                list!("$2"),
-                " AND message.sender_key <> $1 AND (message.receiver_key IS NULL OR message.receiver_key <> $1)"
+            "(",
+            going_with!($table, $others, "message.sender_key = $1"),
+            ") + (",
+            going_with!($table, $others, "message.receiver_key = $1 AND message.sender_key <> $1"),
+            ") + ",
+            of_each!(
+                "$2",
+                going_with!(
+                    $table,
+                    $others,
+                    "message.conversation_key = ending.key
+                     AND message.sender_key <> $1 AND (message.receiver_key IS NULL OR message.receiver_key <> $1)"
+                )
             )
         )
     };
-    ($table:literal, $user:literal, $($which:expr),+) => {
+    ($table:literal, $others:literal, $which:literal) => {
         concat!(
-            "(SELECT count(*) FROM message CROSS JOIN ", $table, " WHERE ", $($which,)+
-            " AND ", $table, ".message_key = message.key AND (", $user, " IS NULL OR ", $user, " <> $1))"
+            "SELECT count(*) FROM message CROSS JOIN ",
+            $table,
+            " WHERE ",
+            $which,
+            " AND ",
+            $table,
+            ".message_key = message.key AND ",
+            $others
         )
     };
 }
@@ -69,9 +95,9 @@ pub fn count_going_with(tx: &mut Tx<'_>, user: UserKey, ending: &[ConversationKe
     let (revisions, notifications) = tx.only(
         concat!(
             "SELECT ",
-            going_with!("revision", "revision.editor_key"),
+            going_with!("revision", "(revision.editor_key IS NULL OR revision.editor_key <> $1)"),
             " + (SELECT count(*) FROM revision WHERE editor_key = $1), ",
-            going_with!("notification", "notification.user_key"),
+            going_with!("notification", "notification.user_key <> $1"),
             " + (SELECT count(*) FROM notification WHERE user_key = $1 AND is_read IN (FALSE, TRUE))"
         ),
         &[&user, &ending],
@@ -80,25 +106,26 @@ pub fn count_going_with(tx: &mut Tx<'_>, user: UserKey, ending: &[ConversationKe
     // A message stays as a tombstone that has an answer which stays, directly or through others that go or are tombstones.
     let tombstones = tx.only(
         concat!(
-            "WITH RECURSIVE answer (key, parent_key) AS (
-                 SELECT reply.key, reply.parent_key FROM message CROSS JOIN message AS reply
-                 WHERE message.sender_key = $1 AND reply.parent_key = message.key
+            "WITH RECURSIVE answer (key, parent_key, sender_key, receiver_key) AS (
+                 SELECT reply.key, reply.parent_key, reply.sender_key, reply.receiver_key
+                 FROM message CROSS JOIN message AS reply WHERE message.sender_key = $1 AND reply.parent_key = message.key
                  UNION ALL
-                 SELECT reply.key, reply.parent_key FROM message CROSS JOIN message AS reply
-                 WHERE message.receiver_key = $1 AND reply.parent_key = message.key
+                 SELECT reply.key, reply.parent_key, reply.sender_key, reply.receiver_key
+                 FROM message CROSS JOIN message AS reply WHERE message.receiver_key = $1 AND reply.parent_key = message.key
                  UNION ALL
-                 SELECT reply.key, reply.parent_key FROM answer CROSS JOIN message AS tombstone CROSS JOIN message AS reply
-                 WHERE tombstone.key = answer.key AND tombstone.sender_key IS NULL AND reply.parent_key = tombstone.key),
+                 SELECT reply.key, reply.parent_key, reply.sender_key, reply.receiver_key
+                 FROM answer CROSS JOIN message AS reply WHERE answer.sender_key IS NULL AND reply.parent_key = answer.key),
              kept (key) AS (
-                 SELECT answer.parent_key FROM answer CROSS JOIN message
-                 WHERE message.key = answer.key AND message.sender_key <> $1 AND (message.receiver_key IS NULL OR message.receiver_key <> $1)
+                 SELECT parent_key FROM answer WHERE sender_key <> $1 AND (receiver_key IS NULL OR receiver_key <> $1)
                  UNION
-                 SELECT parent.key FROM kept CROSS JOIN message CROSS JOIN message AS parent
-                 WHERE message.key = kept.key AND parent.key = message.parent_key
-                   AND (parent.sender_key IS NULL OR parent.sender_key = $1 OR parent.receiver_key = $1))
-             SELECT count(*) FROM kept CROSS JOIN message
-             WHERE message.key = kept.key AND (message.sender_key = $1 OR message.receiver_key = $1) AND message.conversation_key NOT IN ",
-            list!("$2")
+                 SELECT (SELECT parent.key FROM message CROSS JOIN message AS parent
+                         WHERE message.key = kept.key AND parent.key = message.parent_key
+                           AND (parent.sender_key IS NULL OR parent.sender_key = $1 OR parent.receiver_key = $1))
+                 FROM kept)
+             SELECT count((SELECT 1 FROM message WHERE message.key = kept.key AND (sender_key = $1 OR receiver_key = $1)
+                           AND conversation_key NOT IN ",
+            list!("$2"),
+            ")) FROM kept"
         ),
         &[&user, &ending],
         |row| row.get(0),
