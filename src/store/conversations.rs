@@ -148,11 +148,11 @@ macro_rules! of_user {
             $select,
             " FROM participant JOIN conversation ON conversation.key = participant.conversation_key
              WHERE participant.user_key = $1
-               AND (CAST($2 AS TEXT) IS NULL OR conversation.names_folded LIKE $2 ESCAPE '\\'
+               AND (CAST($2 AS TEXT) IS NULL OR instr(conversation.names_folded, $2) > 0
                     OR (conversation.kind = 0 AND EXISTS (
                         SELECT 1 FROM participant AS companion JOIN account ON account.key = companion.user_key
                         WHERE companion.conversation_key = conversation.key AND companion.user_key <> $1
-                          AND account.names_folded LIKE $2 ESCAPE '\\')))",
+                          AND instr(account.names_folded, $2) > 0)))",
             $where,
             $tail
         )
@@ -182,14 +182,14 @@ pub fn page_of(
         Seek::After(position) => (page_of!("<", "DESC"), position),
         Seek::Before(position) => (page_of!(">", "ASC"), position),
     };
-    tx.all(sql, &[&user, &search.map(super::pattern), &position.0, &position.1, &limit], read)
+    tx.all(sql, &[&user, &search.map(fold_case), &position.0, &position.1, &limit], read)
 }
 
 /// How many conversations there are in that list, up to 10,000
 pub fn count_of(tx: &mut Tx<'_>, user: UserKey, search: Option<&str>) -> Result<i64> {
     tx.only(
         concat!("SELECT count(*) FROM (", of_user!("1", "", " LIMIT 10000"), ") AS matching"),
-        &[&user, &search.map(super::pattern)],
+        &[&user, &search.map(fold_case)],
         |row| row.get(0),
     )
 }
@@ -235,14 +235,14 @@ pub fn page(tx: &mut Tx<'_>, before: ConversationKey, search: Option<&str>, limi
             " FROM conversation
              /* scans: a search of the operator's, for which PostgreSQL reads all names once */
              WHERE key < $1
-               AND (CAST($2 AS TEXT) IS NULL OR names_folded LIKE $2 ESCAPE '\\'
+               AND (CAST($2 AS TEXT) IS NULL OR instr(names_folded, $2) > 0
                     OR (kind = 0 AND EXISTS (
                         SELECT 1 FROM participant JOIN account ON account.key = participant.user_key
                         WHERE participant.conversation_key = conversation.key
-                          AND account.names_folded LIKE $2 ESCAPE '\\')))
+                          AND instr(account.names_folded, $2) > 0)))
              ORDER BY key DESC LIMIT $3"
         ),
-        &[&before, &search.map(super::pattern), &limit],
+        &[&before, &search.map(fold_case), &limit],
         read,
     )
 }
@@ -272,7 +272,7 @@ macro_rules! found_everywhere {
             " $1 ORDER BY key ",
             $order,
             " LIMIT $2) AS looked_at CROSS JOIN conversation
-             WHERE looked_at.names LIKE $3 ESCAPE '\\' AND conversation.key = looked_at.place
+             WHERE instr(looked_at.names, $3) > 0 AND conversation.key = looked_at.place
              ORDER BY conversation.key ",
             $order,
             " LIMIT $4"
@@ -292,7 +292,7 @@ pub fn page_everywhere(
         Seek::After(position) => (true, position),
         Seek::Before(position) => (false, position),
     };
-    let Some(search) = search.map(super::pattern) else {
+    let Some(search) = search.map(fold_case) else {
         let sql = if is_after { everywhere!("<", "DESC") } else { everywhere!(">", "ASC") };
         return tx.all(sql, &[position, &limit], read);
     };

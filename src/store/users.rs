@@ -243,7 +243,7 @@ pub struct Filter<'s> {
 
 macro_rules! matching {
     () => {
-        "(CAST($2 AS TEXT) IS NULL OR names_folded LIKE $2 ESCAPE '\\' OR ($3 AND email_folded LIKE $2 ESCAPE '\\'))
+        "(CAST($2 AS TEXT) IS NULL OR instr(names_folded, $2) > 0 OR ($3 AND instr(email_folded, $2) > 0))
          AND (CAST($4 AS BIGINT) IS NULL OR role = $4) AND (CAST($5 AS BOOLEAN) IS NULL OR is_active = $5)"
     };
 }
@@ -253,13 +253,17 @@ macro_rules! page {
         concat!(
             "SELECT ",
             columns!(),
-            " FROM account WHERE username_folded ",
+            // What is searched of those that are looked at, all in one index, and everything of those that are found
+            " FROM (SELECT username_folded AS place FROM account WHERE username_folded ",
             $compare,
             " $1 AND ",
             matching!(),
             " ORDER BY username_folded ",
             $order,
-            " LIMIT $6"
+            " LIMIT $6) AS found CROSS JOIN account
+             WHERE account.username_folded = found.place
+             ORDER BY account.username_folded ",
+            $order
         )
     };
 }
@@ -271,7 +275,7 @@ pub fn page(tx: &mut Tx<'_>, seek: &Seek<String>, filter: &Filter<'_>, limit: i6
         Seek::Before(username) => (page!("<", "DESC"), username),
     };
     let Filter { search, by_email, role, is_active } = filter;
-    let search = search.map(super::pattern);
+    let search = search.map(fold_case);
     tx.all(sql, &[&fold_case(position), &search, by_email, role, is_active, &limit], read)
 }
 
@@ -284,7 +288,7 @@ pub fn count_matching(tx: &mut Tx<'_>, filter: &Filter<'_>) -> Result<i64> {
             matching!(),
             " LIMIT 10000) AS matching"
         ),
-        &[&"", &search.map(super::pattern), by_email, role, is_active],
+        &[&"", &search.map(fold_case), by_email, role, is_active],
         |row| row.get(0),
     )
 }

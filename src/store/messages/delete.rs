@@ -44,12 +44,12 @@ pub fn count_of_others(tx: &mut Tx<'_>, conversations: &[ConversationKey], user:
         concat!(
             "SELECT ",
             of_each!(
-                "$1",
+                "$2",
                 "SELECT count(*) FROM message WHERE conversation_key = ending.key
-                 AND sender_key <> $2 AND (receiver_key IS NULL OR receiver_key <> $2)"
+                 AND sender_key <> $1 AND (receiver_key IS NULL OR receiver_key <> $1)"
             )
         ),
-        &[&list(conversations.iter().map(|key| key.0)), &user],
+        &[&user, &list(conversations.iter().map(|key| key.0))],
         |row| row.get(0),
     )
 }

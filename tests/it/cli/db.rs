@@ -86,7 +86,7 @@ fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
     assert_snapshot!(shell.run("db backup copy.db --dry-run"), @"
      file      copy.db
      database  test.db
-     version   9
+     version   10
      bytes     241664
     --- stderr
     Dry run, nothing was changed. Without --dry-run: Backed up the database test.db to copy.db.
@@ -109,7 +109,7 @@ fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
     assert_snapshot!(shell.run("db backup copy.db"), @"
      file      copy.db
      database  test.db
-     version   9
+     version   10
      bytes     241664
     --- stderr
     Backed up the database test.db to copy.db.
@@ -159,7 +159,7 @@ fn a_restore_brings_back_what_was_backed_up() {
     assert_snapshot!(shell.run("db restore copy.db --dry-run"), @"
      file      copy.db
      database  test.db
-     version   9
+     version   10
      bytes     241664
     --- stderr
     Dry run, nothing was changed. Without --dry-run: Restored the database test.db from copy.db.
@@ -173,7 +173,7 @@ fn a_restore_brings_back_what_was_backed_up() {
     assert_snapshot!(shell.run("db restore copy.db --yes"), @"
      file      copy.db
      database  test.db
-     version   9
+     version   10
      bytes     241664
     --- stderr
     Restored the database test.db from copy.db.
