@@ -87,7 +87,7 @@ fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
      file      copy.db
      database  test.db
      version   10
-     bytes     241664
+     bytes     245760
     --- stderr
     Dry run, nothing was changed. Without --dry-run: Backed up the database test.db to copy.db.
     ");
@@ -110,7 +110,7 @@ fn a_backup_is_whole_its_owners_only_and_never_over_another_file() {
      file      copy.db
      database  test.db
      version   10
-     bytes     241664
+     bytes     245760
     --- stderr
     Backed up the database test.db to copy.db.
     ");
@@ -160,7 +160,7 @@ fn a_restore_brings_back_what_was_backed_up() {
      file      copy.db
      database  test.db
      version   10
-     bytes     241664
+     bytes     245760
     --- stderr
     Dry run, nothing was changed. Without --dry-run: Restored the database test.db from copy.db.
     ");
@@ -174,7 +174,7 @@ fn a_restore_brings_back_what_was_backed_up() {
      file      copy.db
      database  test.db
      version   10
-     bytes     241664
+     bytes     245760
     --- stderr
     Restored the database test.db from copy.db.
     ");
