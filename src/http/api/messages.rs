@@ -17,12 +17,13 @@ use crate::app::late_after;
 use crate::error::Error;
 use crate::http::server::Shared;
 use crate::http::server::caller::Caller;
+use crate::http::server::kept::Asker;
 use crate::model::{
-    Actor, ConversationId, ConversationSelector, MessageId, MessageSelector, Number, SearchHit, Seek, Timestamp,
-    UserSelector,
+    Actor, Conversation, ConversationId, ConversationSelector, MessageId, MessageSelector, Number, SearchHit, Seek,
+    Timestamp, UserSelector,
 };
 use crate::service::messages::{self, Destination, Draft, Matching, MessageEdit, Search};
-use crate::service::{self, notifications};
+use crate::service::{self, notifications, tokens};
 use crate::store::Tx;
 
 /// How long a search may take before it returns what it found so far
@@ -140,21 +141,31 @@ pub(super) async fn list(
 /// Lists the newest messages of a conversation, as they are kept in memory where they are.
 async fn newest(server: &Shared, here: Here, caller: Caller, selector: ConversationSelector, size: i64) -> Answer {
     let (shared, here) = (Shared::clone(server), Arc::new(here));
-    let renders = Arc::clone(&here);
-    let read = move |tx: &mut Tx<'_>, actor: &Actor| {
-        let (conversation, _) = service::conversation(tx, actor, &selector)?;
-        let render = |tx: &mut Tx<'_>| {
-            let page = messages::newest_page(tx, &conversation, size)?;
+    let (Caller(claims, _), renders) = (caller, Arc::clone(&here));
+    let read = move |tx: &mut Tx<'_>| {
+        let admit = |tx: &mut Tx<'_>| {
+            let actor = tokens::acting(tx, &claims)?;
+            service::conversation(tx, &actor, &selector).map(|(conversation, _)| conversation)
+        };
+        let render = |tx: &mut Tx<'_>, conversation: &Conversation| {
+            let page = messages::newest_page(tx, conversation, size)?;
             let people = page.items.iter().flat_map(|message| [&message.sender, &message.receiver]).flatten();
             let people = people.map(|person| person.key).collect();
             Ok((renders.rendered(page, false)?, people))
         };
-        match &shared.kept {
-            Some(pages) => pages.page(tx, conversation.key, &renders.address, render),
-            None => render(tx).map(|(rendered, _)| rendered),
-        }
+        let Some(pages) = &shared.kept else {
+            let conversation = admit(tx)?;
+            return render(tx, &conversation).map(|(rendered, _)| rendered);
+        };
+        let asker = match &selector {
+            ConversationSelector::Id(conversation) if tx.now() < claims.expires_at => {
+                Some(Asker { user: claims.user, generation: claims.generation, conversation: *conversation })
+            }
+            _ => None,
+        };
+        pages.page(tx, asker, &renders.address, admit, render)
     };
-    Ok(here.send(server.read(caller, read).await?))
+    Ok(here.send(server.read_unauthenticated(read).await?))
 }
 
 /// The results of a search

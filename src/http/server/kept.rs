@@ -1,9 +1,9 @@
 //! The newest pages of conversations, kept as they were rendered.
 //!
-//! What is kept was read at a state of the log of events. Whoever asks for a page looks, in the transaction that checks their rights,
+//! What is kept was read at a state of the log of events. Whoever asks for a page looks, in the transaction that would read it,
 //! which state that sees. Where it is a later one, what happened since is read, and the pages that it changes are forgotten, before a
 //! page is looked for. So what is found is what would be read, also when another process has just changed something: no time
-//! passes, and nothing is assumed.
+//! passes, and nothing is assumed. So it is with who may see which conversation.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -15,7 +15,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::error::Result;
-use crate::model::{ConversationKey, UserKey};
+use crate::model::{Conversation, ConversationId, ConversationKey, UserId, UserKey};
 use crate::service::events::{Changes, changes, mark};
 use crate::store::Tx;
 use crate::store::events::Mark;
@@ -32,12 +32,24 @@ const OVERHEAD: usize = 256;
 /// The length of most pages, in bytes, by which the memory is divided
 const USUAL: u64 = 8 * 1024;
 
+/// For so many bytes of the memory it is known of one more who may see a conversation, which takes about a tenth of them more.
+const FOR_ONE: u64 = 1024;
+
 /// What links in a page depend on
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
     pub(crate) scheme: &'static str,
     pub(crate) host: Option<HeaderValue>,
     pub(crate) uri: Uri,
+}
+
+/// Whoever asks for the page of a conversation, by an access token that has not expired
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Asker {
+    pub(crate) user: UserId,
+    /// That of their account when the token was issued
+    pub(crate) generation: i64,
+    pub(crate) conversation: ConversationId,
 }
 
 /// A response with an entity tag, as it is sent
@@ -60,6 +72,8 @@ pub(crate) struct KeptPages {
     /// The latest state of the log that anybody saw: what changed up to it is forgotten, and what is added is of it.
     known: RwLock<Option<Mark>>,
     pages: Cache<ConversationKey, Arc<[Kept]>, Bytesize>,
+    /// Who may see which conversation
+    admitted: Cache<Asker, ConversationKey>,
     /// How many bytes those of one conversation take at most
     most_of_one: u64,
     counters: Counters,
@@ -117,13 +131,15 @@ impl KeptPages {
             .shards(1);
         let options = options.build().ok().filter(|_| bytes > 0)?;
         let pages = Cache::with_options(options, Bytesize, DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Some(Self { known: RwLock::default(), pages, most_of_one: bytes / MOST_OF_ONE, counters })
+        let admitted = Cache::new(usize::try_from(bytes / FOR_ONE).unwrap_or(usize::MAX));
+        Some(Self { known: RwLock::default(), pages, admitted, most_of_one: bytes / MOST_OF_ONE, counters })
     }
 
-    /// Forgets all pages.
+    /// Forgets everything.
     pub(crate) fn forget_all(&self) {
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.pages.clear();
+        self.admitted.clear();
     }
 
     /// Forgets the pages that changed since anybody asked for one.
@@ -138,31 +154,59 @@ impl KeptPages {
     }
 
     /// The page of a conversation at an address as the transaction sees it: as it is kept, or as `render` reads it, with those whom it
-    /// shows; then it is kept.
+    /// shows; then it is kept. `admit` finds the conversation, unless it is known that the asker may see it.
     ///
-    /// Debug builds also render what is kept, and compare: a change that leaves no event would be found out.
+    /// Debug builds do both anyway, and compare: a change that leaves no event would be found out.
     pub(crate) fn page(
         &self,
         tx: &mut Tx<'_>,
-        conversation: ConversationKey,
+        asker: Option<Asker>,
         address: &Address,
-        render: impl FnOnce(&mut Tx<'_>) -> Result<(Rendered, BTreeSet<UserKey>)>,
+        admit: impl FnOnce(&mut Tx<'_>) -> Result<Conversation>,
+        render: impl FnOnce(&mut Tx<'_>, &Conversation) -> Result<(Rendered, BTreeSet<UserKey>)>,
     ) -> Result<Rendered> {
         let mark = mark(tx)?;
-        if self.forget_what_changed(tx, &mark)?
-            && let Some(kept) = self.find(conversation, address, &mark)
+        let is_latest = self.forget_what_changed(tx, &mark)?;
+        if is_latest
+            && let Some(asker) = &asker
+            && let Some(kept) = self.known_to(asker, address, &mark)
         {
             self.counters.hits.inc();
             if cfg!(debug_assertions) {
-                // What they say is not for the log.
-                assert!(render(tx)?.0 == kept, "a change of a page left no event that says so");
+                let admitted = admit(tx).expect("a right that ended left no event that says so");
+                check(&kept, render(tx, &admitted)?.0);
             }
             return Ok(kept);
         }
+        let conversation = admit(tx)?;
+        if is_latest {
+            if let Some(asker) = asker
+                && self.known().as_ref() == Some(&mark)
+            {
+                self.admitted.insert(asker, conversation.key);
+            }
+            if let Some(kept) = self.find(conversation.key, address, &mark) {
+                self.counters.hits.inc();
+                if cfg!(debug_assertions) {
+                    check(&kept, render(tx, &conversation)?.0);
+                }
+                return Ok(kept);
+            }
+        }
         self.counters.misses.inc();
-        let (rendered, people) = render(tx)?;
-        self.keep(conversation, address, &mark, people, &rendered);
+        let (rendered, people) = render(tx, &conversation)?;
+        self.keep(conversation.key, address, &mark, people, &rendered);
         Ok(rendered)
+    }
+
+    /// The page that is kept for somebody who may see it, where both are known in the latest state of the log that anybody saw.
+    fn known_to(&self, asker: &Asker, address: &Address, mark: &Mark) -> Option<Rendered> {
+        // Held to the end, so that nobody is admitted meanwhile by what happens later.
+        let known = self.known();
+        if known.as_ref() != Some(mark) {
+            return None;
+        }
+        self.find(self.admitted.get(asker)?, address, mark)
     }
 
     fn find(&self, conversation: ConversationKey, address: &Address, mark: &Mark) -> Option<Rendered> {
@@ -234,12 +278,18 @@ impl KeptPages {
         }
     }
 
-    /// Forgets the pages that are others now, while nobody looks for any.
+    /// Forgets what is otherwise now, while nobody looks for anything.
     fn forget(&self, changes: &Changes) {
         let before = self.pages.len();
         match changes {
-            Changes::All => self.pages.clear(),
-            Changes::Of { conversations, people } => {
+            Changes::All => {
+                self.pages.clear();
+                self.admitted.clear();
+            }
+            Changes::Of { conversations, people, rights } => {
+                if *rights {
+                    self.admitted.clear();
+                }
                 for conversation in conversations {
                     self.pages.remove(conversation);
                 }
@@ -258,6 +308,11 @@ impl KeptPages {
     }
 }
 
+/// Fails if a page in memory is not what would be read; what they say is not for the log.
+fn check(kept: &Rendered, read: Rendered) {
+    assert!(read == *kept, "a change of a page left no event that says so");
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -266,7 +321,7 @@ mod tests {
 
     use super::*;
     use crate::app::{App, Options};
-    use crate::model::{Actor, Event, EventKind};
+    use crate::model::{Actor, Event, EventKind, Kind, Number, Timestamp};
     use crate::store::{self, Db, Location};
 
     const ONE: ConversationKey = ConversationKey(1);
@@ -299,13 +354,39 @@ mod tests {
         address("http", "here", "/a/")
     }
 
+    fn conversation(key: ConversationKey) -> Conversation {
+        Conversation {
+            key,
+            id: ConversationId(uuid::Uuid::nil()),
+            kind: Kind::Group,
+            name: None,
+            title: None,
+            creator_key: None,
+            pair: None,
+            created_at: Timestamp(0),
+            active_at: Timestamp(0),
+            message_count: 0,
+            last_number: Number(0),
+            last_sent_at: None,
+        }
+    }
+
+    fn asker(key: ConversationKey) -> Asker {
+        let number = u128::try_from(key.0).unwrap();
+        Asker {
+            user: UserId(uuid::Uuid::nil()),
+            generation: 1,
+            conversation: ConversationId(uuid::Uuid::from_u128(number)),
+        }
+    }
+
     /// The page, where what is read says `text`
-    fn shown(pages: &KeptPages, tx: &mut Tx<'_>, conversation: ConversationKey, at: &Address, text: &str) -> String {
-        let render = |_: &mut Tx<'_>| {
+    fn shown(pages: &KeptPages, tx: &mut Tx<'_>, key: ConversationKey, at: &Address, text: &str) -> String {
+        let render = |_: &mut Tx<'_>, _: &Conversation| {
             let body = Bytes::copy_from_slice(text.as_bytes());
             Ok((Rendered { tag: HeaderValue::from_static("tag"), body }, BTreeSet::from([ANN])))
         };
-        let rendered = pages.page(tx, conversation, at, render).unwrap();
+        let rendered = pages.page(tx, Some(asker(key)), at, |_| Ok(conversation(key)), render).unwrap();
         String::from_utf8(rendered.body.to_vec()).unwrap()
     }
 
@@ -344,6 +425,45 @@ mod tests {
     }
 
     #[test]
+    fn who_may_see_a_conversation_is_looked_up_again_after_what_may_have_ended_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let (app, pages) = (open(&folder), pages());
+        let is_known = || {
+            let found = app.read(|tx| {
+                let mark = mark(tx)?;
+                pages.forget_what_changed(tx, &mark)?;
+                Ok(pages.admitted.get(&asker(ONE)).is_some())
+            });
+            found.unwrap()
+        };
+        for (kind, conversation, user, is_known_then) in [
+            (EventKind::MessageCreated, Some(ONE), None, true),
+            (EventKind::MessageDeleted, Some(ONE), None, true),
+            (EventKind::NotificationUpdated, None, Some(ANN), true),
+            (EventKind::ParticipantAdded, Some(ONE), Some(ANN), true),
+            (EventKind::ParticipantUpdated, Some(ONE), Some(ANN), true),
+            (EventKind::UserCreated, None, Some(ANN), true),
+            (EventKind::ParticipantRemoved, Some(OTHER), Some(ANN), false),
+            (EventKind::ConversationDeleted, Some(OTHER), None, false),
+            (EventKind::UserUpdated, None, Some(ANN), false),
+            (EventKind::UserDeleted, None, Some(ANN), false),
+        ] {
+            is_kept(&pages, &app, ONE, &here());
+            assert!(is_known());
+            tell(&app, kind, conversation, user);
+            assert_eq!(is_known(), is_known_then, "{kind} {conversation:?} {user:?}");
+        }
+        let nobody = app.read(|tx| {
+            let refused = |_: &mut Tx<'_>| Err(crate::error::Error::internal("they may not"));
+            pages.page(tx, None, &here(), refused, |_, _| unreachable!())
+        });
+        nobody.unwrap_err();
+        is_kept(&pages, &app, ONE, &here());
+        pages.forget_all();
+        assert!(!is_known());
+    }
+
+    #[test]
     fn a_transaction_finds_no_page_that_is_newer_than_what_it_sees_and_leaves_none_that_is_older() {
         let folder = tempfile::tempdir().unwrap();
         let (app, other, pages) = (open(&folder), open(&folder), pages());
@@ -368,14 +488,14 @@ mod tests {
         let (app, other, pages) = (open(&folder), open(&folder), pages());
         let is_between = Cell::new(false);
         let read = app.read(|tx| {
-            let render = |_: &mut Tx<'_>| {
+            let render = |_: &mut Tx<'_>, _: &Conversation| {
                 if !is_between.replace(true) {
                     send(&other, ONE);
                     other.read(|tx| Ok(shown(&pages, tx, OTHER, &here(), "known"))).unwrap();
                 }
                 Ok((Rendered { tag: HeaderValue::from_static("tag"), body: "old".into() }, BTreeSet::new()))
             };
-            pages.page(tx, ONE, &here(), render)
+            pages.page(tx, Some(asker(ONE)), &here(), |_| Ok(conversation(ONE)), render)
         });
         assert_eq!(read.unwrap().body, "old");
         assert_eq!(app.read(|tx| Ok(shown(&pages, tx, ONE, &here(), "new"))).unwrap(), "new");

@@ -1,4 +1,4 @@
-//! What events change of the newest page of a conversation.
+//! What events change of the newest page of a conversation, and of who may see it.
 
 use std::collections::BTreeSet;
 
@@ -13,14 +13,18 @@ const MOST: usize = 1000;
 /// For more people than this it is not looked up where they take part.
 const MOST_READERS: usize = 16;
 
-/// Which pages may be others now: the pages of these conversations, and those that show these people
+/// What may be otherwise now
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// All pages
+    /// Everything
     All,
     Of {
+        /// Their pages
         conversations: BTreeSet<ConversationKey>,
+        /// The pages that show them
         people: BTreeSet<UserKey>,
+        /// Whether somebody may no longer see what they could see
+        rights: bool,
     },
 }
 
@@ -31,16 +35,20 @@ pub fn mark(tx: &mut Tx<'_>) -> Result<Mark> {
 
 /// What changed from one state of the log to the one that the transaction sees.
 ///
-/// Every change that a page shows has to leave an event that says here whose pages it changes.
+/// Every change that a page shows, and every right that ends, has to leave an event that says so here.
 pub fn changes(tx: &mut Tx<'_>, before: &Mark, now: &Mark) -> Result<Changes> {
     if !now.is_of_log_of(before) || now.key() <= before.key() {
         return Ok(Changes::All);
     }
     let Some(traces) = events::traces(tx, before, MOST)? else { return Ok(Changes::All) };
     let (mut conversations, mut people, mut readers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut rights = false;
     for Trace { kind, conversation, user } in traces {
         // One that this program does not know may change anything.
         let Some(kind) = kind else { return Ok(Changes::All) };
+        // A role, a token that is revoked; whoever may see more than before is looked up anyway.
+        rights |=
+            matches!(kind, EventKind::UserUpdated | EventKind::ConversationDeleted | EventKind::ParticipantRemoved);
         match (kind, conversation, user) {
             // A level changes no message, and nobody has shown somebody who is new.
             (EventKind::ParticipantUpdated | EventKind::UserCreated, ..) => {}
@@ -76,5 +84,5 @@ pub fn changes(tx: &mut Tx<'_>, before: &Mark, now: &Mark) -> Result<Changes> {
     for user in readers {
         conversations.extend(store::conversations::all_of(tx, user)?);
     }
-    Ok(Changes::Of { conversations, people })
+    Ok(Changes::Of { conversations, people, rights })
 }

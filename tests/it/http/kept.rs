@@ -198,6 +198,11 @@ fn a_debug_build_finds_a_change_that_left_no_event() {
         houses.shell.done("message send team again --as bob");
         houses.shell.done("message send hall again --as eve");
     }
+    assert_eq!(houses.kept_after(|_| {}), (true, true));
+    file.execute("UPDATE account SET token_generation = token_generation + 1");
+    let found = houses.keeping.ask("GET", &houses.team, &houses.token, &[("Host", "localhost")], None);
+    found.problem(500, "internal");
+    assert!(houses.keeping.log().contains("a right that ended left no event"), "{}", houses.keeping.log());
 }
 
 #[test]
@@ -230,6 +235,36 @@ fn a_page_is_kept_for_each_address_and_for_everybody_who_may_see_it_and_nobody_e
     // Who is out sees it no more.
     houses.shell.done("conversation remove team bob --as ann --yes");
     keeping.get(team, &bob).problem(404, "not_found");
+}
+
+#[test]
+fn a_right_that_ends_has_ended_on_the_next_request_also_where_it_was_known() {
+    let houses = Houses::new();
+    let Houses { shell, keeping, team, hall, .. } = &houses;
+    let log_in = |name: &str, password: &str| keeping.log_in(name, password).0;
+    let (bob, ann) = (log_in("bob", "correct horse 8"), log_in("ann", "correct horse 7"));
+    let path = |of: &str| if of == "team" { team } else { hall };
+    let ask = |token: &str, of: &str| keeping.ask("GET", path(of), token, &[("Host", "localhost")], None);
+    let ends = |token: &str, of: &str, line: &str, status: u16| {
+        for _ in 0..3 {
+            ask(token, of).expect(200);
+        }
+        shell.done(line);
+        assert_eq!(ask(token, of).status, status, "{line}");
+    };
+    ends(&bob, "team", "conversation remove team bob --as ann --yes", 404);
+    shell.done("conversation add team bob --as ann");
+    ends(&bob, "team", "user deactivate bob", 401);
+    shell.done("user activate bob");
+    assert_eq!(ask(&bob, "team").status, 401, "its token is of an earlier generation");
+    let bob = log_in("bob", "correct horse 8");
+    shell.done("user update bob --role admin");
+    ends(&bob, "hall", "user update bob --role user", 404);
+    ends(&bob, "team", "user passwd bob --no-password", 401);
+    ends(&ann, "hall", "token revoke ann", 401);
+    let ann = log_in("ann", "correct horse 7");
+    ends(&ann, "hall", "conversation delete hall --operator --yes", 404);
+    ends(&ann, "team", "user delete ann --yes", 401);
 }
 
 #[test]
