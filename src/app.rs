@@ -11,7 +11,7 @@ pub use self::shell::quoted;
 use crate::error::{Error, Result};
 use crate::model::Timestamp;
 use crate::service;
-use crate::store::events::Retention;
+use crate::store::events::{Mark, Retention};
 use crate::store::{self, Clock, Db, Erasure, Ids, Location, Pool, PoolOptions, Stamp, Tx};
 
 /// A database with a clock and a source of ids.
@@ -169,6 +169,15 @@ impl SharedApp {
     /// Runs `work`, which only reads, on one snapshot of the database.
     pub fn read<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.pool.read(self.options.stamp(), work)
+    }
+
+    /// As [`SharedApp::read`], by [`store::Db::read_or_know`].
+    pub fn read_or_know<T>(
+        &self,
+        known: impl FnOnce(&Mark) -> Option<T>,
+        work: impl FnMut(&mut Tx<'_>, &Mark) -> Result<T>,
+    ) -> Result<T> {
+        self.pool.read_or_know(self.options.stamp(), known, work)
     }
 
     /// Runs `work` in one transaction and calls `end` with its result after the commit, or with the error after a

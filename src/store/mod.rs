@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use events::Mark;
 pub use inspect::{Contents, Inspection, Sizes, backup, inspect, restore, verify_backup};
 pub use location::Location;
 use matching::beginning_with;
@@ -169,6 +170,23 @@ impl Db {
         match &self.engine {
             Engine::Sqlite(database) => database.read(stamp, &mut work),
             Engine::Postgres(database) => database.read(stamp, &mut work),
+        }
+    }
+
+    /// As [`Db::read`]; `work` is told the state of the log of events. On SQLite it is not done if what it returns is `known` in a state
+    /// that this connection saw, and nobody has committed anything since, which takes a tenth of the time of a transaction.
+    pub fn read_or_know<T>(
+        &self,
+        stamp: Stamp,
+        known: impl FnOnce(&Mark) -> Option<T>,
+        mut work: impl FnMut(&mut Tx<'_>, &Mark) -> Result<T>,
+    ) -> Result<T> {
+        match &self.engine {
+            Engine::Sqlite(database) => database.read_or_know(stamp, known, work),
+            Engine::Postgres(_) => self.read(stamp, |tx| {
+                let mark = events::mark(tx)?;
+                work(tx, &mark)
+            }),
         }
     }
 

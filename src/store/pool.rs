@@ -13,6 +13,7 @@ use self::loans::Loans;
 pub(super) use self::writer::Job;
 pub use self::writer::PoolOptions;
 use self::writer::{Task, Write, Writer, write_in_groups};
+use super::events::Mark;
 use super::{Db, Engine, Location, Sizes, Stamp, Tx, postgres, sqlite};
 use crate::error::{Error, Kind, Result};
 
@@ -94,6 +95,16 @@ impl Pool {
     /// Runs `work`, which only reads, on one snapshot of the database.
     pub fn read<T>(&self, stamp: Stamp, work: impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
         self.with(|db| db.read(stamp, work))
+    }
+
+    /// As [`Pool::read`], by [`Db::read_or_know`].
+    pub fn read_or_know<T>(
+        &self,
+        stamp: Stamp,
+        known: impl FnOnce(&Mark) -> Option<T>,
+        work: impl FnMut(&mut Tx<'_>, &Mark) -> Result<T>,
+    ) -> Result<T> {
+        self.with(|db| db.read_or_know(stamp, known, work))
     }
 
     /// Runs `work` in one transaction and passes its result on: on SQLite in the writer's thread, on PostgreSQL in this

@@ -1,5 +1,6 @@
 //! The embedded engine: opening, making and refusing files.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -17,6 +18,7 @@ use self::place::refuse_leftover_log;
 pub(super) use self::place::{Identity, real};
 
 use self::prepare::{APPLICATION_ID, prepare_file};
+use super::events::{self, Mark};
 use super::tx::{Inner, Stamp, Tx};
 use super::{Opened, VERSION};
 use crate::error::{Error, Result};
@@ -55,6 +57,8 @@ pub(super) struct Database {
     file: Identity,
     /// Of how many pages the log is moved into the file, where this is the writer of a server; else 0
     log_pages: u64,
+    /// The state of the log of events that was seen last, and the number that changes when somebody else commits
+    marked: RefCell<Option<Box<(i64, Mark)>>>,
 }
 
 impl Database {
@@ -88,7 +92,13 @@ impl Database {
     }
 
     fn over(connection: Connection, path: &Path, file: Identity) -> Result<Self> {
-        Ok(Self { connection: configure(connection)?, path: path.to_owned(), file, log_pages: 0 })
+        Ok(Self {
+            connection: configure(connection)?,
+            path: path.to_owned(),
+            file,
+            log_pages: 0,
+            marked: RefCell::default(),
+        })
     }
 
     /// Opens the file again; another file in its place is refused unread.
@@ -118,6 +128,8 @@ impl Database {
     }
 
     fn write_alone<T>(&self, stamp: Stamp, work: &mut impl FnMut(&mut Tx<'_>) -> Result<T>) -> Result<T> {
+        // One's own changes do not change the number.
+        self.marked.take();
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let mut tx = Tx::new(Inner::Sqlite(&transaction, true), stamp);
         let value = work(&mut tx)?;
@@ -148,11 +160,46 @@ impl Database {
         read().map_err(|error| explain(&self.path, error))
     }
 
+    /// As [`Database::read`], unless what is read is `known` in the state of the log that was seen last, and nobody has committed
+    /// anything since. Debug builds read it anyway.
+    pub(super) fn read_or_know<T>(
+        &self,
+        stamp: Stamp,
+        known: impl FnOnce(&Mark) -> Option<T>,
+        mut work: impl FnMut(&mut Tx<'_>, &Mark) -> Result<T>,
+    ) -> Result<T> {
+        // The number of a moment before the transaction: where it is the same later, nothing was committed in between.
+        let version = self.committed()?;
+        let marked = self.marked.borrow().clone().filter(|marked| marked.0 == version);
+        let found = marked.as_ref().and_then(|marked| known(&marked.1));
+        if !cfg!(debug_assertions)
+            && let Some(found) = found
+        {
+            return Ok(found);
+        }
+        self.read(stamp, &mut |tx| {
+            let mark = events::mark(tx)?;
+            if cfg!(debug_assertions)
+                && let Some(marked) = &marked
+                && self.committed()? == version
+            {
+                assert_eq!(marked.1, mark, "somebody committed something unseen");
+            }
+            self.marked.replace(Some(Box::new((version, mark.clone()))));
+            work(tx, &mark)
+        })
+    }
+
+    /// A number that changes when another connection commits
+    fn committed(&self) -> Result<i64> {
+        Ok(self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+    }
+
     /// Some microseconds; right also where a file system tells of changes before they can be read.
     pub(super) fn data_version(&self) -> Result<i64> {
         // Of a file that was moved away nobody else changes anything. The caller may answer a client.
         self.file.must_be_at(&self.path).map_err(Error::without_place)?;
-        Ok(self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+        self.committed()
     }
 
     /// What the file system says of the files while nobody writes; none if somebody does. Who writes changes the log before others

@@ -13,7 +13,7 @@ use super::answer::{
 };
 use super::changes::Rest;
 use super::request::{Body, Few, IdempotencyKey, NO_NUL, Part, Path, Query};
-use crate::app::late_after;
+use crate::app::{SharedApp, late_after};
 use crate::error::Error;
 use crate::http::server::Shared;
 use crate::http::server::caller::Caller;
@@ -25,6 +25,7 @@ use crate::model::{
 use crate::service::messages::{self, Destination, Draft, Matching, MessageEdit, Search};
 use crate::service::{self, notifications, tokens};
 use crate::store::Tx;
+use crate::store::events::Mark;
 
 /// How long a search may take before it returns what it found so far
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
@@ -142,7 +143,13 @@ pub(super) async fn list(
 async fn newest(server: &Shared, here: Here, caller: Caller, selector: ConversationSelector, size: i64) -> Answer {
     let (shared, here) = (Shared::clone(server), Arc::new(here));
     let (Caller(claims, _), renders) = (caller, Arc::clone(&here));
-    let read = move |tx: &mut Tx<'_>| {
+    let asker = match &selector {
+        ConversationSelector::Id(conversation) if server.app.now() < claims.expires_at => {
+            Some(Asker { user: claims.user, generation: claims.generation, conversation: *conversation })
+        }
+        _ => None,
+    };
+    let read = move |app: &SharedApp| {
         let admit = |tx: &mut Tx<'_>| {
             let actor = tokens::acting(tx, &claims)?;
             service::conversation(tx, &actor, &selector).map(|(conversation, _)| conversation)
@@ -154,18 +161,19 @@ async fn newest(server: &Shared, here: Here, caller: Caller, selector: Conversat
             Ok((renders.rendered(page, false)?, people))
         };
         let Some(pages) = &shared.kept else {
-            let conversation = admit(tx)?;
-            return render(tx, &conversation).map(|(rendered, _)| rendered);
+            return app.read(|tx| {
+                let conversation = admit(tx)?;
+                render(tx, &conversation).map(|(rendered, _)| rendered)
+            });
         };
-        let asker = match &selector {
-            ConversationSelector::Id(conversation) if tx.now() < claims.expires_at => {
-                Some(Asker { user: claims.user, generation: claims.generation, conversation: *conversation })
-            }
-            _ => None,
-        };
-        pages.page(tx, asker, &renders.address, admit, render)
+        let (asker, address) = (asker.as_ref(), &renders.address);
+        let known = |mark: &Mark| asker.and_then(|asker| pages.known_to(asker, address, mark)).map(|kept| (kept, true));
+        let (rendered, was_kept) =
+            app.read_or_know(known, |tx, mark| pages.page((tx, mark), asker, address, admit, render))?;
+        pages.count(was_kept);
+        Ok(rendered)
     };
-    Ok(here.send(server.read_unauthenticated(read).await?))
+    Ok(here.send(server.quickly(read).await?))
 }
 
 /// The results of a search

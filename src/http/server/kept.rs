@@ -1,7 +1,7 @@
 //! The newest pages of conversations, kept as they were rendered.
 //!
-//! What is kept was read at a state of the log of events. Whoever asks for a page looks, in the transaction that would read it,
-//! which state that sees. Where it is a later one, what happened since is read, and the pages that it changes are forgotten, before a
+//! What is kept was read at a state of the log of events. Whoever asks for a page looks, in the transaction that would read it or
+//! where nobody has committed anything since the last one, which state that sees. Where it is a later one, what happened since is read, and the pages that it changes are forgotten, before a
 //! page is looked for. So what is found is what would be read, also when another process has just changed something: no time
 //! passes, and nothing is assumed. So it is with who may see which conversation.
 
@@ -153,60 +153,61 @@ impl KeptPages {
         self.pages.weight()
     }
 
-    /// The page of a conversation at an address as the transaction sees it: as it is kept, or as `render` reads it, with those whom it
-    /// shows; then it is kept. `admit` finds the conversation, unless it is known that the asker may see it.
+    /// The page of a conversation at an address as the transaction sees it, whose state of the log is given: as it is kept, or as
+    /// `render` reads it, with those whom it shows; then it is kept. `admit` finds the conversation, unless it is known that the asker
+    /// may see it. Also says whether it was kept.
     ///
     /// Debug builds do both anyway, and compare: a change that leaves no event would be found out.
     pub(crate) fn page(
         &self,
-        tx: &mut Tx<'_>,
-        asker: Option<Asker>,
+        (tx, mark): (&mut Tx<'_>, &Mark),
+        asker: Option<&Asker>,
         address: &Address,
         admit: impl FnOnce(&mut Tx<'_>) -> Result<Conversation>,
         render: impl FnOnce(&mut Tx<'_>, &Conversation) -> Result<(Rendered, BTreeSet<UserKey>)>,
-    ) -> Result<Rendered> {
-        let mark = mark(tx)?;
-        let is_latest = self.forget_what_changed(tx, &mark)?;
-        if is_latest
-            && let Some(asker) = &asker
-            && let Some(kept) = self.known_to(asker, address, &mark)
-        {
-            self.counters.hits.inc();
+    ) -> Result<(Rendered, bool)> {
+        let is_latest = self.forget_what_changed(tx, mark)?;
+        let known = asker.filter(|_| is_latest).and_then(|asker| self.known_to(asker, address, mark));
+        if let Some(kept) = known {
             if cfg!(debug_assertions) {
                 let admitted = admit(tx).expect("a right that ended left no event that says so");
-                check(&kept, render(tx, &admitted)?.0);
+                check(&kept, &render(tx, &admitted)?.0);
             }
-            return Ok(kept);
+            return Ok((kept, true));
         }
         let conversation = admit(tx)?;
         if is_latest {
             if let Some(asker) = asker
-                && self.known().as_ref() == Some(&mark)
+                && self.known().as_ref() == Some(mark)
             {
-                self.admitted.insert(asker, conversation.key);
+                self.admitted.insert(asker.clone(), conversation.key);
             }
-            if let Some(kept) = self.find(conversation.key, address, &mark) {
-                self.counters.hits.inc();
+            if let Some(kept) = self.find(conversation.key, address, mark) {
                 if cfg!(debug_assertions) {
-                    check(&kept, render(tx, &conversation)?.0);
+                    check(&kept, &render(tx, &conversation)?.0);
                 }
-                return Ok(kept);
+                return Ok((kept, true));
             }
         }
-        self.counters.misses.inc();
         let (rendered, people) = render(tx, &conversation)?;
-        self.keep(conversation.key, address, &mark, people, &rendered);
-        Ok(rendered)
+        self.keep(conversation.key, address, mark, people, &rendered);
+        Ok((rendered, false))
     }
 
     /// The page that is kept for somebody who may see it, where both are known in the latest state of the log that anybody saw.
-    fn known_to(&self, asker: &Asker, address: &Address, mark: &Mark) -> Option<Rendered> {
+    pub(crate) fn known_to(&self, asker: &Asker, address: &Address, mark: &Mark) -> Option<Rendered> {
         // Held to the end, so that nobody is admitted meanwhile by what happens later.
         let known = self.known();
         if known.as_ref() != Some(mark) {
             return None;
         }
         self.find(self.admitted.get(asker)?, address, mark)
+    }
+
+    /// Counts an answer.
+    pub(crate) fn count(&self, was_kept: bool) {
+        let counter = if was_kept { &self.counters.hits } else { &self.counters.misses };
+        counter.inc();
     }
 
     fn find(&self, conversation: ConversationKey, address: &Address, mark: &Mark) -> Option<Rendered> {
@@ -309,8 +310,8 @@ impl KeptPages {
 }
 
 /// Fails if a page in memory is not what would be read; what they say is not for the log.
-fn check(kept: &Rendered, read: Rendered) {
-    assert!(read == *kept, "a change of a page left no event that says so");
+fn check(kept: &Rendered, read: &Rendered) {
+    assert!(read == kept, "a change of a page left no event that says so");
 }
 
 #[cfg(test)]
@@ -386,7 +387,10 @@ mod tests {
             let body = Bytes::copy_from_slice(text.as_bytes());
             Ok((Rendered { tag: HeaderValue::from_static("tag"), body }, BTreeSet::from([ANN])))
         };
-        let rendered = pages.page(tx, Some(asker(key)), at, |_| Ok(conversation(key)), render).unwrap();
+        let mark = mark(tx).unwrap();
+        let admit = |_: &mut Tx<'_>| Ok(conversation(key));
+        let (rendered, was_kept) = pages.page((tx, &mark), Some(&asker(key)), at, admit, render).unwrap();
+        pages.count(was_kept);
         String::from_utf8(rendered.body.to_vec()).unwrap()
     }
 
@@ -455,7 +459,8 @@ mod tests {
         }
         let nobody = app.read(|tx| {
             let refused = |_: &mut Tx<'_>| Err(crate::error::Error::internal("they may not"));
-            pages.page(tx, None, &here(), refused, |_, _| unreachable!())
+            let mark = mark(tx)?;
+            pages.page((tx, &mark), None, &here(), refused, |_, _| unreachable!())
         });
         nobody.unwrap_err();
         is_kept(&pages, &app, ONE, &here());
@@ -495,9 +500,10 @@ mod tests {
                 }
                 Ok((Rendered { tag: HeaderValue::from_static("tag"), body: "old".into() }, BTreeSet::new()))
             };
-            pages.page(tx, Some(asker(ONE)), &here(), |_| Ok(conversation(ONE)), render)
+            let mark = mark(tx)?;
+            pages.page((tx, &mark), Some(&asker(ONE)), &here(), |_| Ok(conversation(ONE)), render)
         });
-        assert_eq!(read.unwrap().body, "old");
+        assert_eq!(read.unwrap().0.body, "old");
         assert_eq!(app.read(|tx| Ok(shown(&pages, tx, ONE, &here(), "new"))).unwrap(), "new");
     }
 

@@ -191,13 +191,21 @@ impl Server {
         self: &Arc<Self>,
         work: impl FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.quickly(|app| app.read(work)).await
+    }
+
+    /// Runs quick work with the database in its turn.
+    pub(crate) async fn quickly<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&SharedApp) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         if self.app.pool().is_embedded()
             && let Some(_turn) = self.turns.try_take()
         {
-            return self.app.read(work);
+            return work(&self.app);
         }
         let server = Arc::clone(self);
-        self.turns.run(move || server.app.read(work)).await
+        self.turns.run(move || work(&server.app)).await
     }
 
     /// As [`Server::read`], in another thread, for slow work.
