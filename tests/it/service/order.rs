@@ -195,6 +195,26 @@ fn a_search_shows_the_newest_however_many_older_messages_were_loaded_since() {
     });
 }
 
+#[test]
+fn a_search_of_everything_finds_what_is_rare_behind_ten_thousand_others_too() {
+    on_every_engine(|world| {
+        let [ann, bob] = [world.user("ann"), world.user("bob")];
+        world.group("team", &ann, &[&bob]);
+        for content in ["harbour one", "harbour two"] {
+            world.send(&ann, "team", content);
+        }
+        index_words(world, 1, 11..=10_100, NOON);
+        world.send(&ann, "team", "harbour three");
+        for limit in 1..=4 {
+            let request = Search { query: "harbour".to_owned(), limit, ..Search::default() };
+            let found = world.app.read(|tx| messages::search(tx, &operator(), &request, &|| false)).unwrap();
+            let found: Vec<_> = found.messages.into_iter().map(|found| found.message.content).collect();
+            let all = ["harbour three", "harbour two", "harbour one"];
+            assert_eq!(found, all[..usize::try_from(limit).unwrap().min(3)]);
+        }
+    });
+}
+
 /// Messages of bob's that search does not find, to the second conversation that was made, a second apart
 fn say_nothing(world: &World, count: i64, first: Timestamp) {
     world.insert(&format!(
