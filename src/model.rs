@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub use appearance::{is_blank, is_ignorable, is_invisible, is_picture, may_join, skeleton, skeletons};
 pub use choice::{Choice, EventKind, Kind, Level, NotificationKind, Role, Task};
 pub use diff::{Change, DiffPart, diff};
-pub use folding::{fold_case, normalize};
+pub use folding::{fold_case, isolated, normalize};
 pub use identity::{
     ConversationId, ConversationKey, EventKey, MessageId, MessageKey, Number, Timestamp, UserId, UserKey, uuid,
 };

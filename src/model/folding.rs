@@ -8,6 +8,11 @@ pub fn normalize(text: &str) -> String {
     if text.is_ascii() { text.to_owned() } else { text.nfc().collect() }
 }
 
+/// A name between isolates (Unicode's FSI and PDI), so that its direction does not change the order of what it stands among.
+pub fn isolated(name: &str) -> String {
+    if name.is_ascii() { name.to_owned() } else { format!("\u{2068}{name}\u{2069}") }
+}
+
 /// Folds text so that what differs only in case is equal, on every engine: Unicode's canonical caseless matching, which
 /// folds the decomposed form (Unicode Standard, section 3.13, D145).
 pub fn fold_case(text: &str) -> String {

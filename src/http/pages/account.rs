@@ -11,7 +11,7 @@ use super::address::Address;
 use super::answer::{Page, done, is_of_form, notice, refused, with_cookie};
 use super::form::{Form, new_key};
 use super::session::{LoggedIn, Visitor, frame, read, write};
-use super::view::{self, Account, Details, Frame, Notice, Place, Problems, Subscription};
+use super::view::{self, Account, Details, Frame, Notice, Place, Problems, Subscription, name_of};
 use crate::error::{Error, Kind};
 use crate::http::api::exported;
 use crate::http::server::Shared;
@@ -104,11 +104,7 @@ pub(super) fn subscription(
     let other = conversation.participants.iter().find(|person| person.key != user.person.key);
     let name = match conversation.kind {
         ConversationKind::Direct => other.map(|person| person.username.clone()).unwrap_or_default(),
-        ConversationKind::Group => {
-            let name =
-                conversation.title.clone().filter(|title| !title.is_empty()).or_else(|| conversation.name.clone());
-            name.unwrap_or_else(|| names_of(conversation))
-        }
+        ConversationKind::Group => name_of(conversation),
     };
     let chosen = typed.iter().find(|(typed, _)| *typed == id).map(|(_, level)| *level);
     Subscription {
@@ -118,12 +114,6 @@ pub(super) fn subscription(
         participants: conversation.participant_count,
         level: chosen.or(conversation.level).unwrap_or(Level::All),
     }
-}
-
-/// The people of a group without a name
-fn names_of(conversation: &ConversationView) -> String {
-    let names: Vec<&str> = conversation.participants.iter().map(|person| person.username.as_str()).collect();
-    names.join(", ")
 }
 
 pub(super) fn session_view(found: &Session, this: &Session) -> view::Session {

@@ -47,9 +47,9 @@ impl Address {
         !self.filter.is_empty()
     }
 
-    /// Where the page begins or ends. What is no cursor, or not any more, is the beginning.
+    /// Where the page begins or ends. What is no cursor, or one of another filter, is the beginning.
     pub(super) fn seek<P: DeserializeOwned>(&self, keys: &Keys) -> Option<Seek<P>> {
-        keys.open(&self.path, &self.cursor).and_then(|seek| serde_json::from_slice(&seek).ok())
+        keys.open(&self.first(), &self.cursor).and_then(|seek| serde_json::from_slice(&seek).ok())
     }
 
     /// What follows the path to this very page: empty, or with its question mark
@@ -61,10 +61,14 @@ impl Address {
         if query.is_empty() { query } else { format!("?{query}") }
     }
 
-    /// The address of the first page with the same filter; none where this is it
+    /// The address of the first page with the same filter
+    pub(super) fn first(&self) -> String {
+        Self { cursor: String::new(), ..self.clone() }.at()
+    }
+
+    /// The same; none where this is it
     pub(super) fn beginning(&self) -> Option<String> {
-        let is_first = self.cursor.is_empty();
-        (!is_first).then(|| Self { cursor: String::new(), ..self.clone() }.at())
+        (!self.cursor.is_empty()).then(|| self.first())
     }
 
     /// The whole address of this very page
@@ -81,9 +85,10 @@ impl Address {
     ) -> Result<Around> {
         let link = |seek: &Seek<P>| {
             let seek = serde_json::to_vec(seek).map_err(Error::internal)?;
-            Ok::<_, Error>(Self { cursor: keys.seal(&self.path, &seek)?, ..self.clone() }.at())
+            Ok::<_, Error>(Self { cursor: keys.seal(&self.first(), &seek)?, ..self.clone() }.at())
         };
-        Ok(Around { previous: previous.map(link).transpose()?, next: next.map(link).transpose()? })
+        let (previous, next) = (previous.map(link).transpose()?, next.map(link).transpose()?);
+        Ok(Around { previous, next, first: None })
     }
 }
 
@@ -108,6 +113,9 @@ mod tests {
         assert_eq!(Address::of_form("/list/", &form, &["q", "role"]).at(), second.at());
         assert_eq!((second.beginning(), first.beginning()), (Some(first.at()), None));
         assert_eq!(read("cursor=forged").seek::<i64>(&keys), None);
+        // A place in one list is none in another.
+        let other = read(&second.query()[1..].replace("a%26b", "other"));
+        assert_eq!((other.text("q"), other.seek::<i64>(&keys)), ("other", None));
         assert!(!read("").is_filtered() && first.is_filtered() && read("").query().is_empty());
     }
 }

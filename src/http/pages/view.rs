@@ -9,7 +9,9 @@ use axum::response::{IntoResponse, Response};
 use super::assets;
 use crate::error::Error;
 use crate::http::server::problem::Problem;
-use crate::model::{Choice, ConversationId, Kind, Level, Receipt, Role, Timestamp, User, UserId, uuid};
+use crate::model::{
+    Choice, ConversationId, ConversationView, Kind, Level, Receipt, Role, Timestamp, User, UserId, isolated, uuid,
+};
 
 /// The media type of pages
 pub(super) const MEDIA_TYPE: &str = "text/html; charset=utf-8";
@@ -30,6 +32,20 @@ pub(super) fn grouped(number: impl fmt::Display) -> String {
     let digits = number.to_string();
     let parts = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
     parts.collect::<Vec<_>>().join(",")
+}
+
+/// What a conversation is called: its title, its name, or the people in it
+pub(super) fn name_of(conversation: &ConversationView) -> String {
+    let title = conversation.title.as_ref().or(conversation.name.as_ref());
+    title.cloned().unwrap_or_else(|| {
+        let names: Vec<String> = conversation.participants.iter().map(|person| isolated(&person.username)).collect();
+        let more =
+            if conversation.participant_count > names.len().try_into().unwrap_or(i64::MAX) { " …" } else { "" };
+        match (conversation.kind, names.as_slice()) {
+            (Kind::Direct, [one, other]) => format!("{one} and {other}"),
+            _ => format!("{}{more}", names.join(", ")),
+        }
+    })
 }
 
 /// What surrounds the content of every page
@@ -244,6 +260,8 @@ impl Problems {
 /// The addresses of the pages around one of a list
 #[derive(Default)]
 pub(super) struct Around {
+    /// The beginning, where no other link leads back
+    pub(super) first: Option<String>,
     pub(super) previous: Option<String>,
     pub(super) next: Option<String>,
 }
@@ -497,7 +515,7 @@ mod tests {
             password_problems: problems(),
             levels_problems: problems(),
             conversations: (1..=count).map(subscription).collect(),
-            around: Around { previous: None, next: Some("/account/?a=1&b=\"2".to_owned()) },
+            around: Around { next: Some("/account/?a=1&b=\"2".to_owned()), ..Around::default() },
             place: text(),
             sessions: (1..=count).map(session).collect(),
             key: text(),

@@ -169,7 +169,8 @@ const LOOKED_THROUGH: i64 = 10_000;
 
 /// A page of everybody's conversations, newest first, of those whose name or title holds `search`; or of those of a user, the most
 /// active first, as [`page_of`] finds them. A search looks through 10,000: where those are not all, the page after it goes on
-/// behind them, and may be the first to show any.
+/// behind them, and may be the first to show any. Backwards it looks through as many, so that a page without `previous` may have
+/// others before it.
 ///
 /// # Errors
 /// `Forbidden` for all but admins and the operator, `NotFound` if the user is not there, `Invalid` if `search` is too long.
@@ -182,7 +183,7 @@ pub fn page_everywhere(
 ) -> Result<Everywhere> {
     service::must_administer(actor)?;
     service::check_search(search)?;
-    let user = of.map(|of| service::user(tx, actor, of)).transpose()?;
+    let user = of.map(|of| service::user(tx, actor, of).map_err(|error| error.naming("user"))).transpose()?;
     let position = |conversation: &Conversation| (conversation.active_at, conversation.key);
     let from_the_first = Seek::After((Timestamp::MAX, ConversationKey(i64::MAX)));
     let read = |seek: Option<&Seek<(Timestamp, ConversationKey)>>, limit| {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{
     Actor, Conversation, ConversationId, ConversationKey, ConversationSelector, EventKind, Kind, MessageId,
-    MessageSelector, Timestamp, UserId, UserRef, UserSelector, uuid,
+    MessageSelector, Timestamp, UserId, UserRef, UserSelector, isolated, uuid,
 };
 use crate::service;
 use crate::store::events::{Doer, EventRow, Object, Position, Sought, Stretch, last_looked, newest_sought, place_of};
@@ -96,7 +96,7 @@ pub enum About<T, I> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     pub id: ConversationId,
-    /// The name or the title of a group; the two people of a direct conversation
+    /// The title or the name of a group; the two people of a direct conversation
     pub name: String,
 }
 
@@ -271,11 +271,11 @@ fn entry(row: EventRow, found: &LookedUp) -> LogEntry {
 fn named(conversation: &Conversation, people: &People) -> Place {
     let name = match (conversation.kind, conversation.pair) {
         (Kind::Direct, Some((one, other))) => {
-            let names =
-                [one, other].map(|key| people.get(&key).map_or("a deleted user", |person| person.username.as_str()));
+            let names = [one, other]
+                .map(|key| people.get(&key).map_or("a deleted user".to_owned(), |person| isolated(&person.username)));
             names.join(" and ")
         }
-        _ => conversation.name.clone().or_else(|| conversation.title.clone()).unwrap_or_else(|| "group".to_owned()),
+        _ => conversation.title.clone().or_else(|| conversation.name.clone()).unwrap_or_else(|| "group".to_owned()),
     };
     Place { id: conversation.id, name }
 }

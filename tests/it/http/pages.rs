@@ -5,6 +5,7 @@ mod conversations;
 mod deletion;
 mod event_log;
 mod headers;
+mod lists;
 mod log_in;
 mod overview;
 mod password_link;

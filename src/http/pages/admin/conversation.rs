@@ -3,18 +3,17 @@
 use std::collections::HashSet;
 
 use askama::Template;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 
-use super::Admin;
 use super::texts::Cut;
-use crate::app::quoted;
-use crate::error::{Error, Result};
+use super::{Admin, Id, command, read_id};
+use crate::error::{Kind as ErrorKind, Result};
 use crate::http::pages::address::Address;
 use crate::http::pages::answer::Page;
 use crate::http::pages::assets;
 use crate::http::pages::form::parameter;
 use crate::http::pages::session::{frame, read};
-use crate::http::pages::view::{self, Around, Frame, Place, level_name};
+use crate::http::pages::view::{self, Around, Frame, Place, level_name, name_of};
 use crate::http::server::Shared;
 use crate::model::{
     Actor, ConversationId, ConversationSelector, ConversationView, Kind, Level, Message, MessageId, MessageKey,
@@ -39,20 +38,6 @@ pub(super) fn path_of(conversation: ConversationId) -> String {
     format!("/admin/conversations/{conversation}/")
 }
 
-/// What a conversation is called: its title, its name, or the people in it
-pub(super) fn name_of(conversation: &ConversationView) -> String {
-    let title = conversation.title.as_ref().or(conversation.name.as_ref());
-    title.cloned().unwrap_or_else(|| {
-        let names: Vec<&str> = conversation.participants.iter().map(|person| person.username.as_str()).collect();
-        let more =
-            if conversation.participant_count > names.len().try_into().unwrap_or(i64::MAX) { " …" } else { "" };
-        match (conversation.kind, names.as_slice()) {
-            (Kind::Direct, [one, other]) => format!("{one} and {other}"),
-            _ => format!("{}{more}", names.join(", ")),
-        }
-    })
-}
-
 /// `/admin/conversations/ID/`
 #[derive(Template)]
 #[template(path = "admin/conversation.html", whitespace = "minimize")]
@@ -70,8 +55,8 @@ struct Talk {
     cursor: String,
     /// The first message of the thread that is shown
     thread: Option<Number>,
-    /// A number that was asked for, of which there is no message
-    absent: Option<Number>,
+    /// That a message was asked for which is not there
+    absent: Option<String>,
     command: String,
 }
 
@@ -185,27 +170,49 @@ impl Wanted {
 
 /// The messages that are shown, the oldest first
 struct Part {
+    wanted: Wanted,
     messages: Vec<(Message, usize)>,
     target: Option<Number>,
+    /// That the one which was asked for is not there
+    absent: Option<String>,
     has_older: bool,
     has_newer: bool,
     /// The pages around one of a thread
     thread: Option<page::Page<(), (MessageKey, i64)>>,
 }
 
-fn part(
+/// The part that is wanted. Where all of it is gone, the newest messages take its place, or the beginning of the thread.
+fn shown(
     tx: &mut Tx<'_>,
     actor: &Actor,
-    place: &ConversationSelector,
+    place: ConversationId,
     wanted: Wanted,
     seek: Option<&Seek<(MessageKey, i64)>>,
 ) -> Result<Part> {
+    let found = part(tx, actor, place, wanted, seek)?;
+    if !found.messages.is_empty() {
+        return Ok(found);
+    }
+    let instead = if let Wanted::Thread(_) = wanted { wanted } else { Wanted::Newest };
+    Ok(Part { absent: found.absent, ..part(tx, actor, place, instead, None)? })
+}
+
+fn part(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    conversation: ConversationId,
+    wanted: Wanted,
+    seek: Option<&Seek<(MessageKey, i64)>>,
+) -> Result<Part> {
+    let place = &ConversationSelector::Id(conversation);
     let mut page = |seek: Option<Seek<Number>>, size| {
         messages::page_of(tx, actor, place, &Matching::default(), seek.as_ref(), (size, false))
     };
     let whole = |page: page::Page<Message, Number>| Part {
+        wanted,
         messages: page.items.into_iter().rev().map(|message| (message, 0)).collect(),
         target: None,
+        absent: None,
         has_older: page.next.is_some(),
         has_newer: page.previous.is_some(),
         thread: None,
@@ -217,20 +224,30 @@ fn part(
         Wanted::At(number) => {
             let newer = whole(page(Some(Seek::Before(Number(number.0 - 1))), SHOWN / 2)?);
             let older = whole(page(Some(Seek::After(number)), SHOWN / 2)?);
-            let messages = older.messages.into_iter().chain(newer.messages).collect();
-            Ok(Part { messages, target: Some(number), has_older: older.has_older, ..newer })
+            let messages: Vec<_> = older.messages.into_iter().chain(newer.messages).collect();
+            let is_there = messages.iter().any(|(message, _)| message.number == number);
+            let absent = || format!("There is no message #{}. These are the messages around its place.", number.0);
+            let absent = (!is_there).then(absent);
+            Ok(Part { messages, absent, target: Some(number), has_older: older.has_older, ..newer })
         }
-        Wanted::Message(id) => {
-            let message = messages::show(tx, actor, &MessageSelector::Id(id))?;
-            part(tx, actor, place, Wanted::At(message.number), seek)
-        }
+        Wanted::Message(id) => match messages::show(tx, actor, &MessageSelector::In(conversation, id)) {
+            Ok(message) => part(tx, actor, conversation, Wanted::At(message.number), None),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let absent = "That message is not in this conversation. These are the newest messages.";
+                let newest = part(tx, actor, conversation, Wanted::Newest, None)?;
+                Ok(Part { absent: Some(absent.to_owned()), ..newest })
+            }
+            Err(error) => Err(error),
+        },
         Wanted::Thread(number) => {
             let root = MessageSelector::Number(place.clone(), number);
             let mut page = messages::thread_page(tx, actor, &root, seek, SHOWN)?;
             let messages = std::mem::take(&mut page.items);
             Ok(Part {
+                wanted,
                 messages: messages.into_iter().map(|found| (found.message, found.depth)).collect(),
                 target: None,
+                absent: None,
                 has_older: false,
                 has_newer: true,
                 thread: Some(page.map(|_| Ok(Vec::new()))?),
@@ -239,41 +256,36 @@ fn part(
     }
 }
 
-/// The conversation that a path names
-fn named(id: &str) -> Result<ConversationSelector> {
-    let id = uuid(id).map(ConversationId).map(ConversationSelector::Id);
-    id.ok_or_else(|| Error::not_found("There is no such conversation."))
-}
-
 /// Shows a conversation. Nothing of it is read by this: an admin looks at what is others'.
 pub(super) async fn show(
     State(server): State<Shared>,
     Admin(session): Admin,
-    Path(id): Path<String>,
+    id: Id,
     RawQuery(query): RawQuery,
 ) -> Page {
-    let place = named(&id)?;
+    let id = read_id(id, "conversation", ConversationId)?;
     let wanted = Wanted::read(query.as_deref());
-    let address = Address::read(format!("/admin/conversations/{id}/"), query.as_deref(), &["thread"]);
+    let address = Address::read(path_of(id), query.as_deref(), &["thread"]);
     let seek = address.seek(&server.keys);
     let look = move |tx: &mut Tx<'_>, session: &Session| {
-        let actor = session.actor();
+        let (actor, place) = (session.actor(), ConversationSelector::Id(id));
         // First: what is said after it is told to the page, also what it shows already.
         let cursor = events::newest(tx)?;
         let conversation = conversations::show_briefly(tx, &actor, &place)?;
         let participants = conversations::levels(tx, &actor, &place, None, PARTICIPANTS.0)?.items;
-        Ok((cursor, conversation, participants, part(tx, &actor, &place, wanted, seek.as_ref())?))
+        Ok((cursor, conversation, participants, shown(tx, &actor, id, wanted, seek.as_ref())?))
     };
     let (cursor, conversation, participants, part) = read(&server, &session, look).await?;
-    let Part { messages, target, has_older, has_newer, thread: thread_page } = part;
+    let Part { wanted, messages, target, absent, has_older, has_newer, thread: thread_page } = part;
     let number = |message: Option<&(Message, usize)>| message.map_or(0, |(message, _)| message.number.0);
     let (first, last) = (number(messages.first()), number(messages.last()));
-    let path = path_of(conversation.conversation_id);
+    let path = path_of(id);
     let around = match &thread_page {
         Some(page) => address.around(&server.keys, page.previous.as_ref(), page.next.as_ref())?,
         None => Around {
             previous: has_older.then(|| format!("{path}?before={first}#end")),
             next: has_newer.then(|| format!("{path}?after={last}")),
+            first: None,
         },
     };
     let thread = match wanted {
@@ -293,8 +305,8 @@ pub(super) async fn show(
         is_end: !has_newer,
         cursor,
         thread,
-        absent: target.filter(|_| !messages.iter().any(|said| said.is_target)),
-        command: command(conversation.conversation_id, wanted, first),
+        absent,
+        command: command_for(id, wanted, first),
         messages,
         conversation,
     };
@@ -302,11 +314,12 @@ pub(super) async fn show(
 }
 
 /// The command that shows the same
-fn command(conversation: ConversationId, wanted: Wanted, first: i64) -> String {
+fn command_for(conversation: ConversationId, wanted: Wanted, first: i64) -> String {
+    let (conversation, limit) = (conversation.to_string(), format!("--limit={SHOWN}"));
     match wanted {
-        Wanted::Thread(number) => format!("tidings message thread {conversation}#{}", number.0),
-        Wanted::Newest => format!("tidings message list {conversation} --limit {SHOWN}"),
-        _ => format!("tidings message list {conversation} --after {} --limit {SHOWN}", (first - 1).max(0)),
+        Wanted::Thread(number) => command(["message", "thread", &format!("{conversation}#{}", number.0)]),
+        Wanted::Newest => command(["message", "list", &conversation, &limit]),
+        _ => command(["message", "list", &conversation, &format!("--after={}", (first - 1).max(0)), &limit]),
     }
 }
 
@@ -327,14 +340,14 @@ struct Participants {
 pub(super) async fn participants(
     State(server): State<Shared>,
     Admin(session): Admin,
-    Path(id): Path<String>,
+    id: Id,
     RawQuery(query): RawQuery,
 ) -> Page {
-    let place = named(&id)?;
-    let address = Address::read(format!("/admin/conversations/{id}/participants/"), query.as_deref(), &[]);
+    let id = read_id(id, "conversation", ConversationId)?;
+    let address = Address::read(format!("{}participants/", path_of(id)), query.as_deref(), &[]);
     let seek: Option<Seek<UserKey>> = address.seek(&server.keys);
     let look = move |tx: &mut Tx<'_>, session: &Session| {
-        let actor = session.actor();
+        let (actor, place) = (session.actor(), ConversationSelector::Id(id));
         let conversation = conversations::show_briefly(tx, &actor, &place)?;
         Ok((conversation, conversations::levels(tx, &actor, &place, seek.as_ref(), PARTICIPANTS.1)?))
     };
@@ -342,11 +355,11 @@ pub(super) async fn participants(
     let participants = Participants {
         frame: Frame { place: Some(Place::Conversations), ..frame(&session, None) },
         name: name_of(&conversation),
-        path: path_of(conversation.conversation_id),
+        path: path_of(id),
         count: page.count,
         members: Member::all(page.items),
         around: address.around(&server.keys, page.previous.as_ref(), page.next.as_ref())?,
-        command: format!("tidings conversation show {}", quoted(&conversation.conversation_id.to_string())),
+        command: command(["conversation", "show", &id.to_string()]),
     };
     Ok(view::page(&participants)?)
 }

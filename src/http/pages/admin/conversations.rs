@@ -3,15 +3,14 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 
-use super::Admin;
-use super::conversation::{name_of, path_of};
-use crate::app::quoted;
+use super::conversation::path_of;
+use super::{Admin, command};
 use crate::error::Kind as ErrorKind;
 use crate::http::pages::address::Address;
 use crate::http::pages::answer::{Page, refused};
 use crate::http::pages::assets;
 use crate::http::pages::session::{frame, read};
-use crate::http::pages::view::{self, Around, Frame, Place, Problems};
+use crate::http::pages::view::{self, Around, Frame, Place, Problems, name_of};
 use crate::http::server::Shared;
 use crate::model::{ConversationKey, ConversationView, Kind, Seek, Timestamp, UserSelector};
 use crate::service::conversations::{Everywhere, page_everywhere};
@@ -78,17 +77,22 @@ pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, Ra
         Err(error) => return Err(error.into()),
     };
     let Everywhere { page, looked_through } = found;
-    let option = |name, text: &Option<String>| {
-        text.as_deref().map(|text| format!(" {name} {}", quoted(text))).unwrap_or_default()
-    };
+    let mut around = address.around(&server.keys, page.previous.as_ref(), page.next.as_ref())?;
+    // A search does not see all that is before its page.
+    if around.previous.is_none() && (page.items.is_empty() || search.is_some() && user.is_none()) {
+        around.first = address.beginning();
+    }
+    let option = |name, text: &Option<String>| text.as_deref().map(|text| format!("{name}={text}"));
+    let options = [option("--search", &search), option("--user", &user)];
+    let words = ["conversation", "list"].into_iter().chain(options.iter().flatten().map(String::as_str));
     let conversations = Conversations {
         frame: Frame { place: Some(Place::Conversations), ..frame(&session, None) },
-        problems: error.as_ref().map(|error| Problems::new(error, &[])).unwrap_or_default(),
+        problems: error.as_ref().map(|error| Problems::new(error, &["search", "user"])).unwrap_or_default(),
         is_filtered: address.is_filtered(),
-        around: address.around(&server.keys, page.previous.as_ref(), page.next.as_ref())?,
+        around,
         rows: page.items.into_iter().map(Row::new).collect(),
         looked_through,
-        command: format!("tidings conversation list{}{}", option("--search", &search), option("--user", &user)),
+        command: command(words),
         search: search.unwrap_or_default(),
         user: user.unwrap_or_default(),
     };

@@ -4,8 +4,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect};
 
-use super::user::{Id, path_of, subject};
-use super::{Admin, command, named, users};
+use super::user::{path_of, subject};
+use super::{Admin, Id, command, named, users};
 use crate::error::{Error, Kind};
 use crate::http::pages::answer::{Page, done, is_of_form, refused};
 use crate::http::pages::assets;

@@ -3,8 +3,7 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 
-use super::Admin;
-use crate::app::quoted;
+use super::{Admin, command};
 use crate::error::{Error, Kind, Result};
 use crate::http::pages::address::Address;
 use crate::http::pages::answer::{Page, refused};
@@ -84,7 +83,7 @@ pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, Ra
         entries,
         reached,
         around: address.around(&server.keys, None, next.as_ref())?,
-        command: kind.map_or("tidings watch".to_owned(), |kind| format!("tidings watch --event {}", quoted(kind))),
+        command: command(["watch"].into_iter().chain(kind.into_iter().flat_map(|kind| ["--event", kind]))),
         address,
     })?;
     Ok(match error {

@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use askama::Template;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 
-use super::Admin;
 use super::texts::{Piece, pieces};
-use crate::app::quoted;
+use super::{Admin, Id, command, read_id};
 use crate::error::{Error, Kind};
 use crate::http::pages::answer::{Page, done, is_of_form, notice, refused};
 use crate::http::pages::assets;
@@ -16,7 +15,7 @@ use crate::http::pages::form::{Form, new_key, parameter};
 use crate::http::pages::session::{frame, read_slowly, write};
 use crate::http::pages::view::{self, Frame, Notice, Place, Problems};
 use crate::http::server::{Shared, aside};
-use crate::model::{Actor, DiffPart, Message, MessageId, MessageSelector, UserId, diff, uuid};
+use crate::model::{Actor, DiffPart, Message, MessageId, MessageSelector, UserId, diff};
 use crate::service::messages::{self, Version, Versions};
 use crate::service::once_done;
 use crate::service::sessions::Session;
@@ -44,6 +43,8 @@ struct History {
     /// The query that keeps what is compared, or which revisions are listed
     newer: Option<String>,
     older: Option<String>,
+    /// The revisions that are compared, or that were asked for
+    pair: Option<(i64, i64)>,
     comparison: Option<Comparison>,
     /// Whose page it is
     viewer: UserId,
@@ -52,10 +53,8 @@ struct History {
     command: String,
 }
 
-/// What changed from a revision to another
+/// What changed between two revisions
 struct Comparison {
-    from: i64,
-    to: i64,
     pieces: Vec<Piece>,
     is_same: bool,
     is_whole: bool,
@@ -64,11 +63,11 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn new((from, old): (i64, &str), (to, new): (i64, &str), is_whole: bool) -> Self {
+    fn new(old: &str, new: &str, is_whole: bool) -> Self {
         let parts: Vec<DiffPart> = diff(old, new, Instant::now() + PATIENCE);
         let pieces = pieces(parts, is_whole);
         let is_cut = pieces.iter().any(|piece| matches!(piece, Piece::Skipped(_) | Piece::Rest(_)));
-        Self { from, to, pieces, is_same: old == new, is_whole, is_cut }
+        Self { pieces, is_same: old == new, is_whole, is_cut }
     }
 }
 
@@ -120,21 +119,17 @@ pub(super) fn path_of(message: MessageId) -> String {
     format!("/admin/messages/{message}/history/")
 }
 
-/// The message that a path names
-fn named(id: &str) -> Result<MessageId, Error> {
-    uuid(id).map(MessageId).ok_or_else(|| Error::not_found(format!("There is no message “{id}”.")))
-}
-
 /// Shows the history of a message.
 pub(super) async fn show(
     State(server): State<Shared>,
     Admin(session): Admin,
-    Path(id): Path<String>,
+    id: Id,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Page {
+    let id = read_id(id, "message", MessageId)?;
     let notice = notice(&headers, query.as_deref());
-    shown(&server, &session, named(&id)?, Wanted::read(query.as_deref()), notice, Problems::default()).await
+    shown(&server, &session, id, Wanted::read(query.as_deref()), notice, Problems::default()).await
 }
 
 async fn shown(
@@ -151,17 +146,19 @@ async fn shown(
         let found = messages::versions(tx, &actor, &selector, below, (LISTED, SHOWN))?;
         let message = &found.message;
         let pair = wanted.pair(message.revision).filter(|_| !message.deleted);
-        let mut content = |revision| Ok::<_, Error>((revision, messages::content_at(tx, message, revision)?));
-        let texts = match pair.map(|(from, to)| Ok::<_, Error>((content(from)?, content(to)?))).transpose() {
-            // What is shown unasked may be gone with the account of who wrote it.
-            Err(error) if wanted.is_unasked() && error.kind() == Kind::NotFound => None,
-            texts => texts?,
-        };
-        Ok((found, texts))
+        let mut content =
+            |revision, field| messages::content_at(tx, message, revision).map_err(|error| error.naming(field));
+        let texts =
+            match pair.map(|(from, to)| Ok::<_, Error>((content(from, "from")?, content(to, "to")?))).transpose() {
+                // What is shown unasked may be gone with the account of who wrote it.
+                Err(error) if error.kind() == Kind::NotFound => Err(Some(error).filter(|_| !wanted.is_unasked())),
+                texts => Ok(texts?),
+            };
+        Ok((found, pair, texts))
     };
-    let (Versions { message, versions, is_more }, texts) = read_slowly(server, session, look).await?;
-    let compare = texts
-        .map(|((from, old), (to, new))| aside(move || Ok(Comparison::new((from, &old), (to, &new), wanted.is_whole))));
+    let (Versions { message, versions, is_more }, pair, texts) = read_slowly(server, session, look).await?;
+    let (texts, absent) = texts.map_or_else(|absent| (None, absent), |texts| (texts, None));
+    let compare = texts.map(|(old, new)| aside(move || Ok(Comparison::new(&old, &new, wanted.is_whole))));
     let comparison = match compare {
         Some(comparison) => Some(comparison.await?),
         None => None,
@@ -171,29 +168,29 @@ async fn shown(
     let oldest = versions.last().filter(|_| is_more).map(|version| version.revision);
     let history = History {
         frame: Frame { place: Some(Place::Conversations), ..frame(session, notice) },
-        problems,
+        problems: absent.as_ref().map_or(problems, |error| Problems::new(error, &["from", "to"])),
         path: path_of(id),
         newer: newer.map(|below| wanted.query(below)),
         older: oldest.map(|oldest| wanted.query(Some(oldest))),
+        pair,
         comparison,
         viewer: session.user.person.user_id,
         may_restore: message.is_from(session.user.person.key),
         key: new_key()?,
-        command: format!("tidings message history {} --diff", quoted(&id.to_string())),
+        command: command(["message", "history", &id.to_string(), "--diff"]),
         message,
         versions,
     };
-    Ok(view::page(&history)?)
+    let page = view::page(&history)?;
+    Ok(match absent {
+        Some(error) => refused(error, page),
+        None => page,
+    })
 }
 
 /// Makes an earlier content of the message its content again.
-pub(super) async fn restore(
-    State(server): State<Shared>,
-    Admin(session): Admin,
-    Path(id): Path<String>,
-    form: Form,
-) -> Page {
-    let id = named(&id)?;
+pub(super) async fn restore(State(server): State<Shared>, Admin(session): Admin, id: Id, form: Form) -> Page {
+    let id = read_id(id, "message", MessageId)?;
     let revision = form.text("revision").parse().unwrap_or_default();
     let request = form.request(&server.keys);
     let restore = move |tx: &mut Tx<'_>, session: &Session| {

@@ -12,15 +12,18 @@ mod texts;
 mod user;
 mod users;
 
-use axum::extract::FromRequestParts;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::routing::{MethodRouter, get, post};
+use uuid::Uuid;
 
 use super::answer::Refused;
 use super::session::LoggedIn;
 use crate::app::quoted;
+use crate::error::Error;
 use crate::http::server::Shared;
-use crate::model::UserRef;
+use crate::model::{UserRef, uuid};
 use crate::service::must_administer;
 use crate::service::sessions::Session;
 
@@ -68,6 +71,15 @@ impl FromRequestParts<Shared> for Admin {
         must_administer(&session.actor())?;
         Ok(Self(session))
     }
+}
+
+/// The id in a path; an error where it is not UTF-8
+type Id = Result<Path<String>, PathRejection>;
+
+/// Reads the id of what is called so.
+fn read_id<T>(path: Id, what: &str, make: fn(Uuid) -> T) -> Result<T, Error> {
+    let id = path.ok().and_then(|Path(id)| uuid(&id));
+    id.map(make).ok_or_else(|| Error::not_found(format!("There is no {what} with this id.")))
 }
 
 /// The line of the command that does the same, as a shell reads it

@@ -5,15 +5,15 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::{RawQuery, State};
 
-use super::Admin;
-use super::conversation::{name_of, path_of};
-use crate::app::{late_after, quoted};
+use super::conversation::path_of;
+use super::{Admin, command};
+use crate::app::late_after;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::http::pages::address::Address;
 use crate::http::pages::answer::{Page, refused};
 use crate::http::pages::assets;
 use crate::http::pages::session::{frame, read_slowly};
-use crate::http::pages::view::{self, Around, Frame, Place, Problems};
+use crate::http::pages::view::{self, Around, Frame, Place, Problems, name_of};
 use crate::http::server::Shared;
 use crate::model::{
     ConversationId, ConversationSelector, ConversationView, Kind, SearchHit, Seek, Timestamp, UserSelector,
@@ -44,7 +44,8 @@ struct Found {
     /// What was typed
     query: String,
     sender: String,
-    since: String,
+    /// What the field of the date holds, and of which kind it is
+    since: (String, &'static str),
     is_filtered: bool,
     /// The conversation in which is searched
     within: Option<Within>,
@@ -102,10 +103,10 @@ pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, Ra
     let text = |name| address.text(name).to_owned();
     let found = Found {
         frame: Frame { place: Some(Place::Search), ..frame(&session, None) },
-        problems: error.as_ref().map(|error| Problems::new(error, &[])).unwrap_or_default(),
+        problems: error.as_ref().map(|error| Problems::new(error, &["q", "sender", "since"])).unwrap_or_default(),
         query: text("q"),
         sender: text("sender"),
-        since: text("since"),
+        since: date_field(address.text("since").trim()),
         is_filtered: address.is_filtered(),
         around: address.around(&server.keys, page.previous.as_ref(), page.next.as_ref())?,
         within: place.map(|place| Within {
@@ -113,12 +114,12 @@ pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, Ra
             path: path_of(place.conversation_id),
             name: name_of(&place),
         }),
-        everywhere: Address::read(PATH, query.as_deref(), &["q", "sender", "since"]).at(),
+        everywhere: Address::read(PATH, query.as_deref(), &["q", "sender", "since"]).first(),
         count: page.count,
         is_counted_out: page.count >= COUNTED,
         hits: page.items,
         partial,
-        command: command(&address),
+        command: command_for(&address),
     };
     let page = view::page(&found)?;
     Ok(match error {
@@ -138,14 +139,21 @@ async fn outcome(server: &Shared, session: &Session, address: &Address) -> Resul
         let (page, partial) = messages::search_page_among(tx, &actor, &wanted, seek.as_ref(), among)?;
         Ok((page, partial, place))
     };
-    read_slowly(server, session, look).await
+    read_slowly(server, session, look).await.map_err(|error| error.renaming("query", "q"))
+}
+
+/// What the field of a date shows that was sent with a text, and its kind: one for dates would be empty with anything else.
+fn date_field(text: &str) -> (String, &'static str) {
+    let is_date = text.len() == 10 && Timestamp::parse_or_date(text).is_some();
+    (text.to_owned(), if text.is_empty() || is_date { "date" } else { "text" })
 }
 
 /// The command that finds the same
-fn command(address: &Address) -> Option<String> {
+fn command_for(address: &Address) -> Option<String> {
     let said = |name| Some(address.text(name).trim()).filter(|text| !text.is_empty());
-    let option = |(name, option)| said(name).map(|text| format!(" {option} {}", quoted(text)));
     let options = [("conversation", "--in"), ("sender", "--from"), ("since", "--since")];
-    let options: String = options.into_iter().filter_map(option).collect();
-    Some(format!("tidings message search{options} -- {}", quoted(said("q")?)))
+    let options: Vec<String> =
+        options.into_iter().filter_map(|(name, option)| Some(format!("{option}={}", said(name)?))).collect();
+    let words = ["message", "search"].into_iter().chain(options.iter().map(String::as_str));
+    Some(command(words.chain(["--", said("q")?])))
 }

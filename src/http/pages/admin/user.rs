@@ -1,15 +1,14 @@
 //! One user: their profile, role and state, conversations, notifications, sessions, and the link by which they set a password.
 
 use askama::Template;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Redirect;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::users::role;
-use super::{Admin, command, named};
+use super::{Admin, Id, command, named, read_id};
 use crate::app::secret;
 use crate::error::Error;
 use crate::http::pages::account::{details_of, session_view, subscription};
@@ -20,16 +19,13 @@ use crate::http::pages::form::{Form, new_key};
 use crate::http::pages::session::{Visitor, frame, read, write, write_with_password};
 use crate::http::pages::view::{self, Around, Details, Frame, Notice, Place, Problems, Subscription, grouped};
 use crate::http::server::Shared;
-use crate::model::{ConversationKey, Notification, Role, Seek, Timestamp, User, UserId, UserSelector, uuid};
+use crate::model::{ConversationKey, Notification, Role, Seek, Timestamp, User, UserId, UserSelector};
 use crate::service::page::Page as Part;
 use crate::service::sessions::{self, Session};
 use crate::service::tokens::Secret;
 use crate::service::users::{self, UserChange};
 use crate::service::{conversations, notifications, once_done, password_links, tokens};
 use crate::store::Tx;
-
-/// The id in a path; an error where it is not UTF-8
-pub(super) type Id = Result<Path<String>, PathRejection>;
 
 /// How many conversations a page shows
 const CONVERSATIONS: i64 = 20;
@@ -112,8 +108,7 @@ pub(super) fn path_of(user: UserId) -> String {
 
 /// The user whose page it is
 pub(super) fn subject(id: Id) -> Result<UserId, Error> {
-    let id = id.ok().and_then(|Path(id)| uuid(&id));
-    id.map(UserId).ok_or_else(|| Error::not_found("There is no user with this id."))
+    read_id(id, "user", UserId)
 }
 
 /// Shows a user.

@@ -7,7 +7,7 @@ use axum::response::Redirect;
 
 use super::user::path_of;
 use super::{Admin, command};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::http::pages::address::Address;
 use crate::http::pages::answer::{Page, done, is_of_form, notice, refused};
 use crate::http::pages::assets;
@@ -36,8 +36,8 @@ const SIZE: i64 = 50;
 struct Users {
     frame: Frame,
     address: Address,
-    /// Whether there is no list, as the filter was refused
-    is_refused: bool,
+    /// What is wrong with the filter, in place of the list
+    filter_problems: Problems,
     page: Vec<User>,
     around: Around,
     /// The users that were ticked, in a form that was refused
@@ -89,12 +89,17 @@ pub(super) async fn back() -> Redirect {
 
 async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, address: Address, typed: Typed) -> Page {
     let matching = matching(&address);
-    let command = command_for(&matching);
+    let command = matching.as_ref().map(command_for).unwrap_or_default();
     let seek: Option<Seek<String>> = address.seek(&server.keys);
-    let look =
-        move |tx: &mut Tx<'_>, session: &Session| users::accounts(tx, &session.actor(), &matching, seek.as_ref(), SIZE);
-    let outcome = read(server, session, look).await;
-    // What is wrong with the filter is said in place of the list.
+    let outcome = match matching {
+        Ok(matching) => {
+            let look = move |tx: &mut Tx<'_>, session: &Session| {
+                users::accounts(tx, &session.actor(), &matching, seek.as_ref(), SIZE)
+            };
+            read(server, session, look).await
+        }
+        Err(error) => Err(error),
+    };
     let (part, filter_problem) = match outcome {
         Ok(part) => (part, None),
         Err(error) if is_of_form(&error) => {
@@ -102,17 +107,13 @@ async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, addre
         }
         Err(error) => return Err(error.into()),
     };
-    let ticked_problems = match &filter_problem {
-        Some(error) => Problems::new(error, &[]),
-        None => typed.ticked_problems,
-    };
     let page = Users {
         frame: Frame { place: Some(Place::Users), ..frame(session, notice) },
-        is_refused: filter_problem.is_some(),
+        filter_problems: filter_problem.as_ref().map(|error| Problems::new(error, &FILTER)).unwrap_or_default(),
         page: part.items,
         around: address.around(&server.keys, part.previous.as_ref(), part.next.as_ref())?,
         ticked: typed.ticked,
-        ticked_problems,
+        ticked_problems: typed.ticked_problems,
         new: typed.new,
         role: typed.role.unwrap_or(Role::User),
         new_problems: typed.new_problems,
@@ -128,14 +129,19 @@ async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, addre
     })
 }
 
-fn matching(address: &Address) -> Matching {
+/// Which users an address asks for
+fn matching(address: &Address) -> Result<Matching> {
+    let unknown = |name| Error::invalid(name, "Choose one of these.");
     let is_active = match address.text("state") {
+        "" => None,
         "active" => Some(true),
         "deactivated" => Some(false),
-        _ => None,
+        _ => return Err(unknown("state")),
     };
+    let word = Some(address.text("role")).filter(|word| !word.is_empty());
+    let role = word.map(|word| role(word).ok_or_else(|| unknown("role"))).transpose()?;
     let search = Some(address.text("search")).filter(|search| !search.is_empty()).map(ToOwned::to_owned);
-    Matching { search, role: role(address.text("role")), is_active }
+    Ok(Matching { search, role, is_active })
 }
 
 /// The role with that word

@@ -49,6 +49,13 @@ fn same_by_command(house: &House, page: &str) -> String {
     run.stdout
 }
 
+/// Fails unless a page says at a field of its filter what is wrong with it, and nowhere else.
+fn is_wrong_at(page: &str, field: &str) {
+    let described = format!("aria-invalid=\"true\" aria-describedby=\"filter-{field}-problem\" autofocus");
+    assert!(page.contains(&described) && page.contains("<title>Error: "), "{field}: {page}");
+    assert!(!page.contains("role=\"alert\""), "{field}: {page}");
+}
+
 #[test]
 fn conversations_are_listed_and_found_by_name_and_by_who_takes_part() {
     in_every_house(|house| {
@@ -76,7 +83,9 @@ fn conversations_are_listed_and_found_by_name_and_by_who_takes_part() {
         }
         let unknown = text(&browser.get("/admin/conversations/?user=nobody").expect(404));
         assert!(unknown.contains("There is no user “nobody”.") && unknown.contains("value=\"nobody\""), "{unknown}");
-        browser.get(&format!("/admin/conversations/?search={}", "x".repeat(201))).expect(400);
+        is_wrong_at(&unknown, "user");
+        let long = browser.get(&format!("/admin/conversations/?search={}", "x".repeat(201))).expect(400);
+        is_wrong_at(&text(&long), "search");
     });
 }
 
@@ -108,6 +117,13 @@ fn a_conversation_is_read_from_any_number_on_and_nothing_of_it_becomes_read() {
         assert_eq!(around.matches(" target\"").count(), 1);
         // Whatever is no number is the newest part.
         shown(&page(&mut browser, &format!("{team}?at=first")), 71..=120);
+        // Where nothing is there any more, the newest part takes its place.
+        for query in ["before=1", "after=120"] {
+            let newest = page(&mut browser, &format!("{team}?{query}"));
+            shown(&newest, 71..=120);
+            assert!(newest.contains(" data-end") && newest.contains("?before=71#end"), "{newest}");
+            assert!(same_by_command(house, &newest).contains("text 120."));
+        }
         let beyond = page(&mut browser, &format!("{team}?at=500"));
         assert!(beyond.contains("There is no message #500.") && beyond.contains("id=\"m120\""));
         let unread = house.run("notifications count --as ann -o json", "").stdout;
@@ -130,9 +146,15 @@ fn texts_are_escaped_and_long_ones_are_cut_with_a_way_to_the_whole() {
         assert!(whole.contains(&"ä".repeat(30_000)) && !whole.contains("28,000"));
         // A message can be named by its id, too.
         assert!(page(&mut browser, &format!("{team}?at={id}")).contains("said target\" id=\"m2\""));
+        // One of another conversation is none of this one, whatever its number.
+        let other = house.run("message send --to bob --as ann -o ids -", "elsewhere").stdout;
+        let other = page(&mut browser, &format!("{team}?at={}", other.trim()));
+        assert!(other.contains("That message is not in this conversation.") && !other.contains(" target\""), "{other}");
+        assert!(other.contains("id=\"m3\"") && other.contains(" data-end"), "{other}");
         house.run(&format!("message edit {id} --file -"), "new");
         house.run(&format!("message delete {id} --yes"), "");
         assert!(!page(&mut browser, &team).contains("id=\"m2\""));
+        assert!(page(&mut browser, &format!("{team}?at={id}")).contains("That message is not in this conversation."));
     });
 }
 
@@ -157,7 +179,12 @@ fn replies_lead_to_their_parents_and_to_their_thread_and_tombstones_stay() {
         assert!(same_by_command(house, &thread).contains("another"));
         browser.get(&format!("{team}?thread=9")).expect(404);
         browser.get("/admin/conversations/019b78c9-0a80-7000-8000-000000000000/").expect(404);
-        browser.get("/admin/conversations/team/").expect(404);
+        for path in
+            ["conversations/team/", "conversations/%FF/", "conversations/%FF/participants/", "messages/%FF/history/"]
+        {
+            let absent = text(&browser.get(&format!("/admin/{path}")).expect(404));
+            assert!(absent.contains("with this id.") && absent.contains("<bdi>ann</bdi>"), "{path}: {absent}");
+        }
     });
 }
 
@@ -188,7 +215,10 @@ fn a_history_shows_what_changed_between_any_two_revisions() {
         let path = format!("/admin/messages/{id}/history/");
         let first = page(&mut browser, &format!("{path}?from=1&to=2"));
         assert!(first.contains("see <del>you at</del><ins>them by</ins> noon &#60;b&#62;"), "{first}");
-        assert!(first.contains("too &#60;i&#62;early&#60;/i&#62;") && first.contains("by the operator"), "{first}");
+        assert!(
+            first.contains("<q><bdi>too &#60;i&#62;early&#60;/i&#62;</bdi></q>") && first.contains("by the operator"),
+            "{first}"
+        );
         // The other way round, and without saying which: what changed last.
         let back = page(&mut browser, &format!("{path}?from=2&to=1"));
         assert!(back.contains("<del>them by</del><ins>you at</ins>"));
@@ -196,11 +226,20 @@ fn a_history_shows_what_changed_between_any_two_revisions() {
         assert!(last.contains("from revision 2 to 3") && last.contains("<ins>gone</ins>"), "{last}");
         assert!(page(&mut browser, &format!("{path}?from=3&to=3")).contains("the same text"));
         assert!(same_by_command(house, &last).contains("gone"));
-        browser.get(&format!("{path}?from=1&to=9")).expect(404);
         browser.get("/admin/messages/none/history/").expect(404);
+        let links =
+            |page: &str| [1, 2].map(|from| page.contains(&format!("?from={from}&amp;to={}\">What changed", from + 1)));
+        assert_eq!(links(&last), [true, true]);
         execute(house, "DELETE FROM revision WHERE revision = 2");
-        assert!(page(&mut browser, &path).contains("somebody who is gone"));
-        browser.get(&format!("{path}?to=2")).expect(404);
+        let gone = page(&mut browser, &path);
+        assert!(gone.contains("somebody who is gone") && gone.contains("One of these revisions is gone"), "{gone}");
+        assert_eq!(links(&gone), [false, false]);
+        // What is asked for and not there is wrong at its field.
+        for (query, at) in [("to=2", "to"), ("from=1&to=9", "to"), ("from=2&to=3", "from"), ("from=0", "from")] {
+            let absent = text(&browser.get(&format!("{path}?{query}")).expect(404));
+            is_wrong_at(&absent, at);
+            assert!(absent.contains("The message has no revision") && absent.contains("Revision 3<"), "{absent}");
+        }
         house.run(&format!("message delete {id} --yes"), "");
         browser.get(&path).expect(404);
     });
@@ -278,11 +317,82 @@ fn messages_are_found_everywhere_and_in_one_conversation() {
         let sent = page(&mut browser, "/admin/search/?q=harbour&sender=bob&since=2020-01-01");
         assert!(sent.contains("2 messages found.") && same_by_command(house, &sent).contains("another"), "{sent}");
         assert!(page(&mut browser, "/admin/search/?q=it%27s+%3Cb%3E").contains("Nothing was found."));
-        for (query, status) in [("q=a&sender=nobody", 404), ("q=a&since=soon", 400), ("q=a&conversation=none", 404)] {
-            let reply = browser.get(&format!("/admin/search/?{query}")).expect(status);
-            assert!(text(&reply).contains("role=\"alert\""), "{query}");
+        let elsewhere = text(&browser.get("/admin/search/?q=a&conversation=none").expect(404));
+        assert!(elsewhere.contains("role=\"alert\""), "{elsewhere}");
+        let long = format!("q={}", "x".repeat(201));
+        for (query, status, at) in
+            [("q=a&sender=nobody", 404, "sender"), ("q=a&since=soon", 400, "since"), (long.as_str(), 400, "q")]
+        {
+            is_wrong_at(&text(&browser.get(&format!("/admin/search/?{query}")).expect(status)), at);
         }
-        let long = browser.get(&format!("/admin/search/?q={}", "x".repeat(201))).expect(400);
-        assert!(text(&long).contains("at most 200"));
+        // A browser empties a field of dates that holds anything else.
+        for (since, kind) in [("", "date"), ("2020-01-01", "date"), ("2020-01-01T09:00:00Z", "text"), ("soon", "text")]
+        {
+            let reply = text(&browser.get(&format!("/admin/search/?q=a&since={since}")));
+            assert!(reply.contains(&format!("name=\"since\" type=\"{kind}\" value=\"{since}\"")), "{reply}");
+            assert!(reply.contains(">Since (UTC)<"), "{reply}");
+        }
+    });
+}
+
+#[test]
+fn a_command_takes_what_begins_with_a_dash_for_what_it_is() {
+    in_every_house(|house| {
+        let records = [
+            serde_json::json!({ "type": "user", "username": "--help" }),
+            serde_json::json!({ "type": "conversation", "title": "-x of --help", "participants": ["ann", "bob", "--help"] }),
+        ];
+        house.run("data load -", &records.map(|record| record.to_string()).join("\n"));
+        let id = house.run("conversation list --search=-x -o ids", "").stdout.trim().to_owned();
+        let send = ["--db", &house.address, "message", "send", &id, "--as=--help", "--", "-x is said"];
+        assert_eq!(house.shell.run_words(&send, "").code, 0);
+        let server = house.serve(&[]);
+        let mut browser = admin(&server);
+        for (path, told) in [
+            ("/admin/conversations/?search=-x", "-x of --help"),
+            ("/admin/conversations/?user=--help", "-x of --help"),
+            ("/admin/search/?q=-x&sender=--help&since=2020-01-01", "-**x** is said"),
+        ] {
+            let told_by_command = same_by_command(house, &page(&mut browser, path));
+            assert!(told_by_command.contains(told), "{path}: {told_by_command}");
+        }
+    });
+}
+
+#[test]
+fn a_conversation_is_called_the_same_on_every_page() {
+    in_every_house(|house| {
+        let right_to_left = "שלום";
+        let names: Vec<String> = ["ann", right_to_left]
+            .map(ToOwned::to_owned)
+            .into_iter()
+            .chain((0..10).map(|number| format!("q{number}")))
+            .collect();
+        let users = names[1..].iter().map(|name| serde_json::json!({ "type": "user", "username": name }).to_string());
+        house.run("data load -", &users.collect::<Vec<_>>().join("\n"));
+        let mut create = vec!["--db", &house.address, "conversation", "create"];
+        create.extend(names.iter().map(String::as_str));
+        assert_eq!(house.shell.run_words(&create, "").code, 0);
+        house.run(&format!("message send --to {right_to_left} --as bob -"), "hello");
+        house.run("conversation update team --title 'The team'", "");
+        let id = house.run(&format!("user show {right_to_left} -o ids"), "").stdout;
+        let server = house.serve(&[]);
+        let mut browser = admin(&server);
+        // The direction of a name does not change the order of the others.
+        let group = format!("<bdi>ann, \u{2068}{right_to_left}\u{2069}, q0, q1, q2, q3, q4, q5, q6, q7 …</bdi>");
+        let list = page(&mut browser, "/admin/conversations/");
+        assert!(
+            list.contains(&group) && list.contains(&format!(">bob and \u{2068}{right_to_left}\u{2069}<")),
+            "{list}"
+        );
+        for path in [format!("/admin/users/{}/", id.trim()), "/account/".to_owned()] {
+            let found = page(&mut browser, &path);
+            assert!(found.contains(&group), "{path}: {found}");
+        }
+        let log = page(&mut browser, "/admin/events/");
+        assert!(
+            log.contains("<bdi>The team</bdi>") && log.contains(&format!("bob and \u{2068}{right_to_left}\u{2069}<")),
+            "{log}"
+        );
     });
 }

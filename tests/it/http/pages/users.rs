@@ -94,9 +94,19 @@ fn users_are_searched_and_filtered_and_the_address_keeps_how() {
             seen.extend(listed(&page));
         }
         assert_eq!(seen.len(), 60);
+        // What is wrong with the filter stands at its field, in place of the list.
         let long = "x".repeat(201);
-        let page = text(&browser.get(&format!("/admin/users/?search={long}")).expect(400));
-        assert!(page.contains("at most 200 are allowed") && page.contains(&long), "{page}");
+        for (query, at, detail) in [
+            (format!("search={long}"), "search", "at most 200 are allowed"),
+            ("search=u0&role=owner".to_owned(), "role", "Choose one of these."),
+            ("search=u0&state=asleep".to_owned(), "state", "Choose one of these."),
+        ] {
+            let page = text(&browser.get(&format!("/admin/users/?{query}")).expect(400));
+            let described = format!("aria-invalid=\"true\" aria-describedby=\"filter-{at}-problem\" autofocus");
+            assert!(page.contains(detail) && page.contains(&described) && listed(&page).is_empty(), "{page}");
+            assert!(page.contains("<title>Error: Users") && !page.contains("role=\"alert\""), "{page}");
+            assert!(page.contains(&long) || page.contains("value=\"u0\""), "{page}");
+        }
     });
 }
 
@@ -199,7 +209,10 @@ fn a_user_is_changed_and_their_role_only_with_the_password() {
         let path = format!("/admin/users/{}/", id_of(house, "bob"));
         let mut browser = admin(&server);
         let page = text(&browser.get(&path).expect(200));
-        assert!(page.contains(">team</bdi>") && page.contains("1 unread of 1") && page.contains("/?at=2\">"), "{page}");
+        assert!(
+            page.contains(">team</bdi>") && page.contains("1 unread of 1") && page.contains("/?at=2#m2\">"),
+            "{page}"
+        );
         let form = |username, role, password| {
             [("username", username), ("first_name", HOSTILE), ("role", role), ("current_password", password)]
         };
