@@ -134,6 +134,92 @@ async function goesOn(browser, world) {
   await visitor.leave();
 }
 
+// An older part, of which much is heard that it does not show
+async function countsOnlyWhatIsNew(browser, world) {
+  apply(world, talk('counted', 60));
+  const visitor = await watch(browser, world, 'counted');
+  const { page, place } = visitor;
+  const news = page.locator('.news');
+  await isLive(page);
+  const { conversation, cursor } = await page.locator('[data-conversation]').evaluate(({ dataset }) => ({ ...dataset }));
+  send(world, 'counted', 'said before');
+  await said(page, 'said before').waitFor();
+  await page.goto(`${place}?before=30`);
+  await isLive(page);
+  // Another tab is further behind, so that this one hears again what was there before it.
+  await page.evaluate((from) => new BroadcastChannel('tidings-events').postMessage({ tab: 'another', ...from }), { conversation, place: cursor });
+  await isLive(page);
+  assert.ok(await news.isHidden());
+  // A reply that is not shown, and then is no more
+  const parent = world.run('message', 'list', 'counted', '--after', '4', '--limit', '1', '-o', 'ids').trim();
+  const reply = world.run('message', 'send', 'counted', 'an answer', '--as', 'bob', '--reply-to', parent, '-o', 'ids').trim();
+  await page.getByText('1 new ↓').waitFor();
+  world.run('message', 'delete', reply, '--yes');
+  await news.waitFor({ state: 'hidden' });
+  assert.ok(await page.locator('#m5 .replies').isHidden());
+  // On the newest part a reply leads to its parent, though that is not shown.
+  await page.goto(`${place}#end`);
+  await isLive(page);
+  world.run('message', 'send', 'counted', 'a late answer', '--as', 'bob', '--reply-to', parent);
+  await said(page, 'a late answer').locator('.parent').click();
+  await page.locator('#m5.target').waitFor();
+  const { top, bottom } = await page.locator('#m5').evaluate((element) => element.getBoundingClientRect().toJSON());
+  assert.ok(top >= 0 && bottom <= 720, `${top} to ${bottom}`);
+  await visitor.leave();
+}
+
+// Who comes and goes takes nobody's place in what they read.
+async function keepsThePlace(browser, world) {
+  apply(world, talk('place', 60));
+  const visitor = await watch(browser, world, 'place');
+  const { page } = visitor;
+  const news = page.locator('.news');
+  const mark = () => page.evaluate(() => { window.isSame = true; });
+  const isSame = () => page.evaluate(() => window.isSame === true);
+  const readsOn = () => page.evaluate(() => [...document.querySelectorAll('.said')].find((item) => item.getBoundingClientRect().bottom > 0).id);
+  await isLive(page);
+  // At the end the page shows at once who takes part.
+  await mark();
+  world.run('conversation', 'add', 'place', 'carol');
+  await page.waitForFunction(() => window.isSame === undefined);
+  await page.getByText('4 participants').waitFor();
+  // It has followed for long, and is read above the end.
+  await isLive(page);
+  for (let number = 0; number < 8; number += 1) send(world, 'place', `later ${number}.`);
+  await said(page, 'later 7.').waitFor();
+  await page.evaluate(() => scrollTo(0, 300));
+  await page.waitForTimeout(200);
+  const [read, before] = [await readsOn(), await page.evaluate(() => scrollY)];
+  await mark();
+  world.run('conversation', 'add', 'place', 'dave');
+  await page.getByText('This page has changed').waitFor();
+  assert.ok(await isSame());
+  assert.equal(await page.evaluate(() => scrollY), before);
+  await news.click();
+  await page.waitForURL(`**/?at=${read.slice(1)}#${read}`);
+  await page.getByText('5 participants').waitFor();
+  assert.equal(await page.locator(`#${read}:target`).count(), 1);
+  assert.ok([read, `m${read.slice(1) - 1}`].includes(await readsOn()));
+  // What is deleted goes, and the place stays.
+  await page.goto(`${visitor.place}#end`);
+  await isLive(page);
+  await page.evaluate(() => scrollTo(0, 300));
+  await page.waitForTimeout(200);
+  const [there] = [await readsOn(), await mark()];
+  world.run('conversation', 'remove', 'place', 'dave');
+  await page.waitForURL(`**/?at=${there.slice(1)}#${there}`);
+  // What is typed is kept, and still it is said that the page changed.
+  await page.goto(`${visitor.place}#end`);
+  await isLive(page);
+  await page.getByLabel('Search this conversation').fill('not yet');
+  await mark();
+  world.run('conversation', 'remove', 'place', 'carol');
+  await page.getByText('This page has changed').waitFor();
+  assert.ok(await isSame());
+  assert.equal(await page.getByLabel('Search this conversation').inputValue(), 'not yet');
+  await visitor.leave();
+}
+
 // What was said while the server was away comes when it is back, without a reload.
 async function goesOnAfterwards(browser, world) {
   apply(world, talk('afterwards', 3));
@@ -286,6 +372,8 @@ async function looks(browser, world, pictures) {
 
 module.exports = {
   'a conversation as it goes on': goesOn,
+  'an older part of a conversation': countsOnlyWhatIsNew,
+  'a conversation whose people come and go': keepsThePlace,
   'a conversation after the server was away': goesOnAfterwards,
   'twelve tabs with one stream': twelveTabs,
   'the conversations of others, with scripts': (browser, world) => tour(browser, world, {}),

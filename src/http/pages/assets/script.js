@@ -88,17 +88,37 @@ function follow({ dataset }, list) {
   const end = document.getElementById('end');
   const channel = new BroadcastChannel('tidings-events');
   const tab = Math.random();
-  let [place, count, isAtEnd] = [dataset.cursor, 0, false];
-  // The number of the last message that was shown or counted; it may be heard of again
-  let last = Number(list.lastElementChild?.id.slice(1) ?? 0);
+  let [place, isAtEnd, isChanged] = [dataset.cursor, false, false];
+  // The new messages that were not looked at
+  const unseen = new Set();
+  // The number of the last message that there was, whether it is shown or not; it may be heard of again
+  let last = Number(dataset.last);
 
   const say = () => channel.postMessage({ tab, conversation, place });
   const find = (id) => list.querySelector(`[data-id="${id}"]`);
-  const announce = (more) => {
-    count = more;
-    news.hidden = count === 0;
-    news.textContent = `${count} new ↓`;
+  const announce = () => {
+    news.hidden = !isChanged && unseen.size === 0;
+    news.textContent = isChanged ? 'This page has changed: show it anew' : `${unseen.size} new ↓`;
   };
+  // Shows the page anew, with what is read where it is: of the newest messages others may be the newest by now.
+  const renewHere = () => {
+    const read = [...list.querySelectorAll('.said')].find((item) => item.getBoundingClientRect().bottom > 0);
+    const at = read && `?at=${read.id.slice(1)}`;
+    if (isAtEnd || dataset.end === undefined || !at || at === location.search) renew();
+    else location.replace(`${at}#${read.id}`);
+  };
+  // What changes beside the messages waits for whoever reads above the end, or has typed something. What may be deleted, as with
+  // an account that takes part no more, goes at once.
+  const change = (isDeletion) => {
+    if (!isTypedIn() && (isAtEnd || isDeletion)) return renewHere();
+    isChanged = true;
+    announce();
+  };
+  news.addEventListener('click', (event) => {
+    if (!isChanged) return;
+    event.preventDefault();
+    renewHere();
+  });
 
   const fill = (item, { message_id, number, sender, receiver, content, timestamp, edited, parent_message, deleted }) => {
     const part = (name) => item.querySelector(`.${name}`);
@@ -124,7 +144,7 @@ function follow({ dataset }, list) {
     show('number', true, `#${number}`, at(number));
     show('to', receiver && dataset.group !== undefined, receiver?.username);
     part('replies').href = `?thread=${number}`;
-    show('parent', parent_message, parent ? `reply to ${parent.querySelector('.number').textContent}` : 'reply to an earlier message', parent ? `#${parent.id}` : `?at=${parent_message}`);
+    show('parent', parent_message, parent ? `reply to ${parent.querySelector('.number').textContent}` : 'reply to an earlier message', parent ? `#${parent.id}` : `?at=${parent_message}#found`);
     part('parent').dataset.parent = parent_message ?? '';
   };
   const reply = (id, more) => {
@@ -137,21 +157,28 @@ function follow({ dataset }, list) {
   };
 
   const hear = (type, message) => {
-    const item = find(message.message_id);
+    const { message_id } = message;
+    const item = find(message_id);
+    if (message.deleted && unseen.delete(message_id)) announce();
     if (item) {
       if (message.deleted && !item.matches('.gone')) reply(item.querySelector('.parent').dataset.parent, -1);
       return fill(item, message);
     }
     if (type !== 'message.created' || message.deleted || message.number <= last) return;
     last = message.number;
+    // A page of very much begins anew.
+    if (list.childElementCount > 2000) return change();
+    unseen.add(message_id);
+    // One of what is older says only that there is more. Its numbers of replies are those of when it was made: of a reply that
+    // it does not show, it would not hear that it was deleted.
+    if (dataset.end === undefined) return announce();
     reply(message.parent_message, 1);
-    // A page of what is older, or of very much, says only that there is more.
-    if (dataset.end === undefined || list.childElementCount > 2000) return announce(count + 1);
     const added = document.getElementById('message').content.firstElementChild.cloneNode(true);
     fill(added, message);
     list.append(added);
-    if (isAtEnd) end.scrollIntoView({ block: 'end' });
-    else announce(count + 1);
+    if (!isAtEnd) return announce();
+    unseen.clear();
+    end.scrollIntoView({ block: 'end' });
   };
 
   channel.addEventListener('message', ({ data: { type, event, place: reached, asked } }) => {
@@ -162,11 +189,13 @@ function follow({ dataset }, list) {
     if (type === 'reset') return renew();
     if (event.conversation !== conversation) return;
     if (type.startsWith('message.') && event.message) hear(type, event.message);
-    else if (!isTypedIn()) renew();
+    else change(/(deleted|removed)$/.test(type));
   });
   new IntersectionObserver(([{ isIntersecting }]) => {
     isAtEnd = isIntersecting;
-    if (isAtEnd && dataset.end !== undefined) announce(0);
+    if (!isAtEnd || dataset.end === undefined) return;
+    unseen.clear();
+    announce();
   }, { rootMargin: '80px' }).observe(end);
   addEventListener('pagehide', () => channel.postMessage({ tab }));
   say();
