@@ -253,7 +253,7 @@ macro_rules! page {
         concat!(
             "SELECT ",
             columns!(),
-            // What is searched of those that are looked at, all in one index, and everything of those that are found
+            // What is searched of those that are looked at, which SQLite has in one index, and everything of those that are found
             " FROM (SELECT username_folded AS place FROM account WHERE username_folded ",
             $compare,
             " $1 AND ",
