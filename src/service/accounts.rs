@@ -97,6 +97,7 @@ fn delete_one(tx: &mut Tx<'_>, actor: &Actor, person: UserRef, receipt: &mut Rec
 
     store::events::record_ends(tx, actor, &ending, Some(person.key))?;
     store::events::record_departure(tx, actor, person.key, &ending)?;
+    store::events::record_deletions_where_absent(tx, actor, person.key, &concerned)?;
     let event = store::events::record(tx, actor, Event::user(EventKind::UserDeleted, &person))?;
     store::events::tell_participants(tx, event, &concerned, Some(person.key))?;
 

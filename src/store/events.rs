@@ -123,6 +123,36 @@ pub fn record_departure(tx: &mut Tx<'_>, actor: &Actor, user: UserKey, ending: &
     Ok(())
 }
 
+/// Appends that several messages of these conversations are deleted, in the order of the conversations, without those in which a
+/// user takes part.
+pub fn record_deletions_where_absent(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    user: UserKey,
+    conversations: &[ConversationKey],
+) -> Result<()> {
+    tx.run(
+        concat!(
+            "INSERT INTO event (kind, at, actor_key, operator, conversation_key)
+             SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS TEXT), key
+             FROM conversation WHERE key IN ",
+            list!("$5"),
+            " AND NOT EXISTS (
+                 SELECT 1 FROM participant WHERE conversation_key = conversation.key AND user_key = $6)
+             ORDER BY key"
+        ),
+        &[
+            &EventKind::MessageDeleted,
+            &tx.now(),
+            &actor.key(),
+            &actor.operator(),
+            &super::list(conversations.iter().map(|key| key.0)),
+            &user,
+        ],
+    )?;
+    Ok(())
+}
+
 /// Lets the participants of conversations hear of an event, except one, also when the conversations are gone by the time
 /// it is told.
 pub fn tell_participants(

@@ -74,7 +74,7 @@ pub fn changes(tx: &mut Tx<'_>, before: &Mark, now: &Mark) -> Result<Changes> {
             ) => {
                 conversations.insert(conversation);
             }
-            // An account takes its messages along, also from where its user had left; which these were, nobody knows any more.
+            // An account takes its messages along, also from where its user had left: an earlier version does not tell where.
             _ => return Ok(Changes::All),
         }
     }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use tidings::feed::{Follower, Following, News};
 use tidings::model::{Actor, ConversationSelector, UserSelector};
-use tidings::service::conversations;
 use tidings::service::events::{Narrowing, ResetReason};
 use tidings::service::users::{self, UserChange};
+use tidings::service::{accounts, conversations};
 use tidings::store::{Db, Location};
 
 use super::{PATIENCE, connect, log, on_every_engine, on_postgres};
@@ -83,6 +83,46 @@ fn everything_is_heard_once_and_in_order_from_any_cursor_on_also_after_a_silence
             assert!(again.listen().unwrap().is_none());
             assert_eq!(again.cursor(), heard.last().unwrap().1);
         }
+    });
+}
+
+/// The kinds of what is heard before an event of a kind
+fn heard_up_to(follower: &mut Follower, kind: &str) -> Vec<String> {
+    let mut heard = Vec::new();
+    loop {
+        match event(follower).0 {
+            last if last == kind => return heard,
+            other => heard.push(other),
+        }
+    }
+}
+
+#[test]
+fn what_an_account_takes_along_from_where_its_user_had_left_is_heard_there() {
+    on_every_engine(|world| {
+        let [root, ann, bob] = [world.admin("root"), world.user("ann"), world.user("bob")];
+        for name in ["past", "other"] {
+            world.group(name, &ann, &[&bob]);
+        }
+        world.send(&bob, "past", "words");
+        for name in ["past", "other"] {
+            world.app.write(|tx| conversations::remove(tx, &bob, &place(name), &[selector(&bob)])).unwrap();
+        }
+        let follow = |actor: &Actor, name: &str| {
+            let narrowing = Narrowing { conversations: vec![place(name)], kinds: Vec::new() };
+            let following = Following { narrowing, ..following(&world.location, Some(actor), None) };
+            Follower::begin(connect(&world.location).unwrap(), following).unwrap()
+        };
+        let mut there = [&root, &ann].map(|actor| follow(actor, "past"));
+        let mut elsewhere = follow(&root, "other");
+        world.app.write(|tx| accounts::delete(tx, &operator(), &[selector(&bob)])).unwrap();
+        world.send(&ann, "other", "after it");
+        for follower in &mut there {
+            heard_up_to(follower, "message.deleted");
+            is_silent(follower);
+        }
+        let heard = heard_up_to(&mut elsewhere, "message.created");
+        assert!(!heard.contains(&"message.deleted".to_owned()), "{heard:?}");
     });
 }
 

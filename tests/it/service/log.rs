@@ -267,6 +267,7 @@ fn what_is_done_to_accounts_leaves_these_events() {
                 "conversation.deleted by root to - of - in - for root",
                 "participant.removed by root to - of - in team",
                 "participant.removed by root to - of - in hall",
+                "message.deleted by root to - of - in past",
                 "user.deleted by root to - of - in - for ann eve root",
             ],
             |tx| accounts::delete(tx, &root, &[selector(&bob)]).map(drop),
@@ -364,6 +365,7 @@ fn what_a_fixture_changes_leaves_the_events_of_each_change() {
         let events = [
             "participant.removed by operator root to - of - in team",
             "conversation.deleted by operator root to - of - in - for ann",
+            "message.deleted by operator root to - of - in team",
             "user.deleted by operator root to - of - in - for ann eve",
             "message.deleted by operator root to - of - in team",
         ];
