@@ -23,7 +23,7 @@ pub struct Subject {
     user: User,
     /// Whether the account has a password; the hash itself is not exported
     has_password: bool,
-    /// The number of refresh tokens of the account
+    /// Log-ins of programs: the number of refresh tokens that are valid
     token_count: i64,
     /// Log-ins in browsers
     sessions: Vec<BrowserSession>,
@@ -73,7 +73,7 @@ pub fn subject(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Resul
     let user = super::user(tx, actor, selector)?;
     must_be_own_or_administered(actor, &user)?;
     let (has_password, token_count) = store::users::credentials(tx, user.person.key)?;
-    let sessions = super::sessions::list(tx, actor, &UserSelector::of(&user))?;
+    let sessions = super::sessions::list(tx, actor, &user)?;
     let sessions = sessions.into_iter().map(|session| BrowserSession {
         created_at: session.created_at,
         seen_at: session.seen_at,

@@ -99,18 +99,17 @@ pub fn begin_session(tx: &mut Tx<'_>, verified: &Verified, secret: Secret, brows
     sessions::begin(tx, &user, secret, browser)
 }
 
-/// Notes that the password of its account was given again in a session.
+/// Notes that the password of its account was given again in a session; returns the session as it is then.
 ///
 /// # Errors
 /// `Unauthenticated` if the account changed meanwhile, or it is another's password.
-pub fn confirm(tx: &mut Tx<'_>, session: &mut sessions::Session, verified: &Verified) -> Result<()> {
+pub fn confirm(tx: &mut Tx<'_>, session: &sessions::Session, verified: &Verified) -> Result<sessions::Session> {
     let Login { user, .. } = tokens::settled(tx, &verified.login, verified.better_hash.as_deref())?;
     if user.person.key != session.user.person.key {
         return Err(tokens::refused());
     }
     store::sessions::set_confirmed(tx, &session.hash)?;
-    session.confirmed_at = tx.now();
-    Ok(())
+    Ok(sessions::Session { confirmed_at: tx.now(), ..session.clone() })
 }
 
 /// The account of a session whose user gives the password again, from `client`.

@@ -4,7 +4,8 @@ use std::ops::Deref;
 
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, ConversationKey, Event, MessageId, MessageKey, MessageSelector, Notification, Seek, UserRef, UserSelector,
+    Actor, ConversationKey, Event, MessageId, MessageKey, MessageSelector, Notification, Seek, User, UserRef,
+    UserSelector,
 };
 use crate::service::idempotency::{IdempotentRequest, message_meant, once_counted, set};
 use crate::service::{self, Place, page::Page};
@@ -48,15 +49,10 @@ pub fn owner(tx: &mut Tx<'_>, actor: &Actor, named: Option<&UserSelector>) -> Re
 /// admins. None becomes read.
 ///
 /// # Errors
-/// `Forbidden` for all others, `NotFound`.
-pub fn newest_of(
-    tx: &mut Tx<'_>,
-    actor: &Actor,
-    selector: &UserSelector,
-    limit: i64,
-) -> Result<(i64, i64, Vec<Notification>)> {
+/// `Forbidden` for all others.
+pub fn newest_of(tx: &mut Tx<'_>, actor: &Actor, user: &User, limit: i64) -> Result<(i64, i64, Vec<Notification>)> {
     super::must_administer(actor)?;
-    let owner = Owner(super::user(tx, actor, selector)?.person);
+    let owner = Owner(user.person.clone());
     let (unread, all) = count(tx, &owner)?;
     Ok((unread, all, page(tx, &owner, MessageKey(i64::MAX), false, limit)?))
 }

@@ -51,6 +51,11 @@ pub fn page<T, P: Clone>(
 }
 
 impl<T, P> Page<T, P> {
+    /// A page with nothing on it
+    pub fn none() -> Self {
+        Self { items: Vec::new(), count: 0, next: None, previous: None }
+    }
+
     /// The same page, of a list with `count` items
     #[must_use]
     pub fn of(self, count: i64) -> Self {

@@ -1,8 +1,9 @@
 //! Links by which somebody sets the password of their account, once and within a day: for whoever forgot it, or never had one.
 
+use super::idempotency::{IdempotentRequest, once};
 use super::passwords;
 use super::tokens::Secret;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::{Actor, Event, EventKind, Timestamp, User, UserSelector};
 use crate::store::sessions::Link;
 use crate::store::{self, Tx};
@@ -39,6 +40,32 @@ pub fn make(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector, secret: Sec
     store::sessions::insert_link(tx, user.person.key, &secret.hash(), expires_at)?;
     store::events::record(tx, actor, Event::user(EventKind::UserUpdated, &user.person))?;
     Ok((user, expires_at))
+}
+
+/// As [`make`], once: the same request returns the same link.
+///
+/// # Errors
+/// As [`make`], `Conflict` if that link is no longer valid.
+pub fn make_once(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    selector: &UserSelector,
+    secret: Secret,
+    request: Option<&IdempotentRequest>,
+) -> Result<(User, Timestamp)> {
+    super::must_administer(actor)?;
+    let again = |tx: &mut Tx<'_>, _| match find(tx, secret) {
+        Ok(Found::Valid(user, expires_at)) => Ok(Some((user, expires_at))),
+        Ok(Found::Ended(..)) => Err(over()),
+        Err(error) if error.kind() == Kind::NotFound => Err(over()),
+        Err(error) => Err(error),
+    };
+    once(tx, actor.key(), request, |tx| make(tx, actor, selector, secret), |(user, _)| user.person.user_id.0, again)
+}
+
+fn over() -> Error {
+    Error::conflict("The link that this form made is no longer valid: it was used, or something ended it.")
+        .hint("Make a new one.")
 }
 
 /// A link as somebody opens it.

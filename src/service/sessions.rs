@@ -112,10 +112,9 @@ pub fn note_use(tx: &mut Tx<'_>, hash: &Hash) -> Result<()> {
 /// The valid sessions of an account, the last used first.
 ///
 /// # Errors
-/// `NotFound`, `Forbidden` for another's account unless as operator or admin.
-pub fn list(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<Vec<Session>> {
-    let user = super::user(tx, actor, selector)?;
-    must_be_own_or_administered(actor, &user)?;
+/// `Forbidden` for another's account unless as operator or admin.
+pub fn list(tx: &mut Tx<'_>, actor: &Actor, user: &User) -> Result<Vec<Session>> {
+    must_be_own_or_administered(actor, user)?;
     let now = tx.now();
     let mut sessions = store::sessions::of(tx, user.person.key, MOST)?;
     sessions.retain(|session| session.is_valid(now));

@@ -175,13 +175,12 @@ pub fn show(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<P
     Ok(profile(actor, user))
 }
 
-/// Whether an account has a password, and how many tokens of programs it has
+/// Whether an account has a password, and how many programs are logged in to it
 ///
 /// # Errors
-/// `NotFound`, `Forbidden` for another's account unless as operator or admin.
-pub fn credentials(tx: &mut Tx<'_>, actor: &Actor, selector: &UserSelector) -> Result<(bool, i64)> {
-    let user = super::user(tx, actor, selector)?;
-    must_be_own_or_administered(actor, &user)?;
+/// `Forbidden` for another's account unless as operator or admin.
+pub fn credentials(tx: &mut Tx<'_>, actor: &Actor, user: &User) -> Result<(bool, i64)> {
+    must_be_own_or_administered(actor, user)?;
     store::users::credentials(tx, user.person.key)
 }
 

@@ -210,12 +210,14 @@ pub fn look_alikes(tx: &mut Tx<'_>, limit: i64) -> Result<(Vec<(String, String)>
     Ok((alike, count))
 }
 
-/// Whether an account has a password, and how many tokens it has
+/// Whether an account has a password, and how many log-ins of programs: refresh tokens that are valid
 pub fn credentials(tx: &mut Tx<'_>, user: UserKey) -> Result<(bool, i64)> {
     tx.only(
-        "SELECT password_hash IS NOT NULL, (SELECT count(*) FROM refresh_token WHERE user_key = account.key)
-         FROM account WHERE key = $1",
-        &[&user],
+        "SELECT password_hash IS NOT NULL, (
+             SELECT count(*) FROM refresh_token WHERE user_key = account.key AND successor_hash IS NULL
+                 AND expires_at > $1 AND generation = account.token_generation)
+         FROM account WHERE key = $2",
+        &[&tx.now(), &user],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
 }
@@ -248,17 +250,33 @@ macro_rules! matching {
     };
 }
 
+/// All accounts
+macro_rules! everybody {
+    () => {
+        "account WHERE account.username_folded"
+    };
+}
+
+/// The admins, who are few: they have an index of their own, from which SQLite begins
+macro_rules! admins {
+    () => {
+        "(SELECT key FROM account WHERE role = 1) AS admin CROSS JOIN account
+         WHERE account.key = admin.key AND account.username_folded"
+    };
+}
+
 macro_rules! page {
-    ($compare:literal, $order:literal) => {
+    ($from:expr, $compare:literal, $order:literal) => {
         concat!(
             "SELECT ",
             columns!(),
-            // What is searched of those that are looked at, which SQLite has in one index, and everything of those that are found
-            " FROM (SELECT username_folded AS place FROM account WHERE username_folded ",
+            // What is searched of those that are looked at, all in one index, and everything of those that are found
+            " FROM (SELECT account.username_folded AS place FROM ",
+            $from,
             $compare,
             " $1 AND ",
             matching!(),
-            " ORDER BY username_folded ",
+            " ORDER BY account.username_folded ",
             $order,
             " LIMIT $6) AS found CROSS JOIN account
              WHERE account.username_folded = found.place
@@ -268,13 +286,21 @@ macro_rules! page {
     };
 }
 
+macro_rules! number {
+    ($from:expr) => {
+        concat!("SELECT count(*) FROM (SELECT 1 FROM ", $from, " > $1 AND ", matching!(), " LIMIT 10000) AS matching")
+    };
+}
+
 /// Users after or before a username, by username, of a list
 pub fn page(tx: &mut Tx<'_>, seek: &Seek<String>, filter: &Filter<'_>, limit: i64) -> Result<Vec<User>> {
-    let (sql, position) = match seek {
-        Seek::After(username) => (page!(">", "ASC"), username),
-        Seek::Before(username) => (page!("<", "DESC"), username),
-    };
     let Filter { search, by_email, role, is_active } = filter;
+    let (sql, position) = match (role, seek) {
+        (Some(Role::Admin), Seek::After(username)) => (page!(admins!(), " >", "ASC"), username),
+        (Some(Role::Admin), Seek::Before(username)) => (page!(admins!(), " <", "DESC"), username),
+        (_, Seek::After(username)) => (page!(everybody!(), " >", "ASC"), username),
+        (_, Seek::Before(username)) => (page!(everybody!(), " <", "DESC"), username),
+    };
     let search = search.map(fold_case);
     tx.all(sql, &[&fold_case(position), &search, by_email, role, is_active, &limit], read)
 }
@@ -282,15 +308,8 @@ pub fn page(tx: &mut Tx<'_>, seek: &Seek<String>, filter: &Filter<'_>, limit: i6
 /// How many users there are in that list, up to 10,000
 pub fn count_matching(tx: &mut Tx<'_>, filter: &Filter<'_>) -> Result<i64> {
     let Filter { search, by_email, role, is_active } = filter;
-    tx.only(
-        concat!(
-            "SELECT count(*) FROM (SELECT 1 FROM account WHERE username_folded > $1 AND ",
-            matching!(),
-            " LIMIT 10000) AS matching"
-        ),
-        &[&"", &search.map(fold_case), by_email, role, is_active],
-        |row| row.get(0),
-    )
+    let sql = if *role == Some(Role::Admin) { number!(admins!()) } else { number!(everybody!()) };
+    tx.only(sql, &[&"", &search.map(fold_case), by_email, role, is_active], |row| row.get(0))
 }
 
 /// Users whose usernames begin with a text, ignoring case, by username

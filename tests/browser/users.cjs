@@ -82,11 +82,20 @@ async function manage(browser, world, name, options) {
   await page.getByLabel('State', { exact: true }).selectOption('active');
   await visitor.press('Apply');
   for (const number of [2, 3]) await page.getByLabel(`Select ${name}-${number}`).check();
+  const states = () => [0, 1, 2, 3, 4].map((number) => show(world, `${name}-${number}`).is_active);
+  // Enter where Space was meant sends nothing, and who presses the button is asked.
+  await page.getByLabel(`Select ${name}-3`).press('Enter');
+  assert.deepEqual(states(), [true, false, true, true, true]);
   await visitor.press('Deactivate selected');
+  if (visitor.hasScripts) {
+    await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+    assert.deepEqual(states(), [true, false, true, true, true]);
+    await visitor.press('Deactivate selected');
+    await page.getByRole('dialog').getByRole('button', { name: 'Deactivate' }).click();
+  }
   await visitor.sees('2 accounts are deactivated');
   assert.equal(new URL(page.url()).searchParams.get('search'), `${name}-`);
   assert.equal(await page.getByLabel('State', { exact: true }).inputValue(), 'active');
-  const states = () => [0, 1, 2, 3, 4].map((number) => show(world, `${name}-${number}`).is_active);
   assert.deepEqual(states(), [true, false, false, false, true]);
 
   // A page that is open on a user who is deleted meanwhile
@@ -145,6 +154,7 @@ async function looks(browser, world, pictures) {
   await page.goto('/admin/users/?search=look-');
   await page.getByLabel('Select look-3', { exact: true }).check();
   await visitor.press('Deactivate selected');
+  await page.getByRole('dialog').getByRole('button', { name: 'Deactivate' }).click();
   await look('users-deactivated');
 
   const { user_id: id } = show(world, hostile('shown'));

@@ -24,7 +24,7 @@ use tidings::transfer::dump::{Request, dump};
 
 use crate::layers::files;
 use crate::support::{
-    ANALYZE, NOON, Schema, World, draft, on_every_engine, operator, place, postgres_server, selector,
+    ANALYZE, NOON, Schema, World, account, draft, on_every_engine, operator, place, postgres_server, selector,
 };
 use crate::transfer::apply::apply_files;
 use crate::transfer::load::load;
@@ -114,11 +114,11 @@ fn use_sessions(tx: &mut Tx<'_>, user: &Actor) -> Result<()> {
     };
     let (first, second) = (again()?, again()?);
     let [one, other] = [7, 9].map(|number| Secret([number; 32]));
-    let mut session = login::begin_session(tx, &first, one, "a browser")?;
+    let session = login::begin_session(tx, &first, one, "a browser")?;
     login::begin_session(tx, &second, other, "a browser")?;
-    login::confirm(tx, &mut session, &first)?;
+    login::confirm(tx, &session, &first)?;
     store::sessions::set_seen(tx, &one.hash())?;
-    sessions::list(tx, user, &selector(user))?;
+    sessions::list(tx, user, account(user))?;
     sessions::end_others(tx, &one.hash())?;
     sessions::log_out(tx, &one.hash())
 }
@@ -150,6 +150,10 @@ fn turn_pages(tx: &mut Tx<'_>, actor: &Actor) -> Result<()> {
     messages::versions(tx, actor, &root, i64::MAX, (1, 10))?;
     turn(|seek| messages::thread_page(tx, actor, &root, seek, 1))?;
     if actor.administers() {
+        for seek in [Seek::After(String::new()), Seek::Before("zoe".to_owned())] {
+            let admins = users::Matching { role: Some(tidings::model::Role::Admin), ..users::Matching::default() };
+            users::page(tx, actor, &admins, Some(&seek), 1)?;
+        }
         for search in [None, Some("a")] {
             turn(|seek| Ok(conversations::page_everywhere(tx, actor, (None, search), seek, 1)?.page))?;
         }
@@ -280,8 +284,8 @@ fn run_every_statement(world: &World) {
         users::set_active(tx, &ann, &selector(&bob), false)?;
         let id = tidings::service::user(tx, &ann, &selector(&bob))?.person.user_id;
         users::set_all_active(tx, &ann, &[id], true, None)?;
-        conversations::page_of_user(tx, &ann, &selector(&bob), None, 1)?;
-        notifications::newest_of(tx, &ann, &selector(&bob), 1)?;
+        conversations::page_of_user(tx, &ann, account(&bob), None, 1)?;
+        notifications::newest_of(tx, &ann, account(&bob), 1)?;
         users::update(
             tx,
             &operator(),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tidings::app::{App, Options};
 use tidings::model::{
-    Actor, ConversationSelector, ConversationView, Level, Message, MessageSelector, Role, Timestamp, UserDetails,
+    Actor, ConversationSelector, ConversationView, Level, Message, MessageSelector, Role, Timestamp, User, UserDetails,
     UserSelector,
 };
 use tidings::service;
@@ -113,7 +113,7 @@ impl World {
     }
 
     /// Somebody registers by themselves.
-    pub(crate) fn register(&self, name: &str) -> tidings::error::Result<tidings::model::User> {
+    pub(crate) fn register(&self, name: &str) -> tidings::error::Result<User> {
         let keys = Keys::new(b"a secret of the tests", None)?;
         let details = new_user(name, Role::User).details;
         let registration = Registration::new(&details, true, None, &keys, None)?;
@@ -184,12 +184,17 @@ pub(crate) fn new_user(name: &str, role: Role) -> NewUser {
     }
 }
 
-/// A user as the command line would name them
-pub(crate) fn selector(actor: &Actor) -> UserSelector {
+/// The account of a user
+pub(crate) fn account(actor: &Actor) -> &User {
     match actor {
-        Actor::User(user) => UserSelector::from(user.person.username.clone()),
+        Actor::User(user) => user,
         Actor::Operator(_) => panic!("the operator is nobody"),
     }
+}
+
+/// A user as the command line would name them
+pub(crate) fn selector(actor: &Actor) -> UserSelector {
+    UserSelector::from(account(actor).person.username.clone())
 }
 
 /// A conversation as the command line would name it

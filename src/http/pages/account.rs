@@ -16,8 +16,8 @@ use crate::error::{Error, Kind};
 use crate::http::api::exported;
 use crate::http::server::Shared;
 use crate::model::{
-    Choice, ConversationId, ConversationKey, ConversationView, Kind as ConversationKind, Level, Seek, Timestamp, User,
-    UserId, UserSelector, uuid,
+    Choice, ConversationId, ConversationKey, ConversationView, Kind as ConversationKind, Level, Role, Seek, Timestamp,
+    User, UserId, UserSelector, uuid,
 };
 use crate::service::page::Page as Part;
 use crate::service::sessions::{self, Session};
@@ -25,6 +25,7 @@ use crate::service::tokens::Secret;
 use crate::service::users::{self, UserChange};
 use crate::service::{Credentials, conversations, login, once_done};
 use crate::store::Tx;
+use crate::store::tokens::Hash;
 
 /// The path of the page
 pub(super) const PATH: &str = "/account/";
@@ -38,7 +39,7 @@ type Position = (Timestamp, ConversationKey);
 /// What was typed into a form of the page that was refused, and what is wrong with it
 #[derive(Default)]
 struct Typed {
-    details: Option<Details>,
+    change: UserChange,
     levels: Vec<(ConversationId, Level)>,
     details_problems: Problems,
     password_problems: Problems,
@@ -66,18 +67,19 @@ async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, addre
     let look = move |tx: &mut Tx<'_>, session: &Session| {
         let actor = session.actor();
         let part = conversations::page_of(tx, &actor, None, seek.as_ref(), CONVERSATIONS)?;
-        Ok((session.user.clone(), part, sessions::list(tx, &actor, &UserSelector::of(&session.user))?))
+        Ok((session.user.clone(), part, sessions::list(tx, &actor, &session.user)?))
     };
     let (user, part, sessions) = read(server, session, look).await?;
     let Part { items, next, previous, .. } = part;
     let account = Account {
         frame: Frame { place: Some(Place::Account), ..frame(session, notice) },
-        details: typed.details.unwrap_or_else(|| details_of(&user)),
+        details: details_of(&user, typed.change),
         details_problems: typed.details_problems,
         password_problems: typed.password_problems,
         levels_problems: typed.levels_problems,
         around: address.around(&server.keys, previous.as_ref(), next.as_ref())?,
         conversations: items.iter().map(|conversation| subscription(&user, conversation, &typed.levels)).collect(),
+        beginning: address.beginning(),
         place: address.query(),
         sessions: sessions.iter().map(|found| session_view(found, session)).collect(),
         key: new_key()?,
@@ -86,13 +88,32 @@ async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, addre
     Ok(view::page(&account)?)
 }
 
-pub(super) fn details_of(user: &User) -> Details {
+/// The profile of a user, with what was typed into a form of it
+pub(super) fn details_of(user: &User, typed: UserChange) -> Details {
+    let person = &user.person;
     Details {
-        username: user.person.username.clone(),
-        first_name: user.person.first_name.clone(),
-        last_name: user.person.last_name.clone(),
-        email: user.email.clone().unwrap_or_default(),
+        username: typed.username.unwrap_or_else(|| person.username.clone()),
+        first_name: typed.first_name.unwrap_or_else(|| person.first_name.clone()),
+        last_name: typed.last_name.unwrap_or_else(|| person.last_name.clone()),
+        email: typed.email.or_else(|| user.email.clone()).unwrap_or_default(),
     }
+}
+
+/// What a form of a profile changes: what is as it was when the page was made may be another by now, and stays.
+pub(super) fn change_of(form: &Form) -> UserChange {
+    UserChange {
+        username: form.changed("username"),
+        email: form.changed("email"),
+        first_name: form.changed("first_name"),
+        last_name: form.changed("last_name"),
+        role: form.changed("role").and_then(|word| role(&word)),
+        ..UserChange::default()
+    }
+}
+
+/// The role with that word
+pub(super) fn role(word: &str) -> Option<Role> {
+    Role::ALL.iter().copied().find(|role| role.word() == word)
 }
 
 pub(super) fn subscription(
@@ -107,12 +128,14 @@ pub(super) fn subscription(
         ConversationKind::Group => name_of(conversation),
     };
     let chosen = typed.iter().find(|(typed, _)| *typed == id).map(|(_, level)| *level);
+    let before = conversation.level.unwrap_or(Level::All);
     Subscription {
         id,
         name,
         kind: conversation.kind,
         participants: conversation.participant_count,
-        level: chosen.or(conversation.level).unwrap_or(Level::All),
+        level: chosen.unwrap_or(before),
+        before,
     }
 }
 
@@ -133,22 +156,10 @@ pub(super) async fn change(
     LoggedIn(session): LoggedIn,
     form: Form,
 ) -> Page {
-    let typed = |name: &str| form.text(name).to_owned();
-    let details = Details {
-        username: typed("username"),
-        first_name: typed("first_name"),
-        last_name: typed("last_name"),
-        email: typed("email"),
-    };
-    let change = UserChange {
-        username: Some(details.username.clone()),
-        email: Some(details.email.clone()),
-        first_name: Some(details.first_name.clone()),
-        last_name: Some(details.last_name.clone()),
-        ..UserChange::default()
-    };
-    let is_new = !details.email.is_empty() && session.user.email.as_deref() != Some(&details.email);
-    let request = form.request(&server.keys);
+    let (typed, request) = (change_of(&form), form.request(&server.keys));
+    let is_new = |email: &String| !email.is_empty() && session.user.email.as_ref() != Some(email);
+    let is_new = typed.email.as_ref().is_some_and(is_new);
+    let change = typed.clone();
     let update = move |tx: &mut Tx<'_>, session: &Session| {
         let actor = session.actor();
         once_done(tx, &actor, request.as_ref(), |tx| {
@@ -165,7 +176,7 @@ pub(super) async fn change(
         Ok(()) => Ok(done(PATH, Notice::ProfileSaved)),
         Err(error) if is_of_form(&error) => {
             let details_problems = Problems::new(&error, &["username", "first_name", "last_name", "email"]);
-            let typed = Typed { details: Some(details), details_problems, ..Typed::default() };
+            let typed = Typed { change: typed, details_problems, ..Typed::default() };
             Ok(refused(error, shown(&server, &session, None, Address::read(PATH, None, &[]), typed).await?))
         }
         Err(error) => Err(error.into()),
@@ -218,9 +229,10 @@ async fn again(server: &Shared, visitor: &Visitor, form: &Form) -> Page {
 
 /// Sets which messages of one's conversations notify.
 pub(super) async fn set_levels(State(server): State<Shared>, LoggedIn(session): LoggedIn, form: Form) -> Page {
-    let level = |(name, value): (&str, &str)| {
-        let level = Level::ALL.iter().copied().find(|level| level.word() == value)?;
-        Some((ConversationId(uuid(name)?), level))
+    let level = |(name, _): (&str, &str)| {
+        let (id, chosen) = (uuid(name)?, form.changed(name)?);
+        let level = Level::ALL.iter().copied().find(|level| level.word() == chosen)?;
+        Some((ConversationId(id), level))
     };
     let levels: Vec<(ConversationId, Level)> = form.fields().filter_map(level).collect();
     let (wanted, request) = (levels.clone(), form.request(&server.keys));
@@ -242,20 +254,26 @@ pub(super) async fn set_levels(State(server): State<Shared>, LoggedIn(session): 
 
 /// Ends one of one's sessions, or all but this one.
 pub(super) async fn end_sessions(State(server): State<Shared>, LoggedIn(session): LoggedIn, form: Form) -> Page {
-    let one = form.text("session");
-    if one.is_empty() {
+    let Some(one) = session_of(&form)? else {
         // Sent twice, it ends what began meanwhile, too.
         write(&server, &session, |tx, session| sessions::end_others(tx, &session.hash)).await?;
         return Ok(done(PATH, Notice::SessionsEnded));
-    }
-    let hash = URL_SAFE_NO_PAD.decode(one).ok().and_then(|hash| <[u8; 32]>::try_from(hash).ok());
-    if let Some(hash) = hash {
-        let end = move |tx: &mut Tx<'_>, session: &Session| {
-            sessions::end(tx, &session.actor(), &UserSelector::of(&session.user), &hash)
-        };
-        write(&server, &session, end).await?;
-    }
+    };
+    let end = move |tx: &mut Tx<'_>, session: &Session| {
+        sessions::end(tx, &session.actor(), &UserSelector::of(&session.user), &one)
+    };
+    write(&server, &session, end).await?;
     Ok(done(PATH, Notice::SessionEnded))
+}
+
+/// The session that a form names; none where it means all of them
+pub(super) fn session_of(form: &Form) -> Result<Option<Hash>, Error> {
+    let id = form.text("session");
+    if id.is_empty() {
+        return Ok(None);
+    }
+    let hash = URL_SAFE_NO_PAD.decode(id).ok().and_then(|hash| Hash::try_from(hash).ok());
+    hash.map(Some).ok_or_else(|| Error::invalid("session", "That is not the id of a session."))
 }
 
 /// Everything about oneself, as a file.

@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use futures_util::stream::empty;
 
 use super::answer::{Page, done, is_of_form, refused, with_cookie};
@@ -23,13 +23,15 @@ const PURPOSE: &str = "deletion";
 
 /// Shows what would be deleted.
 pub(super) async fn show(State(server): State<Shared>, LoggedIn(session): LoggedIn, method: Method) -> Page {
-    if method == Method::HEAD {
-        // To say how long the page is, everything would have to be counted.
-        return Ok(
-            ([(CONTENT_TYPE, view::MEDIA_TYPE)], Body::from_stream(empty::<Result<Bytes, Error>>())).into_response()
-        );
+    match method {
+        Method::HEAD => Ok(headers_alone()),
+        _ => shown(&server, &session, String::new(), Problems::default()).await,
     }
-    shown(&server, &session, String::new(), Problems::default()).await
+}
+
+/// The headers of a receipt. To say how long it is, everything would have to be counted.
+pub(super) fn headers_alone() -> Response {
+    ([(CONTENT_TYPE, view::MEDIA_TYPE)], Body::from_stream(empty::<Result<Bytes, Error>>())).into_response()
 }
 
 async fn shown(server: &Shared, session: &Session, typed: String, problems: Problems) -> Page {
@@ -57,8 +59,8 @@ async fn shown(server: &Shared, session: &Session, typed: String, problems: Prob
 
 /// Deletes the account.
 pub(super) async fn delete(State(server): State<Shared>, visitor: Visitor, form: Form) -> Page {
-    let Some(session) = visitor.session.clone() else { return gone(&server, &visitor, &form).await };
-    match carry_out(&server, &visitor, &session, &form).await {
+    let Some(mut session) = visitor.session.clone() else { return gone(&server, &visitor, &form).await };
+    match carry_out(&server, &visitor, &mut session, &form).await {
         Ok(()) => Ok(with_cookie(done("/login/", Notice::AccountDeleted), visitor.no_cookie()?)),
         Err(error) if error.kind() == Kind::Unauthenticated => gone(&server, &visitor, &form).await,
         Err(error) if is_of_form(&error) => {
@@ -70,7 +72,7 @@ pub(super) async fn delete(State(server): State<Shared>, visitor: Visitor, form:
     }
 }
 
-async fn carry_out(server: &Shared, visitor: &Visitor, session: &Session, form: &Form) -> Result<(), Error> {
+async fn carry_out(server: &Shared, visitor: &Visitor, session: &mut Session, form: &Form) -> Result<(), Error> {
     let username = normalize(form.text("username"));
     let delete = move |tx: &mut Tx<'_>, session: &Session| {
         if username != session.user.person.username {

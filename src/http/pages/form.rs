@@ -37,6 +37,12 @@ impl Form {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str()).unwrap_or_default()
     }
 
+    /// The value of a field, unless it is the one that the page came with, in the field `before.NAME`
+    pub(super) fn changed(&self, name: &str) -> Option<String> {
+        let value = |name: &str| self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value);
+        value(name).filter(|found| value(&format!("before.{name}")) != Some(*found)).cloned()
+    }
+
     /// All fields
     pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -159,6 +165,16 @@ mod tests {
         ] {
             assert!(kept(path, body).is_empty(), "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_as_it_was_before_is_not_changed() {
+        let form = Form::read("/", b"a=1&before.a=1&b=2&before.b=1&c=&before.c=1&d=1").unwrap();
+        let changed = |name| form.changed(name);
+        assert_eq!(
+            ["a", "b", "c", "d", "e"].map(changed),
+            [None, Some("2"), Some(""), Some("1"), None].map(|text| text.map(ToOwned::to_owned))
+        );
     }
 
     #[test]

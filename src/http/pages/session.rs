@@ -209,24 +209,22 @@ pub(super) async fn write<T: Send + 'static>(
     server.write_unauthenticated(move |tx| sessions::acting(tx, &hash).and_then(|session| work(tx, &session))).await
 }
 
-/// As [`write()`], where a form may give the password again: the session that `work` gets knows of it.
+/// As [`write()`], where a form may give the password again: `session` becomes one that knows of it. That it was given is written
+/// first, by itself: it need not be given again where the form is refused for something else.
 pub(super) async fn write_with_password<T: Send + 'static>(
     server: &Shared,
     visitor: &Visitor,
-    session: &Session,
+    session: &mut Session,
     form: &Form,
-    mut work: impl FnMut(&mut Tx<'_>, &Session) -> Result<T> + Send + 'static,
+    work: impl FnMut(&mut Tx<'_>, &Session) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let password = form.text("current_password").to_owned();
-    let verified = if password.is_empty() { None } else { Some(verify(server, visitor, session, password).await?) };
-    let confirmed = move |tx: &mut Tx<'_>, session: &Session| {
-        let mut session = session.clone();
-        if let Some(verified) = &verified {
-            login::confirm(tx, &mut session, verified)?;
-        }
-        work(tx, &session)
-    };
-    write(server, session, confirmed).await
+    if !password.is_empty() {
+        let verified = verify(server, visitor, session, password).await?;
+        let confirm = move |tx: &mut Tx<'_>, session: &Session| login::confirm(tx, session, &verified);
+        *session = write(server, session, confirm).await?;
+    }
+    write(server, session, work).await
 }
 
 /// The password that is given again in a session

@@ -220,20 +220,24 @@ impl Problems {
     /// Those of an error, for a form that shows these fields
     pub(super) fn new(error: &Error, shown: &[&str]) -> Self {
         let problem = error.problem();
-        let (fields, others): (Vec<_>, Vec<_>) =
+        let (mut fields, others): (Vec<_>, Vec<_>) =
             problem.errors.iter().cloned().partition(|(field, _)| shown.contains(&field.as_str()));
-        // A name that is taken is wrong at its field, too.
-        let fields = match error.named() {
-            Some(name) if fields.is_empty() && others.is_empty() && shown.contains(&name) => {
-                vec![(name.to_owned(), vec![problem.detail.to_owned()])]
+        let mut general: Vec<String> = others.into_iter().flat_map(|(_, details)| details).collect();
+        if fields.is_empty() && general.is_empty() {
+            let detail = problem.detail.to_owned();
+            // A name that is taken is wrong at its field, too.
+            match error.named().filter(|name| shown.contains(name)) {
+                Some(name) => fields.push((name.to_owned(), vec![detail])),
+                None => general.push(detail),
             }
-            _ => fields,
-        };
-        let general = match others.is_empty() && !fields.is_empty() {
-            true => Vec::new(),
-            false if others.is_empty() => vec![problem.detail.to_owned()],
-            false => others.into_iter().flat_map(|(_, details)| details).collect(),
-        };
+        }
+        if let Some(hint) = hint_of(error) {
+            match (general.last_mut(), fields.last_mut()) {
+                (Some(detail), _) => *detail = format!("{detail} {hint}"),
+                (None, Some((_, details))) => details.push(hint.to_owned()),
+                (None, None) => {}
+            }
+        }
         Self { general, fields }
     }
 
@@ -342,6 +346,8 @@ pub(super) struct Account {
     /// A page of the conversations
     pub(super) conversations: Vec<Subscription>,
     pub(super) around: Around,
+    /// The page with the first of them, where it is another
+    pub(super) beginning: Option<String>,
     /// The query of the page of them that it is; empty for the first
     pub(super) place: String,
     pub(super) sessions: Vec<Session>,
@@ -366,7 +372,9 @@ pub(super) struct Subscription {
     pub(super) kind: Kind,
     /// How many take part
     pub(super) participants: i64,
+    /// The level that is shown: one that was chosen, or as it is
     pub(super) level: Level,
+    pub(super) before: Level,
 }
 
 impl Subscription {
@@ -452,6 +460,11 @@ pub(super) struct Failure {
     pub(super) words: Words,
 }
 
+/// What to do after an error; of those of the server that is for its operator
+fn hint_of(error: &Error) -> Option<&str> {
+    error.advice().filter(|_| error.kind().status() < 500)
+}
+
 /// What a page says of an error
 #[derive(Clone)]
 pub(super) struct Words {
@@ -464,9 +477,8 @@ pub(super) struct Words {
 impl Words {
     pub(super) fn of(error: &Error) -> Self {
         let problem = error.problem();
-        let hint = error.advice().filter(|_| problem.status < 500);
-        let (detail, hint) = (problem.detail.to_owned(), hint.map(ToOwned::to_owned));
-        Self { status: problem.status, title: problem.title, detail, hint }
+        let hint = hint_of(error).map(ToOwned::to_owned);
+        Self { status: problem.status, title: problem.title, detail: problem.detail.to_owned(), hint }
     }
 }
 
@@ -505,6 +517,7 @@ mod tests {
             kind: if number == 1 { Kind::Direct } else { Kind::Group },
             participants: 3,
             level: Level::Mentions,
+            before: Level::All,
         };
         let session = |number| Session { id: text(), browser: text(), made: now, seen: now, is_this: number == 1 };
         Account {
@@ -516,6 +529,7 @@ mod tests {
             levels_problems: problems(),
             conversations: (1..=count).map(subscription).collect(),
             around: Around { next: Some("/account/?a=1&b=\"2".to_owned()), ..Around::default() },
+            beginning: Some(text()),
             place: text(),
             sessions: (1..=count).map(session).collect(),
             key: text(),
@@ -573,6 +587,14 @@ mod tests {
         let problems = problems();
         assert_eq!((problems.of("username"), problems.general()), (&[NAME.to_owned()][..], &[NAME.to_owned()][..]));
         assert!(problems.is_first("username") && problems.of("email").is_empty());
+        let taken = || Error::conflict("Taken.").hint("Take another.");
+        let named = Problems::new(&taken().naming("username"), &["username"]);
+        assert_eq!(
+            (named.of("username"), named.general().len()),
+            (&["Taken.", "Take another."].map(ToOwned::to_owned)[..], 0)
+        );
+        assert_eq!(Problems::new(&taken(), &["username"]).general(), ["Taken. Take another."]);
+        assert_eq!(Problems::new(&Error::unavailable("Down.").hint("Begin it."), &[]).general(), ["Down."]);
         let plain = Problems::new(&Error::conflict("Taken."), &["username"]);
         assert_eq!((plain.general(), plain.of("username").len()), (&["Taken.".to_owned()][..], 0));
         assert!(!Problems::default().any());

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, Conversation, ConversationKey, ConversationSelector, ConversationView, Level, Seek, Timestamp, UserKey,
-    UserRef, UserSelector,
+    Actor, Conversation, ConversationKey, ConversationSelector, ConversationView, Level, Seek, Timestamp, User,
+    UserKey, UserRef, UserSelector,
 };
 use crate::service::{self, page::Page};
 use crate::store::{self, Tx};
@@ -90,17 +90,16 @@ pub fn page_of(
 /// A page of the conversations that another user takes part in, as they see them, for the operator and admins; its count is 0.
 ///
 /// # Errors
-/// `Forbidden` for all others, `NotFound`.
+/// `Forbidden` for all others.
 pub fn page_of_user(
     tx: &mut Tx<'_>,
     actor: &Actor,
-    selector: &UserSelector,
+    user: &User,
     seek: Option<&Seek<(Timestamp, ConversationKey)>>,
     size: i64,
 ) -> Result<Page<ConversationView, (Timestamp, ConversationKey)>> {
     service::must_administer(actor)?;
-    let viewer = service::user(tx, actor, selector)?.person.key;
-    page_of_viewer(tx, viewer, None, seek, size)
+    page_of_viewer(tx, user.person.key, None, seek, size)
 }
 
 fn page_of_viewer(

@@ -55,6 +55,12 @@ impl Keys {
         (successor(&self.current), self.previous.as_ref().map(successor))
     }
 
+    /// The secret of the link that a form with that key makes for a user, always the same
+    pub fn link(&self, user: UserId, key: &str) -> Secret {
+        let hash = self.current.clone().chain_update("link").chain_update(user.0.as_bytes()).chain_update(key);
+        Secret(hash.finalize().into_bytes().into())
+    }
+
     /// The secret of the session that takes the place of one, always the same
     pub fn next_session(&self, secret: Secret) -> Secret {
         Secret(self.current.clone().chain_update("session").chain_update(secret.0).finalize().into_bytes().into())

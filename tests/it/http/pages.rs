@@ -10,6 +10,7 @@ mod log_in;
 mod overview;
 mod password_link;
 mod stream;
+mod together;
 mod users;
 
 use super::House;
@@ -80,6 +81,33 @@ fn hidden(page: &str, name: &str, number: usize) -> String {
     let begin = format!("name=\"{name}\" value=\"");
     let rest = page.split(begin.as_str()).nth(number + 1).unwrap_or_else(|| panic!("no {name} in {page}"));
     rest.split('"').next().unwrap().to_owned()
+}
+
+/// What a browser sends of the form with that action, as the page came: the value of each field, as it is escaped
+fn form_at(page: &str, action: &str) -> Vec<(String, String)> {
+    let begin = format!("method=\"post\" action=\"{action}\"");
+    let form = page.split(begin.as_str()).nth(1).unwrap_or_else(|| panic!("no form {action} in {page}"));
+    let form = form.split("</form>").next().unwrap();
+    let attribute = |tag: &str, name: &str| {
+        let value = tag.split(&format!(" {name}=\"")).nth(1)?;
+        value.split('"').next().map(ToOwned::to_owned)
+    };
+    let field = |tag: &str| {
+        let value = match attribute(&format!(" {}", tag.split('>').next().unwrap()), "value") {
+            None if tag.contains(" selected>") => {
+                attribute(tag.split(" selected>").next()?.rsplit('<').next()?, "value")?
+            }
+            value => value.unwrap_or_default(),
+        };
+        Some((attribute(&format!(" {tag}"), "name")?, value))
+    };
+    form.split("<input ").skip(1).flat_map(|rest| rest.split("<select ")).filter_map(field).collect()
+}
+
+/// Fills in fields of a form.
+fn filled<'f>(form: &'f [(String, String)], typed: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
+    let value = |name: &str| typed.iter().find(|(field, _)| *field == name).map(|(_, value)| *value);
+    form.iter().map(|(name, as_it_came)| (name.as_str(), value(name).unwrap_or(as_it_came))).collect()
 }
 
 /// Lets the clock of a session go on: what was written is of so many seconds ago.

@@ -3,6 +3,7 @@
 use tidings::app::App;
 use tidings::error::Result;
 use tidings::model::{Actor, Timestamp, User};
+use tidings::service::IdempotentRequest;
 use tidings::service::password_links::{self, Found, LIFETIME};
 use tidings::service::passwords::NOBODYS;
 use tidings::service::tokens::{self, Secret};
@@ -10,6 +11,7 @@ use tidings::service::{accounts, users};
 use tidings::store::Tx;
 
 use super::races::meanwhile;
+use super::told::newest;
 use crate::assert_refused;
 use crate::support::{NOON, World, on_every_engine, operator, selector, texts};
 
@@ -45,6 +47,28 @@ fn a_link_sets_the_password_of_its_user_once() {
         assert!(matches!(again, Found::Ended(user, Some(hash)) if hash == NOBODYS && user.person.username == "bob"));
         let actor = texts(&world.location, "SELECT 'bob' FROM event WHERE actor_key = user_key");
         assert_eq!(actor, ["bob"], "the log names who set it");
+    });
+}
+
+#[test]
+fn a_request_that_comes_again_makes_no_other_link_and_none_once_its_link_is_over() {
+    on_every_engine(|world| {
+        let [ann, bob, eve] = [world.admin("ann"), world.user("bob"), world.user("eve")];
+        let make_once = |actor: &Actor, user: &Actor, number: u8| {
+            let request = IdempotentRequest { key: format!("k{number}"), request: vec![number], earlier: None };
+            world.app.write(|tx| password_links::make_once(tx, actor, &selector(user), secret(number), Some(&request)))
+        };
+        let (_, expires_at) = make_once(&ann, &bob, 1).unwrap();
+        let before = newest(world);
+        assert_eq!(make_once(&ann, &bob, 1).unwrap().1, expires_at);
+        assert_eq!(newest(world), before, "nothing was done");
+        make_once(&ann, &bob, 2).unwrap();
+        assert_refused!(make_once(&ann, &bob, 1), Conflict);
+        assert_eq!([1, 2].map(|number| is_valid(&world.app, number)), [false, true], "the newer one stays");
+        set(&world.app, 2).unwrap();
+        assert_refused!(make_once(&ann, &bob, 2), Conflict);
+        assert!(!is_valid(&world.app, 2), "what was used stays so");
+        assert_refused!(make_once(&eve, &bob, 3), Forbidden);
     });
 }
 

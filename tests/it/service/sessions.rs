@@ -11,7 +11,7 @@ use tidings::store::Tx;
 use super::races::meanwhile;
 use super::tokens::ENDS;
 use crate::assert_refused;
-use crate::support::{NOON, World, on_every_engine, operator, selector, texts};
+use crate::support::{NOON, World, account, on_every_engine, operator, selector, texts};
 
 /// Django's of `correct horse 7`
 const HASH: &str = "pbkdf2_sha256$1000$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=";
@@ -192,7 +192,7 @@ fn sessions_are_listed_and_ended_by_their_user_and_admins() {
         begin(&world.app, "ann", 1);
         begin(&world.later(60), "ann", 2);
         begin(&world.app, "bob", 3);
-        let list = |actor: &Actor| world.later(60).read(|tx| sessions::list(tx, actor, &selector(&ann)));
+        let list = |actor: &Actor| world.later(60).read(|tx| sessions::list(tx, actor, account(&ann)));
         for actor in [&ann, &admin, &operator()] {
             let hashes: Vec<_> = list(actor).unwrap().into_iter().map(|session| session.hash).collect();
             assert_eq!(hashes, [hash(2), hash(1)], "the last used first");
@@ -207,7 +207,7 @@ fn sessions_are_listed_and_ended_by_their_user_and_admins() {
         end(&ann, 1).unwrap();
         end(&admin, 2).unwrap();
         assert!(list(&ann).unwrap().is_empty());
-        let ended = world.later(UNUSED).read(|tx| sessions::list(tx, &bob, &selector(&bob))).unwrap();
+        let ended = world.later(UNUSED).read(|tx| sessions::list(tx, &bob, account(&bob))).unwrap();
         assert!(ended.is_empty(), "one that has expired is none");
     });
 }
@@ -217,17 +217,17 @@ fn the_password_is_asked_for_again_ten_minutes_after_it_was_given() {
     on_every_engine(|world| {
         with_password(world, "ann");
         with_password(world, "bob");
-        let mut session = begin(&world.app, "ann", 1);
+        let session = begin(&world.app, "ann", 1);
         session.must_be_confirmed(NOON.plus_seconds(CONFIRMED - 1)).unwrap();
         assert_refused!(session.must_be_confirmed(NOON.plus_seconds(CONFIRMED)), Invalid);
         let later = world.later(CONFIRMED);
         let bobs = verified(&later, "bob");
-        assert_refused!(later.write(|tx| login::confirm(tx, &mut session.clone(), &bobs)), Unauthenticated);
+        assert_refused!(later.write(|tx| login::confirm(tx, &session, &bobs)).map(drop), Unauthenticated);
         let attempt = later.read(|tx| login::attempt_again(tx, &session, Client::Unknown)).unwrap();
         assert!(attempt.is_familiar, "strangers' failures do not count");
         let anns = attempt.verify("correct horse 7", [0; 16]).unwrap().unwrap();
-        later.write(|tx| login::confirm(tx, &mut session, &anns)).unwrap();
-        for session in [session, find(&later, 1).unwrap()] {
+        let confirmed = later.write(|tx| login::confirm(tx, &session, &anns)).unwrap();
+        for session in [confirmed, find(&later, 1).unwrap()] {
             session.must_be_confirmed(NOON.plus_seconds(2 * CONFIRMED - 1)).unwrap();
         }
     });

@@ -12,7 +12,7 @@ use tidings::store::{self, Tx};
 
 use super::races::meanwhile;
 use crate::assert_refused;
-use crate::support::{NOON, World, on_every_engine, operator, selector};
+use crate::support::{NOON, World, account, on_every_engine, operator, selector};
 
 /// Django's of `correct horse 7`
 const HASH: &str = "pbkdf2_sha256$1000$seasalt2$srplYuZudg4ih2PCbBB4Th2AVezFjaqZgStZ2FllhOg=";
@@ -95,7 +95,7 @@ fn acting(app: &App, claims: &Claims) -> Result<Actor> {
 
 /// How many refresh tokens of a user are kept, whether they count or not
 fn kept(world: &World, user: &Actor) -> i64 {
-    world.app.read(|tx| store::users::credentials(tx, user.key().unwrap())).unwrap().1
+    world.app.read(|tx| store::users::count_of(tx, user.key().unwrap())).unwrap().1
 }
 
 #[test]
@@ -191,6 +191,26 @@ fn each_refresh_token_puts_the_next_in_its_place() {
             assert_eq!(acting(&world.app, &claims(&logged_in)).unwrap().key(), ann.key());
             token = logged_in.refresh;
         }
+    });
+}
+
+#[test]
+fn a_program_that_is_logged_in_counts_once_however_often_it_refreshes_and_no_more_when_its_log_in_ends() {
+    on_every_engine(|world| {
+        let ann = with_password(world, "ann");
+        let programs = |app: &App| app.read(|tx| users::credentials(tx, &ann, account(&ann))).unwrap();
+        assert_eq!(programs(&world.app), (true, 0));
+        let mut token = log_in(&world.app, "ann", 1).refresh;
+        log_in(&world.app, "ann", 11);
+        for _ in 0..3 {
+            token = refresh(&world.app, token).unwrap().refresh;
+        }
+        assert_eq!((programs(&world.app), kept(world, &ann)), ((true, 2), 5));
+        assert_eq!(programs(&world.later(REFRESH_LIFETIME)), (true, 0), "expired");
+        world.app.write(|tx| tokens::revoke(tx, &token.token())).unwrap();
+        assert_eq!(programs(&world.app), (true, 1));
+        world.app.write(|tx| users::set_active(tx, &operator(), &selector(&ann), false)).unwrap();
+        assert_eq!((programs(&world.app), kept(world, &ann)), ((true, 0), 1), "of an earlier generation");
     });
 }
 

@@ -9,7 +9,7 @@ use tidings::service::users::{self, NewUser, UserChange};
 use tidings::service::{self, accounts, conversations, messages, notifications, passwords};
 
 use crate::assert_refused;
-use crate::support::{World, draft, new_user, on_every_engine, operator, place, selector};
+use crate::support::{World, account, draft, new_user, on_every_engine, operator, place, selector};
 
 fn named(text: &str) -> UserSelector {
     UserSelector::from(text.to_owned())
@@ -535,10 +535,10 @@ fn only_those_who_administer_look_at_the_conversations_and_notifications_of_anot
         world.group("team", &bob, &[&eve]);
         world.send(&eve, "team", "hello");
         let conversations = |actor: &Actor| {
-            let page = world.app.read(|tx| conversations::page_of_user(tx, actor, &selector(&bob), None, 9))?;
+            let page = world.app.read(|tx| conversations::page_of_user(tx, actor, account(&bob), None, 9))?;
             Ok(page.items.into_iter().map(|view| (view.name, view.unread_count)).collect::<Vec<_>>())
         };
-        let newest = |actor: &Actor| world.app.read(|tx| notifications::newest_of(tx, actor, &selector(&bob), 9));
+        let newest = |actor: &Actor| world.app.read(|tx| notifications::newest_of(tx, actor, account(&bob), 9));
         for actor in [&ann, &operator()] {
             assert_eq!(conversations(actor).unwrap(), [(Some("team".to_owned()), Some(1))]);
             let (unread, all, told) = newest(actor).unwrap();
@@ -549,5 +549,33 @@ fn only_those_who_administer_look_at_the_conversations_and_notifications_of_anot
             assert_refused!(refused, Forbidden);
             assert_refused!(newest(actor), Forbidden);
         }
+    });
+}
+
+#[test]
+fn admins_are_listed_without_a_look_at_everybody() {
+    on_every_engine(|world| {
+        world.admin("zoe");
+        let add = |first: i64, last: i64| {
+            world.insert(&format!(
+                "WITH RECURSIVE step (number) AS (SELECT {first} UNION ALL SELECT number + 1 FROM step WHERE number < {last})
+                 INSERT INTO account (id, username, username_folded, first_name, last_name, names_folded, role, created_at)
+                 SELECT gen_random_uuid(), 'u' || number, 'u' || number, '', '', '{}', 0, 0 FROM step",
+                "words ".repeat(40)
+            ));
+        };
+        let looked = || {
+            world.pages_read("account", |tx| {
+                let admins = users::Matching { role: Some(Role::Admin), ..users::Matching::default() };
+                let page = users::accounts(tx, &operator(), &admins, None, 50)?;
+                assert_eq!(page.items.iter().map(|user| &*user.person.username).collect::<Vec<_>>(), ["zoe"]);
+                Ok(())
+            })
+        };
+        add(1, 2_000);
+        let some = looked();
+        add(2_001, 20_000);
+        let many = looked();
+        assert!(many <= some + 50, "{some} {many}");
     });
 }

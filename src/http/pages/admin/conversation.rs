@@ -12,7 +12,7 @@ use crate::http::pages::address::Address;
 use crate::http::pages::answer::Page;
 use crate::http::pages::assets;
 use crate::http::pages::form::parameter;
-use crate::http::pages::session::{frame, read};
+use crate::http::pages::session::{frame, read, read_slowly};
 use crate::http::pages::view::{self, Around, Frame, Place, level_name, name_of};
 use crate::http::server::Shared;
 use crate::model::{
@@ -275,7 +275,12 @@ pub(super) async fn show(
         let participants = conversations::levels(tx, &actor, &place, None, PARTICIPANTS.0)?.items;
         Ok((cursor, conversation, participants, shown(tx, &actor, id, wanted, seek.as_ref())?))
     };
-    let (cursor, conversation, participants, part) = read(&server, &session, look).await?;
+    // Of a thread, all of it is read.
+    let (cursor, conversation, participants, part) = if matches!(wanted, Wanted::Thread(_)) {
+        read_slowly(&server, &session, look).await?
+    } else {
+        read(&server, &session, look).await?
+    };
     let Part { wanted, messages, target, absent, has_older, has_newer, thread: thread_page } = part;
     let number = |message: Option<&(Message, usize)>| message.map_or(0, |(message, _)| message.number.0);
     let (first, last) = (number(messages.first()), number(messages.last()));

@@ -9,7 +9,7 @@ use crate::error::Kind as ErrorKind;
 use crate::http::pages::address::Address;
 use crate::http::pages::answer::{Page, refused};
 use crate::http::pages::assets;
-use crate::http::pages::session::{frame, read};
+use crate::http::pages::session::{frame, read, read_slowly};
 use crate::http::pages::view::{self, Around, Frame, Place, Problems, name_of};
 use crate::http::server::Shared;
 use crate::model::{ConversationKey, ConversationView, Kind, Seek, Timestamp, UserSelector};
@@ -67,7 +67,9 @@ pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, Ra
         let filter = (of.as_ref(), wanted.as_deref());
         page_everywhere(tx, &session.actor(), filter, seek.as_ref(), LISTED)
     };
-    let (found, error) = match read(&server, &session, look).await {
+    let outcome =
+        if search.is_some() { read_slowly(&server, &session, look).await } else { read(&server, &session, look).await };
+    let (found, error) = match outcome {
         Ok(found) => (found, None),
         // Nobody is called that, or nothing is searched for that way.
         Err(error) if [ErrorKind::NotFound, ErrorKind::Invalid].contains(&error.kind()) => {

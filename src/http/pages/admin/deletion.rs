@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
+use axum::http::Method;
 use axum::response::{IntoResponse, Redirect};
 
 use super::user::{path_of, subject};
@@ -9,6 +10,7 @@ use super::{Admin, Id, command, named, users};
 use crate::error::{Error, Kind};
 use crate::http::pages::answer::{Page, done, is_of_form, refused};
 use crate::http::pages::assets;
+use crate::http::pages::deletion::headers_alone;
 use crate::http::pages::form::Form;
 use crate::http::pages::session::{Visitor, frame, write_with_password};
 use crate::http::pages::view::{self, Frame, Notice, Place, Problems};
@@ -40,15 +42,19 @@ struct Delete {
 }
 
 /// Shows what would be deleted.
-pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, id: Id) -> Page {
+pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, id: Id, method: Method) -> Page {
     let user = subject(id)?;
     if user == session.user.person.user_id {
         return Ok(Redirect::to("/account/delete/").into_response());
+    }
+    if method == Method::HEAD {
+        return Ok(headers_alone());
     }
     shown(&server, &session, user, String::new(), Problems::default()).await
 }
 
 async fn shown(server: &Shared, session: &Session, user: UserId, typed: String, problems: Problems) -> Page {
+    server.limits.receipts.take(&session.user.person.user_id)?;
     let hash = session.hash;
     let count = move |tx: &mut Tx<'_>| {
         let (actor, selector) = (sessions::acting(tx, &hash)?.actor(), UserSelector::Id(user));
@@ -74,7 +80,7 @@ async fn shown(server: &Shared, session: &Session, user: UserId, typed: String, 
 pub(super) async fn delete(
     State(server): State<Shared>,
     visitor: Visitor,
-    Admin(session): Admin,
+    Admin(mut session): Admin,
     id: Id,
     form: Form,
 ) -> Page {
@@ -88,7 +94,7 @@ pub(super) async fn delete(
         session.must_be_confirmed(tx.now())?;
         accounts::delete(tx, &actor, &[selector]).map(drop)
     };
-    match write_with_password(&server, &visitor, &session, &form, delete).await {
+    match write_with_password(&server, &visitor, &mut session, &form, delete).await {
         Ok(()) => Ok(done(users::PATH, Notice::UserDeleted)),
         // The form that deleted the account comes again: its answer is that of the first time.
         Err(error) if error.kind() == Kind::NotFound && is_key_of(&server, &form, user) => {

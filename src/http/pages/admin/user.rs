@@ -4,14 +4,10 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Redirect;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::users::role;
 use super::{Admin, Id, command, named, read_id};
-use crate::app::secret;
 use crate::error::Error;
-use crate::http::pages::account::{details_of, session_view, subscription};
+use crate::http::pages::account::{change_of, details_of, session_of, session_view, subscription};
 use crate::http::pages::address::Address;
 use crate::http::pages::answer::{Page, done, is_of_form, notice, refused};
 use crate::http::pages::assets;
@@ -22,7 +18,6 @@ use crate::http::server::Shared;
 use crate::model::{ConversationKey, Notification, Role, Seek, Timestamp, User, UserId, UserSelector};
 use crate::service::page::Page as Part;
 use crate::service::sessions::{self, Session};
-use crate::service::tokens::Secret;
 use crate::service::users::{self, UserChange};
 use crate::service::{conversations, notifications, once_done, password_links, tokens};
 use crate::store::Tx;
@@ -42,7 +37,8 @@ struct Shown {
     /// Whether this is the admin's own account
     is_own: bool,
     has_password: bool,
-    tokens: i64,
+    /// How many programs are logged in
+    programs: i64,
     /// The profile, or what was typed
     details: Details,
     role: Role,
@@ -53,6 +49,8 @@ struct Shown {
     link: Option<(String, Timestamp)>,
     conversations: Vec<Subscription>,
     around: Around,
+    /// The page of the user with the first conversations, where it shows others
+    beginning: Option<String>,
     /// How many notifications are unread, and how many there are
     unread: String,
     notified: String,
@@ -82,11 +80,11 @@ impl Shown {
     }
 
     /// What is logged in beside browsers
-    fn programs(&self) -> String {
-        match self.tokens {
+    fn beside(&self) -> String {
+        match self.programs {
             0 => String::new(),
-            1 => ", beside a program with an access token".to_owned(),
-            count => format!(", beside programs with {} access tokens", grouped(count)),
+            1 => ", beside 1 log-in of a program".to_owned(),
+            count => format!(", beside {} log-ins of programs", grouped(count)),
         }
     }
 }
@@ -94,7 +92,7 @@ impl Shown {
 /// What was typed into a form of the page that was refused, and what is wrong with it
 #[derive(Default)]
 struct Typed {
-    details: Option<(Details, Option<Role>)>,
+    change: UserChange,
     details_problems: Problems,
     state_problems: Problems,
     link_problems: Problems,
@@ -142,25 +140,22 @@ async fn shown(
     let look = move |tx: &mut Tx<'_>, session: &Session| {
         let (actor, selector) = (session.actor(), UserSelector::Id(subject));
         let user = crate::service::user(tx, &actor, &selector)?;
-        let credentials = users::credentials(tx, &actor, &selector)?;
-        let part = conversations::page_of_user(tx, &actor, &selector, seek.as_ref(), CONVERSATIONS)?;
-        let notified = notifications::newest_of(tx, &actor, &selector, NOTIFICATIONS)?;
-        Ok((user, credentials, part, notified, sessions::list(tx, &actor, &selector)?))
+        let credentials = users::credentials(tx, &actor, &user)?;
+        let part = conversations::page_of_user(tx, &actor, &user, seek.as_ref(), CONVERSATIONS)?;
+        let notified = notifications::newest_of(tx, &actor, &user, NOTIFICATIONS)?;
+        let sessions = sessions::list(tx, &actor, &user)?;
+        Ok((user, credentials, part, notified, sessions))
     };
-    let (user, (has_password, tokens), part, (unread, notified, notifications), sessions) =
+    let (user, (has_password, programs), part, (unread, notified, notifications), sessions) =
         read(server, session, look).await?;
     let Part { items, next, previous, .. } = part;
-    let (details, role) = match typed.details {
-        Some((details, role)) => (details, role.unwrap_or(user.role)),
-        None => (details_of(&user), user.role),
-    };
     let page = Shown {
         frame: Frame { place: Some(Place::Users), ..frame(session, notice) },
         is_own: session.user.person.key == user.person.key,
         has_password,
-        tokens,
-        details,
-        role,
+        programs,
+        role: typed.change.role.unwrap_or(user.role),
+        details: details_of(&user, typed.change),
         details_problems: typed.details_problems,
         state_problems: typed.state_problems,
         link_problems: typed.link_problems,
@@ -173,6 +168,7 @@ async fn shown(
         sessions: sessions.iter().map(|found| session_view(found, session)).collect(),
         asks_password: !session.is_confirmed(server.app.now()),
         place: address.query(),
+        beginning: address.beginning(),
         key: new_key()?,
         named: named(&user.person),
         user,
@@ -184,50 +180,47 @@ async fn shown(
 pub(super) async fn change(
     State(server): State<Shared>,
     visitor: Visitor,
-    Admin(session): Admin,
+    Admin(mut session): Admin,
     id: Id,
     form: Form,
 ) -> Page {
-    let user = subject(id)?;
-    let typed = |name: &str| form.text(name).to_owned();
-    let (username, email) = (typed("username"), typed("email"));
-    let details = Details { username, first_name: typed("first_name"), last_name: typed("last_name"), email };
-    let role = role(form.text("role"));
-    let change = UserChange {
-        username: Some(details.username.clone()),
-        email: Some(details.email.clone()),
-        first_name: Some(details.first_name.clone()),
-        last_name: Some(details.last_name.clone()),
-        role,
-        ..UserChange::default()
-    };
-    let request = form.request(&server.keys);
+    let (user, typed, request) = (subject(id)?, change_of(&form), form.request(&server.keys));
+    let change = typed.clone();
     let update = move |tx: &mut Tx<'_>, session: &Session| {
         let (actor, selector) = (session.actor(), UserSelector::Id(user));
         once_done(tx, &actor, request.as_ref(), |tx| {
-            let before = crate::service::user(tx, &actor, &selector)?;
-            if change.role.is_some_and(|role| role != before.role) {
-                session.must_be_confirmed(tx.now())?;
-            }
-            users::update(tx, &actor, &selector, &change).map(drop)
+            let is_allowed = &mut |tx: &mut Tx<'_>, before: &User| match change.role {
+                Some(role) if role != before.role => session.must_be_confirmed(tx.now()),
+                _ => Ok(()),
+            };
+            users::update_if(tx, &actor, &selector, &change, is_allowed).map(drop)
         })
     };
     let address = Address::of_form(path_of(user), &form, &[]);
-    match write_with_password(&server, &visitor, &session, &form, update).await {
+    match write_with_password(&server, &visitor, &mut session, &form, update).await {
         Ok(()) => Ok(done(&address.at(), Notice::UserSaved)),
         Err(error) if is_of_form(&error) => {
             let fields = ["username", "first_name", "last_name", "email", "current_password"];
             let details_problems = Problems::new(&error, &fields);
-            let typed = Typed { details: Some((details, role)), details_problems, ..Typed::default() };
+            let typed = Typed { change: typed, details_problems, ..Typed::default() };
             Ok(refused(error, shown(&server, &session, user, None, address, typed).await?))
         }
         Err(error) => Err(error.into()),
     }
 }
 
+/// Whether a form activates, or deactivates.
+pub(super) fn activates(form: &Form) -> Result<bool, Error> {
+    match form.text("action") {
+        "activate" => Ok(true),
+        "deactivate" => Ok(false),
+        _ => Err(Error::invalid("action", "The form says neither to activate nor to deactivate anybody.")),
+    }
+}
+
 /// Activates or deactivates the account.
 pub(super) async fn set_active(State(server): State<Shared>, Admin(session): Admin, id: Id, form: Form) -> Page {
-    let (user, is_active) = (subject(id)?, form.text("action") == "activate");
+    let (user, is_active) = (subject(id)?, activates(&form)?);
     let set = move |tx: &mut Tx<'_>, session: &Session| {
         users::set_active(tx, &session.actor(), &UserSelector::Id(user), is_active).map(drop)
     };
@@ -247,39 +240,40 @@ pub(super) async fn set_active(State(server): State<Shared>, Admin(session): Adm
 
 /// Ends a session of the user, or all of them with all access tokens.
 pub(super) async fn end_sessions(State(server): State<Shared>, Admin(session): Admin, id: Id, form: Form) -> Page {
-    let (user, one) = (subject(id)?, form.text("session"));
-    if one.is_empty() {
+    let user = subject(id)?;
+    let Some(one) = session_of(&form)? else {
         let end = move |tx: &mut Tx<'_>, session: &Session| {
             tokens::revoke_all(tx, &session.actor(), &UserSelector::Id(user)).map(drop)
         };
         write(&server, &session, end).await?;
         return Ok(done(&path_of(user), Notice::UserSignedOut));
-    }
-    let hash = URL_SAFE_NO_PAD.decode(one).ok().and_then(|hash| <[u8; 32]>::try_from(hash).ok());
-    if let Some(hash) = hash {
-        let end = move |tx: &mut Tx<'_>, session: &Session| {
-            sessions::end(tx, &session.actor(), &UserSelector::Id(user), &hash)
-        };
-        write(&server, &session, end).await?;
-    }
+    };
+    let end =
+        move |tx: &mut Tx<'_>, session: &Session| sessions::end(tx, &session.actor(), &UserSelector::Id(user), &one);
+    write(&server, &session, end).await?;
     Ok(done(&path_of(user), Notice::SessionEnded))
 }
 
-/// Makes the link by which the user sets their password, and shows it: once, as nothing but its hash is kept.
+/// Makes the link by which the user sets their password, and shows it: once, as nothing but its hash is kept. The same form makes
+/// the same link.
 pub(super) async fn make_link(
     State(server): State<Shared>,
     visitor: Visitor,
-    Admin(session): Admin,
+    Admin(mut session): Admin,
     id: Id,
     form: Form,
 ) -> Page {
-    let (user, link) = (subject(id)?, Secret(secret()?));
+    let (user, request) = (subject(id)?, form.request(&server.keys));
+    let key = if request.is_some() { form.text("key").to_owned() } else { new_key()? };
+    let link = server.keys.link(user, &key);
     let make = move |tx: &mut Tx<'_>, session: &Session| {
         session.must_be_confirmed(tx.now())?;
-        password_links::make(tx, &session.actor(), &UserSelector::Id(user), link).map(|(_, expires)| expires)
+        let selector = UserSelector::Id(user);
+        let made = password_links::make_once(tx, &session.actor(), &selector, link, request.as_ref());
+        made.map(|(_, expires)| expires)
     };
     let address = Address::read(path_of(user), None, &[]);
-    match write_with_password(&server, &visitor, &session, &form, make).await {
+    match write_with_password(&server, &visitor, &mut session, &form, make).await {
         Ok(expires) => {
             let url = format!("{}{}", visitor.origin(), password_links::path(link));
             let typed = Typed { link: Some((url, expires)), ..Typed::default() };

@@ -5,17 +5,18 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Redirect;
 
-use super::user::path_of;
+use super::user::{activates, path_of};
 use super::{Admin, command};
 use crate::error::{Error, Result};
+use crate::http::pages::account::role;
 use crate::http::pages::address::Address;
 use crate::http::pages::answer::{Page, done, is_of_form, notice, refused};
 use crate::http::pages::assets;
 use crate::http::pages::form::{Form, new_key};
-use crate::http::pages::session::{Visitor, frame, read, write, write_with_password};
+use crate::http::pages::session::{Visitor, frame, read, read_slowly, write, write_with_password};
 use crate::http::pages::view::{self, Around, Details, Frame, Notice, Place, Problems};
 use crate::http::server::Shared;
-use crate::model::{Choice, Role, Seek, User, UserDetails, UserId, uuid};
+use crate::model::{Role, Seek, User, UserDetails, UserId, uuid};
 use crate::service::page::Page as Part;
 use crate::service::sessions::Session;
 use crate::service::users::{self, Matching, NewUser};
@@ -96,15 +97,18 @@ async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, addre
             let look = move |tx: &mut Tx<'_>, session: &Session| {
                 users::accounts(tx, &session.actor(), &matching, seek.as_ref(), SIZE)
             };
-            read(server, session, look).await
+            // A filter may have to look at every user.
+            if address.is_filtered() {
+                read_slowly(server, session, look).await
+            } else {
+                read(server, session, look).await
+            }
         }
         Err(error) => Err(error),
     };
     let (part, filter_problem) = match outcome {
         Ok(part) => (part, None),
-        Err(error) if is_of_form(&error) => {
-            (Part { items: Vec::new(), count: 0, next: None, previous: None }, Some(error))
-        }
+        Err(error) if is_of_form(&error) => (Part::none(), Some(error)),
         Err(error) => return Err(error.into()),
     };
     let page = Users {
@@ -140,13 +144,8 @@ fn matching(address: &Address) -> Result<Matching> {
     };
     let word = Some(address.text("role")).filter(|word| !word.is_empty());
     let role = word.map(|word| role(word).ok_or_else(|| unknown("role"))).transpose()?;
-    let search = Some(address.text("search")).filter(|search| !search.is_empty()).map(ToOwned::to_owned);
+    let search = Some(address.text("search").trim()).filter(|search| !search.is_empty()).map(ToOwned::to_owned);
     Ok(Matching { search, role, is_active })
-}
-
-/// The role with that word
-pub(super) fn role(word: &str) -> Option<Role> {
-    Role::ALL.iter().copied().find(|role| role.word() == word)
 }
 
 fn command_for(Matching { search, role, is_active }: &Matching) -> String {
@@ -158,7 +157,12 @@ fn command_for(Matching { search, role, is_active }: &Matching) -> String {
 }
 
 /// Creates a user, who has no password yet.
-pub(super) async fn create(State(server): State<Shared>, visitor: Visitor, Admin(session): Admin, form: Form) -> Page {
+pub(super) async fn create(
+    State(server): State<Shared>,
+    visitor: Visitor,
+    Admin(mut session): Admin,
+    form: Form,
+) -> Page {
     let typed = |name: &str| form.text(name).to_owned();
     let (username, email) = (typed("username"), typed("email"));
     let details = Details { username, first_name: typed("first_name"), last_name: typed("last_name"), email };
@@ -181,7 +185,7 @@ pub(super) async fn create(State(server): State<Shared>, visitor: Visitor, Admin
         }
         users::create_once(tx, &session.actor(), &new, request.as_ref())
     };
-    match write_with_password(&server, &visitor, &session, &form, create).await {
+    match write_with_password(&server, &visitor, &mut session, &form, create).await {
         Ok(user) => Ok(done(&path_of(user.person.user_id), Notice::UserCreated)),
         Err(error) if is_of_form(&error) => {
             let fields = ["username", "first_name", "last_name", "email", "current_password"];
@@ -197,7 +201,7 @@ pub(super) async fn create(State(server): State<Shared>, visitor: Visitor, Admin
 /// Activates or deactivates the users that were ticked, and no others.
 pub(super) async fn change_several(State(server): State<Shared>, Admin(session): Admin, form: Form) -> Page {
     let ids = form.fields().filter(|(name, _)| *name == "user").filter_map(|(_, id)| uuid(id).map(UserId));
-    let (ticked, is_active): (Vec<UserId>, bool) = (ids.collect(), form.text("action") == "activate");
+    let (ticked, is_active): (Vec<UserId>, bool) = (ids.collect(), activates(&form)?);
     let (request, wanted) = (form.request(&server.keys), ticked.clone());
     let address = Address::of_form(PATH, &form, &FILTER);
     let change = move |tx: &mut Tx<'_>, session: &Session| {

@@ -225,9 +225,10 @@ document.addEventListener('submit', async (event) => {
   const form = event.target;
   if (form.method === 'dialog') return;
   if (sent.has(form)) return event.preventDefault();
-  if (form.dataset.asks && !form.dataset.answered) {
+  const question = event.submitter?.dataset.asks ? event.submitter.dataset : form.dataset;
+  if (question.asks && !form.dataset.answered) {
     event.preventDefault();
-    if (await ask(form.dataset)) {
+    if (await ask(question)) {
       form.dataset.answered = 'yes';
       form.requestSubmit(event.submitter);
       delete form.dataset.answered;

@@ -123,7 +123,7 @@ fn sessions_are_listed_and_ended_one_or_all_but_this() {
         let one = hidden(&page, "session", 0);
         assert!(text(&here.send("/account/sessions/", &[("session", &one)])).contains("The session has ended."));
         here.send("/account/sessions/", &[("session", &one)]);
-        here.send("/account/sessions/", &[("session", "nonsense")]);
+        here.post("/account/sessions/", &[("session", "nonsense")]).expect(400);
         let left = others.iter_mut().filter_map(|other| (other.get("/account/").status == 200).then_some(())).count();
         assert_eq!(left, 1);
         server.get("/api/users/me/", &token).expect(200);

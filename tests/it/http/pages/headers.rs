@@ -84,7 +84,7 @@ fn errors_are_pages_for_those_who_read_pages() {
     for (path, cookie, length, status) in [
         ("/login/", "", 16 * 1024 + 1, 413),
         ("/account/", "", 1024 * 1024 + 1, 413),
-        ("/account/", session.as_str(), 16 * 1024 + 1, 400),
+        ("/account/password/", session.as_str(), 16 * 1024 + 1, 400),
         ("/account/", session.as_str(), 1024 * 1024 + 1, 413),
     ] {
         let reply = server.send("POST", path, &[form, ("Cookie", cookie)], &vec![b'a'; length]).expect(status);

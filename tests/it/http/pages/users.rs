@@ -11,20 +11,20 @@ use crate::server::Server;
 /// What would be markup, or several words of a shell, if it were not escaped
 const HOSTILE: &str = "\"><b>&'$(id)";
 
-fn admin(server: &Server) -> Browser<'_> {
+pub(super) fn admin(server: &Server) -> Browser<'_> {
     Browser::of(server, "ann", "correct horse 7")
 }
 
-fn id_of(house: &House, name: &str) -> String {
+pub(super) fn id_of(house: &House, name: &str) -> String {
     house.run(&format!("user show {name} -o ids"), "").stdout.trim().to_owned()
 }
 
-fn user(house: &House, name: &str) -> Value {
+pub(super) fn user(house: &House, name: &str) -> Value {
     serde_json::from_str(&house.run(&format!("user show {name} -o json"), "").stdout).unwrap()
 }
 
 /// The ids of the users that a page lists
-fn listed(page: &str) -> Vec<String> {
+pub(super) fn listed(page: &str) -> Vec<String> {
     let rows = page.split("<th scope=\"row\" class=\"wide\"><a href=\"/admin/users/").skip(1);
     rows.map(|row| row.split('/').next().unwrap().to_owned()).collect()
 }
@@ -58,7 +58,7 @@ fn run_in_shell(house: &House, line: &str) -> String {
 }
 
 /// Creates users beside the server; those with an odd number are deactivated.
-fn create_many(house: &House, count: usize) {
+pub(super) fn create_many(house: &House, count: usize) {
     let record = |number: usize| {
         let is_active = number.is_multiple_of(2);
         json!({ "type": "user", "username": format!("u{number:03}"), "is_active": is_active }).to_string()
@@ -79,6 +79,7 @@ fn users_are_searched_and_filtered_and_the_address_keeps_how() {
         assert_eq!(listed(&ask("?search=U00")).len(), 10);
         assert_eq!(listed(&ask("?role=admin")), [id_of(house, "ann")]);
         assert_eq!(listed(&ask("?search=u00&state=deactivated")).len(), 5);
+        assert_eq!(listed(&ask("?search=+u007%20")), [id_of(house, "u007")], "as it is pasted");
         assert!(ask("?search=nobody+has+it").contains("No user matches."));
         // From page to page, with the filter
         let mut page = ask("?state=active&search=u&role=user");
@@ -209,8 +210,9 @@ fn a_user_is_changed_and_their_role_only_with_the_password() {
         let path = format!("/admin/users/{}/", id_of(house, "bob"));
         let mut browser = admin(&server);
         let page = text(&browser.get(&path).expect(200));
+        assert!(page.contains(">team</bdi>") && page.contains("1 unread of 1"), "{page}");
         assert!(
-            page.contains(">team</bdi>") && page.contains("1 unread of 1") && page.contains("/?at=2#m2\">"),
+            page.contains("/?at=2#m2\">#2 from <bdi>ann</bdi></a>") && page.contains("The last active first"),
             "{page}"
         );
         let form = |username, role, password| {
@@ -247,7 +249,7 @@ fn a_user_is_deactivated_and_signed_out_everywhere() {
         let mut theirs = Browser::of(&server, "bob", "correct horse 8");
         let (token, _) = server.log_in("bob", "correct horse 8");
         let page = text(&browser.get(&path).expect(200));
-        assert!(page.contains("Firefox on Linux") && page.contains("beside a program with an access token"), "{page}");
+        assert!(page.contains("Firefox on Linux") && page.contains("beside 1 log-in of a program"), "{page}");
         let session = hidden(&page, "session", 0);
         let page = text(&browser.send(&format!("{path}sessions/"), &[("session", &session)]));
         assert!(page.contains("The session has ended.") && page.contains("Logged in in no browser."), "{page}");
