@@ -172,7 +172,7 @@ impl SharedApp {
     }
 
     /// As [`SharedApp::read`], by [`store::Db::read_or_know`].
-    pub fn read_or_know<T>(
+    pub fn read_or_know<T: PartialEq>(
         &self,
         known: impl FnOnce(&Mark) -> Option<T>,
         work: impl FnMut(&mut Tx<'_>, &Mark) -> Result<T>,

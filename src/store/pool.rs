@@ -98,7 +98,7 @@ impl Pool {
     }
 
     /// As [`Pool::read`], by [`Db::read_or_know`].
-    pub fn read_or_know<T>(
+    pub fn read_or_know<T: PartialEq>(
         &self,
         stamp: Stamp,
         known: impl FnOnce(&Mark) -> Option<T>,

@@ -270,7 +270,7 @@ macro_rules! page {
         concat!(
             "SELECT ",
             columns!(),
-            // What is searched of those that are looked at, all in one index, and everything of those that are found
+            // What is searched of those that are looked at, which SQLite has in one index, and everything of those that are found
             " FROM (SELECT account.username_folded AS place FROM ",
             $from,
             $compare,

@@ -129,7 +129,7 @@ pub(super) async fn list(
     };
     let matching = Matching { sender, receiver: None, since, until };
     if seek.is_none() && !oldest_first && matching.is_all() {
-        return newest(&server, here, caller, selector, size).await;
+        return newest(&server, here, caller, conversation, size).await;
     }
     let is_slow = !matching.is_all();
     let read = move |tx: &mut Tx<'_>, actor: &Actor| {
@@ -140,19 +140,14 @@ pub(super) async fn list(
 }
 
 /// Lists the newest messages of a conversation, as they are kept in memory where they are.
-async fn newest(server: &Shared, here: Here, caller: Caller, selector: ConversationSelector, size: i64) -> Answer {
+async fn newest(server: &Shared, here: Here, caller: Caller, conversation: ConversationId, size: i64) -> Answer {
     let (shared, here) = (Shared::clone(server), Arc::new(here));
     let (Caller(claims, _), renders) = (caller, Arc::clone(&here));
-    let asker = match &selector {
-        ConversationSelector::Id(conversation) if server.app.now() < claims.expires_at => {
-            Some(Asker { user: claims.user, generation: claims.generation, conversation: *conversation })
-        }
-        _ => None,
-    };
     let read = move |app: &SharedApp| {
         let admit = |tx: &mut Tx<'_>| {
             let actor = tokens::acting(tx, &claims)?;
-            service::conversation(tx, &actor, &selector).map(|(conversation, _)| conversation)
+            service::conversation(tx, &actor, &ConversationSelector::Id(conversation))
+                .map(|(conversation, _)| conversation)
         };
         let render = |tx: &mut Tx<'_>, conversation: &Conversation| {
             let page = messages::newest_page(tx, conversation, size)?;
@@ -166,6 +161,12 @@ async fn newest(server: &Shared, here: Here, caller: Caller, selector: Conversat
                 render(tx, &conversation).map(|(rendered, _)| rendered)
             });
         };
+        // It may have expired while the request waited for its turn.
+        let asker = (app.now() < claims.expires_at).then_some(Asker {
+            user: claims.user,
+            generation: claims.generation,
+            conversation,
+        });
         let (asker, address) = (asker.as_ref(), &renders.address);
         let known = |mark: &Mark| asker.and_then(|asker| pages.known_to(asker, address, mark)).map(|kept| (kept, true));
         let (rendered, was_kept) =

@@ -1,9 +1,10 @@
 //! The newest pages of conversations, kept as they were rendered.
 //!
-//! What is kept was read at a state of the log of events. Whoever asks for a page looks, in the transaction that would read it or
-//! where nobody has committed anything since the last one, which state that sees. Where it is a later one, what happened since is read, and the pages that it changes are forgotten, before a
-//! page is looked for. So what is found is what would be read, also when another process has just changed something: no time
-//! passes, and nothing is assumed. So it is with who may see which conversation.
+//! What is kept was read at a state of the log of events. Whoever asks for a page looks which state the transaction sees that would
+//! read it; where nobody has committed anything since the connection looked last, it is still that one, and no transaction is begun.
+//! Where it is a later one, what happened since is read, and the pages that it changes are forgotten, before a page is looked for. So
+//! what is found is what would be read, also when another process has just changed something: no time passes, and nothing is assumed.
+//! So it is with who may see which conversation.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -177,10 +178,8 @@ impl KeptPages {
         }
         let conversation = admit(tx)?;
         if is_latest {
-            if let Some(asker) = asker
-                && self.known().as_ref() == Some(mark)
-            {
-                self.admitted.insert(asker.clone(), conversation.key);
+            if let Some(asker) = asker {
+                self.admit(asker, conversation.key, mark);
             }
             if let Some(kept) = self.find(conversation.key, address, mark) {
                 if cfg!(debug_assertions) {
@@ -194,9 +193,18 @@ impl KeptPages {
         Ok((rendered, false))
     }
 
+    /// Keeps that somebody may see a conversation, if nothing is known to have happened since that was looked up.
+    fn admit(&self, asker: &Asker, conversation: ConversationKey, mark: &Mark) {
+        // Held to the end: a right that ends meanwhile is forgotten after it is added.
+        let known = self.known();
+        if known.as_ref() == Some(mark) {
+            self.admitted.insert(asker.clone(), conversation);
+        }
+    }
+
     /// The page that is kept for somebody who may see it, where both are known in the latest state of the log that anybody saw.
     pub(crate) fn known_to(&self, asker: &Asker, address: &Address, mark: &Mark) -> Option<Rendered> {
-        // Held to the end, so that nobody is admitted meanwhile by what happens later.
+        // Held to the end: what is found is all of one state.
         let known = self.known();
         if known.as_ref() != Some(mark) {
             return None;
@@ -465,6 +473,12 @@ mod tests {
         nobody.unwrap_err();
         is_kept(&pages, &app, ONE, &here());
         pages.forget_all();
+        assert!(!is_known());
+        // What was looked up in a state that is past is not kept.
+        let before = app.read(mark).unwrap();
+        tell(&app, EventKind::ParticipantRemoved, Some(ONE), Some(ANN));
+        assert!(!is_known());
+        pages.admit(&asker(ONE), ONE, &before);
         assert!(!is_known());
     }
 

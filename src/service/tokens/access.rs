@@ -6,11 +6,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use uuid::Uuid;
 
 use super::Keys;
+use super::keys::KNOWN;
 use crate::error::{Error, Result};
 use crate::model::{Timestamp, UserId};
 
@@ -80,19 +82,24 @@ impl Keys {
     ///
     /// Whoever asks often is known again: to verify a token takes longer than to find a page in memory.
     pub fn verify(&self, token: &str, now: Timestamp) -> Option<Claims> {
-        if let Some(claims) = self.known.get(token) {
-            return claims.is_of(now).then_some(claims);
+        if token.len() > LONGEST {
+            return None;
         }
-        let claims = self.read(token).filter(|claims| claims.is_of(now))?;
-        self.known.insert(token.into(), claims.clone());
-        Some(claims)
+        let known = self.known.get_or_init(|| Cache::new(KNOWN));
+        let claims = known.get(token);
+        if claims.as_ref().is_some_and(|claims| !claims.is_of(now)) {
+            known.remove(token);
+            return None;
+        }
+        claims.or_else(|| {
+            let claims = self.read(token).filter(|claims| claims.is_of(now))?;
+            known.insert(token.into(), claims.clone());
+            Some(claims)
+        })
     }
 
     /// The claims of a token that was signed here, whenever that was.
     fn read(&self, token: &str) -> Option<Claims> {
-        if token.len() > LONGEST {
-            return None;
-        }
         let (signed, signature) = token.rsplit_once('.')?;
         let (header, payload) = signed.split_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
@@ -110,7 +117,7 @@ impl Keys {
 }
 
 impl Claims {
-    /// Whether they are valid at a time. Those from a clock that was ahead would be valid until the right one comes to that time.
+    /// Whether they are valid at a time. Those that begin later than in a minute are not: a clock that was ahead issued them.
     fn is_of(&self, now: Timestamp) -> bool {
         now < self.expires_at && self.expires_at <= now.plus_seconds(LIFETIME + AHEAD)
     }

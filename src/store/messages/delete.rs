@@ -54,7 +54,8 @@ pub fn count_of_others(tx: &mut Tx<'_>, conversations: &[ConversationKey], user:
     )
 }
 
-/// How many rows of a table are about the messages that go with a user, each message in one of three parts
+/// How many rows of a table are about the messages that go with a user, without the user's own rows; each message is in one of three
+/// parts
 macro_rules! going_with {
     ($table:literal, $others:literal) => {
         concat!(
@@ -103,7 +104,8 @@ pub fn count_going_with(tx: &mut Tx<'_>, user: UserKey, ending: &[ConversationKe
         &[&user, &ending],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    // A message stays as a tombstone that has an answer which stays, directly or through others that go or are tombstones.
+    // A message stays as a tombstone that has an answer which stays, directly or through others that go or are tombstones. Where none
+    // is above, `kept` has a row without a key, which is not counted.
     let tombstones = tx.only(
         concat!(
             "WITH RECURSIVE answer (key, parent_key, sender_key, receiver_key) AS (
