@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use self::list::PARTICIPANTS_LISTED;
 pub(in crate::service) use self::list::views;
 pub use self::list::{
-    Everywhere, Listing, levels, listing, page, page_everywhere, page_of, page_of_user, participants,
+    Everywhere, Listing, levels, listing, page, page_everywhere, page_of, page_of_user, participants, with_ids,
 };
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{

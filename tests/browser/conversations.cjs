@@ -234,7 +234,7 @@ async function goesOnAfterwards(browser, world) {
   assert.ok(await page.evaluate(() => window.isSame));
   // What is gone is not shown any more.
   world.run('conversation', 'delete', 'afterwards', '--yes');
-  await page.getByRole('heading', { name: 'Not Found' }).waitFor();
+  await page.getByRole('heading', { name: 'Not found' }).waitFor();
   visitor.faults = visitor.faults.filter((fault) => !fault.includes('ERR_'));
   await visitor.leave();
 }
@@ -306,7 +306,7 @@ async function tour(browser, world, options) {
   await page.getByLabel('Search this conversation').fill('"text 99"');
   await visitor.press('Search');
   await page.getByText('1 message found.').waitFor();
-  await page.getByRole('link', { name: 'Open #99' }).click();
+  await page.getByRole('link', { name: '#99' }).click();
   await page.locator('#m99.target').waitFor();
   // What was changed of one's own message, and making it as it was
   const id = send(world, name, 'see you at noon', 'watcher');

@@ -66,23 +66,23 @@ async function whole(browser, world, pictures, options, name) {
   assert.equal(await page.locator('.log li bdi').last().innerText(), who.username);
   assert.equal(await page.getByLabel('Kind').inputValue(), 'user.created');
   await keeps('events-filtered');
-  await page.getByLabel('Done by user').fill('x'.repeat(8000));
+  await page.getByLabel('User', { exact: true }).fill('x'.repeat(8000));
   await visitor.press('Apply');
   await page.locator('[name=actor][aria-invalid=true]').waitFor();
   assert.equal(await page.getByLabel('About').inputValue(), who.username);
   await keeps('events-refused');
   // What a field for times cannot hold is not lost in it.
   await page.goto('/admin/events/?since=today');
-  assert.equal(await page.getByLabel('From (UTC)').inputValue(), 'today');
+  assert.equal(await page.getByLabel('Since (UTC)').inputValue(), 'today');
   await page.goto('/admin/events/?since=2001-01-01T01:00:00%2B01:00&kind=nonsense');
-  assert.equal(await page.getByLabel('From (UTC)').inputValue(), '2001-01-01T00:00');
+  assert.equal(await page.getByLabel('Since (UTC)').inputValue(), '2001-01-01T00:00');
   await page.locator('select[name=kind][aria-invalid=true]:focus').waitFor();
   await keeps('events-no-such-kind');
   await page.getByRole('link', { name: 'Clear' }).click();
-  await page.getByLabel('From (UTC)').fill('2001-01-01T00:00');
+  await page.getByLabel('Since (UTC)').fill('2001-01-01T00:00');
   await page.getByLabel('Before (UTC)').fill('2001-01-02T00:00');
   await visitor.press('Apply');
-  await visitor.sees('No event is like that.');
+  await visitor.sees('No event matches.');
   await keeps('events-none');
 
   await page.getByRole('link', { name: 'Health' }).click();

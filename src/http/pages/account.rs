@@ -11,7 +11,7 @@ use super::address::Address;
 use super::answer::{Page, done, is_of_form, notice, refused, with_cookie};
 use super::form::{Form, new_key};
 use super::session::{LoggedIn, Visitor, frame, read, write};
-use super::view::{self, Account, Details, Frame, Notice, Place, Problems, Subscription, name_of};
+use super::view::{self, Account, Details, Frame, Notice, Place, Problems, Subscription, handle_of, name_of};
 use crate::error::{Error, Kind};
 use crate::http::api::exported;
 use crate::http::server::Shared;
@@ -132,6 +132,7 @@ pub(super) fn subscription(
     Subscription {
         id,
         name,
+        handle: handle_of(conversation),
         kind: conversation.kind,
         participants: conversation.participant_count,
         level: chosen.unwrap_or(before),

@@ -13,7 +13,7 @@ use tower_http::csrf::ProtectionError;
 
 use super::form::parameter;
 use super::session::{Visitor, find, frame};
-use super::view::{Failure, MEDIA_TYPE, Notice, Words};
+use super::view::{Failure, Frame, MEDIA_TYPE, Notice, Place, Words};
 use crate::error::{Error, Kind};
 use crate::http::server::Shared;
 use crate::http::server::problem::Problem;
@@ -40,27 +40,28 @@ static OF_EVERY_PAGE: [(HeaderName, &str); 5] = [
 /// Gives each page its headers, and errors the page that says them to whoever asked.
 pub(super) async fn surround(State(server): State<Shared>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let visitor = Visitor::of(&parts, &server);
+    let (visitor, uri) = (Visitor::of(&parts, &server), parts.uri.clone());
     parts.extensions.insert(visitor.clone());
     let response = next.run(Request::from_parts(parts, body)).await;
-    protected(worded_for(&server, &visitor, response).await)
+    protected(worded_for(&server, &visitor, &uri, response).await)
 }
 
 /// A response that has the words of an error, as a page for the visitor, whose session is looked up where nobody did
-async fn worded_for(server: &Shared, visitor: &Visitor, response: Response) -> Response {
+async fn worded_for(server: &Shared, visitor: &Visitor, uri: &Uri, response: Response) -> Response {
     if response.extensions().get::<Words>().is_none() {
         return response;
     }
     // While nothing can be read, nobody waits for it twice.
     let is_down = response.status().is_server_error();
     let session = if is_down { None } else { find(server, visitor, false).await.ok().flatten() };
-    worded(session.as_ref(), response)
+    worded(session.as_ref(), uri, response)
 }
 
 /// A response that has the words of an error, as a page for whoever is logged in
-pub(super) fn worded(session: Option<&Session>, mut response: Response) -> Response {
+pub(super) fn worded(session: Option<&Session>, uri: &Uri, mut response: Response) -> Response {
     if let Some(words) = response.extensions_mut().remove::<Words>() {
         let frame = session.map(|session| frame(session, None)).unwrap_or_default();
+        let frame = Frame { place: Place::of(uri.path()), ..frame };
         *response.body_mut() = Body::from(Failure { frame, words }.render().unwrap_or_default());
     }
     response
@@ -77,24 +78,34 @@ fn protected(mut response: Response) -> Response {
 
 /// An error, shown as a page: the response has its words, and becomes the page where it is known who asked.
 #[derive(Debug)]
-pub(super) struct Refused(Error);
+pub(super) struct Refused {
+    error: Box<Error>,
+    /// What the page is called, where the error has no name that says it
+    title: Option<&'static str>,
+}
+
+impl Refused {
+    pub(super) fn titled(title: &'static str, error: Error) -> Self {
+        Self { error: Box::new(error), title: Some(title) }
+    }
+}
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        Self(error)
+        Self { error: Box::new(error), title: None }
     }
 }
 
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
-        Self(problem.into())
+        Self::from(Error::from(problem))
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let words = Words::of(&self.0);
-        let mut response = shown_with(self.0, Body::empty());
+        let words = Words::of(&self.error, self.title);
+        let mut response = shown_with(*self.error, Body::empty());
         response.extensions_mut().insert(words);
         response
     }
@@ -157,7 +168,7 @@ pub(super) fn with_cookie(mut response: Response, cookie: HeaderValue) -> Respon
 /// Refuses a form that another site sent, or of which the browser does not say who did.
 pub(super) fn foreign(_: ProtectionError) -> Response {
     let error = Error::forbidden("This form did not come from a page of this server, so nothing was done.");
-    Refused(error.hint("Open the page here and send it again.")).into_response()
+    Refused::from(error.hint("Open the page here and send it again.")).into_response()
 }
 
 /// There is a page, but not for this method.
@@ -176,9 +187,9 @@ fn wants_page(headers: &HeaderMap, uri: &Uri) -> bool {
 pub(in crate::http) async fn not_found(State(server): State<Shared>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     if wants_page(&parts.headers, &parts.uri) {
-        let refused = Refused(Error::not_found("There is no page at this address."));
+        let refused = Refused::from(Error::not_found("There is no page at this address."));
         let visitor = Visitor::of(&parts, &server);
-        return protected(worded_for(&server, &visitor, refused.into_response()).await);
+        return protected(worded_for(&server, &visitor, &parts.uri, refused.into_response()).await);
     }
     Problem::from(Error::not_found("Not found. The API is described at /api/docs/.")).into_response()
 }

@@ -52,5 +52,5 @@ pub(super) async fn enter(State(server): State<Shared>, request: Request, next: 
     if response.status() == StatusCode::UNAUTHORIZED && uri.path() != events::PATH {
         return log_in_first(&method, &uri, &form);
     }
-    Ok(worded(session.as_ref(), response))
+    Ok(worded(session.as_ref(), &uri, response))
 }

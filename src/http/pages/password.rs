@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 
 use super::account;
-use super::answer::{Page, done, is_of_form, refused};
+use super::answer::{Page, Refused, done, is_of_form, refused};
 use super::form::Form;
 use super::session::Visitor;
 use super::view::{self, Frame, Notice, Password, Problems};
@@ -26,7 +26,7 @@ type Token = Result<Path<String>, PathRejection>;
 pub(super) async fn show(State(server): State<Shared>, token: Token) -> Page {
     match find(&server, &token).await? {
         (_, Found::Valid(user, expires)) => shown(&user, expires, Problems::default()),
-        (_, Found::Ended(..)) => Err(bad_link().into()),
+        (_, Found::Ended(..)) => Err(no_longer_valid()),
     }
 }
 
@@ -35,8 +35,13 @@ fn shown(user: &User, expires: Timestamp, problems: Problems) -> Page {
     Ok(view::page(&Password { frame: Frame::default(), username, expires, problems })?)
 }
 
-async fn find(server: &Shared, token: &Token) -> Result<(Secret, Found), Error> {
-    let secret = token.as_ref().ok().and_then(|Path(token)| secret_of(token)).ok_or_else(bad_link)?;
+/// The page of a link that sets nothing
+fn no_longer_valid() -> Refused {
+    Refused::titled("This link no longer works", bad_link())
+}
+
+async fn find(server: &Shared, token: &Token) -> Result<(Secret, Found), Refused> {
+    let secret = token.as_ref().ok().and_then(|Path(token)| secret_of(token)).ok_or_else(no_longer_valid)?;
     Ok((secret, server.read_unauthenticated(move |tx| password_links::find(tx, secret)).await?))
 }
 
@@ -83,11 +88,11 @@ async fn carry_out(
 }
 
 async fn again(server: &Shared, visitor: &Visitor, found: Found, password: String) -> Page {
-    let Found::Ended(user, hash) = found else { return Err(bad_link().into()) };
+    let Found::Ended(user, hash) = found else { return Err(no_longer_valid()) };
     let tried = Tried::new(Subject::Account(user.person.key), visitor.client, false);
     let verify = move || Ok(passwords::verify_for(hash.as_deref(), &password)?.then_some(()));
     match server.guess(tried, verify).await? {
         Some(()) => Ok(set_for(&user, visitor)),
-        None => Err(bad_link().into()),
+        None => Err(no_longer_valid()),
     }
 }

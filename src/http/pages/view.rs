@@ -87,6 +87,15 @@ pub(super) enum Place {
     Health,
 }
 
+impl Place {
+    /// The part that a path belongs to
+    pub(super) fn of(path: &str) -> Option<Self> {
+        let parts = ADMINISTRATION.iter().filter(|(place, ..)| *place != Self::Overview);
+        let parts = parts.map(|(place, path, ..)| (*place, *path)).chain([(Self::Account, "/account/")]);
+        parts.into_iter().find(|(_, part)| path.starts_with(part)).map(|(place, _)| place)
+    }
+}
+
 /// What the navigation shows to admins: the place, its path, its name, and the key that leads there after `g`
 pub(super) const ADMINISTRATION: [(Place, &str, &str, char); 6] = [
     (Place::Overview, "/admin/", "Overview", 'o'),
@@ -367,8 +376,10 @@ pub(super) struct Details {
 /// One's part in a conversation
 pub(super) struct Subscription {
     pub(super) id: ConversationId,
-    /// The group's name, or the other person's
+    /// What the group is called, or the other person's name
     pub(super) name: String,
+    /// The name of a group that is called by its title
+    pub(super) handle: Option<String>,
     pub(super) kind: Kind,
     /// How many take part
     pub(super) participants: i64,
@@ -381,9 +392,9 @@ impl Subscription {
     /// What it is, in a few words
     pub(super) fn about(&self) -> String {
         match (self.kind, self.participants) {
-            (Kind::Direct, _) => "direct".to_owned(),
-            (Kind::Group, 1) => "group, 1 person".to_owned(),
-            (Kind::Group, count) => format!("group, {count} people"),
+            (Kind::Direct, _) => "Direct conversation".to_owned(),
+            (Kind::Group, 1) => "Group · 1 person".to_owned(),
+            (Kind::Group, count) => format!("Group · {} people", grouped(count)),
         }
     }
 }
@@ -396,6 +407,11 @@ pub(super) struct Session {
     pub(super) made: Timestamp,
     pub(super) seen: Timestamp,
     pub(super) is_this: bool,
+}
+
+/// The name of a group that is called by its title
+pub(super) fn handle_of(conversation: &ConversationView) -> Option<String> {
+    conversation.name.clone().filter(|_| conversation.title.is_some())
 }
 
 /// The levels, in the words of pages
@@ -469,16 +485,19 @@ fn hint_of(error: &Error) -> Option<&str> {
 #[derive(Clone)]
 pub(super) struct Words {
     status: u16,
-    title: &'static str,
+    title: String,
     detail: String,
     hint: Option<String>,
 }
 
 impl Words {
-    pub(super) fn of(error: &Error) -> Self {
+    /// Those of an error; its name is written as pages write titles, unless the page has a title of its own.
+    pub(super) fn of(error: &Error, title: Option<&str>) -> Self {
         let problem = error.problem();
+        let (first, rest) = problem.title.split_at(1);
+        let title = title.map_or_else(|| format!("{first}{}", rest.to_lowercase()), ToOwned::to_owned);
         let hint = hint_of(error).map(ToOwned::to_owned);
-        Self { status: problem.status, title: problem.title, detail: problem.detail.to_owned(), hint }
+        Self { status: problem.status, title, detail: problem.detail.to_owned(), hint }
     }
 }
 
@@ -514,6 +533,7 @@ mod tests {
         let subscription = |number: usize| Subscription {
             id: ConversationId(uuid::Uuid::from_u128(number as u128)),
             name: text(),
+            handle: Some(text()),
             kind: if number == 1 { Kind::Direct } else { Kind::Group },
             participants: 3,
             level: Level::Mentions,
@@ -561,7 +581,7 @@ mod tests {
             ("account-none", account(0, Problems::default).render().unwrap()),
             ("delete", delete.render().unwrap()),
             ("password", password.render().unwrap()),
-            ("error", Failure { frame: frame(), words: Words::of(&error) }.render().unwrap()),
+            ("error", Failure { frame: frame(), words: Words::of(&error, None) }.render().unwrap()),
         ]
     }
 
@@ -598,6 +618,20 @@ mod tests {
         let plain = Problems::new(&Error::conflict("Taken."), &["username"]);
         assert_eq!((plain.general(), plain.of("username").len()), (&["Taken.".to_owned()][..], 0));
         assert!(!Problems::default().any());
+    }
+
+    #[test]
+    fn an_error_that_is_a_page_belongs_to_a_part_and_is_called_as_pages_are() {
+        assert_eq!(Words::of(&Error::not_found("Gone."), None).title, "Not found");
+        assert_eq!(Words::of(&Error::not_found("Gone."), Some("This link ended")).title, "This link ended");
+        for (path, place) in [
+            ("/admin/users/x/", Some(Place::Users)),
+            ("/account/x/", Some(Place::Account)),
+            ("/admin/x/", None),
+            ("/x/", None),
+        ] {
+            assert_eq!(Place::of(path), place, "{path}");
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Listing conversations, and what one viewer sees of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::error::{Error, Result};
 use crate::model::{
-    Actor, Conversation, ConversationKey, ConversationSelector, ConversationView, Level, Seek, Timestamp, User,
-    UserKey, UserRef, UserSelector,
+    Actor, Conversation, ConversationId, ConversationKey, ConversationSelector, ConversationView, Level, Seek,
+    Timestamp, User, UserKey, UserRef, UserSelector,
 };
 use crate::service::{self, page::Page};
 use crate::store::{self, Tx};
@@ -202,6 +202,24 @@ pub fn page_everywhere(
     }
     let page = page.map(|conversations| views(tx, None, conversations, PARTICIPANTS_LISTED))?;
     Ok(Everywhere { page, looked_through })
+}
+
+/// The conversations with these ids, in no order, as lists show them; without those that are not there.
+///
+/// # Errors
+/// `Forbidden` for all but admins and the operator.
+pub fn with_ids(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    ids: impl IntoIterator<Item = ConversationId>,
+) -> Result<Vec<ConversationView>> {
+    service::must_administer(actor)?;
+    let ids: BTreeSet<ConversationId> = ids.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let conversations = store::conversations::with_ids(tx, ids)?;
+    views(tx, None, conversations, PARTICIPANTS_LISTED)
 }
 
 /// A page of everybody's conversations.

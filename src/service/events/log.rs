@@ -98,6 +98,8 @@ pub struct Place {
     pub id: ConversationId,
     /// The title or the name of a group; the two people of a direct conversation
     pub name: String,
+    /// The name of a group that is called by its title
+    pub handle: Option<String>,
 }
 
 /// Looks through at most [`ROWS`] events, below a place in the log or from its end on, until `size` of them are found.
@@ -277,5 +279,6 @@ fn named(conversation: &Conversation, people: &People) -> Place {
         }
         _ => conversation.title.clone().or_else(|| conversation.name.clone()).unwrap_or_else(|| "group".to_owned()),
     };
-    Place { id: conversation.id, name }
+    let handle = conversation.name.clone().filter(|_| conversation.title.is_some());
+    Place { id: conversation.id, name, handle }
 }

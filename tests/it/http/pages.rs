@@ -76,6 +76,18 @@ pub(super) fn text(reply: &Reply) -> String {
     String::from_utf8(reply.bytes.clone()).unwrap()
 }
 
+/// What a reader sees of a command: without the marks between its words
+fn plain(code: &str) -> String {
+    let code = code.replace("<span>", "").replace("</span>", "");
+    let signs = [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")];
+    signs.iter().fold(code, |code, (escaped, sign)| code.replace(escaped, sign))
+}
+
+/// The link that sets a password, as a page shows it
+fn link_of(page: &str) -> &str {
+    page.split("<textarea class=\"link\"").nth(1).and_then(|rest| rest.split(['>', '<']).nth(1)).unwrap()
+}
+
 /// The value of a hidden field of a form
 fn hidden(page: &str, name: &str, number: usize) -> String {
     let begin = format!("name=\"{name}\" value=\"");

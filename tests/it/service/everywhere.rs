@@ -1,6 +1,6 @@
 //! Everybody's conversations, as admins list them, and who takes part in one.
 
-use tidings::model::{Actor, Level, Seek, UserSelector};
+use tidings::model::{Actor, ConversationId, Level, Seek, UserSelector};
 use tidings::service::conversations::{self, ConversationChange, Everywhere, NewConversation};
 
 use crate::assert_refused;
@@ -97,11 +97,17 @@ fn only_admins_and_the_operator_list_what_is_others() {
             let level = |(person, level): &(tidings::model::UserRef, Level)| (person.username.clone(), *level);
             Ok::<_, tidings::error::Error>(page.items.iter().map(level).collect::<Vec<_>>())
         };
+        let alpha = world.app.read(|tx| conversations::show(tx, &ann, &place("alpha"))).unwrap().conversation_id;
+        let gone = ConversationId(uuid::Uuid::nil());
+        let by_id = |actor: &Actor| world.app.read(|tx| conversations::with_ids(tx, actor, [alpha, gone, alpha]));
         let expected = [("ann".to_owned(), Level::All), ("bob".to_owned(), Level::Mentions)];
         for actor in [&root, &operator()] {
             page(actor).unwrap();
             assert_eq!(levels(actor).unwrap(), expected);
+            let found = by_id(actor).unwrap();
+            assert_eq!(found.iter().map(|found| found.conversation_id).collect::<Vec<_>>(), [alpha]);
         }
+        assert_refused!(by_id(&ann), Forbidden);
         assert_refused!(page(&ann), Forbidden);
         assert_refused!(levels(&ann), Forbidden);
         let nobody = UserSelector::from("nobody".to_owned());

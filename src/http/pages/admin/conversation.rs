@@ -1,6 +1,6 @@
 //! A conversation as people read it, from any number on, and as it goes on; a thread of it; who takes part.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
@@ -13,7 +13,7 @@ use crate::http::pages::answer::Page;
 use crate::http::pages::assets;
 use crate::http::pages::form::parameter;
 use crate::http::pages::session::{frame, read, read_slowly};
-use crate::http::pages::view::{self, Around, Frame, Place, level_name, name_of};
+use crate::http::pages::view::{self, Around, Frame, Place, handle_of, level_name, name_of};
 use crate::http::server::Shared;
 use crate::model::{
     Actor, ConversationId, ConversationSelector, ConversationView, Kind, Level, Message, MessageId, MessageKey,
@@ -36,6 +36,20 @@ const CUT: usize = 2000;
 /// The path of the page of a conversation
 pub(super) fn path_of(conversation: ConversationId) -> String {
     format!("/admin/conversations/{conversation}/")
+}
+
+/// What conversations are called: by name as in their list, and with the name of a group that is called by its title
+pub(super) type Names = HashMap<ConversationId, (String, Option<String>)>;
+
+/// What these conversations are called, on pages of something else.
+pub(super) fn names(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    conversations: impl IntoIterator<Item = ConversationId>,
+) -> Result<Names> {
+    let found = conversations::with_ids(tx, actor, conversations)?;
+    let called = |found: &ConversationView| (found.conversation_id, (name_of(found), handle_of(found)));
+    Ok(found.iter().map(called).collect())
 }
 
 /// `/admin/conversations/ID/`
@@ -90,6 +104,8 @@ struct Said {
     is_deleted: bool,
     /// Whether it was asked for
     is_target: bool,
+    /// Whether it is shown whole because it was asked for
+    is_whole: bool,
     /// Whether it is the first of its day
     begins_day: bool,
     /// How deep it stands in its thread
@@ -113,6 +129,7 @@ impl Said {
             text: Cut::new(&message.content, cut),
             is_deleted: message.deleted,
             is_target,
+            is_whole: is_target && message.content.chars().nth(CUT).is_some(),
             begins_day: false,
             depth: depth.min(DEEPEST),
         }

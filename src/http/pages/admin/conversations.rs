@@ -10,7 +10,7 @@ use crate::http::pages::address::Address;
 use crate::http::pages::answer::{Page, refused};
 use crate::http::pages::assets;
 use crate::http::pages::session::{frame, read, read_slowly};
-use crate::http::pages::view::{self, Around, Frame, Place, Problems, name_of};
+use crate::http::pages::view::{self, Around, Frame, Place, Problems, handle_of, name_of};
 use crate::http::server::Shared;
 use crate::model::{ConversationKey, ConversationView, Kind, Seek, Timestamp, UserSelector};
 use crate::service::conversations::{Everywhere, page_everywhere};
@@ -44,15 +44,16 @@ struct Conversations {
 struct Row {
     path: String,
     name: String,
-    /// The handle of a group that is shown by its title
+    /// The name of a group that is called by its title
     handle: Option<String>,
     conversation: ConversationView,
 }
 
 impl Row {
     fn new(conversation: ConversationView) -> Self {
-        let handle = conversation.name.clone().filter(|_| conversation.title.is_some());
-        Self { path: path_of(conversation.conversation_id), name: name_of(&conversation), handle, conversation }
+        let (path, name, handle) =
+            (path_of(conversation.conversation_id), name_of(&conversation), handle_of(&conversation));
+        Self { path, name, handle, conversation }
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, Ra
     let page = view::page(&Events {
         frame: Frame { place: Some(Place::Events), ..frame(&session, None) },
         problems: error.as_ref().map(|error| Problems::new(error, &FILTER)).unwrap_or_default(),
-        by: [("", "Everybody"), (OPERATOR, "The operator")],
+        by: [("", "Anybody"), (OPERATOR, "The operator")],
         kinds: [("", "All")].into_iter().chain(EventKind::ALL.iter().map(|kind| (kind.word(), kind.word()))).collect(),
         since: time_field(address.text("since")),
         until: time_field(address.text("until")),

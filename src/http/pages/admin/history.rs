@@ -6,7 +6,8 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 
-use super::texts::{Piece, pieces};
+use super::conversation::{Names, names};
+use super::texts::{Cut, Piece, pieces};
 use super::{Admin, Id, command, read_id};
 use crate::error::{Error, Kind};
 use crate::http::pages::answer::{Page, done, is_of_form, notice, refused};
@@ -25,7 +26,7 @@ use crate::store::Tx;
 const LISTED: i64 = 50;
 
 /// How much of each it shows, in characters
-const SHOWN: i64 = 160;
+const SHOWN: u16 = 160;
 
 /// How long a page compares texts; after it, all that is left counts as changed
 const PATIENCE: Duration = Duration::from_millis(25);
@@ -37,7 +38,10 @@ struct History {
     frame: Frame,
     problems: Problems,
     message: Message,
-    versions: Vec<Version>,
+    /// What its conversation is called
+    names: Names,
+    /// Each with as much of its text as is shown
+    versions: Vec<(Version, Cut)>,
     /// The path of the page
     path: String,
     /// The query that keeps what is compared, or which revisions are listed
@@ -143,7 +147,8 @@ async fn shown(
     let look = move |tx: &mut Tx<'_>, session: &Session| {
         let (actor, selector) = (session.actor(), MessageSelector::Id(id));
         let below = wanted.below.unwrap_or(i64::MAX);
-        let found = messages::versions(tx, &actor, &selector, below, (LISTED, SHOWN))?;
+        // One character more says whether that is all.
+        let found = messages::versions(tx, &actor, &selector, below, (LISTED, i64::from(SHOWN) + 1))?;
         let message = &found.message;
         let pair = wanted.pair(message.revision).filter(|_| !message.deleted);
         let mut content =
@@ -154,9 +159,9 @@ async fn shown(
                 Err(error) if error.kind() == Kind::NotFound => Err(Some(error).filter(|_| !wanted.is_unasked())),
                 texts => Ok(texts?),
             };
-        Ok((found, pair, texts))
+        Ok((names(tx, &actor, [message.conversation])?, found, pair, texts))
     };
-    let (Versions { message, versions, is_more }, pair, texts) = read_slowly(server, session, look).await?;
+    let (names, Versions { message, versions, is_more }, pair, texts) = read_slowly(server, session, look).await?;
     let (texts, absent) = texts.map_or_else(|absent| (None, absent), |texts| (texts, None));
     let compare = texts.map(|(old, new)| aside(move || Ok(Comparison::new(&old, &new, wanted.is_whole))));
     let comparison = match compare {
@@ -179,13 +184,19 @@ async fn shown(
         key: new_key()?,
         command: command(["message", "history", &id.to_string(), "--diff"]),
         message,
-        versions,
+        names,
+        versions: versions.into_iter().map(cut).collect(),
     };
     let page = view::page(&history)?;
     Ok(match absent {
         Some(error) => refused(error, page),
         None => page,
     })
+}
+
+fn cut(version: Version) -> (Version, Cut) {
+    let beginning = Cut::new(&version.beginning, usize::from(SHOWN));
+    (version, beginning)
 }
 
 /// Makes an earlier content of the message its content again.

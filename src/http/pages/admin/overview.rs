@@ -47,7 +47,7 @@ impl Numbers {
             ("Users", grouped(overview.users)),
             ("Conversations", grouped(overview.conversations)),
             ("Messages", grouped(overview.messages)),
-            ("Unread", grouped(overview.unread)),
+            ("Unread notifications", grouped(overview.unread)),
             ("Database", bytes(sizes.bytes)),
         ];
         all.extend(sizes.wal_bytes.map(|wal| ("Write-ahead log", bytes(wal))));

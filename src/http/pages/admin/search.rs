@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::{RawQuery, State};
 
-use super::conversation::path_of;
+use super::conversation::{Names, names, path_of};
 use super::{Admin, command};
 use crate::app::late_after;
 use crate::error::{Error, Kind as ErrorKind, Result};
@@ -15,9 +15,7 @@ use crate::http::pages::assets;
 use crate::http::pages::session::{frame, read_slowly};
 use crate::http::pages::view::{self, Around, Frame, Place, Problems, name_of};
 use crate::http::server::Shared;
-use crate::model::{
-    ConversationId, ConversationSelector, ConversationView, Kind, SearchHit, Seek, Timestamp, UserSelector,
-};
+use crate::model::{ConversationId, ConversationSelector, ConversationView, SearchHit, Seek, Timestamp, UserSelector};
 use crate::service::messages::{self, HitPosition, Partial, Search};
 use crate::service::sessions::Session;
 use crate::service::{conversations, page};
@@ -52,6 +50,8 @@ struct Found {
     /// The address of the same search in all conversations
     everywhere: String,
     hits: Vec<SearchHit>,
+    /// What their conversations are called
+    names: Names,
     /// How many were found, up to [`COUNTED`]
     count: i64,
     /// Whether there may be more
@@ -88,7 +88,7 @@ fn wanted(address: &Address) -> Result<Search> {
 }
 
 /// What a search came to
-type Outcome = (page::Page<SearchHit, HitPosition>, Option<Partial>, Option<ConversationView>);
+type Outcome = (page::Page<SearchHit, HitPosition>, Names, Option<Partial>, Option<ConversationView>);
 
 /// Shows what is found.
 pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, RawQuery(query): RawQuery) -> Page {
@@ -98,8 +98,8 @@ pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, Ra
         Err(error) if [ErrorKind::NotFound, ErrorKind::Invalid].contains(&error.kind()) => (None, Some(error)),
         Err(error) => return Err(error.into()),
     };
-    let none = || (page::Page { items: Vec::new(), count: 0, next: None, previous: None }, None, None);
-    let (page, partial, place) = outcome.unwrap_or_else(none);
+    let none = || (page::Page { items: Vec::new(), count: 0, next: None, previous: None }, Names::new(), None, None);
+    let (page, names, partial, place) = outcome.unwrap_or_else(none);
     let text = |name| address.text(name).to_owned();
     let found = Found {
         frame: Frame { place: Some(Place::Search), ..frame(&session, None) },
@@ -118,6 +118,7 @@ pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, Ra
         count: page.count,
         is_counted_out: page.count >= COUNTED,
         hits: page.items,
+        names,
         partial,
         command: command_for(&address),
     };
@@ -137,7 +138,8 @@ async fn outcome(server: &Shared, session: &Session, address: &Address) -> Resul
         let place = place.map(|place| conversations::show_briefly(tx, &actor, place)).transpose()?;
         let among = (COUNTED, &late_after(PATIENCE) as &dyn Fn() -> bool);
         let (page, partial) = messages::search_page_among(tx, &actor, &wanted, seek.as_ref(), among)?;
-        Ok((page, partial, place))
+        let names = names(tx, &actor, page.items.iter().map(|hit| hit.message.conversation))?;
+        Ok((page, names, partial, place))
     };
     read_slowly(server, session, look).await.map_err(|error| error.renaming("query", "q"))
 }

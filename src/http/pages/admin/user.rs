@@ -5,6 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Redirect;
 
+use super::conversation::{Names, names};
 use super::{Admin, Id, command, named, read_id};
 use crate::error::Error;
 use crate::http::pages::account::{change_of, details_of, session_of, session_view, subscription};
@@ -55,6 +56,8 @@ struct Shown {
     unread: String,
     notified: String,
     notifications: Vec<Notification>,
+    /// What the conversations of their messages are called
+    names: Names,
     sessions: Vec<view::Session>,
     /// Whether the password was last given too long ago
     asks_password: bool,
@@ -144,10 +147,11 @@ async fn shown(
         let part = conversations::page_of_user(tx, &actor, &user, seek.as_ref(), CONVERSATIONS)?;
         let notified = notifications::newest_of(tx, &actor, &user, NOTIFICATIONS)?;
         let sessions = sessions::list(tx, &actor, &user)?;
-        Ok((user, credentials, part, notified, sessions))
+        let names = names(tx, &actor, notified.2.iter().map(|notification| notification.message.conversation))?;
+        Ok((user, credentials, part, (notified, names), sessions))
     };
-    let (user, (has_password, programs), part, (unread, notified, notifications), sessions) =
-        read(server, session, look).await?;
+    let (user, (has_password, programs), part, (notified, names), sessions) = read(server, session, look).await?;
+    let (unread, notified, notifications) = notified;
     let Part { items, next, previous, .. } = part;
     let page = Shown {
         frame: Frame { place: Some(Place::Users), ..frame(session, notice) },
@@ -165,6 +169,7 @@ async fn shown(
         unread: grouped(unread),
         notified: grouped(notified),
         notifications,
+        names,
         sessions: sessions.iter().map(|found| session_view(found, session)).collect(),
         asks_password: !session.is_confirmed(server.app.now()),
         place: address.query(),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{Browser, execute, hidden, text};
+use super::{Browser, execute, hidden, plain, text};
 use crate::http::{House, in_every_house};
 use crate::server::Server;
 
@@ -35,10 +35,9 @@ fn team(house: &House) -> String {
 fn same_by_command(house: &House, page: &str) -> String {
     let (_, rest) = page.split_once("<p class=\"command\">").expect("a command");
     let (_, rest) = rest.split_once("<code>").unwrap();
-    let line = rest.split_once("</code>").unwrap().0;
-    let line = line.replace("&#39;", "'").replace("&#34;", "\"").replace("&#60;", "<").replace("&#62;", ">");
+    let line = plain(rest.split_once("</code>").unwrap().0);
     // As a shell reads it
-    let split = format!("printf '%s\\0' {}", line.replace("&#38;", "&"));
+    let split = format!("printf '%s\\0' {line}");
     let split = Command::new("sh").args(["-c", &split]).output().unwrap().stdout;
     let split = String::from_utf8(split).unwrap();
     let mut words: Vec<&str> = split.trim_end_matches('\0').split('\0').collect();
@@ -223,6 +222,7 @@ fn a_history_shows_what_changed_between_any_two_revisions() {
         let back = page(&mut browser, &format!("{path}?from=2&to=1"));
         assert!(back.contains("<del>them by</del><ins>you at</ins>"));
         let last = page(&mut browser, &path);
+        assert!(last.contains("</span>#2 in <bdi>team</bdi></a>"), "{last}");
         assert!(last.contains("from revision 2 to 3") && last.contains("<ins>gone</ins>"), "{last}");
         assert!(page(&mut browser, &format!("{path}?from=3&to=3")).contains("the same text"));
         assert!(same_by_command(house, &last).contains("gone"));
@@ -261,6 +261,8 @@ fn a_long_history_has_pages_and_of_long_texts_only_what_changed_is_shown() {
         assert!(first.contains("Revision 61<") && first.contains("Revision 12<") && !first.contains("Revision 11<"));
         assert!(first.contains("<del>59</del><ins>60</ins>") && first.len() < 60_000, "{}", first.len());
         assert!(first.contains("characters that did not change"), "{first}");
+        // The beginning of a text says whether it is all.
+        assert!(first.contains("same …</p>") && first.contains("dir=\"auto\">57</p>"), "{first}");
         let whole = page(&mut browser, &format!("{path}?from=60&to=61&whole=yes"));
         assert!(whole.contains(&"same ".repeat(6000)) && !whole.contains("did not change"));
         let second = page(&mut browser, &format!("{path}?before=12"));
@@ -303,10 +305,14 @@ fn messages_are_found_everywhere_and_in_one_conversation() {
         send(house, "--as bob", "the Harbour & the lunch");
         house.run("user create eve --no-password", "");
         house.run("message send --to eve --as bob -", "another harbour");
+        house.run("conversation update team --title 'The <b>Team'", "");
         let server = house.serve(&[]);
         let mut browser = admin(&server);
         assert!(!page(&mut browser, "/admin/search/").contains("found"));
         let all = page(&mut browser, "/admin/search/?q=harb*");
+        for name in ["<bdi>The &#60;b&#62;Team</bdi> <code>team</code></a>", "#1 in <bdi>bob and eve</bdi></a>"] {
+            assert!(all.contains(name), "{name}: {all}");
+        }
         assert!(all.contains("2 messages found.") && all.contains("the <mark>Harbour</mark> &#38; the lunch"), "{all}");
         assert!(all.contains("?at=2#m2\"") && same_by_command(house, &all).contains("another"), "{all}");
         let id = team(house);
@@ -316,7 +322,7 @@ fn messages_are_found_everywhere_and_in_one_conversation() {
         assert!(!same_by_command(house, &within).contains("another"));
         let sent = page(&mut browser, "/admin/search/?q=harbour&sender=bob&since=2020-01-01");
         assert!(sent.contains("2 messages found.") && same_by_command(house, &sent).contains("another"), "{sent}");
-        assert!(page(&mut browser, "/admin/search/?q=it%27s+%3Cb%3E").contains("Nothing was found."));
+        assert!(page(&mut browser, "/admin/search/?q=it%27s+%3Cb%3E").contains("No message matches."));
         let elsewhere = text(&browser.get("/admin/search/?q=a&conversation=none").expect(404));
         assert!(elsewhere.contains("role=\"alert\""), "{elsewhere}");
         let long = format!("q={}", "x".repeat(201));

@@ -80,13 +80,13 @@ fn every_list_is_followed_to_its_end_and_back() {
             (format!("/admin/conversations/{crowd}/?thread=1"), "\" id=\"m", forwards, 130),
             (
                 format!("/admin/conversations/{crowd}/participants/"),
-                "<a class=\"name\" href=\"/admin/users/",
+                "<div class=\"what\"><a href=\"/admin/users/",
                 forwards,
                 211,
             ),
             (format!("/admin/messages/{last}/history/"), "<strong>Revision ", forwards, 121),
-            ("/admin/search/?q=word".to_owned(), ">Open #", forwards, 130),
-            (format!("/admin/search/?q=word&conversation={crowd}"), ">Open #", forwards, 130),
+            ("/admin/search/?q=word".to_owned(), "\">#", forwards, 130),
+            (format!("/admin/search/?q=word&conversation={crowd}"), "\">#", forwards, 130),
             (format!("/admin/users/{first}/"), conversation, forwards, 111),
             ("/account/".to_owned(), "<label for=\"level-", forwards, 112),
         ] {
@@ -100,7 +100,7 @@ fn every_list_is_followed_to_its_end_and_back() {
         let place = link(&second, "\" rel=\"next\"").unwrap().split("cursor=").nth(1).unwrap().to_owned();
         for path in [everywhere.clone(), format!("{everywhere}&cursor={place}")] {
             let found = text(&browser.get(&path).expect(200));
-            assert_eq!(items(&found, ">Open #").first().map(String::as_str), Some("130"), "{path}");
+            assert_eq!(items(&found, "\">#").first().map(String::as_str), Some("130"), "{path}");
         }
     });
 }
@@ -122,13 +122,13 @@ fn from_every_page_of_a_search_through_conversations_a_link_leads_back() {
         let mut get = |path: &str| text(&browser.get(path).expect(200));
         let first = get("/admin/conversations/?search=alpha");
         assert!(first.contains(">alpha-new<") && first.contains("10,000 conversations were looked through"), "{first}");
-        assert!(!first.contains(">First page<"), "{first}");
+        assert!(!first.contains(">Newest<"), "{first}");
         let second = get(&link(&first, "\" rel=\"next\"").unwrap());
         assert!(second.contains(">alpha-old<") && !second.contains("rel=\"prev\""), "{second}");
-        assert_eq!(link(&second, "\">First page<").as_deref(), Some("/admin/conversations/?search=alpha"));
+        assert_eq!(link(&second, "\">Newest<").as_deref(), Some("/admin/conversations/?search=alpha"));
         // What stood on a page may be gone by now.
         house.run("conversation delete alpha-old --yes", "");
         let gone = get(&link(&first, "\" rel=\"next\"").unwrap());
-        assert!(gone.contains("No more conversations.") && gone.contains(">First page<"), "{gone}");
+        assert!(gone.contains("No more conversations.") && gone.contains(">Newest<"), "{gone}");
     });
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Browser, execute, text};
+use super::{Browser, execute, plain, text};
 use crate::http::{WORLD, in_every_house, messages_of};
 use crate::server::Server;
 use crate::support::Shell;
@@ -17,8 +17,8 @@ fn number(page: &str, name: &str) -> String {
 pub(super) fn command(page: &str) -> String {
     let rest = page.split("<p class=\"command\">").nth(1).and_then(|part| part.split("<code>").nth(1));
     let rest = rest.unwrap_or_else(|| panic!("none: {page}"));
-    let line = rest.split("</code>").next().unwrap();
-    line.strip_prefix("tidings ").unwrap().replace("&#39;", "'")
+    let line = plain(rest.split("</code>").next().unwrap());
+    line.strip_prefix("tidings ").unwrap().to_owned()
 }
 
 /// The overview, once it is counted for the first time
@@ -40,7 +40,7 @@ fn the_overview_is_counted_once_a_minute_and_says_the_command_that_does_the_same
         let send = || server.post(&messages_of(&server, &token), &token, &json!({ "content": "again" })).expect(201);
         send();
         let page = overview(&mut browser);
-        let numbers = ["Users", "Conversations", "Messages", "Unread"].map(|name| number(&page, name));
+        let numbers = ["Users", "Conversations", "Messages", "Unread notifications"].map(|name| number(&page, name));
         assert_eq!(numbers, ["2", "1", "2", "1"]);
         assert!(number(&page, "Database").ends_with('B'), "{page}");
         assert_eq!((page.matches("<svg viewBox=").count(), page.matches("<td class=\"number\">").count()), (2, 60));

@@ -36,7 +36,10 @@ fn a_link_sets_a_password_once_and_its_secret_is_in_no_log() {
         // The second click is answered as the first, and nobody else learns or changes anything.
         browser.send(&path, &[("password", "correct horse 9")]);
         let page = text(&browser.post(&path, &[("password", "correct horse 7")]).expect(404));
-        assert!(page.contains("This link is not valid"), "{page}");
+        assert!(
+            page.contains("<h1>This link no longer works</h1>") && page.contains("This link is not valid"),
+            "{page}"
+        );
         browser.get(&path).expect(404);
         Browser::of(&server, "bob", "correct horse 9");
         for path in ["/password/nonsense/".to_owned(), format!("/password/{}/", "A".repeat(43))] {

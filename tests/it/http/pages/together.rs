@@ -8,7 +8,7 @@ use tidings::http::pages;
 use tidings::store::Location;
 
 use super::users::{admin, id_of, listed, user};
-use super::{Browser, age, filled, form_at, hidden, text};
+use super::{Browser, age, filled, form_at, hidden, link_of, text};
 use crate::http::{House, in_every_house};
 use crate::server::Server;
 use crate::support::texts;
@@ -103,10 +103,7 @@ fn the_same_form_shows_the_same_link_while_it_is_valid() {
         let make = format!("{path}password-link/");
         let mut browser = admin(&server);
         let form = form_at(&text(&browser.get(&path).expect(200)), &make);
-        let shown = |page: &str| {
-            let link = page.split("class=\"link\" type=\"text\" value=\"").nth(1).unwrap();
-            link.split('"').next().unwrap().to_owned()
-        };
+        let shown = |page: &str| link_of(page).to_owned();
         let first = text(&browser.post(&make, &filled(&form, &[])).expect(200));
         let again = text(&browser.post(&make, &filled(&form, &[])).expect(200));
         assert_eq!(shown(&first), shown(&again));

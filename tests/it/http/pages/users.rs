@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{Browser, age, hidden, text};
+use super::{Browser, age, hidden, link_of, plain, text};
 use crate::http::{House, in_every_house};
 use crate::server::Server;
 
@@ -31,13 +31,8 @@ pub(super) fn listed(page: &str) -> Vec<String> {
 
 /// The commands that a page says, as people copy them
 fn commands(page: &str) -> Vec<String> {
-    let lines = page.split("<code>").skip(1).map(|rest| rest.split("</code>").next().unwrap());
-    let mut lines: Vec<String> = lines
-        .map(|line| {
-            let signs = [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")];
-            signs.iter().fold(line.to_owned(), |line, (escaped, sign)| line.replace(escaped, sign))
-        })
-        .collect();
+    let lines = page.split("<p class=\"command\">").skip(1).filter_map(|rest| rest.split("<code>").nth(1));
+    let mut lines: Vec<String> = lines.map(|rest| plain(rest.split("</code>").next().unwrap())).collect();
     lines.dedup();
     lines
 }
@@ -211,10 +206,8 @@ fn a_user_is_changed_and_their_role_only_with_the_password() {
         let mut browser = admin(&server);
         let page = text(&browser.get(&path).expect(200));
         assert!(page.contains(">team</bdi>") && page.contains("1 unread of 1"), "{page}");
-        assert!(
-            page.contains("/?at=2#m2\">#2 from <bdi>ann</bdi></a>") && page.contains("The last active first"),
-            "{page}"
-        );
+        assert!(page.contains("/?at=2#m2\">#2 in <bdi>team</bdi></a>") && page.contains("message from <a"), "{page}");
+        assert!(page.contains("The last active first"), "{page}");
         let form = |username, role, password| {
             [("username", username), ("first_name", HOSTILE), ("role", role), ("current_password", password)]
         };
@@ -282,8 +275,7 @@ fn the_link_that_sets_a_password_is_shown_once_to_whoever_gave_theirs() {
         let page = text(&browser.post(&make, &[]).expect(400));
         assert!(page.contains("id=\"link-current_password-problem\"") && !page.contains("/password/"), "{page}");
         let page = text(&browser.post(&make, &[("current_password", "correct horse 7")]).expect(200));
-        let url = page.split("class=\"link\" type=\"text\" value=\"").nth(1).unwrap().split('"').next().unwrap();
-        let link = url.strip_prefix(&format!("http://{}", server.address())).unwrap().to_owned();
+        let link = link_of(&page).strip_prefix(&format!("http://{}", server.address())).unwrap().to_owned();
         assert!(!text(&browser.get(&path).expect(200)).contains(&link));
         let mut theirs = Browser::new(&server);
         theirs.post(&link, &[("password", "correct horse 9")]).expect(303);
