@@ -83,8 +83,9 @@ async function manage(browser, world, name, options) {
   await visitor.press('Apply');
   for (const number of [2, 3]) await page.getByLabel(`Select ${name}-${number}`).check();
   const states = () => [0, 1, 2, 3, 4].map((number) => show(world, `${name}-${number}`).is_active);
-  // Enter where Space was meant sends nothing, and who presses the button is asked.
+  // Enter where Space was meant does nothing, and who presses the button is asked.
   await page.getByLabel(`Select ${name}-3`).press('Enter');
+  await visitor.sees('Nothing was done: press Activate or Deactivate.');
   assert.deepEqual(states(), [true, false, true, true, true]);
   await visitor.press('Deactivate selected');
   if (visitor.hasScripts) {

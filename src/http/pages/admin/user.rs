@@ -219,7 +219,7 @@ pub(super) fn activates(form: &Form) -> Result<bool, Error> {
     match form.text("action") {
         "activate" => Ok(true),
         "deactivate" => Ok(false),
-        _ => Err(Error::invalid("action", "The form says neither to activate nor to deactivate anybody.")),
+        _ => Err(Error::invalid("action", "Nothing was done: press Activate or Deactivate.")),
     }
 }
 

@@ -201,20 +201,24 @@ pub(super) async fn create(
 /// Activates or deactivates the users that were ticked, and no others.
 pub(super) async fn change_several(State(server): State<Shared>, Admin(session): Admin, form: Form) -> Page {
     let ids = form.fields().filter(|(name, _)| *name == "user").filter_map(|(_, id)| uuid(id).map(UserId));
-    let (ticked, is_active): (Vec<UserId>, bool) = (ids.collect(), activates(&form)?);
+    let ticked: Vec<UserId> = ids.collect();
     let (request, wanted) = (form.request(&server.keys), ticked.clone());
     let address = Address::of_form(PATH, &form, &FILTER);
-    let change = move |tx: &mut Tx<'_>, session: &Session| {
-        if wanted.is_empty() {
-            return Err(Error::invalid("user", "Nobody is selected: tick the users first."));
+    let changed = match activates(&form) {
+        Ok(is_active) => {
+            let change = move |tx: &mut Tx<'_>, session: &Session| {
+                if wanted.is_empty() {
+                    return Err(Error::invalid("user", "Nobody is selected: tick the users first."));
+                }
+                users::set_all_active(tx, &session.actor(), &wanted, is_active, request.as_ref())
+            };
+            let notice = if is_active { Notice::Activated } else { Notice::Deactivated };
+            write(&server, &session, change).await.map(notice)
         }
-        users::set_all_active(tx, &session.actor(), &wanted, is_active, request.as_ref())
+        Err(error) => Err(error),
     };
-    match write(&server, &session, change).await {
-        Ok(count) => {
-            let notice = if is_active { Notice::Activated(count) } else { Notice::Deactivated(count) };
-            Ok(done(&address.at(), notice))
-        }
+    match changed {
+        Ok(notice) => Ok(done(&address.at(), notice)),
         Err(error) if is_of_form(&error) => {
             let typed = Typed { ticked, ticked_problems: Problems::new(&error, &[]), ..Typed::default() };
             Ok(refused(error, shown(&server, &session, None, address, typed).await?))
