@@ -56,6 +56,21 @@ async function goesOn(browser, world) {
   apply(world, talk('live', 60));
   const visitor = await watch(browser, world, 'live');
   const { page } = visitor;
+
+  // What is said before the stream is asked for what a page follows is not missed; here that takes a second.
+  const slow = await page.context().newPage();
+  await slow.addInitScript(() => {
+    const { setTimeout } = window;
+    window.setTimeout = (work, after) => setTimeout(work, after === 20 ? 1000 : after);
+  });
+  await page.goto('about:blank');
+  await slow.goto(`${visitor.place}#end`);
+  await slow.waitForFunction(async () => (await navigator.locks.query()).held.length === 1);
+  await slow.waitForTimeout(100);
+  send(world, 'live', 'said at once');
+  await said(slow, 'said at once').waitFor();
+  await slow.close();
+  await page.goto(`${visitor.place}#end`);
   await isLive(page);
   // How long it takes from a command, which does not know of the server, to the page
   await page.evaluate(() => {

@@ -36,6 +36,7 @@ function listen(giveUp) {
 
   const open = () => {
     events?.close();
+    opening = 0;
     asked = [...new Set(followed.values())];
     // The earliest of the places counts: what somebody hears twice does no harm.
     const query = asked.length ? [...asked.map((id) => ['conversation', id]), ...[...places].map((place) => ['since', place])] : [];
@@ -46,7 +47,8 @@ function listen(giveUp) {
   };
   const tell = ({ type, data, lastEventId }) => {
     heard = Date.now();
-    places = new Set([lastEventId]);
+    // What a tab has said since the stream was opened was not asked for yet: it begins again from the earlier places.
+    if (!opening) places = new Set([lastEventId]);
     station.postMessage({ type, event: JSON.parse(data), place: lastEventId, asked });
   };
   const fail = async () => {
