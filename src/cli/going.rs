@@ -61,7 +61,7 @@ pub(super) fn run<S: Source>(context: Context<'_>, mut source: S, narrowing: Nar
     // One look at the database: nothing is between the list and what comes, and nothing is in both.
     let (rows, cursor) = context.app.read(|tx| {
         source.find(tx)?;
-        Ok((source.list(tx)?, newest(tx)?))
+        Ok((source.list(tx)?, newest(tx)?.0))
     })?;
     let (mut follower, out) = context.follow(narrowing, Some(cursor), TOGETHER)?;
     out.tell_times_by_the_clock();

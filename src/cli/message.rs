@@ -206,7 +206,7 @@ impl Restore {
     fn run(self, context: &mut Context<'_>) -> Outcome {
         let message = context.app.write(|tx| {
             let editor = context.actor(tx)?;
-            messages::restore(tx, &editor, &self.message, self.revision)
+            messages::restore(tx, &editor, &self.message, self.revision, None)
         })?;
         context.status(&format!("The message is at revision {}.", message.revision));
         Ok(context.out.show(&message)?)

@@ -122,8 +122,12 @@ async function goesOn(browser, world) {
   world.run('message', 'delete', id, '--yes');
   await said(page, 'This message was deleted.').waitFor();
   assert.equal(await page.locator('.said .edited:visible').count(), 0);
+  // 60 and 20, then two and one, of which one is gone
+  const total = () => page.locator('[data-messages]').textContent();
+  assert.equal(await total(), '82 messages');
   world.run('message', 'delete', root, '--yes');
   await page.waitForFunction(() => document.querySelectorAll('.gone').length === 2);
+  assert.equal(await total(), '81 messages');
 
   // A new day begins with its name; nothing is read by looking.
   assert.ok(await page.locator('.day').count() > 2);
@@ -132,6 +136,7 @@ async function goesOn(browser, world) {
   // Older parts only say that there is more.
   await page.getByRole('link', { name: 'Older messages' }).click();
   await page.waitForURL('**/?before=*');
+  assert.equal(await total(), '81 messages');
   await isLive(page);
   const shown = await page.locator('.said').count();
   send(world, 'live', 'news');
@@ -143,6 +148,7 @@ async function goesOn(browser, world) {
   });
   await isLive(page);
   assert.equal(await page.locator('.news').textContent(), '1 new ↓');
+  assert.equal(await total(), '82 messages');
   assert.equal(await page.locator('.said').count(), shown);
   await page.getByText('1 new ↓').click();
   await said(page, 'news').waitFor();
@@ -172,6 +178,17 @@ async function countsOnlyWhatIsNew(browser, world) {
   world.run('message', 'delete', reply, '--yes');
   await news.waitFor({ state: 'hidden' });
   assert.ok(await page.locator('#m5 .replies').isHidden());
+  // What is not shown is counted all the same, and a deletion that is heard again counts once.
+  const counts = (text) => page.waitForFunction((told) => document.querySelector('[data-messages]').textContent === told, text);
+  await counts('61 messages');
+  world.run('message', 'delete', world.run('message', 'list', 'counted', '--after', '39', '--limit', '1', '-o', 'ids').trim(), '--yes');
+  await counts('60 messages');
+  for (const reload of [false, true]) {
+    if (reload) await page.reload();
+    await page.evaluate((from) => new BroadcastChannel('tidings-events').postMessage({ tab: 'another', ...from }), { conversation, place: cursor });
+    await isLive(page);
+    await counts('60 messages');
+  }
   // On the newest part a reply leads to its parent, though that is not shown.
   await page.goto(`${place}#end`);
   await isLive(page);

@@ -188,7 +188,7 @@ fn run_every_statement(world: &World) {
     let by_id = MessageSelector::Id(root.message_id);
     let change = MessageEdit { content: "hello, @eve".to_owned(), ..MessageEdit::default() };
     app.write(|tx| messages::edit(tx, &ann, &first, &change)).unwrap();
-    app.write(|tx| messages::restore(tx, &ann, &first, 1)).unwrap();
+    app.write(|tx| messages::restore(tx, &ann, &first, 1, None)).unwrap();
     app.read(|tx| messages::history(tx, &bob, &by_id)).unwrap();
 
     for request in [

@@ -137,6 +137,7 @@ pub(super) fn is_of_form(error: &Error) -> bool {
         error.kind(),
         Kind::Invalid
             | Kind::Conflict
+            | Kind::Stale
             | Kind::Forbidden
             | Kind::NotFound
             | Kind::RateLimited

@@ -134,6 +134,7 @@ pub(super) enum Notice {
     PasswordSet,
     OthersPasswordSet,
     Restored,
+    NothingToRestore,
     UserCreated,
     UserSaved,
     UserSignedOut,
@@ -145,7 +146,7 @@ pub(super) enum Notice {
 }
 
 impl Notice {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::LoggedOut,
         Self::ProfileSaved,
         Self::PasswordChanged,
@@ -156,6 +157,7 @@ impl Notice {
         Self::PasswordSet,
         Self::OthersPasswordSet,
         Self::Restored,
+        Self::NothingToRestore,
         Self::UserCreated,
         Self::UserSaved,
         Self::UserSignedOut,
@@ -204,6 +206,7 @@ impl Notice {
             Self::AccountDeleted => ("deleted", "Your account is deleted."),
             Self::PasswordSet => ("password-set", "Your password is set. Log in with it."),
             Self::Restored => ("restored", "The revision is restored."),
+            Self::NothingToRestore => ("same", "The message has this text already."),
             Self::OthersPasswordSet => (
                 "others-password",
                 "The password that the link was for is set. You are still logged in to this account.",

@@ -7,7 +7,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::model::{Choice, EventKey};
+use crate::model::{Choice, EventKey, Timestamp};
 use crate::service::tokens::Keys;
 use crate::store::Tx;
 use crate::store::events::{self, EventRow, Position};
@@ -99,10 +99,10 @@ impl Cursors {
     }
 }
 
-/// The cursor of the newest event there is to hear: who listens from it on hears what is not yet done.
-pub fn newest(tx: &mut Tx<'_>) -> Result<String> {
+/// The cursor of the newest event there is to hear, and its time: who listens from it on hears what is not yet done.
+pub fn newest(tx: &mut Tx<'_>) -> Result<(String, Option<Timestamp>)> {
     let last = events::last(tx)?;
-    Cursors::of(tx)?.at(last.as_ref())
+    Ok((Cursors::of(tx)?.at(last.as_ref())?, last.map(|row| row.at)))
 }
 
 /// Whether the log still has everything that is behind a place in it.

@@ -131,12 +131,37 @@ pub fn edit_if(
 /// Makes an earlier content of a message its content again: an edit.
 ///
 /// # Errors
-/// As [`edit`]; `NotFound` also where the message has no such earlier revision.
-pub fn restore(tx: &mut Tx<'_>, editor: &Actor, selector: &MessageSelector, revision: i64) -> Result<Message> {
+/// As [`edit`], with `if_revision` as there; `NotFound` also where the message has no such earlier revision.
+pub fn restore(
+    tx: &mut Tx<'_>,
+    editor: &Actor,
+    selector: &MessageSelector,
+    revision: i64,
+    if_revision: Option<i64>,
+) -> Result<Message> {
     let message = super::locked_message(tx, editor, selector)?;
     must_be_editable(editor, &message)?;
+    must_be_at(&message, if_revision)?;
     let content = content_at(tx, &message, revision)?;
     replace(tx, editor, message, &content, Some(&format!("restored revision {revision}")))
+}
+
+/// As [`restore`], once: the same request with the same key restores nothing again. Returns the revision that the message had
+/// then: `if_revision` where it had this content already.
+///
+/// # Errors
+/// As [`restore`], `Conflict` if the key was used for another request.
+pub fn restore_once(
+    tx: &mut Tx<'_>,
+    editor: &Actor,
+    selector: &MessageSelector,
+    revision: i64,
+    if_revision: Option<i64>,
+    request: Option<&IdempotentRequest>,
+) -> Result<i64> {
+    once_counted(tx, editor.key(), request, |tx| {
+        restore(tx, editor, selector, revision, if_revision).map(|message| message.revision)
+    })
 }
 
 fn must_be_editable(editor: &Actor, message: &Message) -> Result<()> {

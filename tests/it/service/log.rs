@@ -145,7 +145,7 @@ fn what_is_done_to_messages_leaves_these_events() {
             expect_of(world, "an edit", events, |tx| messages::edit(tx, &operator(), &first, &change).map(drop));
         }
         for events in [&["message.edited by ann to - of team#1 in team"][..], &[]] {
-            expect_of(world, "restored", events, |tx| messages::restore(tx, &ann, &first, 1).map(drop));
+            expect_of(world, "restored", events, |tx| messages::restore(tx, &ann, &first, 1, None).map(drop));
         }
         let owner = |tx: &mut Tx<'_>| notifications::owner(tx, &bob, None);
         let one = [first.clone()];

@@ -224,9 +224,13 @@ fn restoring_a_revision_is_an_edit() {
         world.group("team", &ann, &[&bob]);
         world.send(&ann, "team", "one");
         world.app.write(|tx| messages::edit(tx, &ann, &named("team#1"), &change("two"))).unwrap();
-        let restored = world.app.write(|tx| messages::restore(tx, &ann, &named("team#1"), 1)).unwrap();
+        let restored = world.app.write(|tx| messages::restore(tx, &ann, &named("team#1"), 1, None)).unwrap();
         assert_eq!((restored.content.as_str(), restored.revision), ("one", 3));
-        assert_refused!(world.app.write(|tx| messages::restore(tx, &ann, &named("team#1"), 9)), NotFound);
+        assert_refused!(world.app.write(|tx| messages::restore(tx, &ann, &named("team#1"), 9, None)), NotFound);
+        // As with an edit, whoever saw another revision is refused.
+        assert_refused!(world.app.write(|tx| messages::restore(tx, &ann, &named("team#1"), 2, Some(2))), Stale);
+        let restored = world.app.write(|tx| messages::restore(tx, &ann, &named("team#1"), 2, Some(3))).unwrap();
+        assert_eq!((restored.content.as_str(), restored.revision), ("two", 4));
     });
 }
 
@@ -280,7 +284,7 @@ fn a_tombstone_is_neither_edited_nor_deleted_nor_restored() {
         let gone = named("team#1");
         assert_refused!(world.app.write(|tx| messages::edit(tx, &operator(), &gone, &change("x"))), NotFound);
         assert_refused!(world.app.write(|tx| messages::delete(tx, &operator(), std::slice::from_ref(&gone))), NotFound);
-        assert_refused!(world.app.write(|tx| messages::restore(tx, &operator(), &gone, 1)), NotFound);
+        assert_refused!(world.app.write(|tx| messages::restore(tx, &operator(), &gone, 1, None)), NotFound);
         assert!(world.app.read(|tx| messages::history(tx, &bob, &gone)).unwrap().is_empty());
     });
 }

@@ -62,7 +62,7 @@ const TALKING: [Row; 9] = [
     }),
     ("edit", "yff fyf nnn", |tx, actor, on| messages::edit(tx, actor, &on.message, &change()).map(drop)),
     ("edit one's own", "--y yyy -nn", |tx, actor, on| messages::edit(tx, actor, own(on), &change()).map(drop)),
-    ("restore", "yff fyf nnn", |tx, actor, on| messages::restore(tx, actor, &on.message, 1).map(drop)),
+    ("restore", "yff fyf nnn", |tx, actor, on| messages::restore(tx, actor, &on.message, 1, None).map(drop)),
     ("delete", "yyy fyf nnn", |tx, actor, on| messages::delete(tx, actor, from_ref(&on.message)).map(drop)),
     ("delete one's own", "--y yyy -nn", |tx, actor, on| messages::delete(tx, actor, from_ref(own(on))).map(drop)),
     ("edit a direct one", "yff nyf nnn", |tx, actor, on| {

@@ -140,7 +140,7 @@ fn an_edit_is_found_by_its_new_words_alone() {
         world.app.write(|tx| messages::edit(tx, &ann, &message, &change)).unwrap();
         assert_eq!(found(world, &bob, "tomato"), Vec::<String>::new());
         assert_eq!(found(world, &bob, "potato soup"), ["potato soup"]);
-        world.app.write(|tx| messages::restore(tx, &ann, &message, 1)).unwrap();
+        world.app.write(|tx| messages::restore(tx, &ann, &message, 1, None)).unwrap();
         assert_eq!(found(world, &bob, "tomato"), ["tomato soup"]);
     });
 }

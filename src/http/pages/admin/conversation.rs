@@ -67,6 +67,8 @@ struct Talk {
     is_end: bool,
     /// Where in the log the page was made
     cursor: String,
+    /// The time of the event there
+    reached: Option<Timestamp>,
     /// The first message of the thread that is shown
     thread: Option<Number>,
     /// That a message was asked for which is not there
@@ -287,13 +289,13 @@ pub(super) async fn show(
     let look = move |tx: &mut Tx<'_>, session: &Session| {
         let (actor, place) = (session.actor(), ConversationSelector::Id(id));
         // First: what is said after it is told to the page, also what it shows already.
-        let cursor = events::newest(tx)?;
+        let newest = events::newest(tx)?;
         let conversation = conversations::show_briefly(tx, &actor, &place)?;
         let participants = conversations::levels(tx, &actor, &place, None, PARTICIPANTS.0)?.items;
-        Ok((cursor, conversation, participants, shown(tx, &actor, id, wanted, seek.as_ref())?))
+        Ok((newest, conversation, participants, shown(tx, &actor, id, wanted, seek.as_ref())?))
     };
     // Of a thread, all of it is read.
-    let (cursor, conversation, participants, part) = if matches!(wanted, Wanted::Thread(_)) {
+    let ((cursor, reached), conversation, participants, part) = if matches!(wanted, Wanted::Thread(_)) {
         read_slowly(&server, &session, look).await?
     } else {
         read(&server, &session, look).await?
@@ -326,6 +328,7 @@ pub(super) async fn show(
         around,
         is_end: !has_newer,
         cursor,
+        reached,
         thread,
         absent,
         command: command_for(id, wanted, first),

@@ -16,9 +16,8 @@ use crate::http::pages::form::{Form, new_key, parameter};
 use crate::http::pages::session::{frame, read_slowly, write};
 use crate::http::pages::view::{self, Frame, Notice, Place, Problems};
 use crate::http::server::{Shared, aside};
-use crate::model::{Actor, DiffPart, Message, MessageId, MessageSelector, UserId, diff};
+use crate::model::{DiffPart, Message, MessageId, MessageSelector, UserId, diff};
 use crate::service::messages::{self, Version, Versions};
-use crate::service::once_done;
 use crate::service::sessions::Session;
 use crate::store::Tx;
 
@@ -203,15 +202,17 @@ fn cut(version: Version) -> (Version, Cut) {
 pub(super) async fn restore(State(server): State<Shared>, Admin(session): Admin, id: Id, form: Form) -> Page {
     let id = read_id(id, "message", MessageId)?;
     let revision = form.text("revision").parse().unwrap_or_default();
+    let current: Option<i64> = form.text("current").parse().ok();
     let request = form.request(&server.keys);
     let restore = move |tx: &mut Tx<'_>, session: &Session| {
-        let actor: Actor = session.actor();
-        once_done(tx, &actor, request.as_ref(), |tx| {
-            messages::restore(tx, &actor, &MessageSelector::Id(id), revision).map(drop)
-        })
+        let selector = MessageSelector::Id(id);
+        messages::restore_once(tx, &session.actor(), &selector, revision, current, request.as_ref())
     };
     match write(&server, &session, restore).await {
-        Ok(()) => Ok(done(&path_of(id), Notice::Restored)),
+        Ok(revision) => {
+            let notice = if current == Some(revision) { Notice::NothingToRestore } else { Notice::Restored };
+            Ok(done(&path_of(id), notice))
+        }
         Err(error) if is_of_form(&error) && error.kind() != Kind::NotFound => {
             let problems = Problems::new(&error, &[]);
             Ok(refused(error, shown(&server, &session, id, Wanted::default(), None, problems).await?))

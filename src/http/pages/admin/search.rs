@@ -98,6 +98,10 @@ pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, Ra
         Err(error) if [ErrorKind::NotFound, ErrorKind::Invalid].contains(&error.kind()) => (None, Some(error)),
         Err(error) => return Err(error.into()),
     };
+    // Where it looks is shown all the same.
+    let has_words = !address.text("q").trim().is_empty();
+    let error = error
+        .or_else(|| (address.is_filtered() && !has_words).then(|| Error::invalid("q", "Type a word to search for.")));
     let none = || (page::Page { items: Vec::new(), count: 0, next: None, previous: None }, Names::new(), None, None);
     let (page, names, partial, place) = outcome.unwrap_or_else(none);
     let text = |name| address.text(name).to_owned();

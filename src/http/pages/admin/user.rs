@@ -67,6 +67,8 @@ struct Shown {
     key: String,
     /// What names the user in commands
     named: String,
+    /// The address of the server
+    origin: String,
 }
 
 impl Shown {
@@ -76,6 +78,11 @@ impl Shown {
 
     fn command(&self, verb: &str) -> String {
         command(["user", verb, &self.named])
+    }
+
+    /// The command that makes a link to this server
+    fn link_command(&self) -> String {
+        command(["user", "password-link", &self.named, "--base-url", &self.origin])
     }
 
     fn revocation(&self) -> String {
@@ -115,6 +122,7 @@ pub(super) fn subject(id: Id) -> Result<UserId, Error> {
 /// Shows a user.
 pub(super) async fn show(
     State(server): State<Shared>,
+    visitor: Visitor,
     Admin(session): Admin,
     id: Id,
     headers: HeaderMap,
@@ -123,7 +131,7 @@ pub(super) async fn show(
     let user = subject(id)?;
     let notice = notice(&headers, query.as_deref());
     let address = Address::read(path_of(user), query.as_deref(), &[]);
-    shown(&server, &session, user, notice, address, Typed::default()).await
+    shown(&server, &visitor, &session, user, notice, address, Typed::default()).await
 }
 
 /// Leads from the address of a form to the page that it is on.
@@ -133,6 +141,7 @@ pub(super) async fn back(id: Id) -> Result<Redirect, crate::http::pages::answer:
 
 async fn shown(
     server: &Shared,
+    visitor: &Visitor,
     session: &Session,
     subject: UserId,
     notice: Option<Notice>,
@@ -176,6 +185,7 @@ async fn shown(
         beginning: address.beginning(),
         key: new_key()?,
         named: named(&user.person),
+        origin: visitor.origin(),
         user,
     };
     Ok(view::page(&page)?)
@@ -208,7 +218,7 @@ pub(super) async fn change(
             let fields = ["username", "first_name", "last_name", "email", "current_password"];
             let details_problems = Problems::new(&error, &fields);
             let typed = Typed { change: typed, details_problems, ..Typed::default() };
-            Ok(refused(error, shown(&server, &session, user, None, address, typed).await?))
+            Ok(refused(error, shown(&server, &visitor, &session, user, None, address, typed).await?))
         }
         Err(error) => Err(error.into()),
     }
@@ -224,7 +234,13 @@ pub(super) fn activates(form: &Form) -> Result<bool, Error> {
 }
 
 /// Activates or deactivates the account.
-pub(super) async fn set_active(State(server): State<Shared>, Admin(session): Admin, id: Id, form: Form) -> Page {
+pub(super) async fn set_active(
+    State(server): State<Shared>,
+    visitor: Visitor,
+    Admin(session): Admin,
+    id: Id,
+    form: Form,
+) -> Page {
     let (user, is_active) = (subject(id)?, activates(&form)?);
     let set = move |tx: &mut Tx<'_>, session: &Session| {
         users::set_active(tx, &session.actor(), &UserSelector::Id(user), is_active).map(drop)
@@ -237,7 +253,7 @@ pub(super) async fn set_active(State(server): State<Shared>, Admin(session): Adm
         Err(error) if is_of_form(&error) => {
             let typed = Typed { state_problems: Problems::new(&error, &[]), ..Typed::default() };
             let address = Address::read(path_of(user), None, &[]);
-            Ok(refused(error, shown(&server, &session, user, None, address, typed).await?))
+            Ok(refused(error, shown(&server, &visitor, &session, user, None, address, typed).await?))
         }
         Err(error) => Err(error.into()),
     }
@@ -282,11 +298,11 @@ pub(super) async fn make_link(
         Ok(expires) => {
             let url = format!("{}{}", visitor.origin(), password_links::path(link));
             let typed = Typed { link: Some((url, expires)), ..Typed::default() };
-            shown(&server, &session, user, None, address, typed).await
+            shown(&server, &visitor, &session, user, None, address, typed).await
         }
         Err(error) if is_of_form(&error) => {
             let typed = Typed { link_problems: Problems::new(&error, &["current_password"]), ..Typed::default() };
-            Ok(refused(error, shown(&server, &session, user, None, address, typed).await?))
+            Ok(refused(error, shown(&server, &visitor, &session, user, None, address, typed).await?))
         }
         Err(error) => Err(error.into()),
     }

@@ -56,6 +56,11 @@ struct Users {
 }
 
 impl Users {
+    /// Whether anybody on the page can be ticked
+    fn has_others(&self) -> bool {
+        self.page.iter().any(|user| !self.is_own(user))
+    }
+
     fn is_own(&self, user: &User) -> bool {
         self.frame.viewer.as_ref().is_some_and(|viewer| viewer.id == user.person.user_id)
     }

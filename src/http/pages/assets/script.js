@@ -95,6 +95,9 @@ function follow({ dataset }, list) {
   const unseen = new Set();
   // The number of the last message that there was, whether it is shown or not; it may be heard of again
   let last = Number(dataset.last);
+  // What was counted since the page was made
+  const counted = new Set();
+  const total = document.querySelector('[data-messages]');
 
   const say = () => channel.postMessage({ tab, conversation, place });
   const find = (id) => list.querySelector(`[data-id="${id}"]`);
@@ -158,6 +161,16 @@ function follow({ dataset }, list) {
     link.textContent = replies === 1 ? '1 reply' : `${replies} replies`;
   };
 
+  // How many messages there are: each is sent once and deleted once, however often it is heard, and what happened before the page
+  // was made is in its number.
+  const count = (type, { at, message }) => {
+    const what = type + message.message_id;
+    if (type === 'message.edited' || at <= dataset.reached || counted.has(what)) return;
+    counted.add(what);
+    const messages = Number(total.dataset.messages) + (type === 'message.created' ? 1 : -1);
+    total.dataset.messages = messages;
+    total.textContent = `${messages.toLocaleString('en')} ${messages === 1 ? 'message' : 'messages'}`;
+  };
   const hear = (type, message) => {
     const { message_id } = message;
     const item = find(message_id);
@@ -190,8 +203,10 @@ function follow({ dataset }, list) {
     place = reached;
     if (type === 'reset') return renew();
     if (event.conversation !== conversation) return;
-    if (type.startsWith('message.') && event.message) hear(type, event.message);
-    else change(/(deleted|removed)$/.test(type));
+    if (type.startsWith('message.') && event.message) {
+      count(type, event);
+      hear(type, event.message);
+    } else change(/(deleted|removed)$/.test(type));
   });
   new IntersectionObserver(([{ isIntersecting }]) => {
     isAtEnd = isIntersecting;

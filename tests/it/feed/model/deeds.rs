@@ -188,7 +188,7 @@ impl Deed {
                 let change = MessageEdit { content: self.text(), ..MessageEdit::default() };
                 messages::edit(tx, actor, &first, &change).map(drop)
             }
-            Verb::Restore => messages::restore(tx, actor, &first, 1).map(drop),
+            Verb::Restore => messages::restore(tx, actor, &first, 1, None).map(drop),
             Verb::Delete => messages::delete(tx, actor, &[first]).map(drop),
             // In one conversation, or in two
             Verb::DeleteTwo => {

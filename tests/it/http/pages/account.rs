@@ -120,6 +120,9 @@ fn sessions_are_listed_and_ended_one_or_all_but_this() {
         let page = text(&here.get("/account/").expect(200));
         assert_eq!(page.matches("Firefox on Linux").count(), 3 + 2, "each with its button: {page}");
         assert_eq!(page.matches("this session").count(), 1);
+        let this = page.split("this session").nth(1).unwrap().split("</li>").next().unwrap();
+        assert!(this.contains("· last used now<"), "{this}");
+        assert_eq!(page.matches("· last used <time").count(), 2, "{page}");
         let one = hidden(&page, "session", 0);
         assert!(text(&here.send("/account/sessions/", &[("session", &one)])).contains("The session has ended."));
         here.send("/account/sessions/", &[("session", &one)]);

@@ -82,6 +82,7 @@ fn conversations_are_listed_and_found_by_name_and_by_who_takes_part() {
         }
         let unknown = text(&browser.get("/admin/conversations/?user=nobody").expect(404));
         assert!(unknown.contains("There is no user “nobody”.") && unknown.contains("value=\"nobody\""), "{unknown}");
+        assert!(!unknown.contains("<bdi>nobody</bdi>"), "{unknown}");
         is_wrong_at(&unknown, "user");
         let long = browser.get(&format!("/admin/conversations/?search={}", "x".repeat(201))).expect(400);
         is_wrong_at(&text(&long), "search");
@@ -271,6 +272,11 @@ fn a_long_history_has_pages_and_of_long_texts_only_what_changed_is_shown() {
     });
 }
 
+/// The form that restores the first revision, from a page that showed the `current` one
+fn restoring<'f>(key: &'f str, current: &'f str) -> [(&'f str, &'f str); 3] {
+    [("key", key), ("revision", "1"), ("current", current)]
+}
+
 #[test]
 fn an_admin_restores_a_revision_of_their_own_message_once() {
     in_every_house(|house| {
@@ -290,6 +296,26 @@ fn an_admin_restores_a_revision_of_their_own_message_once() {
         // The same form again changes nothing.
         browser.post(&path, &form).expect(303);
         assert!(house.run(&format!("message show {own}"), "").stdout.contains("later"));
+        // Nor does one from a page that shows an earlier text than there is by now.
+        let seen = page(&mut browser, &path);
+        assert!(seen.contains("The current text stays in the history."), "{seen}");
+        let (key, current) = (hidden(&seen, "key", 0), hidden(&seen, "current", 0));
+        house.run(&format!("message edit {own} --file -"), "latest");
+        let refused = text(&browser.post(&path, &restoring(&key, &current)).expect(412));
+        assert!(
+            refused.contains("The message is at revision 5, not 4.") && refused.contains("5 revisions"),
+            "{refused}"
+        );
+        assert!(refused.contains("role=\"alert\"") && refused.contains("<title>Error: "), "{refused}");
+        // A text that it has already
+        let (key, current) = (hidden(&refused, "key", 0), hidden(&refused, "current", 0));
+        let done = text(&browser.send(&path, &restoring(&key, &current)));
+        assert!(done.contains("The revision is restored.") && done.contains("6 revisions"), "{done}");
+        let (key, current) = (hidden(&done, "key", 0), hidden(&done, "current", 0));
+        for _ in 0..2 {
+            let same = text(&browser.send(&path, &restoring(&key, &current)));
+            assert!(same.contains("The message has this text already.") && same.contains("6 revisions"), "{same}");
+        }
         browser.post(&path, &[("revision", "9")]).expect(404);
         let path = format!("/admin/messages/{others}/history/");
         let shown = page(&mut browser, &path);
@@ -330,6 +356,15 @@ fn messages_are_found_everywhere_and_in_one_conversation() {
             [("q=a&sender=nobody", 404, "sender"), ("q=a&since=soon", 400, "since"), (long.as_str(), 400, "q")]
         {
             is_wrong_at(&text(&browser.get(&format!("/admin/search/?{query}")).expect(status)), at);
+        }
+        // Without words nothing is looked for; everything else that was typed stays.
+        let place = id.split('/').nth(3).unwrap();
+        for query in ["sender=bob&q=", "q=+++", &format!("conversation={place}&q=+")] {
+            let none = text(&browser.get(&format!("/admin/search/?{query}")).expect(400));
+            is_wrong_at(&none, "q");
+            assert!(none.contains("Type a word to search for.") && !none.contains("Nothing was found."), "{none}");
+            assert_eq!(none.contains("value=\"bob\""), query.contains("bob"), "{none}");
+            assert_eq!(none.contains(&format!("value=\"{place}\"")), query.contains(place), "{none}");
         }
         // A browser empties a field of dates that holds anything else.
         for (since, kind) in [("", "date"), ("2020-01-01", "date"), ("2020-01-01T09:00:00Z", "text"), ("soon", "text")]

@@ -8,8 +8,10 @@ fn an_account_is_deleted_by_its_receipt_and_its_name() {
     in_every_house(|house| {
         let server = house.serve(&[]);
         house.run("message send team 'hello all' --as bob", "");
+        house.run("message send team 'good morning' --as ann --reply-to team#2", "");
         let mut browser = Browser::of(&server, "bob", "correct horse 8");
         let page = text(&browser.get("/account/delete/").expect(200));
+        assert!(page.contains(", 1 stays as an empty place, because others replied to it."), "{page}");
         for row in ["Messages sent</th><td class=\"number\">1<", "Sessions</th><td class=\"number\">1<"] {
             assert!(page.contains(row), "{row}: {page}");
         }

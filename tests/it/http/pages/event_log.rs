@@ -26,6 +26,10 @@ fn the_log_is_filtered_by_the_address_and_what_is_wrong_stands_at_its_field_with
         assert_eq!(rows(&get("?kind=user.created", 200)), 3);
         assert_eq!(rows(&get("?kind=user.created&object=bob", 200)), 1);
         assert_eq!(rows(&get("?by=operator&kind=user.created&since=2020-01-01T00%3A00", 200)), 3);
+        // Who is called nothing else is not named twice.
+        execute(house, "UPDATE event SET operator = 'operator'");
+        let page = get("", 200);
+        assert!(page.contains("the operator</div>") && !page.contains("<bdi>operator</bdi>"), "{page}");
         assert_eq!(rows(&get("?until=2020-01-01T00%3A00", 200)), 0);
         let command = command(&get("?kind=user.created", 200));
         assert_eq!(command, "watch --event user.created");

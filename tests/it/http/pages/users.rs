@@ -72,7 +72,11 @@ fn users_are_searched_and_filtered_and_the_address_keeps_how() {
         let first = ask("");
         assert_eq!(listed(&first).len(), 50);
         assert_eq!(listed(&ask("?search=U00")).len(), 10);
-        assert_eq!(listed(&ask("?role=admin")), [id_of(house, "ann")]);
+        let own = ask("?role=admin");
+        assert_eq!(listed(&own), [id_of(house, "ann")]);
+        // There is nothing to tick.
+        let button = "form=\"several\" name=\"action\"";
+        assert!(first.contains(button) && !own.contains(button), "{own}");
         assert_eq!(listed(&ask("?search=u00&state=deactivated")).len(), 5);
         assert_eq!(listed(&ask("?search=+u007%20")), [id_of(house, "u007")], "as it is pasted");
         assert!(ask("?search=nobody+has+it").contains("No user matches."));
@@ -184,7 +188,11 @@ fn a_user_is_created_once_and_what_is_wrong_stands_at_its_field() {
         assert_eq!(made(&browser.post("/admin/users/", &form("carol", "user")).expect(303)), first);
         assert_eq!(first, format!("/admin/users/{}/?done=created", id_of(house, "carol")));
         let page = text(&browser.get(&first).expect(200));
-        assert!(page.contains("There is no password yet") && page.contains("The user is created."), "{page}");
+        assert!(
+            page.contains("There is no password yet: a link lets the user set one. The link works once, within")
+                && page.contains("The user is created."),
+            "{page}"
+        );
         // An admin is not made by whoever finds a browser open.
         age(house, 10 * 60 + 1);
         let admin = |password| [("username", "dave"), ("role", "admin"), ("current_password", password)];
@@ -227,7 +235,8 @@ fn a_user_is_changed_and_their_role_only_with_the_password() {
         assert_eq!(user(house, "bob")["role"], "admin");
         // Nobody changes their own role, whatever the form says; the page does not offer it.
         let own = format!("/admin/users/{}/", id_of(house, "ann"));
-        assert!(!text(&browser.get(&own).expect(200)).contains("name=\"role\""));
+        let page = text(&browser.get(&own).expect(200));
+        assert!(!page.contains("name=\"role\"") && page.contains("· last used now<"), "{page}");
         let page = text(&browser.post(&own, &form("ann", "user", "correct horse 7")).expect(403));
         assert!(page.contains("Nobody sets their own role"), "{page}");
     });
@@ -291,10 +300,12 @@ fn an_account_is_deleted_by_its_receipt_and_its_name_and_a_page_of_it_says_so() 
     in_every_house(|house| {
         let server = house.serve(&["--failed-logins", "0"]);
         house.run("message send team 'hello all' --as bob", "");
+        house.run("message send team 'good morning' --as ann --reply-to team#2", "");
         let path = format!("/admin/users/{}/", id_of(house, "bob"));
         let delete = format!("{path}delete/");
         let mut browser = admin(&server);
         let page = text(&browser.get(&delete).expect(200));
+        assert!(page.contains(", 1 stays as an empty place, because others replied to it."), "{page}");
         assert!(page.contains("Messages sent</th><td class=\"number\">1<"), "{page}");
         let key = hidden(&page, "key", 0);
         let page = text(&browser.post(&delete, &[("key", &key), ("username", "ann")]).expect(400));
@@ -347,9 +358,11 @@ fn the_command_that_a_page_says_does_the_same() {
             let page = text(&browser.get(&path).expect(200));
             let lines = commands(&page);
             assert_eq!(lines.len(), 3, "{lines:?}");
-            for line in [&lines[0], &lines[2], &lines[1]] {
-                run_in_shell(house, line);
-            }
+            run_in_shell(house, &lines[0]);
+            // The link leads to this server.
+            let made = run_in_shell(house, &format!("{} -q", lines[2]));
+            assert!(made.starts_with(&format!("http://{}/password/", server.address())), "{}: {made}", lines[2]);
+            run_in_shell(house, &lines[1]);
             let page = text(&browser.get(&path).expect(200));
             assert!(
                 page.contains(">deactivated<") && commands(&page)[1].starts_with("tidings user activate "),

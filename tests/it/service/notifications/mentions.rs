@@ -158,7 +158,7 @@ fn restoring_a_mention_mentions_again() {
         world.send(&ann, "team", "hi @bob");
         edit(world, &ann, "team#1", "hi");
         read_all(world, &bob);
-        world.app.write(|tx| messages::restore(tx, &ann, &named("team#1"), 1)).unwrap();
+        world.app.write(|tx| messages::restore(tx, &ann, &named("team#1"), 1, None)).unwrap();
         assert_eq!(told(world, &bob), ["mention 1"]);
     });
 }
