@@ -1,5 +1,6 @@
 //! Messages over HTTP.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -168,10 +169,18 @@ async fn newest(server: &Shared, here: Here, caller: Caller, conversation: Conve
             conversation,
         });
         let (asker, address) = (asker.as_ref(), &renders.address);
-        let known = |mark: &Mark| asker.and_then(|asker| pages.known_to(asker, address, mark)).map(|kept| (kept, true));
-        let (rendered, was_kept) =
-            app.read_or_know(known, |tx, mark| pages.page((tx, mark), asker, address, admit, render))?;
-        pages.count(was_kept);
+        let was_kept = Cell::new(false);
+        let known = |mark: &Mark| {
+            let kept = asker.and_then(|asker| pages.known_to(asker, address, mark));
+            was_kept.set(kept.is_some());
+            kept
+        };
+        let rendered = app.read_or_know(known, |tx, mark| {
+            let (rendered, is_kept) = pages.page((tx, mark), asker, address, admit, render)?;
+            was_kept.set(is_kept);
+            Ok(rendered)
+        })?;
+        pages.count(was_kept.get());
         Ok(rendered)
     };
     Ok(here.send(server.quickly(read).await?))
