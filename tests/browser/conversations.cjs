@@ -17,6 +17,7 @@ function talk(name, messages, more = {}) {
   }));
   return [
     { type: 'user', username: 'watcher', password: PASSWORD, role: 'admin' },
+    { type: 'user', username: 'guest' },
     { type: 'user', username: people[2], first_name: HOSTILE.first_name, last_name: HOSTILE.last_name },
     { type: 'conversation', name, participants: people, creator: 'bob', ...more },
     ...said,
@@ -122,12 +123,12 @@ async function goesOn(browser, world) {
   world.run('message', 'delete', id, '--yes');
   await said(page, 'This message was deleted.').waitFor();
   assert.equal(await page.locator('.said .edited:visible').count(), 0);
-  // 60 and 20, then two and one, of which one is gone
+  // 60, one and 20, then two and one, of which one is gone
   const total = () => page.locator('[data-messages]').textContent();
-  assert.equal(await total(), '82 messages');
+  assert.equal(await total(), '83 messages');
   world.run('message', 'delete', root, '--yes');
   await page.waitForFunction(() => document.querySelectorAll('.gone').length === 2);
-  assert.equal(await total(), '81 messages');
+  assert.equal(await total(), '82 messages');
 
   // A new day begins with its name; nothing is read by looking.
   assert.ok(await page.locator('.day').count() > 2);
@@ -136,7 +137,7 @@ async function goesOn(browser, world) {
   // Older parts only say that there is more.
   await page.getByRole('link', { name: 'Older messages' }).click();
   await page.waitForURL('**/?before=*');
-  assert.equal(await total(), '81 messages');
+  assert.equal(await total(), '82 messages');
   await isLive(page);
   const shown = await page.locator('.said').count();
   send(world, 'live', 'news');
@@ -148,7 +149,7 @@ async function goesOn(browser, world) {
   });
   await isLive(page);
   assert.equal(await page.locator('.news').textContent(), '1 new ↓');
-  assert.equal(await total(), '82 messages');
+  assert.equal(await total(), '83 messages');
   assert.equal(await page.locator('.said').count(), shown);
   await page.getByText('1 new ↓').click();
   await said(page, 'news').waitFor();
@@ -223,7 +224,7 @@ async function keepsThePlace(browser, world) {
   await page.waitForTimeout(200);
   const [read, before] = [await readsOn(), await page.evaluate(() => scrollY)];
   await mark();
-  world.run('conversation', 'add', 'place', 'dave');
+  world.run('conversation', 'add', 'place', 'guest');
   await page.getByText('This page has changed').waitFor();
   assert.ok(await isSame());
   assert.equal(await page.evaluate(() => scrollY), before);
@@ -238,7 +239,7 @@ async function keepsThePlace(browser, world) {
   await page.evaluate(() => scrollTo(0, 300));
   await page.waitForTimeout(200);
   const [there] = [await readsOn(), await mark()];
-  world.run('conversation', 'remove', 'place', 'dave');
+  world.run('conversation', 'remove', 'place', 'guest');
   await page.waitForURL(`**/?at=${there.slice(1)}#${there}`);
   // What is typed is kept, and still it is said that the page changed.
   await page.goto(`${visitor.place}#end`);
