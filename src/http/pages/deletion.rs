@@ -9,7 +9,7 @@ use futures_util::stream::empty;
 
 use super::answer::{Page, done, is_of_form, refused, with_cookie};
 use super::form::Form;
-use super::session::{LoggedIn, Visitor, frame, write_with_password};
+use super::session::{LoggedIn, Visitor, frame, read_slowly, write_with_password};
 use super::view::{self, Delete, Notice, Problems};
 use crate::error::{Error, Kind};
 use crate::http::server::Shared;
@@ -37,13 +37,9 @@ pub(super) fn headers_alone() -> Response {
 async fn shown(server: &Shared, session: &Session, typed: String, problems: Problems) -> Page {
     let user = &session.user;
     server.limits.receipts.take(&user.person.user_id)?;
-    let hash = session.hash;
-    let receipt = server
-        .read_slowly_unauthenticated(move |tx| {
-            let session = sessions::acting(tx, &hash)?;
-            accounts::receipt(tx, &session.actor(), &UserSelector::of(&session.user))
-        })
-        .await?;
+    let count =
+        |tx: &mut Tx<'_>, session: &Session| accounts::receipt(tx, &session.actor(), &UserSelector::of(&session.user));
+    let receipt = read_slowly(server, session, count).await?;
     let delete = Delete {
         frame: frame(session, None),
         username: user.person.username.clone(),

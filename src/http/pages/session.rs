@@ -199,6 +199,16 @@ pub(super) async fn read_slowly<T: Send + 'static>(
     server.read_slowly_unauthenticated(work).await
 }
 
+/// As [`read_slowly`] where the work is slow, else as [`read`].
+pub(super) async fn read_by_need<T: Send + 'static>(
+    server: &Shared,
+    session: &Session,
+    is_slow: bool,
+    work: impl FnMut(&mut Tx<'_>, &Session) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    if is_slow { read_slowly(server, session, work).await } else { read(server, session, work).await }
+}
+
 /// Runs `work` in one transaction as the user of a session, which is looked up again.
 pub(super) async fn write<T: Send + 'static>(
     server: &Shared,

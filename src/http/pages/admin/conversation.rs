@@ -12,7 +12,7 @@ use crate::http::pages::address::Address;
 use crate::http::pages::answer::Page;
 use crate::http::pages::assets;
 use crate::http::pages::form::parameter;
-use crate::http::pages::session::{frame, read, read_slowly};
+use crate::http::pages::session::{frame, read, read_by_need};
 use crate::http::pages::view::{self, Around, Frame, Place, handle_of, level_name, name_of};
 use crate::http::server::Shared;
 use crate::model::{
@@ -295,11 +295,8 @@ pub(super) async fn show(
         Ok((newest, conversation, participants, shown(tx, &actor, id, wanted, seek.as_ref())?))
     };
     // Of a thread, all of it is read.
-    let ((cursor, reached), conversation, participants, part) = if matches!(wanted, Wanted::Thread(_)) {
-        read_slowly(&server, &session, look).await?
-    } else {
-        read(&server, &session, look).await?
-    };
+    let is_slow = matches!(wanted, Wanted::Thread(_));
+    let ((cursor, reached), conversation, participants, part) = read_by_need(&server, &session, is_slow, look).await?;
     let Part { wanted, messages, target, absent, has_older, has_newer, thread: thread_page } = part;
     let number = |message: Option<&(Message, usize)>| message.map_or(0, |(message, _)| message.number.0);
     let (first, last) = (number(messages.first()), number(messages.last()));

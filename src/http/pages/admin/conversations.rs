@@ -9,7 +9,7 @@ use crate::error::Kind as ErrorKind;
 use crate::http::pages::address::Address;
 use crate::http::pages::answer::{Page, refused};
 use crate::http::pages::assets;
-use crate::http::pages::session::{frame, read, read_slowly};
+use crate::http::pages::session::{frame, read_by_need};
 use crate::http::pages::view::{self, Around, Frame, Place, Problems, handle_of, name_of};
 use crate::http::server::Shared;
 use crate::model::{ConversationKey, ConversationView, Kind, Seek, Timestamp, UserSelector};
@@ -68,14 +68,11 @@ pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, Ra
         let filter = (of.as_ref(), wanted.as_deref());
         page_everywhere(tx, &session.actor(), filter, seek.as_ref(), LISTED)
     };
-    let outcome =
-        if search.is_some() { read_slowly(&server, &session, look).await } else { read(&server, &session, look).await };
-    let (found, error) = match outcome {
+    let (found, error) = match read_by_need(&server, &session, search.is_some(), look).await {
         Ok(found) => (found, None),
         // Nobody is called that, or nothing is searched for that way.
         Err(error) if [ErrorKind::NotFound, ErrorKind::Invalid].contains(&error.kind()) => {
-            let none = page::Page { items: Vec::new(), count: 0, next: None, previous: None };
-            (Everywhere { page: none, looked_through: None }, Some(error))
+            (Everywhere { page: page::Page::none(), looked_through: None }, Some(error))
         }
         Err(error) => return Err(error.into()),
     };

@@ -12,11 +12,11 @@ use crate::http::pages::answer::{Page, done, is_of_form, refused};
 use crate::http::pages::assets;
 use crate::http::pages::deletion::headers_alone;
 use crate::http::pages::form::Form;
-use crate::http::pages::session::{Visitor, frame, write_with_password};
+use crate::http::pages::session::{Visitor, frame, read_slowly, write_with_password};
 use crate::http::pages::view::{self, Frame, Notice, Place, Problems};
 use crate::http::server::Shared;
 use crate::model::{User, UserId, UserSelector, normalize};
-use crate::service::sessions::{self, Session};
+use crate::service::sessions::Session;
 use crate::service::{self, accounts};
 use crate::store::Tx;
 
@@ -55,12 +55,11 @@ pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, id
 
 async fn shown(server: &Shared, session: &Session, user: UserId, typed: String, problems: Problems) -> Page {
     server.limits.receipts.take(&session.user.person.user_id)?;
-    let hash = session.hash;
-    let count = move |tx: &mut Tx<'_>| {
-        let (actor, selector) = (sessions::acting(tx, &hash)?.actor(), UserSelector::Id(user));
+    let count = move |tx: &mut Tx<'_>, session: &Session| {
+        let (actor, selector) = (session.actor(), UserSelector::Id(user));
         Ok((service::user(tx, &actor, &selector)?, accounts::receipt(tx, &actor, &selector)?))
     };
-    let (user, receipt) = server.read_slowly_unauthenticated(count).await?;
+    let (user, receipt) = read_slowly(server, session, count).await?;
     let delete = Delete {
         frame: Frame { place: Some(Place::Users), ..frame(session, None) },
         path: path_of(user.person.user_id),

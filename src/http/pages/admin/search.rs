@@ -102,7 +102,7 @@ pub(super) async fn show(State(server): State<Shared>, Admin(session): Admin, Ra
     let has_words = !address.text("q").trim().is_empty();
     let error = error
         .or_else(|| (address.is_filtered() && !has_words).then(|| Error::invalid("q", "Type a word to search for.")));
-    let none = || (page::Page { items: Vec::new(), count: 0, next: None, previous: None }, Names::new(), None, None);
+    let none = || (page::Page::none(), Names::new(), None, None);
     let (page, names, partial, place) = outcome.unwrap_or_else(none);
     let text = |name| address.text(name).to_owned();
     let found = Found {

@@ -13,7 +13,7 @@ use crate::http::pages::address::Address;
 use crate::http::pages::answer::{Page, done, is_of_form, notice, refused};
 use crate::http::pages::assets;
 use crate::http::pages::form::{Form, new_key};
-use crate::http::pages::session::{Visitor, frame, read, read_slowly, write, write_with_password};
+use crate::http::pages::session::{Visitor, frame, read_by_need, write, write_with_password};
 use crate::http::pages::view::{self, Around, Details, Frame, Notice, Place, Problems};
 use crate::http::server::Shared;
 use crate::model::{Role, Seek, User, UserDetails, UserId, uuid};
@@ -103,11 +103,7 @@ async fn shown(server: &Shared, session: &Session, notice: Option<Notice>, addre
                 users::accounts(tx, &session.actor(), &matching, seek.as_ref(), SIZE)
             };
             // A filter may have to look at every user.
-            if address.is_filtered() {
-                read_slowly(server, session, look).await
-            } else {
-                read(server, session, look).await
-            }
+            read_by_need(server, session, address.is_filtered(), look).await
         }
         Err(error) => Err(error),
     };
