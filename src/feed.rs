@@ -1,7 +1,7 @@
 //! The feed: whoever listens hears of every change as soon as it is committed, by whichever process.
 //!
 //! One thread reads the log of events behind its place, makes of each event what listeners get, once for all, and puts it into
-//! their outlets: one for each thread that delivers. It is woken after each commit of this process, and while anybody
+//! the outlet, from where it is delivered. It is woken after each commit of this process, and while anybody
 //! listens it looks every 20 ms for those of others. Who takes part where follows the log, event by event, so that nothing is
 //! heard by somebody who was removed before it.
 //!
@@ -21,8 +21,8 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 pub use self::follower::{Follower, Following, News};
-use self::outlet::Counted;
-pub use self::outlet::{Delivery, EndReason, ListenerId, Outlet, Pump, Ticket};
+use self::outlet::{Counted, Outlet};
+pub use self::outlet::{Delivery, EndReason, ListenerId, Ticket};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::model::Actor;
@@ -95,7 +95,6 @@ enum Ask {
 
 /// Somebody who wants to listen
 struct Join {
-    outlet: Outlet,
     request: Request,
     counted: Counted,
     begun: oneshot::Sender<Result<Begun>>,
@@ -106,6 +105,7 @@ struct Shared {
     asks: Mutex<Sender<Ask>>,
     /// What was asked before the thread was started
     unread: Mutex<Option<Receiver<Ask>>>,
+    outlet: Outlet,
     /// How many listen
     listeners: AtomicUsize,
     /// The feed was told to look, and has not done so yet
@@ -130,6 +130,7 @@ impl Default for Feed {
         Self(Arc::new(Shared {
             asks: Mutex::new(sender),
             unread: Mutex::new(Some(asks)),
+            outlet: Outlet::default(),
             listeners: AtomicUsize::new(0),
             is_told: AtomicBool::new(false),
             delay: AtomicI64::new(0),
@@ -161,16 +162,26 @@ impl Feed {
         }
     }
 
-    /// Begins to listen; what is heard comes to the outlet.
+    /// Hands what there is to those who listen, as long as it is polled: a task for the threads that deliver it.
+    pub async fn deliver(&self) {
+        self.0.outlet.distribute().await;
+    }
+
+    /// Ends everybody's listening, also of those who come later.
+    pub fn close(&self) {
+        self.0.outlet.close();
+    }
+
+    /// Begins to listen.
     ///
     /// # Errors
     /// `Unauthenticated`, `NotFound` for a conversation that the listener may not see, `Invalid` for what is no cursor,
     /// `Unavailable` while the database cannot be read.
-    pub async fn join(&self, outlet: &Outlet, request: Request) -> Result<Begun> {
+    pub async fn join(&self, request: Request) -> Result<Begun> {
         let (begun, joined) = oneshot::channel();
         // Before the feed reads the log: from here on it is told of what is committed.
         let counted = Counted::new(self);
-        self.ask(Ask::Join(Box::new(Join { outlet: outlet.clone(), request, counted, begun })));
+        self.ask(Ask::Join(Box::new(Join { request, counted, begun })));
         joined.await.unwrap_or_else(|_| Err(Error::unavailable("The events cannot be read right now.")))
     }
 

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use foldhash::fast::FixedState;
 
 use super::Who;
-use super::outlet::{ListenerId, Outlet};
+use super::outlet::ListenerId;
 use crate::model::{ConversationKey, EventKind, UserKey};
 use crate::service::events::{Entry, Listener, Moved};
 use crate::store::events::Position;
@@ -26,7 +26,6 @@ pub(super) enum State {
 pub(super) struct Member {
     pub(super) listener: Listener,
     pub(super) who: Who,
-    pub(super) outlet: Outlet,
     pub(super) state: State,
 }
 
@@ -35,8 +34,6 @@ pub(super) struct Member {
 pub(super) struct Place {
     pub(super) id: ListenerId,
     pub(super) user: Option<UserKey>,
-    /// The index of the outlet
-    pub(super) outlet: usize,
     /// Not behind, and not narrowed: hears of every event that it is found by
     hears_all: bool,
 }
@@ -49,8 +46,6 @@ pub(super) struct Audience {
     by_user: Map<UserKey, Vec<Place>>,
     /// Who hears everything
     operators: Vec<Place>,
-    /// Where they listen, and how many in each; one in which nobody does is replaced by the next
-    outlets: Vec<(Outlet, usize)>,
 }
 
 impl Audience {
@@ -59,26 +54,10 @@ impl Audience {
     }
 
     pub(super) fn add(&mut self, id: ListenerId, member: Member) {
-        let outlet = self.outlet(&member.outlet);
-        self.outlets[outlet].1 += 1;
-        let place = place(id, &member, outlet);
+        let place = place(id, &member);
         self.found_by_user(place.user).push(place);
         self.members.insert(id, member);
         self.find_by_conversations(place);
-    }
-
-    /// The index of an outlet
-    fn outlet(&mut self, outlet: &Outlet) -> usize {
-        if let Some(known) = self.outlets.iter().position(|(other, _)| other.is(outlet)) {
-            return known;
-        }
-        let new = (outlet.clone(), 0);
-        if let Some(free) = self.outlets.iter().position(|(_, count)| *count == 0) {
-            self.outlets[free] = new;
-            return free;
-        }
-        self.outlets.push(new);
-        self.outlets.len() - 1
     }
 
     pub(super) fn remove(&mut self, id: ListenerId) -> Option<Member> {
@@ -88,8 +67,6 @@ impl Audience {
             Some(user) => forget(&mut self.by_user, &user, id),
             None => self.operators.retain(|other| other.id != id),
         }
-        let outlet = self.outlet(&member.outlet);
-        self.outlets[outlet].1 -= 1;
         Some(member)
     }
 
@@ -99,12 +76,6 @@ impl Audience {
 
     pub(super) fn into_members(self) -> impl Iterator<Item = (ListenerId, Member)> {
         self.members.into_iter()
-    }
-
-    /// The outlets in which anybody listens, by their indices
-    pub(super) fn outlets(&self) -> impl Iterator<Item = (usize, &Outlet)> {
-        let used = self.outlets.iter().enumerate().filter(|(_, (_, count))| *count > 0);
-        used.map(|(index, (outlet, _))| (index, outlet))
     }
 
     /// The listeners of a user, also those who are behind
@@ -118,8 +89,7 @@ impl Audience {
         member.state = State::Live;
         let user = member.listener.user();
         let Some(found) = self.found_by_user(user).iter().position(|place| place.id == id) else { return };
-        let outlet = self.found_by_user(user)[found].outlet;
-        let place = place(id, &self.members[&id], outlet);
+        let place = place(id, &self.members[&id]);
         self.found_by_user(user)[found] = place;
         self.find_by_conversations(place);
     }
@@ -183,9 +153,9 @@ impl Audience {
     }
 }
 
-fn place(id: ListenerId, member: &Member, outlet: usize) -> Place {
+fn place(id: ListenerId, member: &Member) -> Place {
     let hears_all = member.state == State::Live && !member.listener.is_narrowed();
-    Place { id, user: member.listener.user(), outlet, hears_all }
+    Place { id, user: member.listener.user(), hears_all }
 }
 
 /// Whether an event of this kind may take somebody into a conversation, or out of one

@@ -1,6 +1,7 @@
-//! Where what the feed has for listeners waits until it is delivered: an outlet for each thread that delivers.
+//! Where what the feed has for listeners waits until it is delivered.
 //!
-//! The feed wakes one task of the thread, and that one the listeners: waking each from another thread takes a system call each.
+//! The feed wakes one task of the threads that deliver, and that one the listeners: waking each from another thread takes a system
+//! call each.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use foldhash::fast::FixedState;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{Ask, Feed};
@@ -56,7 +58,7 @@ impl EndReason {
 /// Events, each with those who hear it
 pub(super) type Batch = Vec<(Arc<[u8]>, Vec<ListenerId>)>;
 
-/// What the feed says to an outlet, in the order of the log
+/// What the feed says to the outlet, in the order of the log
 pub(super) enum Message {
     /// Events, each for some of those who are not behind; none of them has more to come up to this cursor
     Batch {
@@ -75,12 +77,10 @@ pub(super) enum Message {
     BreakOff(Vec<ListenerId>),
 }
 
-/// Where one thread gets what its listeners are to hear.
-#[derive(Clone)]
-pub struct Outlet(Arc<Inner>);
-
-struct Inner {
+/// Where those who deliver get what the listeners are to hear.
+pub(super) struct Outlet {
     messages: UnboundedSender<Message>,
+    undistributed: AsyncMutex<UnboundedReceiver<Message>>,
     /// How many batches were said; those that were distributed are counted apart
     said: AtomicU64,
     boxes: Mutex<Boxes>,
@@ -110,22 +110,30 @@ struct Waiting {
     waker: Option<Waker>,
 }
 
-/// Distributes what the feed says: a task for the thread that delivers.
-pub struct Pump {
-    outlet: Outlet,
-    messages: UnboundedReceiver<Message>,
+impl Default for Outlet {
+    fn default() -> Self {
+        let (messages, undistributed) = unbounded_channel();
+        Self {
+            messages,
+            undistributed: AsyncMutex::new(undistributed),
+            said: AtomicU64::new(0),
+            boxes: Mutex::default(),
+        }
+    }
 }
 
 impl Outlet {
-    /// An outlet, and the task without which nothing comes out of it
-    pub fn new() -> (Self, Pump) {
-        let (sender, messages) = unbounded_channel();
-        let outlet = Self(Arc::new(Inner { messages: sender, said: AtomicU64::new(0), boxes: Mutex::default() }));
-        (outlet.clone(), Pump { outlet, messages })
+    /// Distributes what the feed says, as long as it is polled; without that nobody hears anything.
+    pub(super) async fn distribute(&self) {
+        let mut undistributed = self.undistributed.lock().await;
+        let mut messages = Vec::new();
+        while undistributed.recv_many(&mut messages, 64).await > 0 {
+            self.boxes().distribute(&mut messages);
+        }
     }
 
     /// Ends everybody's listening, also of those who come later.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         let mut boxes = self.boxes();
         boxes.is_closed = true;
         boxes.of.values_mut().for_each(|waiting| waiting.end(EndReason::Shutdown));
@@ -135,34 +143,20 @@ impl Outlet {
         let mut boxes = self.boxes();
         let end = boxes.is_closed.then_some(EndReason::Shutdown);
         // Batches from before may still be on their way.
-        let reached = Some((reached, self.0.said.load(Ordering::Relaxed)));
+        let reached = Some((reached, self.said.load(Ordering::Relaxed)));
         boxes.of.insert(listener, Waiting { reached, is_behind, end, ..Waiting::default() });
     }
 
     pub(super) fn say(&self, message: Message) {
         if matches!(message, Message::Batch { .. }) {
-            self.0.said.fetch_add(1, Ordering::Relaxed);
+            self.said.fetch_add(1, Ordering::Relaxed);
         }
-        // Where the thread has ended nobody listens.
-        let _ = self.0.messages.send(message);
-    }
-
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        // It is received as long as there is an outlet.
+        let _ = self.messages.send(message);
     }
 
     fn boxes(&self) -> MutexGuard<'_, Boxes> {
-        self.0.boxes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Pump {
-    /// Distributes until nobody can say anything any more.
-    pub async fn run(mut self) {
-        let mut messages = Vec::new();
-        while self.messages.recv_many(&mut messages, 64).await > 0 {
-            self.outlet.boxes().distribute(&mut messages);
-        }
+        self.boxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -243,10 +237,9 @@ impl Waiting {
     }
 }
 
-/// A listener's place in an outlet; dropped, it is given up.
+/// A listener's place in the outlet; dropped, it is given up.
 pub struct Ticket {
     pub(super) id: ListenerId,
-    pub(super) outlet: Outlet,
     pub(super) counted: Counted,
 }
 
@@ -288,7 +281,7 @@ pub enum Delivery {
 impl Ticket {
     /// Takes what waits, several events only up to 16 KiB: what a listener does not read is kept for each. Waits where nothing does.
     pub fn poll(&self, context: &Context<'_>) -> Poll<Delivery> {
-        let mut boxes = self.outlet.boxes();
+        let mut boxes = self.counted.0.0.outlet.boxes();
         let Some(waiting) = boxes.of.get_mut(&self.id) else { return Poll::Ready(Delivery::BrokenOff) };
         if let Some(first) = waiting.take() {
             if waiting.events.front().is_none_or(|next| first.len() + next.len() > TOGETHER) {
@@ -316,7 +309,7 @@ impl Ticket {
 
     /// The newest cursor that the listener has reached; none while anything waits
     pub fn reached(&self) -> Option<Arc<str>> {
-        let boxes = self.outlet.boxes();
+        let boxes = self.counted.0.0.outlet.boxes();
         let waiting = boxes.of.get(&self.id)?;
         let own = waiting.reached.as_ref().filter(|(_, batches)| waiting.is_behind || boxes.batches <= *batches);
         let reached = own.map(|(cursor, _)| cursor).or(boxes.reached.as_ref());
@@ -326,7 +319,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.outlet.boxes().of.remove(&self.id);
+        self.counted.0.0.outlet.boxes().of.remove(&self.id);
         self.counted.0.ask(Ask::Leave(self.id));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::audience::{Audience, Member, Place, State, moves};
-use super::outlet::{Batch, EndReason, ListenerId, Message, Outlet, Ticket};
+use super::outlet::{Batch, EndReason, ListenerId, Message, Ticket};
 use super::{Ask, Begun, Connect, Feed, Format, Join, Who};
 use crate::app::App;
 use crate::error::{Error, Kind, Result};
@@ -79,7 +79,7 @@ struct Source {
     cursor: Arc<str>,
     /// What the database said of its version at the last look
     version: Option<i64>,
-    /// The outlets know how far the feed is, or when they were told last
+    /// The outlet knows how far the feed is, or when it was told last
     told_at: Instant,
     is_told: bool,
 }
@@ -229,7 +229,7 @@ impl Reader<'_> {
 
     /// Delivers some of the events behind the feed's place; says whether there may be more.
     fn advance(&mut self) -> Result<bool> {
-        let Self { source: Some(source), audience, format, .. } = self else { return Ok(false) };
+        let Self { source: Some(source), audience, format, feed, .. } = self else { return Ok(false) };
         let mut has_heard = false;
         let read = source.app.read(|tx| {
             if !source.cursors.are_of(tx)? {
@@ -273,28 +273,22 @@ impl Reader<'_> {
             }
         };
         let (told, Some(((position, cursor, at), count, has_deleted)), heard, ended) = batch else { return Ok(false) };
-        let mut batches: Vec<Batch> = Vec::new();
+        let mut events = Batch::new();
         for (rendered, heard) in told.iter().zip(heard) {
             for place in heard {
-                if batches.len() <= place.outlet {
-                    batches.resize_with(place.outlet + 1, Vec::new);
-                }
-                add(&mut batches[place.outlet], rendered.to(place.user), place.id);
+                add(&mut events, rendered.to(place.user), place.id);
             }
         }
         (source.position, source.cursor) = (position, Arc::clone(&cursor));
-        let mut is_told = true;
-        for (index, outlet) in audience.outlets() {
-            match batches.get_mut(index).map(std::mem::take).filter(|events| !events.is_empty()) {
-                Some(events) => outlet.say(Message::Batch { events, reached: Arc::clone(&cursor) }),
-                None => is_told = false,
-            }
+        source.is_told = !events.is_empty();
+        if source.is_told {
+            source.told_at = Instant::now();
+            feed.0.outlet.say(Message::Batch { events, reached: cursor });
         }
-        (source.is_told, source.told_at) = (is_told, if is_told { Instant::now() } else { source.told_at });
-        self.feed.0.delay.store(source.app.now().0.saturating_sub(at.0), Ordering::Relaxed);
+        feed.0.delay.store(source.app.now().0.saturating_sub(at.0), Ordering::Relaxed);
         for (id, reason) in ended {
-            if let Some(member) = self.audience.remove(id) {
-                member.outlet.say(Message::End(id, reason));
+            if self.audience.remove(id).is_some() {
+                feed.0.outlet.say(Message::End(id, reason));
             }
         }
         if has_deleted {
@@ -306,11 +300,9 @@ impl Reader<'_> {
 
     /// Lets those who hear nothing know how far the log is, now and then.
     fn tell_progress(&mut self) {
-        let Self { source: Some(source), audience, .. } = self else { return };
+        let Self { source: Some(source), feed, .. } = self else { return };
         if !source.is_told && source.told_at.elapsed() >= PROGRESS {
-            for (_, outlet) in audience.outlets() {
-                outlet.say(Message::Batch { events: Vec::new(), reached: Arc::clone(&source.cursor) });
-            }
+            feed.0.outlet.say(Message::Batch { events: Vec::new(), reached: Arc::clone(&source.cursor) });
             (source.is_told, source.told_at) = (true, Instant::now());
         }
     }
@@ -327,7 +319,7 @@ impl Reader<'_> {
             }
         };
         for (id, member) in std::mem::take(&mut self.audience).into_members() {
-            let Member { listener, who, outlet, .. } = member;
+            let Member { listener, who, .. } = member;
             let outcome = source.app.read(|tx| {
                 let actor = acting(tx, &who, &listener)?;
                 listener.anew(tx, &actor, source.position)
@@ -336,32 +328,27 @@ impl Reader<'_> {
                 Ok(listener) => {
                     let events = vec![(self.format.reset)(ResetReason::OtherLog, &source.cursor)];
                     let reached = Arc::clone(&source.cursor);
-                    outlet.say(Message::Page { to: id, events, reached, is_behind: false });
-                    self.audience.add(id, Member { listener, who, outlet, state: State::Live });
+                    self.feed.0.outlet.say(Message::Page { to: id, events, reached, is_behind: false });
+                    self.audience.add(id, Member { listener, who, state: State::Live });
                 }
                 Err(error) if matches!(error.kind(), Kind::Unauthenticated | Kind::NotFound | Kind::Forbidden) => {
-                    outlet.say(Message::End(id, EndReason::Revoked));
+                    self.feed.0.outlet.say(Message::End(id, EndReason::Revoked));
                 }
-                Err(_) => outlet.say(Message::BreakOff(vec![id])),
+                Err(_) => self.feed.0.outlet.say(Message::BreakOff(vec![id])),
             }
         }
         Ok(())
     }
 
     fn join(&mut self, join: Join) {
-        let Join { outlet, request, counted, begun } = join;
-        let outcome = self.begin_with(&outlet, request.who, &request.narrowing, &request.since);
+        let Join { request, counted, begun } = join;
+        let outcome = self.begin_with(request.who, &request.narrowing, &request.since);
         // The listener may have gone away; then the ticket is dropped, and the feed asked to forget it.
-        let _ = begun.send(outcome.map(|(id, cursor, reset)| Begun {
-            ticket: Ticket { id, outlet, counted },
-            cursor,
-            reset,
-        }));
+        let _ = begun.send(outcome.map(|(id, cursor, reset)| Begun { ticket: Ticket { id, counted }, cursor, reset }));
     }
 
     fn begin_with(
         &mut self,
-        outlet: &Outlet,
         who: Who,
         narrowing: &service::events::Narrowing,
         since: &[String],
@@ -396,18 +383,16 @@ impl Reader<'_> {
         let is_live = from == position;
         self.newest_id += 1;
         let id = ListenerId(self.newest_id);
-        outlet.open(id, Arc::clone(&cursor), !is_live);
+        self.feed.0.outlet.open(id, Arc::clone(&cursor), !is_live);
         let state = if is_live { State::Live } else { State::Behind(from) };
-        self.audience.add(id, Member { listener, who, outlet: outlet.clone(), state });
+        self.audience.add(id, Member { listener, who, state });
         Ok((id, cursor, reset))
     }
 
     /// Gets the next events for one who is behind.
     fn more(&mut self, id: ListenerId) {
-        if self.next_page(id).is_err()
-            && let Some(member) = self.audience.member(id)
-        {
-            member.outlet.say(Message::BreakOff(vec![id]));
+        if self.next_page(id).is_err() && self.audience.member(id).is_some() {
+            self.feed.0.outlet.say(Message::BreakOff(vec![id]));
         }
     }
 
@@ -447,7 +432,7 @@ impl Reader<'_> {
             }
             _ => (Arc::clone(&source.cursor), false),
         };
-        member.outlet.say(Message::Page { to: id, events, reached, is_behind });
+        self.feed.0.outlet.say(Message::Page { to: id, events, reached, is_behind });
         if !is_behind {
             audience.catch_up(id);
         }
@@ -488,8 +473,8 @@ impl Reader<'_> {
     /// Ends everybody's listening without a word: they come again with their cursors.
     fn break_off(&mut self) {
         let members = std::mem::take(&mut self.audience);
-        for (id, member) in members.into_members() {
-            member.outlet.say(Message::BreakOff(vec![id]));
+        for (id, _) in members.into_members() {
+            self.feed.0.outlet.say(Message::BreakOff(vec![id]));
         }
     }
 }
@@ -554,7 +539,7 @@ impl Rendered {
     }
 }
 
-/// Adds an event for a listener to what an outlet is to get.
+/// Adds an event for a listener to what the outlet is to get.
 fn add(events: &mut Batch, event: &Arc<[u8]>, id: ListenerId) {
     match events.last_mut() {
         Some((last, ids)) if Arc::ptr_eq(last, event) => ids.push(id),

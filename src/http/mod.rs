@@ -26,9 +26,7 @@ pub fn serve(
     let shared = Shared::clone(server);
     let connect = Box::new(move || shared.app.with_own_connection());
     let _running = server.feed.start(connect, api::FORMAT)?;
-    let router = |server: &Shared, outlet: &_| {
-        let not_found = pages::not_found.with_state(Shared::clone(server));
-        api::router(server, outlet).merge(pages::router(server, outlet)).fallback_service(not_found)
-    };
+    let not_found = pages::not_found.with_state(Shared::clone(server));
+    let router = api::router(server).merge(pages::router(server)).fallback_service(not_found);
     server::listen::serve(server, router, listener, stop, ready, ends)
 }

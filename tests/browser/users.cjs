@@ -182,8 +182,27 @@ async function looks(browser, world, pictures) {
   await visitor.leave();
 }
 
+// By a slow connection a list comes in pieces, and each of these has a longer name than those before.
+async function slowly(browser, world) {
+  populate(world, 'slow', 0);
+  const users = Array.from({ length: 40 }, (_, number) => ({ type: 'user', username: `slow-${'m'.repeat(number)}` }));
+  fs.writeFileSync(path.join(world.folder, 'slow.json'), JSON.stringify(users));
+  world.run('data', 'load', 'slow.json');
+  const visitor = await Visitor.come(browser, world);
+  const { page } = visitor;
+  await logIn(visitor, 'slow-admin');
+  const network = await visitor.context.newCDPSession(page);
+  await network.send('Network.enable');
+  await network.send('Network.emulateNetworkConditions', { offline: false, latency: 20, downloadThroughput: 3000, uploadThroughput: 3000 });
+  await page.goto('/admin/users/?search=slow-');
+  await visitor.sees(users[39].username);
+  assert.equal(await page.evaluate(() => window.shifts), 0);
+  await visitor.leave();
+}
+
 module.exports = {
   'an admin manages users with scripts': (browser, world) => manage(browser, world, 'managed', {}),
   'an admin manages users without scripts': (browser, world) => manage(browser, world, 'plainly', { javaScriptEnabled: false }),
+  'a list that comes slowly does not move': slowly,
   'the pages of users as they look': looks,
 };

@@ -18,7 +18,7 @@ use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use tidings::app::{App, Options};
 use tidings::error::{Error, Result};
-use tidings::feed::{Begun, Delivery, Feed, Format, Outlet, Request, Running, Ticket, Who};
+use tidings::feed::{Begun, Delivery, Feed, Format, Request, Running, Ticket, Who};
 use tidings::model::{Actor, Timestamp, UserId, UserKey};
 use tidings::service::Credentials;
 use tidings::service::events::{Cursors, EventView, Found, Narrowing, ResetReason};
@@ -44,13 +44,13 @@ fn reset(reason: ResetReason, cursor: &str) -> Arc<[u8]> {
     format!("{}\n", json!({ "id": cursor, "event": "reset", "reason": reason.word() })).into_bytes().into()
 }
 
-/// What brings things into an outlet, as far as they were said
+/// What hands to the listeners what was said until now
 type Distribution = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A feed on a database, and where what it has for listeners is fetched by hand
 struct Stage {
     feed: Feed,
-    outlets: Vec<(Outlet, Distribution)>,
+    distribution: Distribution,
     runtime: tokio::runtime::Runtime,
     /// Ends the feed when it is dropped
     running: Option<Running>,
@@ -66,46 +66,40 @@ struct Ear {
 }
 
 impl Stage {
-    /// A feed with so many outlets
-    fn open(location: &Location, outlets: usize) -> Self {
-        Self::with_format(location, outlets, FORMAT)
+    fn open(location: &Location) -> Self {
+        Self::with_format(location, FORMAT)
     }
 
-    fn with_format(location: &Location, outlets: usize, format: Format) -> Self {
+    fn with_format(location: &Location, format: Format) -> Self {
         let feed = Feed::default();
         let location = location.clone();
         let running = feed.start(Box::new(move || connect(&location)), format).unwrap();
-        let outlets = (0..outlets).map(|_| {
-            let (outlet, pump) = Outlet::new();
-            (outlet, Box::pin(pump.run()) as Distribution)
-        });
+        let delivering = feed.clone();
+        let distribution = Box::pin(async move { delivering.deliver().await });
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Self { feed, outlets: outlets.collect(), runtime, running: Some(running) }
+        Self { feed, distribution, runtime, running: Some(running) }
     }
 
-    fn join(&self, outlet: usize, who: &Who, narrowing: &Narrowing, since: Option<&str>) -> Result<Ear> {
-        self.runtime.block_on(self.feed.join(&self.outlets[outlet].0, request(who, narrowing, since))).map(Ear::new)
+    fn join(&self, who: &Who, narrowing: &Narrowing, since: Option<&str>) -> Result<Ear> {
+        self.runtime.block_on(self.feed.join(request(who, narrowing, since))).map(Ear::new)
     }
 
     /// Somebody who hears all that they may, from a cursor on
     fn listen(&self, who: &Who, since: Option<&str>) -> Ear {
-        self.join(0, who, &Narrowing::default(), since).unwrap()
+        self.join(who, &Narrowing::default(), since).unwrap()
     }
 
     /// So many who come all at once
     fn listen_all(&self, who: &Who, since: Option<&str>, count: usize) -> Vec<Ear> {
-        let outlet = |index: usize| &self.outlets[index % self.outlets.len()].0;
         let narrowing = Narrowing::default();
         // Each asks the feed before any waits for its answer.
-        let joins = (0..count).map(|index| self.feed.join(outlet(index), request(who, &narrowing, since)));
+        let joins = (0..count).map(|_| self.feed.join(request(who, &narrowing, since)));
         self.runtime.block_on(try_join_all(joins)).unwrap().into_iter().map(Ear::new).collect()
     }
 
     /// Fetches what the feed has said until now.
     fn pump(&mut self) {
-        for (_, pump) in &mut self.outlets {
-            assert!(pump.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        }
+        assert!(self.distribution.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
 
     /// Lets these listen until they have heard enough, or one more event would come too late.
@@ -299,9 +293,9 @@ impl Drop for Database {
 fn what_is_committed_is_heard_by_whom_it_concerns_and_by_nobody_else() {
     on_every_engine(|world| {
         let [ann, bob, eve] = ["ann", "bob", "eve"].map(|name| world.user(name));
-        let mut stage = Stage::open(&world.location, 2);
+        let mut stage = Stage::open(&world.location);
         let mut ears = [&ann, &bob, &eve].map(|user| stage.listen(&with_token(world, user), None));
-        let mut root = stage.join(1, &the_operator(), &Narrowing::default(), None).unwrap();
+        let mut root = stage.join(&the_operator(), &Narrowing::default(), None).unwrap();
         world.group("team", &ann, &[&bob]);
         world.send(&ann, "team", "hi");
         stage.feed.look();

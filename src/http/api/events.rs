@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep};
 use super::answer::{Answer, json};
 use crate::app::secret;
 use crate::error::Error;
-use crate::feed::{Begun, Delivery, EndReason, Format, Outlet, Request, Ticket, Who};
+use crate::feed::{Begun, Delivery, EndReason, Format, Request, Ticket, Who};
 use crate::http::server::Shared;
 use crate::http::server::caller::{Caller, no_credentials};
 use crate::http::server::connection::Connection;
@@ -137,7 +137,6 @@ impl FromRequestParts<Shared> for Wanted {
 /// Streams what happens from now on, or from a cursor on.
 pub(super) async fn stream(
     State(server): State<Shared>,
-    Extension(outlet): Extension<Outlet>,
     Extension(connection): Extension<Connection>,
     caller: Option<Caller>,
     Wanted { narrowing, since, ticket }: Wanted,
@@ -149,7 +148,7 @@ pub(super) async fn stream(
     };
     let (user, expires_at) = (claims.user, claims.expires_at);
     let listens = Listens { user, credentials: Credentials::Token(claims), expires_at };
-    begin(&server, &outlet, &connection, listens, Wanted { narrowing, since, ticket: None }).await
+    begin(&server, &connection, listens, Wanted { narrowing, since, ticket: None }).await
 }
 
 /// Who wants to listen, and until when they may
@@ -162,14 +161,13 @@ pub(in crate::http) struct Listens {
 /// Begins a stream.
 pub(in crate::http) async fn begin(
     server: &Shared,
-    outlet: &Outlet,
     connection: &Connection,
     Listens { user, credentials, expires_at }: Listens,
     Wanted { narrowing, since, .. }: Wanted,
 ) -> Answer {
     let slot = server.streams.try_take(user).ok_or_else(|| Problem::rate_limited(10))?;
     let request = Request { who: Who::User(credentials), narrowing, since };
-    let Begun { ticket, cursor, reset } = server.feed.join(outlet, request).await?;
+    let Begun { ticket, cursor, reset } = server.feed.join(request).await?;
     connection.carry_stream();
     let first = match reset {
         Some(reason) => String::from_utf8_lossy(&self::reset(reason, &cursor)).into_owned(),

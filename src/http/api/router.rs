@@ -1,21 +1,20 @@
 //! What answers each path.
 
+use axum::Router;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, get, on};
-use axum::{Extension, Router};
 
 use super::endpoint::Endpoint;
 use super::entrance::{Entrance, enter};
-use super::routes::{EVENTS, endpoints};
+use super::routes::endpoints;
 use super::{document, health, testing};
-use crate::feed::Outlet;
 use crate::http::server::Shared;
 use crate::http::server::answers::answering;
 use crate::http::server::problem::Problem;
 
-/// What answers each path, with and without the slash at its end; events come from the outlet.
-pub(crate) fn router(server: &Shared, outlet: &Outlet) -> Router {
+/// What answers each path, with and without the slash at its end.
+pub(crate) fn router(server: &Shared) -> Router {
     let mut paths: Vec<(&'static str, MethodRouter<Shared>)> = vec![
         ("/api/schema/", get(document::schema)),
         ("/api/docs/", get(document::page)),
@@ -30,8 +29,7 @@ pub(crate) fn router(server: &Shared, outlet: &Outlet) -> Router {
     paths.extend(endpoints().into_iter().map(|endpoint| {
         let state = (Shared::clone(server), Entrance::of(&endpoint));
         let Endpoint { path, handler, .. } = endpoint;
-        let handler = handler.route_layer(from_fn_with_state(state, enter));
-        (path, if path == EVENTS { handler.layer(Extension(outlet.clone())) } else { handler })
+        (path, handler.route_layer(from_fn_with_state(state, enter)))
     }));
     let mut router = Router::new();
     for (path, handler) in paths {

@@ -8,7 +8,6 @@ use axum::response::Response;
 
 use super::session::Visitor;
 use crate::error::Error;
-use crate::feed::Outlet;
 use crate::http::api::{Listens, Wanted, begin};
 use crate::http::server::Shared;
 use crate::http::server::connection::Connection;
@@ -22,7 +21,6 @@ pub(super) const PATH: &str = "/events/";
 /// Streams what happens to a page of this server, until its session ends.
 pub(super) async fn stream(
     State(server): State<Shared>,
-    Extension(outlet): Extension<Outlet>,
     Extension(connection): Extension<Connection>,
     visitor: Visitor,
     headers: HeaderMap,
@@ -37,7 +35,7 @@ pub(super) async fn stream(
         credentials: Credentials::Session(session.hash),
         expires_at: session.ends_at(),
     };
-    begin(&server, &outlet, &connection, listens, wanted).await
+    begin(&server, &connection, listens, wanted).await
 }
 
 /// Whether a page of this server asks, as far as the browser says

@@ -17,11 +17,11 @@ mod password;
 mod session;
 mod view;
 
+use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::{MethodRouter, get, post};
-use axum::{Extension, Router};
 use tower_http::csrf::CsrfLayer;
 
 pub(super) use self::answer::not_found;
@@ -29,11 +29,10 @@ use self::answer::{foreign, method_not_allowed, surround};
 use self::session::Visitor;
 use super::server::Shared;
 use super::server::answers::answering;
-use crate::feed::Outlet;
 use crate::model::Role;
 
-/// What answers each path of the pages; events come from the outlet.
-pub(super) fn router(server: &Shared, outlet: &Outlet) -> Router {
+/// What answers each path of the pages.
+pub(super) fn router(server: &Shared) -> Router {
     let mut router = Router::new().route(assets::PATH, answering(assets::PATH, get(assets::serve)));
     for (method, path, handler) in routes() {
         let entered = handler.route_layer(from_fn_with_state(Shared::clone(server), entrance::enter));
@@ -45,7 +44,6 @@ pub(super) fn router(server: &Shared, outlet: &Outlet) -> Router {
     }
     router
         .method_not_allowed_fallback(async |method: Method| method_not_allowed(&method))
-        .layer(Extension(outlet.clone()))
         .layer(CsrfLayer::new().with_rejection_response(foreign))
         .layer(from_fn_with_state(Shared::clone(server), surround))
         .with_state(Shared::clone(server))

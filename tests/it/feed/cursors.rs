@@ -142,7 +142,7 @@ fn in_a_copy_of_a_log_a_cursor_leads_to_what_both_have_and_nowhere_else() {
     // From the future of the other one
     let future = cursor_of(&other, newest + 1);
     assert_eq!(find(&one, &future).unwrap(), Found::Nowhere(ResetReason::OtherLog));
-    let stage = Stage::open(&one.location, 1);
+    let stage = Stage::open(&one.location);
     let ear = stage.listen(&the_operator(), Some(&future));
     assert_eq!((ear.reset, &*ear.begun), (Some(ResetReason::OtherLog), &*foreign));
 }
@@ -164,7 +164,7 @@ fn a_cursor_of_what_the_log_no_longer_has_is_too_old_and_the_oldest_it_has_is_no
                 _ => assert_eq!(place_of(world, cursor), keys[index]),
             }
         }
-        let mut stage = Stage::open(&world.location, 1);
+        let mut stage = Stage::open(&world.location);
         let mut ear = stage.listen(&the_operator(), Some(&cursors[1]));
         assert_eq!((ear.reset, &*ear.begun), (Some(ResetReason::TooOld), &**cursors.last().unwrap()));
         let eve = world.user("eve");
@@ -172,7 +172,7 @@ fn a_cursor_of_what_the_log_no_longer_has_is_too_old_and_the_oldest_it_has_is_no
         assert_eq!(ear.kinds(), ["user.created"]);
         let mut late = stage.listen(&the_operator(), Some(&cursors[5]));
         stage.until_heard(&mut late, keys.len() - 6 + 1);
-        assert_refused!(stage.join(0, &with_token(world, &eve), &Narrowing::default(), Some("x")), Invalid);
+        assert_refused!(stage.join(&with_token(world, &eve), &Narrowing::default(), Some("x")), Invalid);
     });
 }
 
@@ -189,7 +189,7 @@ fn who_is_behind_when_what_they_have_not_heard_is_removed_is_told_so() {
         };
         world.app.write(fill).unwrap();
         let keys = log(world);
-        let mut stage = Stage::open(&world.location, 1);
+        let mut stage = Stage::open(&world.location);
         let mut ear = stage.listen(&the_operator(), Some(&cursor_of(world, keys[0])));
         stage.until(&mut [&mut ear], |ears| !ears[0].heard.is_empty());
         let heard = ear.heard.len();
@@ -212,11 +212,11 @@ fn everybody_who_listens_is_told_when_the_log_is_set_back_and_goes_on_at_its_end
     on_every_engine(|world| {
         talk(world, 3);
         let ann = world.app.read(|tx| tidings::service::acting(tx, &"ann".to_owned().into())).unwrap();
-        let mut stage = Stage::open(&world.location, 2);
+        let mut stage = Stage::open(&world.location);
         let ann_listens = with_token(world, &ann);
         let mut ears = [
             stage.listen(&ann_listens, None),
-            stage.join(1, &the_operator(), &Narrowing::default(), Some(&cursor_of(world, 0))).unwrap(),
+            stage.join(&the_operator(), &Narrowing::default(), Some(&cursor_of(world, 0))).unwrap(),
         ];
         let behind = log(world).len();
         stage.until_heard(&mut ears[1], behind);

@@ -31,7 +31,7 @@ fn a_feed_that_panics_breaks_off_begins_anew_and_nothing_is_lost() {
     on_every_engine(|world| {
         let [ann, bob, eve] = ["ann", "bob", "eve"].map(|name| world.user(name));
         world.group("team", &ann, &[&bob]);
-        let mut stage = Stage::with_format(&world.location, 1, Format { event: panicking, ..FORMAT });
+        let mut stage = Stage::with_format(&world.location, Format { event: panicking, ..FORMAT });
         let [bob, eve] = [&bob, &eve].map(|user| with_token(world, user));
         let mut ears = [&bob, &eve].map(|who| stage.listen(who, None));
         world.send(&ann, "team", "before");
@@ -62,7 +62,7 @@ fn where_an_event_cannot_be_written_nothing_is_left_out_and_nobody_waits_for_eve
     on_every_engine(|world| {
         let [ann, bob] = ["ann", "bob"].map(|name| world.user(name));
         world.group("team", &ann, &[&bob]);
-        let mut stage = Stage::with_format(&world.location, 1, Format { event: failing, ..FORMAT });
+        let mut stage = Stage::with_format(&world.location, Format { event: failing, ..FORMAT });
         let mut ear = stage.listen(&with_token(world, &bob), None);
         FAILS.store(true, Ordering::Relaxed);
         world
@@ -97,13 +97,13 @@ fn what_came_while_the_log_could_not_be_read_is_heard_afterwards() {
     on_every_engine(|world| {
         let [ann, bob] = ["ann", "bob"].map(|name| world.user(name));
         world.group("team", &ann, &[&bob]);
-        let mut stage = Stage::open(&world.location, 1);
+        let mut stage = Stage::open(&world.location);
         let bob = with_token(world, &bob);
         let mut ears = [bob.clone(), the_operator()].map(|who| stage.listen(&who, None));
         without_log(world, "", || {
             stage.feed.look();
             thread::sleep(Duration::from_millis(100));
-            let refused = stage.join(0, &bob, &Narrowing::default(), Some(&ears[0].begun));
+            let refused = stage.join(&bob, &Narrowing::default(), Some(&ears[0].begun));
             assert!(refused.is_err());
         });
         for number in 0..3 {
@@ -123,7 +123,7 @@ fn a_log_that_is_another_and_cannot_be_read_at_first_leaves_nobody_waiting() {
     on_every_engine(|world| {
         let [ann, bob] = ["ann", "bob"].map(|name| world.user(name));
         world.group("team", &ann, &[&bob]);
-        let mut stage = Stage::open(&world.location, 1);
+        let mut stage = Stage::open(&world.location);
         let bob = with_token(world, &bob);
         let mut ear = stage.listen(&bob, None);
         let other = "UPDATE event_log SET generation = gen_random_uuid()";
@@ -148,10 +148,10 @@ fn a_log_that_is_another_and_cannot_be_read_at_first_leaves_nobody_waiting() {
 fn a_feed_that_has_ended_refuses_and_lets_go() {
     on_every_engine(|world| {
         world.user("ann");
-        let mut stage = Stage::open(&world.location, 1);
+        let mut stage = Stage::open(&world.location);
         let mut ears = stage.listen_all(&the_operator(), None, 100);
         stage.running = None;
-        assert_refused!(stage.join(0, &the_operator(), &Narrowing::default(), None), Unavailable);
+        assert_refused!(stage.join(&the_operator(), &Narrowing::default(), None), Unavailable);
         for ear in &mut ears {
             assert_eq!(stage.until_end(ear), Delivery::BrokenOff);
         }

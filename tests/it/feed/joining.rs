@@ -48,7 +48,7 @@ fn who_comes_from_far_back_while_others_write_hears_the_log_in_order_and_once() 
         world.app.write(send).unwrap();
         let far = cursor_of(world, *before.last().unwrap());
 
-        let mut stage = Stage::open(&world.location, 2);
+        let mut stage = Stage::open(&world.location);
         let [bob, eve] = [bob, eve].map(|user| with_token(world, &user));
         let mut outsider = stage.listen(&eve, Some(&far));
         let feed = stage.feed.clone();

@@ -31,7 +31,6 @@ struct Listener {
 /// One connection of a listener
 struct Listening {
     ear: Ear,
-    outlet: usize,
     /// Behind which event it began
     from: i64,
     /// Whose it is, as of its beginning
@@ -95,7 +94,7 @@ impl Story<'_> {
 
     /// Somebody begins to listen, or comes again.
     fn join(&mut self, index: usize, tally: &mut Tally) {
-        let (outlet, is_anew, far) = (self.chance.below(2), self.chance.one_in(8), self.chance.one_in(3));
+        let (is_anew, far) = (self.chance.one_in(8), self.chance.one_in(3));
         let oldest = self.chance.below(self.naive.rows.len() + 1);
         let listener = &self.listeners[index];
         let account = listener.name.and_then(|name| self.naive.accounts.get(name)).cloned();
@@ -125,7 +124,7 @@ impl Story<'_> {
             listener.only.zip(user).is_some_and(|(only, user)| self.naive.participants.contains(&(only, user)));
         let administers = account.as_ref().is_none_or(|account| account.is_admin);
         let may_see = listener.only.is_none_or(|only| self.naive.is_there(only) && (takes_part || administers));
-        let joined = self.stage.join(outlet, &who, &narrowing, since.as_deref());
+        let joined = self.stage.join(&who, &narrowing, since.as_deref());
         let ear = match joined {
             Ok(ear) => ear,
             Err(error) => {
@@ -149,7 +148,7 @@ impl Story<'_> {
         let is_granted = listener.only.is_some() && user.is_some() && !takes_part;
         tally.granted += usize::from(is_granted);
         let begun = ear.begun.to_string();
-        let listening = Listening { ear, outlet, from, account, is_granted, needs_admin: is_granted, last: None };
+        let listening = Listening { ear, from, account, is_granted, needs_admin: is_granted, last: None };
         let listener = &mut self.listeners[index];
         (listener.place, listener.listening) = (Some((from, begun)), Some(listening));
     }
@@ -158,8 +157,7 @@ impl Story<'_> {
     fn compare(&self, listener: &Listener, listening: &Listening) -> usize {
         let heard = keys_heard(self.world, &listening.ear);
         let expected = self.expected(listener, listening);
-        let who =
-            (listener.name, listener.only, &listener.kinds, listening.is_granted, listening.from, listening.outlet);
+        let who = (listener.name, listener.only, &listener.kinds, listening.is_granted, listening.from);
         assert!(expected.starts_with(&heard), "{who:?} heard {heard:?} in place of {expected:?}");
         for (event, key) in listening.ear.heard.iter().zip(&heard) {
             let row = self.naive.rows.iter().find(|row| row.key == *key).unwrap();
@@ -306,7 +304,7 @@ fn tell(world: &World, seed: u64, tally: &mut Tally) {
         let _ = world.app.write(|tx| deed.work(tx));
         naive.read(world, &deed);
     }
-    let stage = Stage::open(&world.location, 2);
+    let stage = Stage::open(&world.location);
     let mut story = Story { world, stage, naive, chance, listeners: Vec::new() };
     for step in 0..160 {
         story.go_on(tally);
@@ -351,7 +349,7 @@ fn tell(world: &World, seed: u64, tally: &mut Tally) {
 #[test]
 fn whoever_listens_hears_what_a_naive_reader_of_the_whole_log_does() {
     on_every_engine(|world| {
-        let seeds = if is_long() { 60 } else { 6 };
+        let seeds = if is_long() { 60 } else { 8 };
         let mut tally = Tally::default();
         for seed in 0..seeds {
             tell(world, seed, &mut tally);

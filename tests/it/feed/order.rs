@@ -39,7 +39,7 @@ fn what_an_open_transaction_holds_back_is_heard_after_it_in_order() {
     on_postgres(|world, url| {
         let ann = world.user("ann");
         world.group("team", &ann, &[&world.user("bob")]);
-        let mut stage = Stage::open(&world.location, 1);
+        let mut stage = Stage::open(&world.location);
         let mut ear = stage.listen(&the_operator(), None);
         let mut session = Session::open(url);
         session.begin();
@@ -77,7 +77,7 @@ fn what_an_open_transaction_holds_back_is_heard_after_it_in_order() {
 fn of_keys_that_are_committed_out_of_order_none_is_lost_and_a_cursor_between_them_holds() {
     on_postgres(|world, url| {
         world.user("ann");
-        let mut stage = Stage::open(&world.location, 1);
+        let mut stage = Stage::open(&world.location);
         let mut ear = stage.listen(&the_operator(), None);
         let [mut first, mut second] = [(); 2].map(|()| Session::open(url));
         first.begin();
@@ -122,7 +122,7 @@ fn a_transaction_left_open_in_another_database_of_the_cluster_holds_nothing_back
     on_postgres(|world, _| {
         let ann = world.user("ann");
         world.group("team", &ann, &[&world.user("bob")]);
-        let mut stage = Stage::open(&world.location, 1);
+        let mut stage = Stage::open(&world.location);
         let database = Database::create(postgres_server().unwrap());
         let mut other = Session::open(&database.url());
         other.begin();
@@ -146,7 +146,7 @@ fn what_is_done_in_a_conversation_stands_in_the_log_in_that_order_whoever_waited
     on_postgres(|world, url| {
         let [ann, bob, eve] = ["ann", "bob", "eve"].map(|name| world.user(name));
         world.group("team", &ann, &[&bob, &eve]);
-        let mut stage = Stage::open(&world.location, 1);
+        let mut stage = Stage::open(&world.location);
         let mut root = stage.listen(&the_operator(), None);
         let mut ear = stage.listen(&with_token(world, &bob), None);
         let [mut session, mut watch] = [(); 2].map(|()| Session::open(url));
