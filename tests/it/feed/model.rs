@@ -349,7 +349,7 @@ fn tell(world: &World, seed: u64, tally: &mut Tally) {
 #[test]
 fn whoever_listens_hears_what_a_naive_reader_of_the_whole_log_does() {
     on_every_engine(|world| {
-        let seeds = if is_long() { 60 } else { 8 };
+        let seeds = if is_long() { 60 } else { 6 };
         let mut tally = Tally::default();
         for seed in 0..seeds {
             tell(world, seed, &mut tally);

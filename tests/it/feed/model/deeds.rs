@@ -186,7 +186,17 @@ impl Deed {
         match self.verb {
             Verb::Edit => {
                 let change = MessageEdit { content: self.text(), ..MessageEdit::default() };
-                messages::edit(tx, actor, &first, &change).map(drop)
+                if self.is {
+                    return messages::edit(tx, actor, &first, &change).map(drop);
+                }
+                // By chance, a message that is there is seldom that of whoever edits it.
+                let number = |number| format!("{}#{number}", self.group).parse().unwrap();
+                let found = (1..=6).find_map(|last| messages::show(tx, &operator(), &number(last)).ok());
+                let Some((message, sender)) = found.and_then(|found| Some((found.message_id, found.sender?))) else {
+                    return Ok(());
+                };
+                let author = tidings::service::acting(tx, &named(&sender.username))?;
+                messages::edit(tx, &author, &MessageSelector::Id(message), &change).map(drop)
             }
             Verb::Restore => messages::restore(tx, actor, &first, 1, None).map(drop),
             Verb::Delete => messages::delete(tx, actor, &[first]).map(drop),
