@@ -187,7 +187,7 @@ async function slowly(browser, world) {
   populate(world, 'slow', 0);
   const users = Array.from({ length: 40 }, (_, number) => ({ type: 'user', username: `slow-${'m'.repeat(number)}` }));
   fs.writeFileSync(path.join(world.folder, 'slow.json'), JSON.stringify(users));
-  world.run('data', 'load', 'slow.json');
+  world.run('data', 'apply', 'slow.json');
   const visitor = await Visitor.come(browser, world);
   const { page } = visitor;
   await logIn(visitor, 'slow-admin');
