@@ -4,10 +4,13 @@
 //! read it; where nobody has committed anything since the connection looked last, it is still that one, and no transaction is begun.
 //! Where it is a later one, what happened since is read, and the pages that it changes are forgotten, before a page is looked for. So
 //! what is found is what would be read, also when another process has just changed something: no time passes, and nothing is assumed.
-//! So it is with who may see which conversation.
+//! So it is with who may see which conversation. Of requests that come together, one looks for all.
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::task::Poll;
 
 use axum::body::Bytes;
 use axum::http::{HeaderValue, Uri};
@@ -60,6 +63,10 @@ pub(crate) struct Rendered {
     pub(crate) body: Bytes,
 }
 
+/// A look at the log. Those that begin later are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Look(u64);
+
 /// What is counted of them
 #[derive(Clone, Default)]
 pub(crate) struct Counters {
@@ -72,6 +79,10 @@ pub(crate) struct Counters {
 pub(crate) struct KeptPages {
     /// The latest state of the log that anybody saw: what changed up to it is forgotten, and what is added is of it.
     known: RwLock<Option<Mark>>,
+    /// The last look that was begun
+    begun: AtomicU64,
+    /// A look that found the state that is known; changed while that is not
+    found: AtomicU64,
     pages: Cache<ConversationKey, Arc<[Kept]>, Bytesize>,
     /// Who may see which conversation
     admitted: Cache<Asker, ConversationKey>,
@@ -133,7 +144,15 @@ impl KeptPages {
         let options = options.build().ok().filter(|_| bytes > 0)?;
         let pages = Cache::with_options(options, Bytesize, DefaultHashBuilder::default(), DefaultLifecycle::default());
         let admitted = Cache::new(usize::try_from(bytes / FOR_ONE).unwrap_or(usize::MAX));
-        Some(Self { known: RwLock::default(), pages, admitted, most_of_one: bytes / MOST_OF_ONE, counters })
+        Some(Self {
+            known: RwLock::default(),
+            begun: AtomicU64::new(0),
+            found: AtomicU64::new(0),
+            pages,
+            admitted,
+            most_of_one: bytes / MOST_OF_ONE,
+            counters,
+        })
     }
 
     /// Forgets everything.
@@ -146,7 +165,29 @@ impl KeptPages {
     /// Forgets the pages that changed since anybody asked for one.
     pub(crate) fn keep_up(&self, tx: &mut Tx<'_>) -> Result<()> {
         let mark = mark(tx)?;
-        self.forget_what_changed(tx, &mark).map(drop)
+        // The transaction may have begun before any look that begins now.
+        self.forget_what_changed(tx, &mark, Look(0)).map(drop)
+    }
+
+    /// Begins a look, before the transaction or the number is read by which it finds the state of the log.
+    pub(crate) fn look(&self) -> Look {
+        Look(self.begun.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    /// The page that is kept for somebody who may see it, where another request has looked since this was called; and the state of the
+    /// log that it found. What has come with this request is read first, so that one look is enough for all of it.
+    pub(crate) async fn known_by_others(&self, asker: &Asker, address: &Address) -> Option<(Rendered, Mark)> {
+        let before = Look(self.begun.load(Ordering::SeqCst));
+        at_the_end_of_the_line().await;
+        self.known_since(before, asker, address)
+    }
+
+    fn known_since(&self, before: Look, asker: &Asker, address: &Address) -> Option<(Rendered, Mark)> {
+        // Held to the end: what is found is all of one state.
+        let known = self.known();
+        let mark = known.as_ref().filter(|_| Look(self.found.load(Ordering::SeqCst)) > before)?;
+        let rendered = self.find(self.admitted.get(asker)?, address, mark)?;
+        Some((rendered, mark.clone()))
     }
 
     /// How many bytes they take
@@ -154,21 +195,21 @@ impl KeptPages {
         self.pages.weight()
     }
 
-    /// The page of a conversation at an address as the transaction sees it, whose state of the log is given: as it is kept, or as
-    /// `render` reads it, with those whom it shows; then it is kept. `admit` finds the conversation, unless it is known that the asker
+    /// The page of a conversation at an address as the transaction sees it, whose state of the log is given, and the look by which it was
+    /// found: as it is kept, or as `render` reads it, with those whom it shows; then it is kept. `admit` finds the conversation, unless it is known that the asker
     /// may see it. Also says whether it was kept.
     ///
     /// Debug builds do both anyway, and compare: a change that leaves no event would be found out.
     pub(crate) fn page(
         &self,
-        (tx, mark): (&mut Tx<'_>, &Mark),
+        (tx, mark, look): (&mut Tx<'_>, &Mark, Look),
         asker: Option<&Asker>,
         address: &Address,
         admit: impl FnOnce(&mut Tx<'_>) -> Result<Conversation>,
         render: impl FnOnce(&mut Tx<'_>, &Conversation) -> Result<(Rendered, BTreeSet<UserKey>)>,
     ) -> Result<(Rendered, bool)> {
-        let is_latest = self.forget_what_changed(tx, mark)?;
-        let known = asker.filter(|_| is_latest).and_then(|asker| self.known_to(asker, address, mark));
+        let is_latest = self.forget_what_changed(tx, mark, look)?;
+        let known = asker.filter(|_| is_latest).and_then(|asker| self.known_to(asker, address, (mark, look)));
         if let Some(kept) = known {
             if cfg!(debug_assertions) {
                 let admitted = admit(tx).expect("a right that ended left no event that says so");
@@ -203,12 +244,13 @@ impl KeptPages {
     }
 
     /// The page that is kept for somebody who may see it, where both are known in the latest state of the log that anybody saw.
-    pub(crate) fn known_to(&self, asker: &Asker, address: &Address, mark: &Mark) -> Option<Rendered> {
+    pub(crate) fn known_to(&self, asker: &Asker, address: &Address, (mark, look): (&Mark, Look)) -> Option<Rendered> {
         // Held to the end: what is found is all of one state.
         let known = self.known();
         if known.as_ref() != Some(mark) {
             return None;
         }
+        self.found.fetch_max(look.0, Ordering::SeqCst);
         self.find(self.admitted.get(asker)?, address, mark)
     }
 
@@ -265,11 +307,14 @@ impl KeptPages {
     }
 
     /// Forgets what changed up to the state that a transaction sees; false if it sees an earlier one than others did.
-    fn forget_what_changed(&self, tx: &mut Tx<'_>, now: &Mark) -> Result<bool> {
+    fn forget_what_changed(&self, tx: &mut Tx<'_>, now: &Mark, look: Look) -> Result<bool> {
         let is_past = |known: &Mark| now.is_of_log_of(known) && now.key() < known.key();
         loop {
             let before = match &*self.known() {
-                Some(known) if known == now => return Ok(true),
+                Some(known) if known == now => {
+                    self.found.fetch_max(look.0, Ordering::SeqCst);
+                    return Ok(true);
+                }
                 Some(known) if is_past(known) => return Ok(false),
                 known => known.clone(),
             };
@@ -282,6 +327,7 @@ impl KeptPages {
             if *known == before {
                 self.forget(&changes);
                 *known = Some(now.clone());
+                self.found.store(look.0, Ordering::SeqCst);
                 return Ok(true);
             }
         }
@@ -315,6 +361,20 @@ impl KeptPages {
     fn known(&self) -> RwLockReadGuard<'_, Option<Mark>> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets those go on who wait for a thread. Unlike with `yield_now` of tokio, any thread may take this up again: with that, one in a
+/// hundred requests waited for a thread that had lost its core.
+async fn at_the_end_of_the_line() {
+    let mut has_waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Fails if a page in memory is not what would be read; what they say is not for the log.
@@ -397,7 +457,7 @@ mod tests {
         };
         let mark = mark(tx).unwrap();
         let admit = |_: &mut Tx<'_>| Ok(conversation(key));
-        let (rendered, was_kept) = pages.page((tx, &mark), Some(&asker(key)), at, admit, render).unwrap();
+        let (rendered, was_kept) = pages.page((tx, &mark, Look(0)), Some(&asker(key)), at, admit, render).unwrap();
         pages.count(was_kept);
         String::from_utf8(rendered.body.to_vec()).unwrap()
     }
@@ -443,7 +503,7 @@ mod tests {
         let is_known = || {
             let found = app.read(|tx| {
                 let mark = mark(tx)?;
-                pages.forget_what_changed(tx, &mark)?;
+                pages.forget_what_changed(tx, &mark, Look(0))?;
                 Ok(pages.admitted.get(&asker(ONE)).is_some())
             });
             found.unwrap()
@@ -468,7 +528,7 @@ mod tests {
         let nobody = app.read(|tx| {
             let refused = |_: &mut Tx<'_>| Err(crate::error::Error::internal("they may not"));
             let mark = mark(tx)?;
-            pages.page((tx, &mark), None, &here(), refused, |_, _| unreachable!())
+            pages.page((tx, &mark, Look(0)), None, &here(), refused, |_, _| unreachable!())
         });
         nobody.unwrap_err();
         is_kept(&pages, &app, ONE, &here());
@@ -502,6 +562,74 @@ mod tests {
     }
 
     #[test]
+    fn a_look_answers_those_who_came_before_it_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let (app, other, pages) = (open(&folder), open(&folder), pages());
+        let at = here();
+        let known_since = |before| {
+            let known = pages.known_since(before, &asker(ONE), &at);
+            known.map(|(rendered, _)| String::from_utf8(rendered.body.to_vec()).unwrap())
+        };
+        // A look finds the state of the log, and what is then read says `text`.
+        let find = |look, text: &str| {
+            app.read(|tx| {
+                let mark = mark(tx)?;
+                let admit = |_: &mut Tx<'_>| Ok(conversation(ONE));
+                let render = |_: &mut Tx<'_>, _: &Conversation| {
+                    let body = Bytes::copy_from_slice(text.as_bytes());
+                    Ok((Rendered { tag: HeaderValue::from_static("tag"), body }, BTreeSet::new()))
+                };
+                pages.page((tx, &mark, look), Some(&asker(ONE)), &at, admit, render)
+            })
+            .unwrap();
+        };
+        find(pages.look(), "old");
+        let (came, before) = (Look(0), pages.look());
+        assert_eq!(known_since(came).as_deref(), Some("old"));
+        assert_eq!(known_since(Look(1)), None, "nobody has looked since they came");
+        send(&other, ONE);
+        // One that began before the change may find it, and one that began after it does.
+        let (came, after) = (before, pages.look());
+        find(before, "new");
+        assert_eq!(known_since(came), None, "the look may have been before the change");
+        find(after, "new");
+        assert_eq!(known_since(came).as_deref(), Some("new"));
+        assert_eq!(known_since(Look(0)).as_deref(), Some("new"), "they came long ago");
+        // A transaction that began long ago says nothing of now.
+        app.read(|tx| pages.keep_up(tx)).unwrap();
+        assert_eq!(known_since(after), None);
+        tell(&other, EventKind::ParticipantRemoved, Some(ONE), Some(ANN));
+        let came = after;
+        app.read(|tx| {
+            let mark = mark(tx)?;
+            pages.forget_what_changed(tx, &mark, pages.look())
+        })
+        .unwrap();
+        assert_eq!(known_since(came), None, "they may not see it any more");
+    }
+
+    #[test]
+    fn what_comes_together_is_answered_by_one_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let (app, pages, at) = (open(&folder), pages(), here());
+        is_kept(&pages, &app, ONE, &at);
+        let answer = async || {
+            let known = pages.known_by_others(&asker(ONE), &at).await;
+            let look = known.is_none().then(|| pages.look());
+            app.read(|tx| {
+                let mark = mark(tx)?;
+                Ok(look.map(|look| pages.known_to(&asker(ONE), &at, (&mark, look))))
+            })
+            .unwrap()
+            .is_some()
+        };
+        let all = futures_util::future::join_all((0..10).map(|_| answer()));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let have_looked = runtime.block_on(all);
+        assert_eq!(have_looked.iter().filter(|has_looked| **has_looked).count(), 1);
+    }
+
+    #[test]
     fn a_page_that_was_read_before_a_change_that_is_known_is_not_kept() {
         let folder = tempfile::tempdir().unwrap();
         let (app, other, pages) = (open(&folder), open(&folder), pages());
@@ -515,7 +643,7 @@ mod tests {
                 Ok((Rendered { tag: HeaderValue::from_static("tag"), body: "old".into() }, BTreeSet::new()))
             };
             let mark = mark(tx)?;
-            pages.page((tx, &mark), Some(&asker(ONE)), &here(), |_| Ok(conversation(ONE)), render)
+            pages.page((tx, &mark, Look(0)), Some(&asker(ONE)), &here(), |_| Ok(conversation(ONE)), render)
         });
         assert_eq!(read.unwrap().0.body, "old");
         assert_eq!(app.read(|tx| Ok(shown(&pages, tx, ONE, &here(), "new"))).unwrap(), "new");
