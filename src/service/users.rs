@@ -107,7 +107,7 @@ impl Matching {
             super::must_administer(actor)?;
         }
         let by_email = actor.administers();
-        Ok(Filter { search: search.as_deref(), by_email, role: *role, is_active: *is_active })
+        Ok(Filter { search: search.as_deref(), by_email, role: *role, is_active: *is_active, beginning_first: false })
     }
 }
 
@@ -138,7 +138,8 @@ pub fn page(
     page.map(|users| Ok(users.into_iter().map(|user| profile(actor, user)).collect()))
 }
 
-/// As [`page`], for the operator and admins; its count is 0, as counting takes longer than the page.
+/// As [`page`], for the operator and admins: of what is searched those come first whose usernames begin with it. Its count is 0, as
+/// counting takes longer than the page.
 ///
 /// # Errors
 /// As of [`list`], `Forbidden` for all others.
@@ -150,7 +151,8 @@ pub fn accounts(
     size: i64,
 ) -> Result<Page<User, String>> {
     super::must_administer(actor)?;
-    uncounted(tx, &matching.filter(actor)?, seek, size)
+    let filter = Filter { beginning_first: true, ..matching.filter(actor)? };
+    uncounted(tx, &filter, seek, size)
 }
 
 fn uncounted(

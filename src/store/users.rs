@@ -241,6 +241,8 @@ pub struct Filter<'s> {
     pub by_email: bool,
     pub role: Option<Role>,
     pub is_active: Option<bool>,
+    /// Whether those come first whose usernames begin with what is searched
+    pub beginning_first: bool,
 }
 
 macro_rules! matching {
@@ -276,9 +278,9 @@ macro_rules! page {
             $compare,
             " $1 AND ",
             matching!(),
-            " ORDER BY account.username_folded ",
+            " AND account.username_folded < $6 ORDER BY account.username_folded ",
             $order,
-            " LIMIT $6) AS found CROSS JOIN account
+            " LIMIT $7) AS found CROSS JOIN account
              WHERE account.username_folded = found.place
              ORDER BY account.username_folded ",
             $order
@@ -292,22 +294,75 @@ macro_rules! number {
     };
 }
 
-/// Users after or before a username, by username, of a list
+/// Users after or before a username (none: from the first on) of a list, by username
 pub fn page(tx: &mut Tx<'_>, seek: &Seek<String>, filter: &Filter<'_>, limit: i64) -> Result<Vec<User>> {
-    let Filter { search, by_email, role, is_active } = filter;
-    let (sql, position) = match (role, seek) {
-        (Some(Role::Admin), Seek::After(username)) => (page!(admins!(), " >", "ASC"), username),
-        (Some(Role::Admin), Seek::Before(username)) => (page!(admins!(), " <", "DESC"), username),
-        (_, Seek::After(username)) => (page!(everybody!(), " >", "ASC"), username),
-        (_, Seek::Before(username)) => (page!(everybody!(), " <", "DESC"), username),
+    let (first, last) = super::beginning_with("");
+    // Which follow each other; those who begin with what is searched are found without looking at all.
+    let ranges = match filter.search.filter(|_| filter.beginning_first) {
+        None => vec![(first, last)],
+        Some(search) => {
+            let (from, below) = super::beginning_with(search);
+            vec![(from.clone(), below.clone()), (first, from), (below, last)]
+        }
     };
-    let search = search.map(fold_case);
-    tx.all(sql, &[&fold_case(position), &search, by_email, role, is_active, &limit], read)
+    let (Seek::After(username) | Seek::Before(username)) = seek;
+    let place = fold_case(username);
+    let is_in = |(from, below): &(String, String)| *from <= place && place < *below;
+    let at = ranges.iter().position(is_in).unwrap_or(0);
+    let all_of = |begin| move |(from, below): &(String, String)| (begin, from.clone(), below.clone());
+    let spans: Vec<_> = match seek {
+        Seek::After(_) if place.is_empty() => ranges.iter().map(all_of(Begin::At)).collect(),
+        Seek::After(_) => {
+            let rest = (Begin::Behind, place, ranges[at].1.clone());
+            std::iter::once(rest).chain(ranges[at + 1..].iter().map(all_of(Begin::At))).collect()
+        }
+        Seek::Before(_) => {
+            let rest = (Begin::AtEnd, ranges[at].0.clone(), place);
+            std::iter::once(rest).chain(ranges[..at].iter().rev().map(all_of(Begin::AtEnd))).collect()
+        }
+    };
+    let mut found = Vec::new();
+    for (begin, from, below) in spans {
+        let left = limit.saturating_sub(i64::try_from(found.len()).unwrap_or(limit));
+        if left > 0 {
+            found.extend(of_range(tx, begin, (&from, &below), filter, left)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Where in a range of usernames a page begins
+#[derive(Clone, Copy)]
+enum Begin {
+    At,
+    /// Behind the username that it begins with
+    Behind,
+    /// Backwards
+    AtEnd,
+}
+
+fn of_range(
+    tx: &mut Tx<'_>,
+    begin: Begin,
+    (from, below): (&str, &str),
+    filter: &Filter<'_>,
+    limit: i64,
+) -> Result<Vec<User>> {
+    let Filter { search, by_email, role, is_active, .. } = filter;
+    let sql = match (role, begin) {
+        (Some(Role::Admin), Begin::At) => page!(admins!(), " >=", "ASC"),
+        (Some(Role::Admin), Begin::Behind) => page!(admins!(), " >", "ASC"),
+        (Some(Role::Admin), Begin::AtEnd) => page!(admins!(), " >=", "DESC"),
+        (_, Begin::At) => page!(everybody!(), " >=", "ASC"),
+        (_, Begin::Behind) => page!(everybody!(), " >", "ASC"),
+        (_, Begin::AtEnd) => page!(everybody!(), " >=", "DESC"),
+    };
+    tx.all(sql, &[&from, &search.map(fold_case), by_email, role, is_active, &below, &limit], read)
 }
 
 /// How many users there are in that list, up to 10,000
 pub fn count_matching(tx: &mut Tx<'_>, filter: &Filter<'_>) -> Result<i64> {
-    let Filter { search, by_email, role, is_active } = filter;
+    let Filter { search, by_email, role, is_active, .. } = filter;
     let sql = if *role == Some(Role::Admin) { number!(admins!()) } else { number!(everybody!()) };
     tx.only(sql, &[&"", &search.map(fold_case), by_email, role, is_active], |row| row.get(0))
 }

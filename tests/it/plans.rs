@@ -150,7 +150,7 @@ fn turn_pages(tx: &mut Tx<'_>, actor: &Actor) -> Result<()> {
     messages::versions(tx, actor, &root, i64::MAX, (1, 10))?;
     turn(|seek| messages::thread_page(tx, actor, &root, seek, 1))?;
     if actor.administers() {
-        for seek in [Seek::After(String::new()), Seek::Before("zoe".to_owned())] {
+        for seek in [Seek::After(String::new()), Seek::After("a".to_owned()), Seek::Before("zoe".to_owned())] {
             let admins = users::Matching { role: Some(tidings::model::Role::Admin), ..users::Matching::default() };
             users::page(tx, actor, &admins, Some(&seek), 1)?;
         }

@@ -180,6 +180,27 @@ fn earlier_contents_threads_and_findings_are_paged_too() {
 }
 
 #[test]
+fn of_accounts_that_are_searched_those_come_first_whose_usernames_begin_with_it() {
+    on_every_engine(|world| {
+        for name in ["zan", "anna", "an", "Bann", "ANN", "other", "a", "ao", "hanna"] {
+            world.user(name);
+        }
+        let found = |search: Option<&str>| {
+            let matching = users::Matching { search: search.map(ToOwned::to_owned), ..users::Matching::default() };
+            let accounts = |tx: &mut Tx<'_>, seek: Option<&Seek<String>>, size| {
+                users::accounts(tx, &operator(), &matching, seek, size)
+            };
+            walk(world, accounts, |user| user.person.username.clone()).0
+        };
+        assert_eq!(found(Some("an")), ["an", "ANN", "anna", "Bann", "hanna", "zan"]);
+        assert_eq!(found(Some("Anna")), ["anna", "hanna"]);
+        assert_eq!(found(Some("nn")), ["ANN", "anna", "Bann", "hanna"]);
+        assert_eq!(found(None), ["a", "an", "ANN", "anna", "ao", "Bann", "hanna", "other", "zan"]);
+        assert!(found(Some("nothing")).is_empty());
+    });
+}
+
+#[test]
 fn people_conversations_and_notifications_are_paged_in_their_orders() {
     on_every_engine(|world| {
         let [ann, bob, _] = talk(world);

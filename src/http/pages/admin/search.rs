@@ -28,7 +28,7 @@ const PATH: &str = "/admin/search/";
 const SHOWN: i64 = 25;
 
 /// How many of the newest messages found can be paged through
-const COUNTED: i64 = 1000;
+const COUNTED: i64 = 500;
 
 /// How long a search may take before it shows what it found so far
 const PATIENCE: Duration = Duration::from_secs(1);
