@@ -107,7 +107,7 @@ impl Matching {
             super::must_administer(actor)?;
         }
         let by_email = actor.administers();
-        Ok(Filter { search: search.as_deref(), by_email, role: *role, is_active: *is_active, beginning_first: false })
+        Ok(Filter { search: search.as_deref(), by_email, role: *role, is_active: *is_active })
     }
 }
 
@@ -118,7 +118,7 @@ impl Matching {
 pub fn list(tx: &mut Tx<'_>, actor: &Actor, after: &str, matching: &Matching, limit: i64) -> Result<Vec<Profile>> {
     let filter = matching.filter(actor)?;
     super::check_text("after", after, 150)?;
-    let users = store::users::page(tx, &Seek::After(after.to_owned()), &filter, limit)?;
+    let users = store::users::page(tx, &Seek::After(after.to_owned()), &filter, false, limit)?;
     Ok(users.into_iter().map(|user| profile(actor, user)).collect())
 }
 
@@ -134,7 +134,7 @@ pub fn page(
     size: i64,
 ) -> Result<Page<Profile, String>> {
     let filter = matching.filter(actor)?;
-    let page = uncounted(tx, &filter, seek, size)?.of(store::users::count_matching(tx, &filter)?);
+    let page = uncounted(tx, &filter, false, (seek, size))?.of(store::users::count_matching(tx, &filter)?);
     page.map(|users| Ok(users.into_iter().map(|user| profile(actor, user)).collect()))
 }
 
@@ -151,19 +151,18 @@ pub fn accounts(
     size: i64,
 ) -> Result<Page<User, String>> {
     super::must_administer(actor)?;
-    let filter = Filter { beginning_first: true, ..matching.filter(actor)? };
-    uncounted(tx, &filter, seek, size)
+    uncounted(tx, &matching.filter(actor)?, true, (seek, size))
 }
 
 fn uncounted(
     tx: &mut Tx<'_>,
     filter: &Filter<'_>,
-    seek: Option<&Seek<String>>,
-    size: i64,
+    beginning_first: bool,
+    (seek, size): (Option<&Seek<String>>, i64),
 ) -> Result<Page<User, String>> {
     let read = |seek: Option<&Seek<String>>, limit| {
         let from_the_first = Seek::After(String::new());
-        store::users::page(tx, seek.unwrap_or(&from_the_first), filter, limit)
+        store::users::page(tx, seek.unwrap_or(&from_the_first), filter, beginning_first, limit)
     };
     super::page::page(seek, size, |user: &User| user.person.username.clone(), read)
 }

@@ -241,8 +241,6 @@ pub struct Filter<'s> {
     pub by_email: bool,
     pub role: Option<Role>,
     pub is_active: Option<bool>,
-    /// Whether those come first whose usernames begin with what is searched
-    pub beginning_first: bool,
 }
 
 macro_rules! matching {
@@ -294,11 +292,18 @@ macro_rules! number {
     };
 }
 
-/// Users after or before a username (none: from the first on) of a list, by username
-pub fn page(tx: &mut Tx<'_>, seek: &Seek<String>, filter: &Filter<'_>, limit: i64) -> Result<Vec<User>> {
+/// Users of a list after or before a username (an empty one: from the first on), by username; where `beginning_first`, those come
+/// first whose usernames begin with what is searched.
+pub fn page(
+    tx: &mut Tx<'_>,
+    seek: &Seek<String>,
+    filter: &Filter<'_>,
+    beginning_first: bool,
+    limit: i64,
+) -> Result<Vec<User>> {
     let (first, last) = super::beginning_with("");
-    // Which follow each other; those who begin with what is searched are found without looking at all.
-    let ranges = match filter.search.filter(|_| filter.beginning_first) {
+    // Of usernames, in the order of the list. Those that begin with the text are found by the index; the others are looked through.
+    let ranges = match filter.search.filter(|_| beginning_first) {
         None => vec![(first, last)],
         Some(search) => {
             let (from, below) = super::beginning_with(search);
@@ -308,7 +313,7 @@ pub fn page(tx: &mut Tx<'_>, seek: &Seek<String>, filter: &Filter<'_>, limit: i6
     let (Seek::After(username) | Seek::Before(username)) = seek;
     let place = fold_case(username);
     let is_in = |(from, below): &(String, String)| *from <= place && place < *below;
-    let at = ranges.iter().position(is_in).unwrap_or(0);
+    let at = ranges.iter().position(is_in).unwrap_or(ranges.len() - 1);
     let all_of = |begin| move |(from, below): &(String, String)| (begin, from.clone(), below.clone());
     let spans: Vec<_> = match seek {
         Seek::After(_) if place.is_empty() => ranges.iter().map(all_of(Begin::At)).collect(),
@@ -348,7 +353,7 @@ fn of_range(
     filter: &Filter<'_>,
     limit: i64,
 ) -> Result<Vec<User>> {
-    let Filter { search, by_email, role, is_active, .. } = filter;
+    let Filter { search, by_email, role, is_active } = filter;
     let sql = match (role, begin) {
         (Some(Role::Admin), Begin::At) => page!(admins!(), " >=", "ASC"),
         (Some(Role::Admin), Begin::Behind) => page!(admins!(), " >", "ASC"),
@@ -362,7 +367,7 @@ fn of_range(
 
 /// How many users there are in that list, up to 10,000
 pub fn count_matching(tx: &mut Tx<'_>, filter: &Filter<'_>) -> Result<i64> {
-    let Filter { search, by_email, role, is_active, .. } = filter;
+    let Filter { search, by_email, role, is_active } = filter;
     let sql = if *role == Some(Role::Admin) { number!(admins!()) } else { number!(everybody!()) };
     tx.only(sql, &[&"", &search.map(fold_case), by_email, role, is_active], |row| row.get(0))
 }

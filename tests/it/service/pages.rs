@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use tidings::app::late_after;
 use tidings::error::Result;
 use tidings::model::{
-    Actor, ConversationSelector, MessageSelector, NotificationKind, Number, Seek, Timestamp, UserSelector,
+    Actor, ConversationSelector, MessageSelector, NotificationKind, Number, Role, Seek, Timestamp, UserSelector,
 };
 use tidings::service::messages::{self, List, Matching, MessageEdit, Search};
 use tidings::service::page::Page;
@@ -182,21 +182,29 @@ fn earlier_contents_threads_and_findings_are_paged_too() {
 #[test]
 fn of_accounts_that_are_searched_those_come_first_whose_usernames_begin_with_it() {
     on_every_engine(|world| {
-        for name in ["zan", "anna", "an", "Bann", "ANN", "other", "a", "ao", "hanna"] {
+        for name in ["zan", "anna", "an", "Bann", "ANN", "other", "a", "ao", "hanna", "\u{10FFFF}an"] {
             world.user(name);
         }
-        let found = |search: Option<&str>| {
-            let matching = users::Matching { search: search.map(ToOwned::to_owned), ..users::Matching::default() };
+        for name in ["annex", "chan", "zann"] {
+            world.admin(name);
+        }
+        let found = |role: Role, search: Option<&str>| {
+            let search = search.map(ToOwned::to_owned);
+            let matching = users::Matching { search, role: Some(role), ..users::Matching::default() };
             let accounts = |tx: &mut Tx<'_>, seek: Option<&Seek<String>>, size| {
                 users::accounts(tx, &operator(), &matching, seek, size)
             };
             walk(world, accounts, |user| user.person.username.clone()).0
         };
-        assert_eq!(found(Some("an")), ["an", "ANN", "anna", "Bann", "hanna", "zan"]);
-        assert_eq!(found(Some("Anna")), ["anna", "hanna"]);
-        assert_eq!(found(Some("nn")), ["ANN", "anna", "Bann", "hanna"]);
-        assert_eq!(found(None), ["a", "an", "ANN", "anna", "ao", "Bann", "hanna", "other", "zan"]);
-        assert!(found(Some("nothing")).is_empty());
+        assert_eq!(found(Role::User, Some("an")), ["an", "ANN", "anna", "Bann", "hanna", "zan", "\u{10FFFF}an"]);
+        assert_eq!(found(Role::User, Some("Anna")), ["anna", "hanna"]);
+        assert_eq!(found(Role::User, Some("nn")), ["ANN", "anna", "Bann", "hanna"]);
+        let all = ["a", "an", "ANN", "anna", "ao", "Bann", "hanna", "other", "zan", "\u{10FFFF}an"];
+        assert_eq!(found(Role::User, None), all);
+        assert_eq!(found(Role::User, Some("\u{10FFFF}")), ["\u{10FFFF}an"]);
+        assert_eq!(found(Role::Admin, Some("an")), ["annex", "chan", "zann"]);
+        assert_eq!(found(Role::Admin, Some("nn")), ["annex", "zann"]);
+        assert!(found(Role::User, Some("nothing")).is_empty());
     });
 }
 
