@@ -162,7 +162,7 @@ impl Feed {
         }
     }
 
-    /// Hands what there is to those who listen, as long as it is polled: a task for the threads that deliver it.
+    /// Hands to the listeners what there is for them, for as long as it is polled: one task of those who deliver it.
     pub async fn deliver(&self) {
         self.0.outlet.distribute().await;
     }

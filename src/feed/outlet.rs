@@ -1,7 +1,7 @@
 //! Where what the feed has for listeners waits until it is delivered.
 //!
-//! The feed wakes one task of the threads that deliver, and that one the listeners: waking each from another thread takes a system
-//! call each.
+//! The feed wakes one task of those that deliver, and that one the listeners: from a thread that delivers nothing, each would take a
+//! system call.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -126,9 +126,13 @@ impl Outlet {
     /// Distributes what the feed says, as long as it is polled; without that nobody hears anything.
     pub(super) async fn distribute(&self) {
         let mut undistributed = self.undistributed.lock().await;
-        let mut messages = Vec::new();
+        let (mut messages, mut wakers) = (Vec::new(), Vec::new());
         while undistributed.recv_many(&mut messages, 64).await > 0 {
-            self.boxes().distribute(&mut messages);
+            for message in messages.drain(..) {
+                self.boxes().distribute(message, &mut wakers);
+            }
+            // Nobody waits for the boxes then, and everybody finds all of it.
+            wakers.drain(..).for_each(Waker::wake);
         }
     }
 
@@ -136,7 +140,9 @@ impl Outlet {
     pub(super) fn close(&self) {
         let mut boxes = self.boxes();
         boxes.is_closed = true;
-        boxes.of.values_mut().for_each(|waiting| waiting.end(EndReason::Shutdown));
+        let wakers: Vec<_> = boxes.of.values_mut().filter_map(|waiting| waiting.end(EndReason::Shutdown)).collect();
+        drop(boxes);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     pub(super) fn open(&self, listener: ListenerId, reached: Arc<str>, is_behind: bool) {
@@ -161,41 +167,34 @@ impl Outlet {
 }
 
 impl Boxes {
-    fn distribute(&mut self, messages: &mut Vec<Message>) {
-        for message in messages.drain(..) {
-            match message {
-                Message::Batch { events, reached } => {
-                    for (event, listeners) in events {
-                        for listener in listeners {
-                            if let Some(waiting) = self.of.get_mut(&listener) {
-                                waiting.add(Arc::clone(&event));
-                            }
-                        }
-                    }
-                    self.reached = Some(reached);
-                    self.batches += 1;
-                }
-                Message::Page { to, events, reached, is_behind } => {
-                    if let Some(waiting) = self.of.get_mut(&to).filter(|waiting| waiting.end.is_none()) {
-                        waiting.bytes += events.iter().map(|event| event.len()).sum::<usize>();
-                        waiting.events.extend(events);
-                        waiting.reached = Some((reached, self.batches));
-                        (waiting.is_behind, waiting.has_asked) = (is_behind, false);
-                        waiting.wake();
-                    }
-                }
-                Message::End(listener, reason) => {
-                    if let Some(waiting) = self.of.get_mut(&listener) {
-                        waiting.end(reason);
-                    }
-                }
-                Message::BreakOff(listeners) => {
+    /// Puts what the feed says where it belongs, and adds those who are to be woken.
+    fn distribute(&mut self, message: Message, wakers: &mut Vec<Waker>) {
+        match message {
+            Message::Batch { events, reached } => {
+                for (event, listeners) in events {
                     for listener in listeners {
-                        if let Some(mut waiting) = self.of.remove(&listener) {
-                            waiting.wake();
-                        }
+                        let waiting = self.of.get_mut(&listener);
+                        wakers.extend(waiting.and_then(|waiting| waiting.add(Arc::clone(&event))));
                     }
                 }
+                self.reached = Some(reached);
+                self.batches += 1;
+            }
+            Message::Page { to, events, reached, is_behind } => {
+                if let Some(waiting) = self.of.get_mut(&to).filter(|waiting| waiting.end.is_none()) {
+                    waiting.bytes += events.iter().map(|event| event.len()).sum::<usize>();
+                    waiting.events.extend(events);
+                    waiting.reached = Some((reached, self.batches));
+                    (waiting.is_behind, waiting.has_asked) = (is_behind, false);
+                    wakers.extend(waiting.waker.take());
+                }
+            }
+            Message::End(listener, reason) => {
+                wakers.extend(self.of.get_mut(&listener).and_then(|waiting| waiting.end(reason)));
+            }
+            Message::BreakOff(listeners) => {
+                let ended = listeners.iter().filter_map(|listener| self.of.remove(listener));
+                wakers.extend(ended.filter_map(|waiting| waiting.waker));
             }
         }
     }
@@ -212,28 +211,24 @@ impl Waiting {
         Some(event)
     }
 
-    fn add(&mut self, event: Arc<[u8]>) {
+    /// Adds an event; returns who is to be woken for it.
+    fn add(&mut self, event: Arc<[u8]>) -> Option<Waker> {
         if self.end.is_some() {
-            return;
+            return None;
         }
         self.bytes += event.len();
         self.events.push_back(event);
         if self.events.len() > MOST_WAITING || self.bytes > MOST_BYTES && self.events.len() > 1 {
             self.events = VecDeque::new();
-            self.end(EndReason::TooSlow);
+            return self.end(EndReason::TooSlow);
         }
-        self.wake();
+        self.waker.take()
     }
 
-    fn end(&mut self, reason: EndReason) {
+    /// Ends the listening; returns who is to be woken for it.
+    fn end(&mut self, reason: EndReason) -> Option<Waker> {
         self.end.get_or_insert(reason);
-        self.wake();
-    }
-
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+        self.waker.take()
     }
 }
 

@@ -23,6 +23,7 @@ use crate::model::{
     Actor, Conversation, ConversationId, ConversationSelector, MessageId, MessageSelector, Number, SearchHit, Seek,
     Timestamp, UserSelector,
 };
+use crate::service::events::mark;
 use crate::service::messages::{self, Destination, Draft, Matching, MessageEdit, Search};
 use crate::service::{self, notifications, tokens};
 use crate::store::Tx;
@@ -146,7 +147,13 @@ async fn newest(server: &Shared, here: Here, caller: Caller, conversation: Conve
     let asker = Asker { user: claims.user, generation: claims.generation, conversation };
     let mut early = None;
     if let Some(pages) = &server.kept {
+        let came = if cfg!(debug_assertions) { Some(server.quickly(|app| app.read(mark)).await?) } else { None };
         early = pages.known_by_others(&asker, &here.address).await.filter(|_| server.app.now() < claims.expires_at);
+        let is_old = |at: &Mark| came.is_some_and(|came| at.is_of_log_of(&came) && at.key() < came.key());
+        debug_assert!(
+            !early.as_ref().is_some_and(|(_, at)| is_old(at)),
+            "what another request knew is of before this one"
+        );
         if !cfg!(debug_assertions)
             && let Some((rendered, _)) = early
         {

@@ -4,13 +4,14 @@
 //! read it; where nobody has committed anything since the connection looked last, it is still that one, and no transaction is begun.
 //! Where it is a later one, what happened since is read, and the pages that it changes are forgotten, before a page is looked for. So
 //! what is found is what would be read, also when another process has just changed something: no time passes, and nothing is assumed.
-//! So it is with who may see which conversation. Of requests that come together, one looks for all.
+//! So it is with who may see which conversation.
+//!
+//! Of requests that come together one looks, and the others take what it found: a look that began after a request came is as good as one
+//! of its own.
 
 use std::collections::BTreeSet;
-use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
-use std::task::Poll;
 
 use axum::body::Bytes;
 use axum::http::{HeaderValue, Uri};
@@ -18,6 +19,7 @@ use prometheus_client::metrics::counter::Counter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
+use super::turns::let_others_go_first;
 use crate::error::Result;
 use crate::model::{Conversation, ConversationId, ConversationKey, UserId, UserKey};
 use crate::service::events::{Changes, changes, mark};
@@ -81,7 +83,7 @@ pub(crate) struct KeptPages {
     known: RwLock<Option<Mark>>,
     /// The last look that was begun
     begun: AtomicU64,
-    /// A look that found the state that is known; changed while that is not
+    /// The latest look that found `known` as it is; written only under its lock
     found: AtomicU64,
     pages: Cache<ConversationKey, Arc<[Kept]>, Bytesize>,
     /// Who may see which conversation
@@ -175,10 +177,10 @@ impl KeptPages {
     }
 
     /// The page that is kept for somebody who may see it, where another request has looked since this was called; and the state of the
-    /// log that it found. What has come with this request is read first, so that one look is enough for all of it.
+    /// log that it found. Other requests that are already here go first, so that one look is enough for all of them.
     pub(crate) async fn known_by_others(&self, asker: &Asker, address: &Address) -> Option<(Rendered, Mark)> {
         let before = Look(self.begun.load(Ordering::SeqCst));
-        at_the_end_of_the_line().await;
+        let_others_go_first().await;
         self.known_since(before, asker, address)
     }
 
@@ -196,8 +198,8 @@ impl KeptPages {
     }
 
     /// The page of a conversation at an address as the transaction sees it, whose state of the log is given, and the look by which it was
-    /// found: as it is kept, or as `render` reads it, with those whom it shows; then it is kept. `admit` finds the conversation, unless it is known that the asker
-    /// may see it. Also says whether it was kept.
+    /// found: as it is kept, or as `render` reads it, with those whom it shows; then it is kept. `admit` finds the conversation, unless
+    /// it is known that the asker may see it. Also says whether it was kept.
     ///
     /// Debug builds do both anyway, and compare: a change that leaves no event would be found out.
     pub(crate) fn page(
@@ -361,20 +363,6 @@ impl KeptPages {
     fn known(&self) -> RwLockReadGuard<'_, Option<Mark>> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Lets those go on who wait for a thread. Unlike with `yield_now` of tokio, any thread may take this up again: with that, one in a
-/// hundred requests waited for a thread that had lost its core.
-async fn at_the_end_of_the_line() {
-    let mut has_waited = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut has_waited, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Fails if a page in memory is not what would be read; what they say is not for the log.

@@ -49,7 +49,7 @@ use self::readiness::Readiness;
 pub use self::sites::{host, origin};
 use self::slots::Slots;
 use self::tickets::Tickets;
-use self::turns::Turns;
+use self::turns::{Turns, let_others_go_first};
 use crate::app::SharedApp;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
@@ -199,10 +199,11 @@ impl Server {
         self: &Arc<Self>,
         work: impl FnOnce(&SharedApp) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if self.app.pool().is_embedded()
-            && let Some(_turn) = self.turns.try_take()
-        {
-            return work(&self.app);
+        if self.app.pool().is_embedded() {
+            let_others_go_first().await;
+            if let Some(_turn) = self.turns.try_take() {
+                return work(&self.app);
+            }
         }
         let server = Arc::clone(self);
         self.turns.run(move || work(&server.app)).await

@@ -4,7 +4,9 @@
 //! the next that waits.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
@@ -165,6 +167,20 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         self.gives_up();
     }
+}
+
+/// Lets other tasks go first that wait for this thread, and wakes another thread to see to what comes meanwhile: a thread that waits for
+/// connections and is busy with one keeps all others waiting. Unlike after `yield_now` of tokio, any thread may take the task up again.
+pub(crate) async fn let_others_go_first() {
+    let mut has_waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn take(turns: &Arc<Mutex<Line>>, line: &mut Line) -> Option<Turn> {
