@@ -201,7 +201,7 @@ async fn newest(server: &Shared, here: Here, caller: Caller, conversation: Conve
         pages.count(was_kept.get());
         Ok(rendered)
     };
-    Ok(here.send(server.quickly(read).await?))
+    Ok(here.send(server.at_once(read).await?))
 }
 
 /// The results of a search

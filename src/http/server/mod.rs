@@ -199,11 +199,19 @@ impl Server {
         self: &Arc<Self>,
         work: impl FnOnce(&SharedApp) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if self.app.pool().is_embedded() {
-            let_others_go_first().await;
-            if let Some(_turn) = self.turns.try_take() {
-                return work(&self.app);
-            }
+        let_others_go_first().await;
+        self.at_once(work).await
+    }
+
+    /// As [`Server::quickly`], without letting others go first.
+    pub(crate) async fn at_once<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&SharedApp) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.app.pool().is_embedded()
+            && let Some(_turn) = self.turns.try_take()
+        {
+            return work(&self.app);
         }
         let server = Arc::clone(self);
         self.turns.run(move || work(&server.app)).await

@@ -140,14 +140,18 @@ fn the_function_of_the_guide_goes_on_where_it_was_whatever_happens() {
     let mut server = serve();
     let (token, _) = server.log_in("bob", "correct horse 8");
     let keys = Keys::new(SECRET.as_bytes(), None).unwrap();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
-    let now = Timestamp(now.try_into().unwrap());
-    let claims = keys.verify(&token, now).unwrap();
+    let now = || {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
+        Timestamp(now.try_into().unwrap())
+    };
+    let claims = keys.verify(&token, now()).unwrap();
     let mut page = Page::new(script, &origin, server.address(), &shell.path(""));
+    // It answers when the browser has started, which may take long.
+    page.tell(&format!("token {token}"));
 
     // A token whose ten minutes are over while the page listens: it goes on with the next one.
     let short = keys
-        .sign(claims.user, claims.login, claims.generation, now.plus_seconds(25 - LIFETIME), claims.user.0)
+        .sign(claims.user, claims.login, claims.generation, now().plus_seconds(25 - LIFETIME), claims.user.0)
         .unwrap();
     page.tell(&format!("token {short}"));
     page.tell("open");
