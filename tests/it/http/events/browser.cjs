@@ -19,7 +19,8 @@ async function main() {
   await page.route(PAGE, (route) => route.fulfill({ contentType: 'text/html', body }));
   const commands = {
     token: (value) => { token = value; },
-    open: () => page.goto(PAGE),
+    // With the head of the answer the stream has begun: what was sent before is not on it.
+    open: () => Promise.all([page.waitForResponse((answer) => answer.url().includes('/events/?') && answer.ok()), page.goto(PAGE)]),
     until: (count) => page.waitForFunction((count) => heard.length >= count, Number(count), { polling: 50, timeout: 60_000 }),
     freeze: () => devtools.send('Page.setWebLifecycleState', { state: 'frozen' }),
     thaw: () => devtools.send('Page.setWebLifecycleState', { state: 'active' }),

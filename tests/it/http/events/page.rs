@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tidings::model::Timestamp;
 use tidings::service::tokens::{Keys, LIFETIME};
 
-use super::limits::{listeners, until};
+use super::limits::until;
 use crate::http::browser::{is_installed, node};
 use crate::http::world;
 use crate::server::Server;
@@ -155,7 +155,6 @@ fn the_function_of_the_guide_goes_on_where_it_was_whatever_happens() {
         .unwrap();
     page.tell(&format!("token {short}"));
     page.tell("open");
-    until("the page listens", || listeners(&server) == 1);
     send("one");
     page.has_heard(&["one"]);
     page.tell(&format!("token {token}"));
@@ -187,7 +186,6 @@ fn the_function_of_the_guide_goes_on_where_it_was_whatever_happens() {
     let mut page = Page::new(&impatient, &origin, relay.address, &shell.path(""));
     page.tell(&format!("token {token}"));
     page.tell("open");
-    until("the page listens", || listeners(&server) == 1);
     send("six");
     page.has_heard(&["six"]);
     relay.silence();
