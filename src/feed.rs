@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 pub use self::follower::{Follower, Following, News};
-use self::outlet::{Counted, Outlet};
+use self::outlet::{Counted, Message, Outlet};
 pub use self::outlet::{Delivery, EndReason, ListenerId, Ticket};
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -205,6 +205,10 @@ impl Feed {
     /// How long after it happened the last event was delivered, in seconds
     pub fn delay(&self) -> f64 {
         std::time::Duration::from_micros(self.0.delay.load(Ordering::Relaxed).unsigned_abs()).as_secs_f64()
+    }
+
+    fn say(&self, message: Message) {
+        self.0.outlet.say(message);
     }
 
     fn ask(&self, ask: Ask) {

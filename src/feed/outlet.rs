@@ -274,9 +274,13 @@ pub enum Delivery {
 }
 
 impl Ticket {
+    fn boxes(&self) -> MutexGuard<'_, Boxes> {
+        self.counted.0.0.outlet.boxes()
+    }
+
     /// Takes what waits, several events only up to 16 KiB: what a listener does not read is kept for each. Waits where nothing does.
     pub fn poll(&self, context: &Context<'_>) -> Poll<Delivery> {
-        let mut boxes = self.counted.0.0.outlet.boxes();
+        let mut boxes = self.boxes();
         let Some(waiting) = boxes.of.get_mut(&self.id) else { return Poll::Ready(Delivery::BrokenOff) };
         if let Some(first) = waiting.take() {
             if waiting.events.front().is_none_or(|next| first.len() + next.len() > TOGETHER) {
@@ -304,7 +308,7 @@ impl Ticket {
 
     /// The newest cursor that the listener has reached; none while anything waits
     pub fn reached(&self) -> Option<Arc<str>> {
-        let boxes = self.counted.0.0.outlet.boxes();
+        let boxes = self.boxes();
         let waiting = boxes.of.get(&self.id)?;
         let own = waiting.reached.as_ref().filter(|(_, batches)| waiting.is_behind || boxes.batches <= *batches);
         let reached = own.map(|(cursor, _)| cursor).or(boxes.reached.as_ref());
@@ -314,7 +318,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.counted.0.0.outlet.boxes().of.remove(&self.id);
+        self.boxes().of.remove(&self.id);
         self.counted.0.ask(Ask::Leave(self.id));
     }
 }

@@ -283,12 +283,12 @@ impl Reader<'_> {
         source.is_told = !events.is_empty();
         if source.is_told {
             source.told_at = Instant::now();
-            feed.0.outlet.say(Message::Batch { events, reached: cursor });
+            feed.say(Message::Batch { events, reached: cursor });
         }
         feed.0.delay.store(source.app.now().0.saturating_sub(at.0), Ordering::Relaxed);
         for (id, reason) in ended {
             if self.audience.remove(id).is_some() {
-                feed.0.outlet.say(Message::End(id, reason));
+                feed.say(Message::End(id, reason));
             }
         }
         if has_deleted {
@@ -302,7 +302,7 @@ impl Reader<'_> {
     fn tell_progress(&mut self) {
         let Self { source: Some(source), feed, .. } = self else { return };
         if !source.is_told && source.told_at.elapsed() >= PROGRESS {
-            feed.0.outlet.say(Message::Batch { events: Vec::new(), reached: Arc::clone(&source.cursor) });
+            feed.say(Message::Batch { events: Vec::new(), reached: Arc::clone(&source.cursor) });
             (source.is_told, source.told_at) = (true, Instant::now());
         }
     }
@@ -328,13 +328,13 @@ impl Reader<'_> {
                 Ok(listener) => {
                     let events = vec![(self.format.reset)(ResetReason::OtherLog, &source.cursor)];
                     let reached = Arc::clone(&source.cursor);
-                    self.feed.0.outlet.say(Message::Page { to: id, events, reached, is_behind: false });
+                    self.feed.say(Message::Page { to: id, events, reached, is_behind: false });
                     self.audience.add(id, Member { listener, who, state: State::Live });
                 }
                 Err(error) if matches!(error.kind(), Kind::Unauthenticated | Kind::NotFound | Kind::Forbidden) => {
-                    self.feed.0.outlet.say(Message::End(id, EndReason::Revoked));
+                    self.feed.say(Message::End(id, EndReason::Revoked));
                 }
-                Err(_) => self.feed.0.outlet.say(Message::BreakOff(vec![id])),
+                Err(_) => self.feed.say(Message::BreakOff(vec![id])),
             }
         }
         Ok(())
@@ -392,7 +392,7 @@ impl Reader<'_> {
     /// Gets the next events for one who is behind.
     fn more(&mut self, id: ListenerId) {
         if self.next_page(id).is_err() && self.audience.member(id).is_some() {
-            self.feed.0.outlet.say(Message::BreakOff(vec![id]));
+            self.feed.say(Message::BreakOff(vec![id]));
         }
     }
 
@@ -432,7 +432,7 @@ impl Reader<'_> {
             }
             _ => (Arc::clone(&source.cursor), false),
         };
-        self.feed.0.outlet.say(Message::Page { to: id, events, reached, is_behind });
+        self.feed.say(Message::Page { to: id, events, reached, is_behind });
         if !is_behind {
             audience.catch_up(id);
         }
@@ -474,7 +474,7 @@ impl Reader<'_> {
     fn break_off(&mut self) {
         let members = std::mem::take(&mut self.audience);
         for (id, _) in members.into_members() {
-            self.feed.0.outlet.say(Message::BreakOff(vec![id]));
+            self.feed.say(Message::BreakOff(vec![id]));
         }
     }
 }

@@ -439,13 +439,24 @@ mod tests {
 
     /// The page, where what is read says `text`
     fn shown(pages: &KeptPages, tx: &mut Tx<'_>, key: ConversationKey, at: &Address, text: &str) -> String {
+        shown_by(Look(0), pages, tx, key, at, text)
+    }
+
+    fn shown_by(
+        look: Look,
+        pages: &KeptPages,
+        tx: &mut Tx<'_>,
+        key: ConversationKey,
+        at: &Address,
+        text: &str,
+    ) -> String {
         let render = |_: &mut Tx<'_>, _: &Conversation| {
             let body = Bytes::copy_from_slice(text.as_bytes());
             Ok((Rendered { tag: HeaderValue::from_static("tag"), body }, BTreeSet::from([ANN])))
         };
         let mark = mark(tx).unwrap();
         let admit = |_: &mut Tx<'_>| Ok(conversation(key));
-        let (rendered, was_kept) = pages.page((tx, &mark, Look(0)), Some(&asker(key)), at, admit, render).unwrap();
+        let (rendered, was_kept) = pages.page((tx, &mark, look), Some(&asker(key)), at, admit, render).unwrap();
         pages.count(was_kept);
         String::from_utf8(rendered.body.to_vec()).unwrap()
     }
@@ -559,18 +570,7 @@ mod tests {
             known.map(|(rendered, _)| String::from_utf8(rendered.body.to_vec()).unwrap())
         };
         // A look finds the state of the log, and what is then read says `text`.
-        let find = |look, text: &str| {
-            app.read(|tx| {
-                let mark = mark(tx)?;
-                let admit = |_: &mut Tx<'_>| Ok(conversation(ONE));
-                let render = |_: &mut Tx<'_>, _: &Conversation| {
-                    let body = Bytes::copy_from_slice(text.as_bytes());
-                    Ok((Rendered { tag: HeaderValue::from_static("tag"), body }, BTreeSet::new()))
-                };
-                pages.page((tx, &mark, look), Some(&asker(ONE)), &at, admit, render)
-            })
-            .unwrap();
-        };
+        let find = |look, text: &str| app.read(|tx| Ok(shown_by(look, &pages, tx, ONE, &at, text))).unwrap();
         find(pages.look(), "old");
         let (came, before) = (Look(0), pages.look());
         assert_eq!(known_since(came).as_deref(), Some("old"));
